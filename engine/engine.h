@@ -1,0 +1,46 @@
+/*
+ * engine.h - one loaded local model and the thread that runs it: the only header a router needs.
+ *
+ * engine_open returns at once; the thread loads the file while requests queue, and a failure to
+ * load ends every request with the reason. All calls are from one owner thread except where said.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "engine/event.h"
+#include "engine/model.h"
+#include "engine/request.h"
+#include "engine/telemetry.h"
+
+struct engine;
+
+struct engine_config {
+    const char *path;     /* copied */
+    int n_threads;        /* 0: one per core */
+    int n_slots;          /* requests at once; 0: 1 */
+    uint32_t context_tok; /* per slot; 0: the model's own, at most 8192 */
+    const char *kernel;   /* NULL: best */
+    int wake_fd;          /* eventfd written when events are ready; -1: none */
+};
+
+enum engine_state { ENGINE_LOADING, ENGINE_READY, ENGINE_FAILED, ENGINE_STOPPED };
+
+struct engine *engine_open(const struct engine_config *cfg);
+/* Cancels what runs and joins the thread. Events not yet taken are freed. */
+void engine_close(struct engine *engine);
+/* Moves the request; false: the ring is full and the caller keeps it. */
+bool engine_send(struct engine *engine, struct request *request) MUST_USE;
+/* The running answer ends with ERR_CANCELLED within one token. */
+void engine_cancel(struct engine *engine, uint32_t request_id);
+bool engine_poll_event(struct engine *engine, struct event *out);
+/* Telemetry: out has token_record_bytes(engine_shape()) bytes. */
+bool engine_poll_token(struct engine *engine, struct token_record *out, uint64_t *n_lost);
+
+enum engine_state engine_state(const struct engine *engine); /* any thread */
+/* Valid once the state is ENGINE_READY, until engine_close. */
+const struct model_info *engine_info(const struct engine *engine);
+const struct telemetry_shape *engine_shape(const struct engine *engine);
+/* The reason once the state is ENGINE_FAILED. */
+const struct err *engine_error(const struct engine *engine);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * event.h - what any generation emits, local or remote, and what the core is told: 64 bytes,
+ * copied by value through the rings. Text events carry whole code points. Long text arrives as
+ * several events.
+ */
+#ifndef ENGINE_EVENT_H
+#define ENGINE_EVENT_H
+
+#include "engine/base.h"
+
+enum event_kind {
+    EV_NONE = 0,
+    /* from a producer (engine, net), about request_id */
+    EV_TEXT,      /* u.text[0..n_bytes) of part i_part */
+    EV_REASONING, /* u.text[0..n_bytes) */
+    EV_TOOL,      /* u.tool, moved: one finished tool call */
+    EV_USAGE,     /* u.usage; the last one wins, field by field */
+    EV_STATE,     /* u.state: loading, connected, prefill progress */
+    EV_DONE,      /* u.outcome, moved: the last event of an attempt */
+    /* from the store */
+    EV_STORE, /* u.stored, moved: answer to one store command */
+    /* from the front end and the loop */
+    EV_ACTION, /* u.action, moved: something the user did */
+    EV_TIMER,  /* only t_ns: deadlines are looked at */
+    EV_KIND_COUNT
+};
+
+#define TOKENS_UNKNOWN UINT32_MAX
+
+struct usage {
+    uint32_t input;        /* all prompt tokens, cached and cache-written ones included */
+    uint32_t output;       /* all generated tokens, reasoning included */
+    uint32_t cached_input; /* TOKENS_UNKNOWN where the server did not say */
+    uint32_t cache_write;
+    uint32_t reasoning;
+};
+
+enum finish_reason {
+    FINISH_NONE = 0, /* the stream never told */
+    FINISH_STOP,
+    FINISH_LENGTH,
+    FINISH_TOOL_CALLS,
+    FINISH_CONTENT_FILTER,
+    FINISH_ERROR,
+    FINISH_REASON_COUNT
+};
+const char *finish_reason_name(enum finish_reason reason); /* NULL for FINISH_NONE */
+
+/* How an attempt ended. Allocated by the producer with mem_alloc, freed by the receiver. */
+struct outcome {
+    enum finish_reason finish_reason;
+    struct err err;         /* err.status == OK: no error */
+    int64_t retry_after_ms; /* -1: the server did not say */
+    int http_status;        /* 0: none */
+};
+
+struct tool_call { /* one allocation per field; freed by tool_call_free */
+    char *id, *name, *arguments;
+};
+void tool_call_free(struct tool_call *call);
+
+enum run_state { RUN_QUEUED, RUN_LOADING, RUN_CONNECTING, RUN_PREFILL, RUN_DECODE };
+
+struct event {
+    uint32_t request_id;
+    uint8_t kind;
+    uint8_t n_bytes;
+    uint16_t status;
+    uint64_t t_ns; /* the producer's monotonic clock */
+    uint32_t i_token;
+    uint8_t attempt; /* which attempt of the request: fallback, retry, hedge */
+    uint8_t reserved;
+    uint16_t i_part;
+    union {
+        char text[40];
+        struct usage usage;
+        struct {
+            enum run_state state;
+            float fraction; /* done of this state, 0..1; negative: unknown */
+        } state;
+        struct tool_call *tool;
+        struct outcome *outcome;
+        struct stored *stored;
+        struct action *action;
+    } u;
+};
+
+_Static_assert(sizeof(struct event) == 64, "an event is one cache line");
+
+#endif

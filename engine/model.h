@@ -1,0 +1,80 @@
+/*
+ * model.h - one loaded model: hyperparameters, weights, KV cache, and the one call that runs it.
+ *
+ * model_forward takes n tokens, each with its KV sequence, its position and whether its logits are
+ * wanted: decode, prefill, several requests at once and branches are all this call. Owned by one
+ * thread at a time (its engine, or eval/bench).
+ */
+#ifndef ENGINE_MODEL_H
+#define ENGINE_MODEL_H
+
+#include "engine/base.h"
+#include "engine/telemetry.h"
+
+struct gguf;
+struct model;
+
+struct model_config {
+    const char *path;
+    int n_threads;        /* 0: one per core */
+    uint32_t context_tok; /* KV cells over all sequences; 0: the model's own, at most 8192. Also
+                             selects long or short rope factors */
+    uint32_t batch_tok;   /* largest batch; 0: 512 */
+    bool is_exact;        /* float32 activations and float32 KV cache */
+    const char *kernel;   /* "scalar", "avx2", …; NULL: the best this CPU has */
+    /* Called while loading with the done fraction; returning false cancels. May be NULL. */
+    bool (*progress)(void *user, float fraction);
+    void *user;
+};
+
+struct model_info {
+    char arch[32], name[128], quant[32];
+    uint32_t n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_vocab, n_ff;
+    uint32_t n_experts, n_experts_used;      /* 0: dense */
+    uint32_t context_train_tok, context_tok; /* trained with; KV cells now */
+    uint64_t n_params, n_params_active;
+    uint64_t file_bytes, kv_bytes, active_bytes; /* active: weights read per token */
+    const char *kernel;
+};
+
+/* Maps the file, checks every tensor, binds it. Errors name the file and the field. */
+enum status model_open(struct model **out, const struct model_config *cfg, struct err *err)
+        MUST_USE;
+void model_close(struct model *model);
+const struct model_info *model_info(const struct model *model);
+const struct telemetry_shape *model_shape(const struct model *model);
+const struct gguf *model_gguf(const struct model *model); /* tokenizer and template keys */
+
+struct batch {
+    uint32_t n_tokens;          /* at most batch_tok */
+    const int32_t *tokens;      /* [n_tokens] vocabulary ids, checked */
+    const uint16_t *seq;        /* [n_tokens] KV sequence of each, < KV_SEQ_MAX */
+    const uint32_t *pos;        /* [n_tokens] rope position of each */
+    const uint8_t *want_logits; /* [n_tokens] bool */
+};
+#define KV_SEQ_MAX 64
+
+/* Runs the batch and appends its keys and values to the cache. ERR_CONTEXT when the cache has no
+ * room (nothing was changed), ERR_CANCELLED when model_cancel was called meanwhile. */
+enum status model_forward(struct model *model, const struct batch *batch, struct err *err)
+        MUST_USE;
+/* Of the last model_forward; valid until the next. i counts all tokens of the batch. */
+float *model_logits(struct model *model, uint32_t i); /* [n_vocab], may be changed in place;
+                                                         NULL if not wanted */
+/* Routing of token i of the last batch: picks [n_moe_layers][k], float weights [n_moe_layers][k]
+ * exact, margins [n_moe_layers]. NULL for a dense model. */
+const struct expert_pick *model_picks(const struct model *model, uint32_t i);
+const float *model_weights(const struct model *model, uint32_t i);
+const float *model_margins(const struct model *model, uint32_t i);
+/* From any thread: makes the running model_forward return within one layer. Cleared by the next
+ * call of model_forward's owner to model_cancel_clear. */
+void model_cancel(struct model *model);
+void model_cancel_clear(struct model *model);
+
+/* KV cache by (sequence, position). Ranges are [p0, p1). */
+void model_kv_remove(struct model *model, uint16_t seq, uint32_t p0, uint32_t p1);
+/* dst sees the same cells as src in the range; nothing is copied. */
+void model_kv_share(struct model *model, uint16_t src, uint16_t dst, uint32_t p0, uint32_t p1);
+uint32_t model_kv_room(const struct model *model); /* free cells */
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * request.h - one attempt to get one answer: what the core hands to an engine or to the net
+ * thread. Everything a request points to lives in its own arena; the request itself is the
+ * arena's first allocation, so request_free is one call and moving it between threads moves all.
+ */
+#ifndef ENGINE_REQUEST_H
+#define ENGINE_REQUEST_H
+
+#include "engine/event.h"
+
+enum message_role { MSG_SYSTEM, MSG_USER, MSG_ASSISTANT, MSG_TOOL, MESSAGE_ROLE_COUNT };
+const char *message_role_name(enum message_role role); /* "system", "user", … */
+
+struct chat_message {
+    enum message_role role;
+    struct slice text;
+};
+
+#define STOP_MAX 8
+
+struct gen_params {
+    float temperature;       /* 0: greedy */
+    uint32_t top_k;          /* 0: off */
+    float top_p, min_p;      /* 1 and 0: off */
+    float repeat_penalty;    /* 1: off; over the last repeat_last_n tokens */
+    uint32_t repeat_last_n;
+    float presence_penalty, frequency_penalty;
+    uint64_t seed;
+    uint32_t max_tokens;     /* 0: until the context is full */
+    struct slice stop[STOP_MAX];
+    int n_stop;
+};
+/* temperature 0.7, top_k 40, top_p 0.95, min_p 0.05, no penalties, seed 0, max_tokens 0. */
+struct gen_params gen_params_default(void);
+
+struct endpoint_conf; /* router/endpoint.h; the engine never looks inside */
+
+struct request {
+    struct arena arena;
+    uint32_t id;
+    uint8_t attempt;
+    struct chat_message *messages;
+    int n_messages;
+    struct gen_params params;
+    bool has_params;              /* false: leave sampling to the endpoint's own defaults */
+    struct slice extra_json;      /* members of an OpenAI-shaped body passed on as they came
+                                     (tools, response_format, …): `"tools":[…],"x":…` or empty */
+    const struct endpoint_conf *endpoint; /* a copy inside the arena */
+};
+
+struct request *request_new(uint32_t id);
+void request_add_message(struct request *request, enum message_role role, struct slice text);
+void request_free(struct request *request);
+
+#endif

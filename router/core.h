@@ -1,0 +1,141 @@
+/*
+ * core.h - the one core: all state, changed only by core_apply and core_apply_token. It reads no clock, file
+ * or screen: time is the event's t_ns. What should happen outside (send to an engine, to the net, to
+ * the store) is left in a list of effects that the hub (hub.h) carries out, so everything here is tested
+ * without a thread.
+ *
+ * Front ends look at the struct and never change it: they describe what the user did as an action.
+ */
+#ifndef ROUTER_CORE_H
+#define ROUTER_CORE_H
+
+#include "router/balance.h"
+#include "router/fleet.h"
+#include "router/policy.h"
+#include "router/session.h"
+
+enum action_kind {
+    ACTION_SEND,         /* text: a new user message in the open session */
+    ACTION_STOP,         /* the running answer */
+    ACTION_CONTINUE,     /* go on with an interrupted or stopped answer: the leaf */
+    ACTION_RETRY,        /* answer the newest user message again, as a sibling */
+    ACTION_SEND_UNSAVED, /* send although the disk refuses the message */
+    ACTION_DRAFT,        /* text, cursor */
+    ACTION_SCROLL,       /* id (message or 0: follow), line */
+    ACTION_NEW_SESSION,
+    ACTION_OPEN_SESSION, /* id; 0: the newest */
+    ACTION_LIST_SESSIONS,/* text: search words or "" */
+    ACTION_RENAME,       /* text */
+    ACTION_SYSTEM,       /* text: system prompt of the session */
+    ACTION_USE_ENDPOINT, /* text: name, or "" for the router's choice */
+    ACTION_EXPORT,       /* text: path: the shown branch as markdown */
+    ACTION_SETTING,      /* key in text, value in text2 */
+    ACTION_COUNT
+};
+
+/* Allocated by action_new, freed by core_apply. */
+struct action {
+    enum action_kind kind;
+    char *text, *text2; /* owned; NULL reads as "" */
+    int64_t id;
+    uint32_t cursor, line;
+    struct gen_params params; /* ACTION_SEND */
+    bool has_params;
+    char *extra_json;         /* ACTION_SEND; see struct request */
+    int64_t now_ms;           /* Unix time, for created_ms */
+};
+struct action *action_new(enum action_kind kind);
+void action_free(struct action *action);
+
+/* A request on its way. */
+struct run {
+    uint32_t request_id;
+    int64_t message_id; /* the answer it fills */
+    int endpoint;
+    uint8_t attempt;
+    uint64_t tried; /* bit per endpoint that failed */
+    uint32_t n_retries_left;
+    enum { RUN_WAITS_FOR_STORE, RUN_SENT, RUN_WAITS_FOR_RETRY } phase;
+    enum run_state state;
+    float fraction;
+    uint64_t t_sent_ns, t_first_ns, t_retry_ns, t_saved_ns;
+    struct decision decision;
+    struct gen_params params;
+    bool has_params;
+    char *extra_json;
+};
+
+enum effect_kind { EFFECT_STORE, EFFECT_SEND, EFFECT_CANCEL };
+
+struct effect {
+    enum effect_kind kind;
+    int endpoint;            /* SEND, CANCEL */
+    uint32_t request_id;     /* CANCEL */
+    struct request *request; /* SEND: moved */
+    struct stored *command;  /* STORE: moved */
+};
+
+#define NOTICE_MAX 16
+
+struct notice { /* something to tell the user, newest last */
+    uint64_t t_ns;
+    enum status status; /* OK: information */
+    char text[ERR_TEXT_BYTES];
+};
+
+struct core {
+    struct fleet fleet;
+    struct session *session; /* the open one; never NULL after core_init */
+    struct run *runs;        /* at most one per session today */
+    size_t n_runs;
+    struct session_row *found; /* newest answer to LIST_SESSIONS, in found_owner's arena */
+    size_t n_found;
+    struct stored *found_owner;
+    char found_query[128];
+    int use_endpoint; /* index; -1: the router chooses */
+    enum zone max_zone;
+    struct decision last_decision;
+    bool has_decision;
+    struct balance *balance; /* of the newest answer's model; NULL: nothing seen */
+    struct telemetry_shape shape; /* of the model that spoke last */
+    bool is_dense;                /* the last local answer came from a model without experts */
+    uint64_t n_tokens_lost;
+    struct notice notices[NOTICE_MAX];
+    size_t n_notices; /* ever; the newest is notices[(n_notices - 1) % NOTICE_MAX] */
+    uint64_t disk_failed_ns; /* 0: the store works; else when it first refused */
+    uint64_t disk_retry_ns;
+    uint64_t version; /* grows with every change: a front end draws when it moved */
+    uint64_t rng;
+    uint32_t next_request_id;
+    struct effect *effects;
+    size_t n_effects, cap_effects;
+    /* bookkeeping of drafts and checkpoints */
+    uint64_t draft_dirty_ns; /* 0: saved */
+    struct stored **unsaved; /* commands the disk refused, in order */
+    size_t n_unsaved;
+};
+
+struct core_config {
+    struct endpoint_conf *endpoints; /* copied */
+    size_t n_endpoints;
+    enum zone max_zone;
+    uint64_t seed;
+    int64_t now_ms;
+};
+
+void core_init(struct core *core, const struct core_config *cfg);
+void core_release(struct core *core);
+/* Consumes what the event points to. */
+void core_apply(struct core *core, const struct event *event);
+/* One telemetry record of the engine behind `endpoint`. */
+void core_apply_token(struct core *core, int endpoint, const struct telemetry_shape *shape,
+        const struct token_record *record);
+/* When EV_TIMER should come, on the clock of t_ns; 0: never. */
+uint64_t core_deadline(const struct core *core);
+/* Removes the oldest effect and gives it to the caller. */
+bool core_take_effect(struct core *core, struct effect *out);
+/* The running answer's run, or NULL. */
+const struct run *core_run_of(const struct core *core, int64_t message_id);
+bool core_is_busy(const struct core *core); /* something runs or waits to be saved */
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * endpoint.h - what the configuration says about a place that answers, and the provider rows it refers to.
+ */
+#ifndef ROUTER_ENDPOINT_H
+#define ROUTER_ENDPOINT_H
+
+#include "engine/base.h"
+#include "router/conf.h"
+
+enum zone { ZONE_LOCAL, ZONE_LAB, ZONE_REGION, ZONE_EXTERNAL, ZONE_COUNT };
+const char *zone_name(enum zone zone);
+bool zone_parse(const char *text, enum zone *out) MUST_USE;
+
+enum provider_kind { /* rows of providers.def */
+#define PROVIDER(id, ...) PROVIDER_##id,
+#include "router/providers.def"
+#undef PROVIDER
+    PROVIDER_COUNT
+};
+
+enum wire { WIRE_LOCAL, WIRE_OPENAI_CHAT };
+
+struct provider { /* a row of providers.def */
+    const char *name, *url, *key_header, *key_prefix, *path;
+    enum wire wire;
+    enum zone zone; /* default zone */
+    const char *key_env; /* default environment variable, or NULL */
+};
+extern const struct provider providers[PROVIDER_COUNT];
+
+/* Where a key comes from; never the key itself. */
+enum key_source { KEY_FROM_NONE, KEY_FROM_ENV, KEY_FROM_FILE, KEY_FROM_COMMAND };
+
+/* A key. No format function prints it; secret_release overwrites it. */
+struct secret {
+    char *bytes;
+    size_t n;
+};
+void secret_release(struct secret *secret);
+const char *secret_hint(const struct secret *secret, char out[16]); /* "…last4" for errors */
+
+struct endpoint_conf {
+    const char *name;
+    enum provider_kind kind;
+    const char *url;   /* base; NULL: the provider's own */
+    const char *model; /* file path for local */
+    enum key_source key_source;
+    const char *key_value; /* variable name, file, or command line */
+    enum zone zone;
+    int tier;                                      /* 1..5; 0: unknown */
+    double usd_per_mtok_in, usd_per_mtok_out;      /* negative: unknown */
+    double usd_per_mtok_cached;                    /* negative: as input */
+    uint32_t context_tok;                          /* 0: unknown */
+    bool stream, enabled;
+    uint32_t retries;                              /* further HTTP requests after the first */
+    uint32_t connect_timeout_ms, first_token_timeout_ms, idle_timeout_ms, total_timeout_ms; /* 0: none */
+    uint32_t rpm, tpm, slots;                      /* 0: no limit known */
+    const char *ca_file;
+    int line; /* of its section header */
+};
+
+/* Reads all [endpoint "…"] sections into arena. A bad value disables that endpoint and warns with
+ * FILE:LINE; an unknown key warns with the nearest name. Returns how many were read. */
+size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_conf **out);
+struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf);
+
+/* Fetches the key. ERR_AUTH with a sentence that names the endpoint, the source and what to do (a key
+ * file readable by others is refused). May run a command, which may talk to the terminal. */
+enum status endpoint_key(const struct endpoint_conf *conf, struct secret *out, struct err *err)
+        MUST_USE;
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * fleet.h - the endpoints and what was observed of them. Plain state: fleet_observe is the only change,
+ * time comes in as an argument, and what recovers is computed when read.
+ */
+#ifndef ROUTER_FLEET_H
+#define ROUTER_FLEET_H
+
+#include "engine/request.h"
+#include "router/endpoint.h"
+
+enum breaker { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
+
+struct endpoint_state {
+    const struct endpoint_conf *conf;
+    uint32_t n_in_flight;
+    uint32_t n_failed_in_a_row;
+    uint64_t open_until_ns; /* breaker; 0: closed */
+    uint32_t n_requests, n_errors;
+    double ttft_ms, tok_per_s; /* running estimates; 0: never seen */
+    int64_t cost_nusd;         /* spent in this run of the program */
+    char last_error[160];
+};
+
+struct fleet {
+    struct endpoint_state *endpoints;
+    int n_endpoints;
+    struct arena arena; /* the configuration's strings */
+};
+
+struct observation {
+    int endpoint;
+    enum { SEEN_START, SEEN_FIRST_TOKEN, SEEN_END } what;
+    enum status status;     /* SEEN_END */
+    int64_t retry_after_ms; /* SEEN_END; -1: none */
+    double ms;              /* SEEN_FIRST_TOKEN: time to it; SEEN_END: decode time */
+    uint32_t n_output_tok;  /* SEEN_END */
+    int64_t cost_nusd;      /* SEEN_END; -1: unknown */
+};
+
+void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t now_ns);
+enum breaker fleet_breaker(const struct endpoint_state *e, uint64_t now_ns);
+int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
+/* Price of an answer in nano-dollars (one token at 1 USD per Mtok is 1000 nUSD); -1: price unknown. */
+int64_t endpoint_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage);
+
+#endif

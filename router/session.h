@@ -1,0 +1,62 @@
+/*
+ * session.h - the open conversation: a tree of messages, of which one path from a root to leaf_id is shown.
+ */
+#ifndef ROUTER_SESSION_H
+#define ROUTER_SESSION_H
+
+#include "router/store.h"
+
+#define MESSAGE_MAX_BYTES (64u << 20)
+
+/* Routing telemetry of one answer, in memory: whole records, oldest first. */
+struct token_log {
+    struct telemetry_shape shape;
+    size_t record_bytes; /* 0: nothing was recorded */
+    struct buf records;
+    size_t n_stored;     /* records already sent to the store */
+};
+
+struct message {
+    int64_t id, parent_id, created_ms;
+    enum message_role role;
+    enum message_state state;
+    struct buf text, reasoning;
+    char endpoint[64], model[128];
+    char error[ERR_TEXT_BYTES];
+    enum finish_reason finish;
+    struct usage usage;
+    int64_t cost_nusd; /* -1: unknown */
+    uint32_t ttft_ms, total_ms;
+    uint32_t request_id; /* of the running attempt; 0: none */
+    bool is_saved;       /* the newest state is in the database */
+    uint32_t version;    /* grows with every change of what is shown: key for render caches */
+    struct token_log tokens;
+};
+
+struct session {
+    int64_t id, created_ms, used_ms, leaf_id;
+    char title[128];
+    struct buf system;
+    struct buf draft;
+    uint32_t draft_cursor;
+    int64_t scroll_id;
+    uint32_t scroll_line;
+    struct message **messages; /* all branches, in the order of creation */
+    size_t n_messages, cap_messages;
+};
+
+struct session *session_new(int64_t id, int64_t now_ms);
+void session_free(struct session *session);
+struct message *session_find(const struct session *session, int64_t id); /* NULL: none */
+struct message *session_add(struct session *session, int64_t id, enum message_role role,
+        int64_t now_ms); /* child of the leaf; becomes the leaf */
+/* The shown path, oldest first, into out (caller frees with mem_free). Returns its length. */
+size_t session_path(const struct session *session, struct message ***out);
+/* From and to rows of the store; slices of a filled row point into the command's arena (copies). */
+struct session *session_from_rows(const struct session_row *row, const struct message_row *rows,
+        size_t n_rows);
+void session_fill_row(const struct session *session, struct arena *arena, struct session_row *out);
+void message_fill_row(const struct session *session, const struct message *m, struct arena *arena,
+        struct message_row *out);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * store.h - the store thread: the only user of SQLite. Commands go in, answers come out as EV_STORE events,
+ * in the order of the commands. Sessions are trees of messages; a message row is written whole each time
+ * (state and text change while an answer runs).
+ *
+ * Durability: a command with is_durable set is committed with synchronous=FULL before its answer comes.
+ * ERR_FULL / ERR_IO in an answer means nothing of that command was kept: the core keeps it and retries.
+ */
+#ifndef ROUTER_STORE_H
+#define ROUTER_STORE_H
+
+#include "engine/event.h"
+#include "engine/request.h"
+#include "engine/telemetry.h"
+
+enum message_state {
+    MESSAGE_DONE,
+    MESSAGE_RUNNING,     /* in the database: the process that wrote it may be dead */
+    MESSAGE_INTERRUPTED, /* stopped by a crash; what is there is kept */
+    MESSAGE_STOPPED,     /* by the user */
+    MESSAGE_FAILED       /* error text says why */
+};
+
+/* One message as it is stored; slices point into the arena of the command or answer that carries it. */
+struct message_row {
+    int64_t id, session_id, parent_id; /* parent 0: a root */
+    enum message_role role;
+    enum message_state state;
+    int64_t created_ms; /* Unix time */
+    struct slice text, reasoning;
+    struct slice endpoint, model, finish, error; /* of an answer */
+    struct usage usage;
+    int64_t cost_nusd;          /* -1: unknown */
+    uint32_t ttft_ms, total_ms; /* of an answer; 0: none */
+};
+
+struct session_row {
+    int64_t id;
+    int64_t created_ms, used_ms;
+    int64_t leaf_id; /* newest message of the branch that is shown; 0: none */
+    struct slice title, system;
+    struct slice draft;
+    uint32_t draft_cursor; /* byte offset */
+    int64_t scroll_id;     /* message at the top of the screen; 0: follow the end */
+    uint32_t scroll_line;  /* line inside it */
+    uint32_t n_messages;   /* filled by LIST and LOAD */
+    struct slice snippet;  /* LIST: matching text or newest user message */
+    bool has_interrupted, has_draft; /* filled by LIST */
+};
+
+enum store_op {
+    STORE_PUT_SESSION,  /* session */
+    STORE_PUT_MESSAGE,  /* session (upsert) and messages[0..n) in one transaction */
+    STORE_PUT_DRAFT,    /* session: draft, draft_cursor, scroll_* only */
+    STORE_PUT_TOKENS,   /* telemetry of message_id: shape + records, appended */
+    STORE_PUT_DECISION, /* decision JSON */
+    STORE_LIST,         /* query -> sessions, newest first, at most `limit` */
+    STORE_LOAD,         /* session.id (0: the newest used) -> session, all its messages; RUNNING ones whose
+                           process is gone are made INTERRUPTED */
+    STORE_LOAD_TOKENS,  /* message_id -> shape, records */
+    STORE_PUT_SETTING,  /* key, value */
+    STORE_GET_SETTING,  /* key -> value (n == 0: none) */
+    STORE_EXPORT,       /* value = bytes, key = path: writes a file (the way out when the disk is full) */
+    STORE_OP_COUNT
+};
+
+/* Both a command and its answer: the answer is the command with the result fields filled. Everything it
+ * points to lives in its arena; the struct is the arena's first allocation. */
+struct stored {
+    struct arena arena;
+    enum store_op op;
+    uint64_t tag; /* the core's own mark */
+    bool is_durable;
+    struct session_row session;
+    struct message_row *messages;
+    size_t n_messages;
+    struct session_row *sessions; /* LIST */
+    size_t n_sessions;
+    int64_t message_id;
+    struct telemetry_shape *shape;
+    unsigned char *records; /* n_records * token_record_bytes(shape) */
+    size_t n_records;
+    struct slice key, value, query;
+    uint32_t limit;
+    struct err err; /* answer: err.status == OK on success */
+};
+struct stored *stored_new(enum store_op op);
+void stored_free(struct stored *stored);
+
+struct store;
+
+/* Opens (creates, backs up and migrates) DIR/shunt.db and starts the thread. ERR_DENIED: the schema is
+ * newer than this program. ERR_FORMAT: not a database, or corrupt. The directory is created. */
+enum status store_open(struct store **out, const char *dir, int wake_fd, struct err *err) MUST_USE;
+void store_close(struct store *store); /* finishes what was sent, joins */
+bool store_send(struct store *store, struct stored *command) MUST_USE; /* moves; false: full */
+bool store_poll_event(struct store *store, struct event *out);         /* EV_STORE, moved */
+
+#endif

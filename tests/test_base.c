@@ -1,0 +1,212 @@
+/* test_base.c - the helpers every layer leans on: slices, numbers, bounded buffers, UTF-8, files, rings. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/base.h"
+#include "engine/queue.h"
+
+static void numbers_are_read_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    uint64_t u;
+    int64_t i;
+    double d;
+    assert_true(slice_to_u64(SLICE("18446744073709551615"), &u) && u == UINT64_MAX);
+    assert_false(slice_to_u64(SLICE("18446744073709551616"), &u));
+    assert_false(slice_to_u64(SLICE("12x"), &u));
+    assert_false(slice_to_u64(SLICE(""), &u));
+    assert_true(slice_to_i64(SLICE("-42"), &i) && i == -42);
+    assert_true(slice_to_double(SLICE("0.25"), &d) && d == 0.25);
+    assert_true(slice_to_double(SLICE("1e3"), &d) && d == 1000);
+    assert_false(slice_to_double(SLICE("0,25"), &d));
+    assert_false(slice_to_double(SLICE("nan"), &d));
+    assert_false(slice_to_double(SLICE("inf"), &d));
+    assert_false(slice_to_double(SLICE(" 1"), &d));
+}
+
+static void cutting_leaves_the_rest(void **state)
+{
+    (void)state;
+    struct slice s = SLICE("a,,b");
+    assert_true(slice_eq(slice_cut(&s, ','), "a"));
+    assert_true(slice_eq(slice_cut(&s, ','), ""));
+    assert_non_null(s.ptr);
+    assert_true(slice_eq(slice_cut(&s, ','), "b"));
+    assert_null(s.ptr);
+    assert_true(slice_eq(slice_trim(SLICE(" \t x y\n")), "x y"));
+}
+
+static void a_buffer_stops_at_its_maximum(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 5);
+    assert_string_equal(buf_text(&b), "");
+    assert_true(buf_add_text(&b, "abc"));
+    assert_false(buf_add_text(&b, "def"));
+    assert_true(b.is_cut);
+    assert_string_equal(buf_text(&b), "abc");
+    assert_true(buf_printf(&b, "%d", 42));
+    assert_string_equal(buf_text(&b), "abc42");
+    buf_drop_front(&b, 2);
+    assert_string_equal(buf_text(&b), "c42");
+    buf_release(&b);
+}
+
+static void utf8_decodes_and_marks_what_is_broken(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n, used;
+        uint32_t cp;
+    } cases[] = {
+            {"a", 1, 1, 'a'},
+            {"\xC3\xA9", 2, 2, 0xE9},
+            {"\xE2\x82\xAC", 3, 3, 0x20AC},
+            {"\xF0\x9F\x98\x80", 4, 4, 0x1F600},
+            {"\xC0\x80", 2, 1, 0xFFFD},         /* overlong */
+            {"\xE0\x80\x80", 3, 1, 0xFFFD},     /* overlong */
+            {"\xED\xA0\x80", 3, 1, 0xFFFD},     /* surrogate */
+            {"\xF4\x90\x80\x80", 4, 1, 0xFFFD}, /* above U+10FFFF */
+            {"\xE2\x82", 2, 1, 0xFFFD},         /* cut */
+            {"\x80", 1, 1, 0xFFFD},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        uint32_t cp;
+        assert_int_equal(utf8_decode(cases[i].bytes, cases[i].n, &cp), cases[i].used);
+        assert_int_equal(cp, cases[i].cp);
+    }
+    char out[4];
+    assert_int_equal(utf8_encode(0x20AC, out), 3);
+    assert_memory_equal(out, "\xE2\x82\xAC", 3);
+    assert_int_equal(utf8_encode(0x1F600, out), 4);
+    assert_memory_equal(out, "\xF0\x9F\x98\x80", 4);
+    assert_int_equal(utf8_encode(0xE9, out), 2);
+    assert_memory_equal(out, "\xC3\xA9", 2);
+}
+
+static void only_an_unfinished_tail_is_held_back(void **state)
+{
+    (void)state;
+    assert_int_equal(utf8_whole("ab\xE2\x82", 4), 2);
+    assert_int_equal(utf8_whole("ab\xE2\x82\xAC", 5), 5);
+    assert_int_equal(utf8_whole("\xF0\x9F\x98", 3), 0);
+    assert_int_equal(utf8_whole("a\x80", 2), 2);     /* broken, not unfinished */
+    assert_int_equal(utf8_whole("\xED\xA0", 2), 2);  /* cannot become valid */
+    assert_int_equal(utf8_whole("", 0), 0);
+}
+
+static void an_error_is_cut_between_characters(void **state)
+{
+    (void)state;
+    struct err err;
+    char text[1000];
+    for (size_t i = 0; i + 2 < sizeof text; i += 2)
+        memcpy(text + i, "\xC3\xA9", 2);
+    text[998] = '\0';
+    assert_int_equal(err_set(&err, ERR_IO, "%s", text), ERR_IO);
+    assert_int_equal(strlen(err.text), 510);
+    assert_int_equal(err_prefix(&err, "x: "), ERR_IO);
+    assert_memory_equal(err.text, "x: \xC3\xA9", 5);
+}
+
+static void a_file_is_replaced_through_a_link_and_keeps_its_mode(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/shunt-base-XXXXXX", path[64], link_path[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/real", dir);
+    snprintf(link_path, sizeof link_path, "%s/link", dir);
+    struct err err;
+    assert_int_equal(file_write(path, "one", 3, 0640, &err), OK);
+    assert_int_equal(symlink("real", link_path), 0);
+    assert_int_equal(file_write(link_path, "two!", 4, 0600, &err), OK);
+    struct stat st;
+    assert_int_equal(lstat(link_path, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640);
+    struct buf b;
+    assert_int_equal(file_read(&b, path, 100, &err), OK);
+    assert_string_equal(buf_text(&b), "two!");
+    buf_release(&b);
+    assert_int_equal(file_read(&b, path, 3, &err), ERR_IO);
+    assert_int_equal(file_read(&b, dir, 3, &err), ERR_IO);
+    unlink(path);
+    unlink(link_path);
+    assert_int_equal(file_read(&b, path, 3, &err), ERR_NOT_FOUND);
+    rmdir(dir);
+}
+
+static void an_arena_gives_zeroed_aligned_memory(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    for (size_t n = 1; n < 5000; n = n * 3 + 1) {
+        unsigned char *p = arena_alloc(&arena, n);
+        assert_int_equal((uintptr_t)p % 16, 0);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(p[i], 0);
+        memset(p, 0xAA, n);
+    }
+    assert_string_equal(arena_printf(&arena, "%s-%d", "x", 7), "x-7");
+    arena_release(&arena);
+}
+
+#define N_ITEMS 200000
+
+static void *produce(void *arg)
+{
+    struct queue *q = arg;
+    for (uint64_t i = 1; i <= N_ITEMS;)
+        i += queue_push(q, &i);
+    return NULL;
+}
+
+static void a_ring_keeps_order_between_threads(void **state)
+{
+    (void)state;
+    struct queue q;
+    queue_init(&q, 64, sizeof(uint64_t));
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, produce, &q), 0);
+    uint64_t expected = 1, got;
+    while (expected <= N_ITEMS)
+        if (queue_pop(&q, &got)) {
+            if (got != expected)
+                fail_msg("item %llu came in place of %llu", (unsigned long long)got,
+                        (unsigned long long)expected);
+            expected++;
+        }
+    pthread_join(thread, NULL);
+    assert_false(queue_pop(&q, &got));
+    assert_int_equal(queue_room(&q), 64);
+    queue_release(&q);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(numbers_are_read_whole_or_not_at_all),
+            cmocka_unit_test(cutting_leaves_the_rest),
+            cmocka_unit_test(a_buffer_stops_at_its_maximum),
+            cmocka_unit_test(utf8_decodes_and_marks_what_is_broken),
+            cmocka_unit_test(only_an_unfinished_tail_is_held_back),
+            cmocka_unit_test(an_error_is_cut_between_characters),
+            cmocka_unit_test(a_file_is_replaced_through_a_link_and_keeps_its_mode),
+            cmocka_unit_test(an_arena_gives_zeroed_aligned_memory),
+            cmocka_unit_test(a_ring_keeps_order_between_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

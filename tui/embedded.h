@@ -1,0 +1,14 @@
+/* embedded.h - files that the build put into the program: themes. */
+#ifndef TUI_EMBEDDED_H
+#define TUI_EMBEDDED_H
+
+#include <stddef.h>
+
+struct embedded {
+    const char *name; /* NULL ends the list */
+    const char *bytes;
+    size_t n;
+};
+extern const struct embedded embedded_themes[];
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * surface.h - the grid of cells that views draw into. Pure memory: no terminal here; term.c turns a finished
+ * surface into ncurses calls. Coordinates are (row, column) from 0; everything is clipped to the surface's
+ * rectangle, so a view can draw as if it had room. A cell holds one grapheme cluster; a wide one takes two cells,
+ * the second of which is a continuation (n_bytes 0, width 0).
+ */
+#ifndef TUI_SURFACE_H
+#define TUI_SURFACE_H
+
+#include "engine/base.h"
+
+enum role { /* rows of roles.def: what a colour means */
+#define ROLE(id, ...) ROLE_##id,
+#include "tui/roles.def"
+#undef ROLE
+    ROLE_COUNT
+};
+
+enum { ATTR_BOLD = 1, ATTR_DIM = 2, ATTR_UNDERLINE = 4, ATTR_REVERSE = 8, ATTR_ITALIC = 16 };
+
+enum ramp { RAMP_NONE, RAMP_ACTIVATION, RAMP_DIVERGING };
+#define RAMP_LEVELS 12
+
+#define CELL_BYTES 23
+
+struct cell {
+    char text[CELL_BYTES]; /* UTF-8 of the cluster, not terminated */
+    uint8_t n_bytes;
+    uint8_t width; /* 1, 2, or 0 for the second half of a wide cluster */
+    uint8_t role;
+    uint8_t attrs; /* added to the role's own */
+    uint8_t ramp;  /* not RAMP_NONE: colours come from the ramp, text is the half block */
+    uint8_t level_top, level_bottom; /* 0..RAMP_LEVELS-1 */
+};
+
+struct rect {
+    int row, col, n_rows, n_cols;
+};
+
+struct surface {
+    struct cell *cells; /* of the whole screen */
+    int stride;         /* columns of the whole screen */
+    struct rect rect;   /* what this surface may touch */
+    int *cursor_row, *cursor_col; /* hardware cursor of the screen; -1: hidden */
+};
+
+struct screen { /* owns the cells */
+    struct cell *cells;
+    int n_rows, n_cols, cursor_row, cursor_col;
+};
+void screen_resize(struct screen *screen, int n_rows, int n_cols);
+void screen_release(struct screen *screen);
+struct surface screen_surface(struct screen *screen); /* the whole screen, cleared */
+/* The part of `s` at r, relative to s, clipped. */
+struct surface surface_part(const struct surface *s, struct rect r);
+
+/* Writes text from (row, col) rightwards; returns the columns it takes (also where clipped). Control
+ * characters, bidi controls and malformed bytes become `·`; TAB becomes one space; stops at '\n'. */
+int surface_text(struct surface *s, int row, int col, enum role role, int attrs, struct slice text);
+int surface_puts(struct surface *s, int row, int col, enum role role, const char *text);
+int surface_printf(struct surface *s, int row, int col, enum role role, const char *fmt, ...)
+        PRINTF(5, 6);
+/* Right-aligned: ends before column `end`. */
+void surface_puts_right(struct surface *s, int row, int end, enum role role, const char *text);
+void surface_fill(struct surface *s, struct rect r, enum role role, char c);
+void surface_rule(struct surface *s, int row, enum role role, const char *title); /* ─ title ──── */
+void surface_column_rule(struct surface *s, int col, enum role role);             /* │ top to bottom */
+/* One cell showing two heat levels, upper and lower half. */
+void surface_heat(struct surface *s, int row, int col, enum ramp ramp, int level_top,
+        int level_bottom);
+/* Adds attributes to cells that are there (cursor, selection). */
+void surface_mark(struct surface *s, struct rect r, enum role role, int attrs);
+void surface_cursor(struct surface *s, int row, int col);
+/* Rows as text, trailing blanks dropped: golden screens and text twins. */
+void screen_print(const struct screen *screen, struct buf *out);
+/* The same with a second block of rows naming each cell's role by its letter in roles.def. */
+void screen_print_roles(const struct screen *screen, struct buf *out);
+
+#endif
