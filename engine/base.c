@@ -410,9 +410,11 @@ void buf_release(struct buf *b)
 /* Bytes a sequence with this first byte has; 0: no sequence starts so. */
 static size_t utf8_length(unsigned char c)
 {
-    return c < 0x80 ? 1 : c >= 0xC2 && c < 0xE0 ? 2 : (c & 0xF0) == 0xE0 ? 3 :
-            c >= 0xF0 && c < 0xF5               ? 4
-                                                : 0;
+    return c < 0x80                ? 1
+           : c >= 0xC2 && c < 0xE0 ? 2
+           : (c & 0xF0) == 0xE0    ? 3
+           : c >= 0xF0 && c < 0xF5 ? 4
+                                   : 0;
 }
 
 /* True when c may follow as byte i of a sequence that starts with `first`. */
@@ -423,7 +425,7 @@ static bool utf8_continues(unsigned char first, size_t i, unsigned char c)
     if (i != 1)
         return true;
     return !(first == 0xE0 && c < 0xA0) && !(first == 0xED && c > 0x9F) &&
-            !(first == 0xF0 && c < 0x90) && !(first == 0xF4 && c > 0x8F);
+           !(first == 0xF0 && c < 0x90) && !(first == 0xF4 && c > 0x8F);
 }
 
 size_t utf8_decode(const char *s, size_t n, uint32_t *code_point)
@@ -483,9 +485,7 @@ size_t utf8_whole(const char *s, size_t n)
 
 static enum status errno_status(int e)
 {
-    return e == ENOENT                ? ERR_NOT_FOUND
-            : e == ENOSPC || e == EDQUOT ? ERR_FULL
-                                         : ERR_IO;
+    return e == ENOENT ? ERR_NOT_FOUND : e == ENOSPC || e == EDQUOT ? ERR_FULL : ERR_IO;
 }
 
 enum status file_read(struct buf *b, const char *path, size_t max_bytes, struct err *err)
@@ -531,8 +531,8 @@ static bool write_all(int fd, const char *ptr, size_t n)
     return true;
 }
 
-enum status file_write(const char *path, const void *ptr, size_t n, unsigned mode,
-        struct err *err)
+enum status file_write(
+        const char *path, const void *ptr, size_t n, unsigned mode, struct err *err)
 {
     char real[PATH_MAX], temp[PATH_MAX + 16];
     if (!realpath(path, real))

@@ -156,8 +156,8 @@ void json_add_string(struct buf *out, struct slice text)
 }
 
 /* Tries growing precision until the text reads back as the same value. */
-static void add_shortest(struct buf *out, double value, int min_digits, int max_digits,
-        bool is_float)
+static void add_shortest(
+        struct buf *out, double value, int min_digits, int max_digits, bool is_float)
 {
     char text[40];
     for (int digits = min_digits; digits <= max_digits; digits++) {

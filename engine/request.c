@@ -67,8 +67,8 @@ void request_add_message(struct request *request, enum message_role role, struct
             grown[i] = request->messages[i];
         request->messages = grown;
     }
-    request->messages[n] = (struct chat_message){role,
-            {arena_strndup(&request->arena, text.ptr, text.n), text.n}};
+    request->messages[n] = (struct chat_message){
+            role, {arena_strndup(&request->arena, text.ptr, text.n), text.n}};
     request->n_messages++;
 }
 

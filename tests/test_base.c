@@ -1,11 +1,11 @@
-/* test_base.c - the helpers every layer leans on: slices, numbers, bounded buffers, UTF-8, files, rings. */
+/* test_base.c - the helpers every layer leans on: slices, numbers, bounded buffers, UTF-8,
+ * files, rings. */
+#include <cmocka.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,8 +102,8 @@ static void only_an_unfinished_tail_is_held_back(void **state)
     assert_int_equal(utf8_whole("ab\xE2\x82", 4), 2);
     assert_int_equal(utf8_whole("ab\xE2\x82\xAC", 5), 5);
     assert_int_equal(utf8_whole("\xF0\x9F\x98", 3), 0);
-    assert_int_equal(utf8_whole("a\x80", 2), 2);     /* broken, not unfinished */
-    assert_int_equal(utf8_whole("\xED\xA0", 2), 2);  /* cannot become valid */
+    assert_int_equal(utf8_whole("a\x80", 2), 2);    /* broken, not unfinished */
+    assert_int_equal(utf8_whole("\xED\xA0", 2), 2); /* cannot become valid */
     assert_int_equal(utf8_whole("", 0), 0);
 }
 

@@ -1,0 +1,151 @@
+/*
+ * cmd_doctor.c - `shunt doctor`: what this program finds on this machine, one line each, with
+ * what to do where something is wrong. Keys are looked for, never shown; nothing is sent.
+ */
+#include <langinfo.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+
+#include "tui/cmd.h"
+#include "tui/keys.h"
+
+struct report {
+    int n_bad;
+};
+
+enum finding { FINE, NOTE, BAD };
+
+static void say(struct report *report, enum finding finding, const char *what, const char *fmt,
+        ...) PRINTF(4, 5);
+
+static void say(
+        struct report *report, enum finding finding, const char *what, const char *fmt, ...)
+{
+    static const char *const marks[] = {"ok  ", "note", "BAD "};
+    va_list va;
+    printf("%s %-14s ", marks[finding], what);
+    va_start(va, fmt);
+    vprintf(fmt, va);
+    va_end(va);
+    puts("");
+    report->n_bad += finding == BAD;
+}
+
+static void check_terminal(struct report *report, const struct config *config)
+{
+    static const char *const depths[] = {"no colours", "16 colours", "256 colours", "RGB"};
+    struct winsize size = {0};
+    if (strcmp(config->term, "") == 0 || strcmp(config->term, "dumb") == 0)
+        say(report, BAD, "terminal",
+                "TERM is \"%s\": set it to your terminal's name; `shunt ask` works without",
+                config->term);
+    else if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
+        say(report, FINE, "terminal", "%s, %d x %d, %s", config->term, size.ws_col, size.ws_row,
+                depths[config->color]);
+    else
+        say(report, NOTE, "terminal", "%s; standard output is no terminal", config->term);
+    const char *charset = nl_langinfo(CODESET);
+    if (strcmp(charset, "UTF-8") == 0)
+        say(report, FINE, "characters", "UTF-8");
+    else
+        say(report, NOTE, "characters", "%s: set LANG to a UTF-8 locale such as C.UTF-8",
+                charset);
+}
+
+static void check_config(struct report *report, const struct config *config)
+{
+    if (access(config->path, R_OK) != 0)
+        say(report, NOTE, "configuration", "%s is not there yet; defaults are used",
+                config->path);
+    else
+        say(report, FINE, "configuration", "%s", config->path);
+    for (size_t i = 0; i < conf_n_warnings(config->conf); i++)
+        say(report, BAD, "configuration", "%s", conf_warning_at(config->conf, i));
+}
+
+static void check_data(struct report *report, const struct config *config)
+{
+    struct store *store;
+    struct err err;
+    if (store_open(&store, config->data_dir, -1, &err) != OK) {
+        say(report, BAD, "sessions", "%s", err.text);
+        return;
+    }
+    store_close(store);
+    say(report, FINE, "sessions", "%s/shunt.db", config->data_dir);
+}
+
+static void check_model(struct report *report, const struct endpoint_conf *e)
+{
+    struct model *model;
+    struct err err;
+    struct model_config cfg = {.path = e->model, .n_threads = 1};
+    if (model_open(&model, &cfg, &err) != OK) {
+        say(report, BAD, e->name, "%s", err.text);
+        return;
+    }
+    const struct model_info *m = model_info(model);
+    say(report, FINE, e->name, "%s, %s, %s, kernel %s", m->name, m->arch, m->quant, m->kernel);
+    model_close(model);
+}
+
+static void check_remote(struct report *report, const struct endpoint_conf *e)
+{
+    struct secret key = {0};
+    struct err err;
+    const char *url = e->url ? e->url : providers[e->kind].url;
+    if (e->key_source == KEY_FROM_COMMAND)
+        say(report, FINE, e->name, "%s, key from a command (not run now)", url);
+    else if (endpoint_key(e, &key, &err) != OK)
+        say(report, BAD, e->name, "%s", err.text);
+    else
+        say(report, FINE, e->name, "%s, %s", url, key.n ? "key found" : "no key");
+    secret_release(&key);
+}
+
+static void check_endpoints(struct report *report, const struct config *config)
+{
+    if (config->n_endpoints == 0)
+        say(report, BAD, "endpoints",
+                "none: put a .gguf file into %s, or add an [endpoint \"NAME\"] section to %s "
+                "(README shows one)",
+                config->models_dir, config->path);
+    for (size_t i = 0; i < config->n_endpoints; i++) {
+        const struct endpoint_conf *e = &config->endpoints[i];
+        if (!e->enabled)
+            say(report, NOTE, e->name, "disabled");
+        else if (e->kind == PROVIDER_LOCAL)
+            check_model(report, e);
+        else
+            check_remote(report, e);
+    }
+}
+
+int cmd_doctor(struct args *args)
+{
+    int what = args_next(args);
+    if (what == ARG_WORD)
+        return cmd_usage("doctor", "takes no words");
+    if (what != ARG_END)
+        return cmd_stop(args, what, "doctor");
+    struct config config;
+    struct err err;
+    if (config_load(&config, &args->globals, &err) != OK)
+        return cmd_fail(&err);
+    struct report report = {0};
+    say(&report, FINE, "version", "%s", SHUNT_VERSION);
+    keymap_free(config_keymap(&config)); /* collects the warnings of [bind] */
+    check_terminal(&report, &config);
+    check_config(&report, &config);
+    check_data(&report, &config);
+    check_endpoints(&report, &config);
+    say(&report, FINE, "processor", "%ld cores, %ld MB of memory",
+            sysconf(_SC_NPROCESSORS_ONLN),
+            sysconf(_SC_PHYS_PAGES) / 1024 * sysconf(_SC_PAGESIZE) / 1024);
+    config_release(&config);
+    return report.n_bad ? EXIT_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,55 @@
+/* cmd_keys.c - `shunt keys`: every binding, the user's included, in the words of commands.def.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tui/cmd.h"
+#include "tui/keys.h"
+
+static const char *const context_titles[CTX_COUNT] = {
+        [CTX_GLOBAL] = "Everywhere",
+        [CTX_INPUT] = "While writing",
+        [CTX_CHAT] = "Chat",
+        [CTX_EXPERTS] = "Experts",
+        [CTX_SESSIONS] = "Sessions",
+        [CTX_HELP] = "Help",
+};
+
+/* Bindings of one command in one context stand together in the order of the table. */
+static void print_context(const struct keymap *map, enum context context)
+{
+    bool is_first = true;
+    for (size_t i = 0; i < keymap_n(map); i++) {
+        const struct binding *b = keymap_at(map, i);
+        if (b->context != context || b->command == CMD_NONE)
+            continue;
+        if (is_first)
+            printf("%s\n", context_titles[context]);
+        is_first = false;
+        printf("  %-14s %-18s %s\n", b->keys, command_defs[b->command].name,
+                command_defs[b->command].help);
+    }
+    if (!is_first)
+        puts("");
+}
+
+int cmd_keys(struct args *args)
+{
+    int what = args_next(args);
+    if (what == ARG_WORD)
+        return cmd_usage("keys", "takes no words");
+    if (what != ARG_END)
+        return cmd_stop(args, what, "keys");
+    struct config config;
+    struct err err;
+    if (config_load(&config, &args->globals, &err) != OK)
+        return cmd_fail(&err);
+    struct keymap *map = config_keymap(&config);
+    config_print_warnings(&config);
+    for (int context = 0; context < CTX_COUNT; context++)
+        print_context(map, (enum context)context);
+    puts("In the input line a command is also run by its name: /name");
+    keymap_free(map);
+    config_release(&config);
+    return EXIT_DONE;
+}

@@ -1,0 +1,183 @@
+/* cmd_model.c - `shunt model list` and `shunt model info FILE`. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/engine.h"
+#include "engine/json.h"
+
+#include "tui/cmd.h"
+
+static void print_size(uint64_t bytes, char out[16])
+{
+    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 1000 && unit + 1 < ARRAY_LEN(units))
+        value /= 1000, unit++;
+    snprintf(out, 16, value < 10 && unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+static void print_count(uint64_t n, char out[16])
+{
+    if (n >= 1000000000)
+        snprintf(out, 16, "%.2f B", (double)n / 1e9);
+    else if (n >= 1000000)
+        snprintf(out, 16, "%.1f M", (double)n / 1e6);
+    else
+        snprintf(out, 16, "%llu", (unsigned long long)n);
+}
+
+static void list_file(const char *path, const char *endpoint, bool is_json, bool is_first)
+{
+    struct stat st;
+    bool is_there = stat(path, &st) == 0;
+    if (is_json) {
+        struct buf text;
+        buf_init(&text, 1 << 16);
+        printf("%s{\"path\":", is_first ? "" : ",");
+        json_add_string(&text, slice_of(path));
+        printf("%s,\"endpoint\":", buf_text(&text));
+        buf_clear(&text);
+        json_add_string(&text, slice_of(endpoint ? endpoint : ""));
+        printf("%s,\"bytes\":%lld}", endpoint ? buf_text(&text) : "null",
+                is_there ? (long long)st.st_size : -1);
+        buf_release(&text);
+        return;
+    }
+    char size[16] = "missing";
+    if (is_there)
+        print_size((uint64_t)st.st_size, size);
+    printf("%-16s %9s  %s\n", endpoint ? endpoint : "-", size, path);
+}
+
+static bool is_listed(const struct config *config, const char *path)
+{
+    for (size_t i = 0; i < config->n_endpoints; i++)
+        if (config->endpoints[i].kind == PROVIDER_LOCAL && config->endpoints[i].model &&
+                strcmp(config->endpoints[i].model, path) == 0)
+            return true;
+    return false;
+}
+
+static int run_list(const struct config *config, bool is_json)
+{
+    size_t n = 0;
+    if (is_json)
+        printf("[");
+    for (size_t i = 0; i < config->n_endpoints; i++) {
+        const struct endpoint_conf *e = &config->endpoints[i];
+        if (e->kind == PROVIDER_LOCAL && e->model)
+            list_file(e->model, e->name, is_json, n++ == 0);
+    }
+    struct arena arena = {0};
+    char **paths;
+    size_t n_paths = config_find_models(config->models_dir, &arena, &paths);
+    for (size_t i = 0; i < n_paths; i++)
+        if (!is_listed(config, paths[i]))
+            list_file(paths[i], NULL, is_json, n++ == 0);
+    arena_release(&arena);
+    if (is_json)
+        puts("]");
+    else if (n == 0)
+        fprintf(stderr,
+                "shunt: no local model; put a .gguf file into %s, or add to %s:\n"
+                "  [endpoint \"local\"]\n  kind = local\n  model = /path/to/model.gguf\n",
+                config->models_dir, config->path);
+    return EXIT_DONE;
+}
+
+static void print_info(const struct model_info *m)
+{
+    char total[16], active[16], file[16], kv[16], read[16];
+    print_count(m->n_params, total);
+    print_count(m->n_params_active, active);
+    print_size(m->file_bytes, file);
+    print_size(m->kv_bytes, kv);
+    print_size(m->active_bytes, read);
+    printf("name          %s\narchitecture  %s\nquantisation  %s\nfile          %s\n", m->name,
+            m->arch, m->quant, file);
+    printf("parameters    %s, %s used per token\n", total, active);
+    printf("layers        %u of width %u, %u heads, %u key/value heads of %u\n", m->n_layers,
+            m->n_embd, m->n_heads, m->n_kv_heads, m->head_dim);
+    if (m->n_experts)
+        printf("experts       %u per layer, %u used per token\n", m->n_experts,
+                m->n_experts_used);
+    printf("vocabulary    %u tokens\ncontext       %u tokens trained, %u used (cache %s)\n",
+            m->n_vocab, m->context_train_tok, m->context_tok, kv);
+    printf("read per token %s with kernel %s\n", read, m->kernel);
+}
+
+static void print_info_json(const struct model_info *m)
+{
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    buf_add_text(&out, "{\"name\":");
+    json_add_string(&out, slice_of(m->name));
+    buf_add_text(&out, ",\"architecture\":");
+    json_add_string(&out, slice_of(m->arch));
+    buf_add_text(&out, ",\"quantisation\":");
+    json_add_string(&out, slice_of(m->quant));
+    buf_printf(&out,
+            ",\"n_layers\":%u,\"n_embd\":%u,\"n_heads\":%u,\"n_kv_heads\":%u,\"head_dim\":%u,"
+            "\"n_vocab\":%u,\"n_experts\":%u,\"n_experts_used\":%u,\"context_train_tok\":%u,"
+            "\"context_tok\":%u",
+            m->n_layers, m->n_embd, m->n_heads, m->n_kv_heads, m->head_dim, m->n_vocab,
+            m->n_experts, m->n_experts_used, m->context_train_tok, m->context_tok);
+    buf_printf(&out,
+            ",\"n_params\":%llu,\"n_params_active\":%llu,\"file_bytes\":%llu,\"kv_bytes\":%llu,"
+            "\"active_bytes\":%llu,\"kernel\":\"%s\"}",
+            (unsigned long long)m->n_params, (unsigned long long)m->n_params_active,
+            (unsigned long long)m->file_bytes, (unsigned long long)m->kv_bytes,
+            (unsigned long long)m->active_bytes, m->kernel);
+    puts(buf_text(&out));
+    buf_release(&out);
+}
+
+static int run_info(const struct config *config, const char *path, bool is_json)
+{
+    struct model *model;
+    struct err err;
+    struct model_config cfg = {.path = path, .n_threads = 1};
+    for (size_t i = 0; i < config->n_endpoints;
+            i++) /* an endpoint's name stands for its file */
+        if (config->endpoints[i].kind == PROVIDER_LOCAL && config->endpoints[i].model &&
+                strcmp(config->endpoints[i].name, path) == 0)
+            cfg.path = config->endpoints[i].model;
+    if (model_open(&model, &cfg, &err) != OK)
+        return cmd_fail(&err);
+    if (is_json)
+        print_info_json(model_info(model));
+    else
+        print_info(model_info(model));
+    model_close(model);
+    return EXIT_DONE;
+}
+
+int cmd_model(struct args *args)
+{
+    const char *what = NULL, *path = NULL;
+    bool is_json = false;
+    for (int id; (id = args_next(args)) != ARG_END;) {
+        if (id == 257)
+            is_json = true;
+        else if (id == ARG_WORD && !path)
+            *(what ? &path : &what) = args->value;
+        else if (id == ARG_WORD)
+            return cmd_usage("model", "one file at a time: %s", args->value);
+        else
+            return cmd_stop(args, id, "model");
+    }
+    bool is_list = what && strcmp(what, "list") == 0 && !path;
+    bool is_info = what && strcmp(what, "info") == 0 && path;
+    if (!is_list && !is_info)
+        return cmd_usage("model", "use `shunt model list` or `shunt model info FILE`");
+    struct config config;
+    struct err err;
+    if (config_load(&config, &args->globals, &err) != OK)
+        return cmd_fail(&err);
+    config_print_warnings(&config);
+    int code = is_list ? run_list(&config, is_json) : run_info(&config, path, is_json);
+    config_release(&config);
+    return code;
+}

@@ -1,0 +1,358 @@
+/*
+ * config.c - see config.h. The only file of this layer that looks at the environment. Rows of
+ * options.def bind a field by offset; the compiler checks that the field has the row's type.
+ */
+#include "tui/config.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tui/keys.h"
+
+enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL };
+
+#define TYPE_TEXT  const char *
+#define TYPE_COUNT uint32_t
+#define TYPE_ZONE  enum zone
+#define TYPE_COLOR enum color_depth
+#define TYPE_BOOL  bool
+
+/* A row whose field has another type does not compile. */
+#define OPT(field, kind, ...)                                                                  \
+    _Static_assert(_Generic(((struct config *)0)->field, TYPE_##kind : 1, default : 0), #field);
+#include "tui/options.def"
+#undef OPT
+
+const struct option_def option_defs[] = {
+#define OPT(field, kind, key, fallback, min, max, unit, flag, argument, help)                  \
+    {key, fallback, unit, flag, argument, help},
+#include "tui/options.def"
+#undef OPT
+};
+const size_t n_option_defs = ARRAY_LEN(option_defs);
+
+static const struct {
+    enum option_kind kind;
+    size_t offset;
+    uint32_t min, max;
+} bindings[] = {
+#define OPT(field, kind, key, fallback, min, max, ...)                                         \
+    {KIND_##kind, offsetof(struct config, field), min, max},
+#include "tui/options.def"
+#undef OPT
+};
+
+static bool parse_color(const char *text, enum color_depth *out)
+{
+    static const char *const names[] = {"never", "16", "256", "rgb"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum color_depth)i;
+            return true;
+        }
+    return false;
+}
+
+/* What the terminal can do, by the conventions of NO_COLOR, CLICOLOR and COLORTERM. */
+static enum color_depth detect_color(const char *term)
+{
+    const char *no_color = getenv("NO_COLOR"), *cli = getenv("CLICOLOR");
+    const char *colorterm = getenv("COLORTERM");
+    if ((no_color && *no_color) || (cli && strcmp(cli, "0") == 0) || strcmp(term, "dumb") == 0)
+        return COLOR_NEVER;
+    if (strstr(term, "256color") || strstr(term, "direct") || strstr(term, "kitty") ||
+            strstr(term, "alacritty") || strstr(term, "foot") || (colorterm && *colorterm))
+        return COLOR_256;
+    return COLOR_16;
+}
+
+/* False: the text is not a value of this kind; the field is unchanged. */
+static bool option_set(struct config *config, size_t i, const char *text)
+{
+    void *field = (char *)config + bindings[i].offset;
+    uint64_t count;
+    switch (bindings[i].kind) {
+    case KIND_TEXT:
+        *(const char **)field = text;
+        return true;
+    case KIND_COUNT:
+        if (!slice_to_u64(slice_of(text), &count) || count < bindings[i].min ||
+                count > bindings[i].max)
+            return false;
+        *(uint32_t *)field = (uint32_t)count;
+        return true;
+    case KIND_ZONE:
+        return zone_parse(text, field);
+    case KIND_BOOL:
+        return conf_parse_bool(text, field);
+    case KIND_COLOR:
+        if (strcmp(text, "auto") == 0) {
+            *(enum color_depth *)field = detect_color(config->term);
+            return true;
+        }
+        return parse_color(text, field);
+    }
+    return false;
+}
+
+static size_t option_find(const char *key)
+{
+    size_t i = 0;
+    while (i < n_option_defs && strcmp(option_defs[i].key, key) != 0)
+        i++;
+    return i;
+}
+
+static void warn_unknown_key(struct config *config, const struct conf_entry *entry)
+{
+    const char *names[ARRAY_LEN(option_defs)];
+    for (size_t i = 0; i < n_option_defs; i++)
+        names[i] = option_defs[i].key;
+    const char *nearest = conf_nearest(entry->key, names, n_option_defs);
+    conf_warn(config->conf, entry->line, "unknown key \"%s\" in [shunt]%s%s%s", entry->key,
+            nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+}
+
+/* A zone that cannot be read must not open what the user wanted closed: the narrowest holds. */
+static void read_shunt_section(struct config *config)
+{
+    static const char *const later[] = {"budget_day_usd"};
+    for (size_t n = 0; n < conf_n_entries(config->conf); n++) {
+        const struct conf_entry *entry = conf_entry_at(config->conf, n);
+        if (strcmp(entry->section, "shunt") != 0)
+            continue;
+        size_t i = option_find(entry->key);
+        if (i < n_option_defs && option_set(config, i, entry->value))
+            continue;
+        if (i == n_option_defs && strcmp(entry->key, later[0]) == 0) {
+            conf_warn(config->conf, entry->line,
+                    "budgets are not enforced by this version; remove \"%s\", or set "
+                    "zone = local to keep every request on this machine",
+                    entry->key);
+        } else if (i == n_option_defs) {
+            warn_unknown_key(config, entry);
+        } else if (bindings[i].kind == KIND_ZONE) {
+            config->zone = ZONE_LOCAL;
+            conf_warn(config->conf, entry->line,
+                    "zone \"%s\" is none of local, lab, region, external; until this is mended "
+                    "nothing leaves this machine",
+                    entry->value);
+        } else {
+            conf_warn(config->conf, entry->line, "%s = %s is not valid (%s); %s is used",
+                    entry->key, entry->value, option_defs[i].help, option_defs[i].fallback);
+        }
+    }
+}
+
+static void warn_unknown_sections(struct config *config)
+{
+    static const char *const known[] = {"shunt", "endpoint", "bind"};
+    const char *last = "";
+    for (size_t n = 0; n < conf_n_entries(config->conf); n++) {
+        const struct conf_entry *entry = conf_entry_at(config->conf, n);
+        bool is_known = false;
+        for (size_t i = 0; i < ARRAY_LEN(known); i++)
+            is_known |= strcmp(entry->section, known[i]) == 0;
+        if (is_known || strcmp(entry->section, last) == 0)
+            continue;
+        last = entry->section;
+        const char *nearest = conf_nearest(entry->section, known, ARRAY_LEN(known));
+        conf_warn(config->conf, entry->line, "unknown section [%s]%s%s%s", entry->section,
+                nearest ? "; did you mean [" : "", nearest ? nearest : "", nearest ? "]?" : "");
+    }
+}
+
+static char *path_join(const char *dir, const char *name)
+{
+    size_t n = strlen(dir) + strlen(name) + 2;
+    char *path = mem_alloc(n);
+    snprintf(path, n, "%s/%s", dir, name);
+    return path;
+}
+
+/* $VARIABLE/shunt, or ~/FALLBACK/shunt (XDG base directories 0.8: relative values are ignored).
+ */
+static char *xdg_dir(const char *variable, const char *fallback)
+{
+    const char *base = getenv(variable);
+    if (base && base[0] == '/')
+        return path_join(base, "shunt");
+    const char *home = getenv("HOME");
+    if (!home || home[0] != '/') {
+        const struct passwd *user = getpwuid(getuid());
+        home = user ? user->pw_dir : "/";
+    }
+    char *dir = path_join(home, fallback), *path = path_join(dir, "shunt");
+    mem_free(dir);
+    return path;
+}
+
+static void set_paths(struct config *config, const struct global_flags *flags)
+{
+    char *dir = xdg_dir("XDG_CONFIG_HOME", ".config");
+    config->path = flags->config ? mem_strdup(flags->config) : path_join(dir, "shunt.conf");
+    config->themes_dir = path_join(dir, "themes");
+    mem_free(dir);
+    config->data_dir =
+            flags->data ? mem_strdup(flags->data) : xdg_dir("XDG_DATA_HOME", ".local/share");
+    config->models_dir = path_join(config->data_dir, "models");
+    const char *term = getenv("TERM");
+    config->term = term ? term : "";
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+size_t config_find_models(const char *dir, struct arena *arena, char ***out)
+{
+    *out = NULL;
+    DIR *d = opendir(dir);
+    if (!d)
+        return 0;
+    size_t n = 0, cap = 0;
+    char **paths = NULL;
+    for (const struct dirent *entry; (entry = readdir(d));) {
+        size_t len = strlen(entry->d_name);
+        if (len < 6 || strcmp(entry->d_name + len - 5, ".gguf") != 0)
+            continue;
+        if (n == cap)
+            paths = mem_resize(paths, (cap = cap ? cap * 2 : 8) * sizeof *paths);
+        paths[n++] = arena_printf(arena, "%s/%s", dir, entry->d_name);
+    }
+    closedir(d);
+    if (n)
+        qsort(paths, n, sizeof *paths, compare_paths);
+    *out = arena_alloc(arena, (n + 1) * sizeof **out);
+    for (size_t i = 0; i < n; i++)
+        (*out)[i] = paths[i];
+    mem_free(paths);
+    return n;
+}
+
+/* Without any [endpoint] section the models that lie in the models folder are the endpoints. */
+static void find_local_endpoints(struct config *config)
+{
+    for (size_t n = 0; n < conf_n_entries(config->conf); n++)
+        if (strcmp(conf_entry_at(config->conf, n)->section, "endpoint") == 0)
+            return;
+    char **paths;
+    size_t n = config_find_models(config->models_dir, &config->arena, &paths);
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    for (size_t i = 0; i < n; i++) {
+        const char *name = strrchr(paths[i], '/') + 1;
+        buf_printf(&text, "[endpoint \"%.*s\"]\nkind = local\nmodel = \"",
+                (int)strlen(name) - 5, name);
+        for (const char *c = paths[i]; *c; c++) {
+            if (*c == '"' || *c == '\\')
+                buf_add(&text, "\\", 1);
+            buf_add(&text, c, 1);
+        }
+        buf_add_text(&text, "\"\n");
+    }
+    struct conf *conf = conf_parse(buf_slice(&text), config->models_dir);
+    config->n_endpoints = endpoints_read(conf, &config->arena, &config->endpoints);
+    conf_free(conf);
+    buf_release(&text);
+}
+
+enum status config_load(struct config *out, const struct global_flags *flags, struct err *err)
+{
+    *out = (struct config){0};
+    set_paths(out, flags);
+    for (size_t i = 0; i < n_option_defs; i++)
+        option_set(out, i, option_defs[i].fallback);
+    enum status status = conf_load(&out->conf, out->path, err);
+    if (status != OK) {
+        config_release(out);
+        return status;
+    }
+    if (flags->config && access(flags->config, F_OK) != 0)
+        conf_warn(out->conf, 1, "this file does not exist; defaults are used");
+    read_shunt_section(out);
+    warn_unknown_sections(out);
+    out->n_endpoints = endpoints_read(out->conf, &out->arena, &out->endpoints);
+    find_local_endpoints(out);
+    size_t color = option_find("color");
+    const char *no_color = getenv("NO_COLOR");
+    if (no_color && *no_color)
+        out->color = COLOR_NEVER;
+    if (flags->color && !option_set(out, color, flags->color)) {
+        config_release(out);
+        return err_set(
+                err, ERR_USAGE, "--color %s: use auto, never, 16, 256 or rgb", flags->color);
+    }
+    return OK;
+}
+
+static int find_context(const char *name)
+{
+    int i = 0;
+    while (i < CTX_COUNT && strcmp(context_names[i], name) != 0)
+        i++;
+    return i;
+}
+
+/* `send = none`: every key of the command in this context is unbound. */
+static void unbind_all(struct keymap *map, enum context context, enum command command)
+{
+    struct err err;
+    for (size_t i = 0; i < keymap_n(map); i++) {
+        const struct binding *b = keymap_at(map, i);
+        if (b->context == context && b->command == command &&
+                keymap_bind(map, context, b->keys, CMD_NONE, &err) == OK)
+            i = (size_t)-1; /* the list moved: look again from its start */
+    }
+}
+
+static void bind_entry(
+        struct config *config, struct keymap *map, const struct conf_entry *entry)
+{
+    int context = find_context(entry->subsection);
+    enum command command = command_find(entry->key);
+    struct err err;
+    if (context == CTX_COUNT)
+        conf_warn(config->conf, entry->line,
+                "no context \"%s\": use global, input, chat, experts, sessions or help",
+                entry->subsection);
+    else if (command == CMD_NONE)
+        conf_warn(config->conf, entry->line, "no command \"%s\"; `shunt keys` lists them",
+                entry->key);
+    else if (strcmp(entry->value, "none") == 0)
+        unbind_all(map, (enum context)context, command);
+    else if (keymap_bind(map, (enum context)context, entry->value, command, &err) != OK)
+        conf_warn(config->conf, entry->line, "%s", err.text);
+}
+
+struct keymap *config_keymap(struct config *config)
+{
+    struct keymap *map = keymap_new();
+    for (size_t i = 0; i < conf_n_entries(config->conf); i++)
+        if (strcmp(conf_entry_at(config->conf, i)->section, "bind") == 0)
+            bind_entry(config, map, conf_entry_at(config->conf, i));
+    return map;
+}
+
+void config_release(struct config *config)
+{
+    conf_free(config->conf);
+    arena_release(&config->arena);
+    mem_free(config->path);
+    mem_free(config->data_dir);
+    mem_free(config->models_dir);
+    mem_free(config->themes_dir);
+    *config = (struct config){0};
+}
+
+void config_print_warnings(const struct config *config)
+{
+    for (size_t i = 0; i < conf_n_warnings(config->conf); i++)
+        fprintf(stderr, "shunt: %s\n", conf_warning_at(config->conf, i));
+}

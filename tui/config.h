@@ -1,0 +1,58 @@
+/*
+ * config.h - the program's settings: the configuration file, the environment and the command
+ * line, read once by the main thread. Precedence: flag, then environment, then file, then
+ * default.
+ */
+#ifndef TUI_CONFIG_H
+#define TUI_CONFIG_H
+
+#include "router/core.h"
+
+#include "tui/theme.h"
+
+struct keymap;
+
+struct config {
+    char *path;       /* of shunt.conf */
+    char *data_dir;   /* sessions and models */
+    char *models_dir; /* data_dir/models */
+    char *themes_dir; /* beside shunt.conf */
+    struct conf *conf;
+    struct endpoint_conf *endpoints;
+    size_t n_endpoints;
+    struct arena arena; /* the endpoints' strings */
+    /* fields of options.def */
+    const char *theme, *kernel;
+    enum color_depth color;
+    enum zone zone;
+    uint32_t n_threads;
+    bool side_pane;
+    const char *term; /* $TERM or "" */
+};
+
+/* Flags that stand before or after the subcommand. NULL: not given. */
+struct global_flags {
+    const char *config, *data, *color;
+};
+
+/* Reads everything. A missing file is an empty one; mistakes in it become warnings
+ * (conf_warning_at). When no [endpoint] section exists, every .gguf file in models_dir is one.
+ */
+enum status config_load(
+        struct config *out, const struct global_flags *flags, struct err *err) MUST_USE;
+void config_release(struct config *config);
+/* The default keys with the user's over them: [bind "CONTEXT"] COMMAND = KEYS, or `none` to
+ * take its keys away. Mistakes become warnings. The caller frees the map. */
+struct keymap *config_keymap(struct config *config);
+/* Prints the warnings to stderr, once each. */
+void config_print_warnings(const struct config *config);
+/* Files NAME.gguf in dir, sorted; paths in the arena. */
+size_t config_find_models(const char *dir, struct arena *arena, char ***out);
+
+struct option_def {
+    const char *key, *fallback, *unit, *flag, *argument, *help;
+};
+extern const struct option_def option_defs[];
+extern const size_t n_option_defs;
+
+#endif
