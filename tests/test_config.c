@@ -1,0 +1,161 @@
+/* test_config.c - the configuration as a person writes it: defaults, mistakes, precedence, models that are found. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tui/config.h"
+#include "tui/keys.h"
+
+struct place {
+    char dir[32], conf[64], models[64], model[96];
+    struct global_flags flags;
+    struct config config;
+};
+
+static int set_up(void **state)
+{
+    struct place *p = mem_alloc(sizeof *p);
+    snprintf(p->dir, sizeof p->dir, "/tmp/shunt-conf-XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    snprintf(p->conf, sizeof p->conf, "%s/shunt.conf", p->dir);
+    snprintf(p->models, sizeof p->models, "%s/models", p->dir);
+    snprintf(p->model, sizeof p->model, "%s/tiny \"x\".gguf", p->models);
+    p->flags = (struct global_flags){.config = p->conf, .data = p->dir};
+    unsetenv("NO_COLOR");
+    setenv("TERM", "xterm-256color", 1);
+    *state = p;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct place *p = *state;
+    config_release(&p->config);
+    unlink(p->conf);
+    unlink(p->model);
+    rmdir(p->models);
+    rmdir(p->dir);
+    mem_free(p);
+    return 0;
+}
+
+static void load(struct place *p, const char *text)
+{
+    struct err err = {0};
+    assert_int_equal(file_write(p->conf, text, strlen(text), 0600, &err), OK);
+    assert_int_equal(config_load(&p->config, &p->flags, &err), OK);
+}
+
+static const char *warning(const struct place *p, size_t i)
+{
+    assert_true(i < conf_n_warnings(p->config.conf));
+    return conf_warning_at(p->config.conf, i);
+}
+
+static void an_empty_file_gives_the_defaults(void **state)
+{
+    struct place *p = *state;
+    load(p, "");
+    assert_int_equal(p->config.zone, ZONE_EXTERNAL);
+    assert_string_equal(p->config.theme, "dark");
+    assert_int_equal(p->config.n_threads, 0);
+    assert_int_equal(p->config.color, COLOR_256);
+    assert_int_equal(conf_n_warnings(p->config.conf), 0);
+    assert_int_equal(p->config.n_endpoints, 0);
+}
+
+static void a_typo_names_line_and_nearest_key(void **state)
+{
+    struct place *p = *state;
+    load(p, "[shunt]\n\nthreds = 2\nthreads = 3\n");
+    assert_non_null(strstr(warning(p, 0), "shunt.conf:3:"));
+    assert_non_null(strstr(warning(p, 0), "threads"));
+    assert_int_equal(p->config.n_threads, 3);
+}
+
+static void a_bad_zone_closes_everything(void **state)
+{
+    struct place *p = *state;
+    load(p, "[shunt]\nzone = extrenal\n");
+    assert_int_equal(p->config.zone, ZONE_LOCAL);
+    assert_int_equal(conf_n_warnings(p->config.conf), 1);
+}
+
+static void a_bad_count_keeps_the_default(void **state)
+{
+    struct place *p = *state;
+    load(p, "[shunt]\nthreads = many\n");
+    assert_int_equal(p->config.n_threads, 0);
+    assert_non_null(strstr(warning(p, 0), "many"));
+}
+
+static void no_color_and_the_flag_go_before_the_file(void **state)
+{
+    struct place *p = *state;
+    setenv("NO_COLOR", "1", 1);
+    load(p, "[shunt]\ncolor = 256\n");
+    assert_int_equal(p->config.color, COLOR_NEVER);
+    config_release(&p->config);
+    p->flags.color = "16";
+    load(p, "[shunt]\ncolor = 256\n");
+    assert_int_equal(p->config.color, COLOR_16);
+    config_release(&p->config);
+    struct err err;
+    p->flags.color = "pink";
+    assert_int_equal(config_load(&p->config, &p->flags, &err), ERR_USAGE);
+}
+
+static void models_in_the_folder_are_endpoints_until_one_is_configured(void **state)
+{
+    struct place *p = *state;
+    struct err err;
+    assert_int_equal(mkdir(p->models, 0700), 0);
+    assert_int_equal(file_write(p->model, "GGUF", 4, 0600, &err), OK);
+    load(p, "");
+    assert_int_equal(p->config.n_endpoints, 1);
+    assert_string_equal(p->config.endpoints[0].model, p->model);
+    assert_int_equal(p->config.endpoints[0].kind, PROVIDER_LOCAL);
+    config_release(&p->config);
+    load(p, "[endpoint \"mini\"]\nkind = openai\nurl = http://127.0.0.1:1/v1\nmodel = m\n");
+    assert_int_equal(p->config.n_endpoints, 1);
+    assert_string_equal(p->config.endpoints[0].name, "mini");
+}
+
+static void keys_are_bound_by_command_name(void **state)
+{
+    struct place *p = *state;
+    load(p, "[bind \"global\"]\nopen-experts = F7\nopen-xperts = F8\n[bind \"nowhere\"]\nhelp = F9\n");
+    struct keymap *map = config_keymap(&p->config);
+    struct key pending = {0}, f7 = {.code = KEY_F7};
+    enum command command = CMD_NONE;
+    assert_int_equal(keymap_find(map, CTX_GLOBAL, &pending, &f7, &command), KEYMAP_BOUND);
+    assert_int_equal(command, CMD_OPEN_EXPERTS);
+    assert_int_equal(conf_n_warnings(p->config.conf), 2);
+    assert_non_null(strstr(warning(p, 0), "open-xperts"));
+    assert_non_null(strstr(warning(p, 1), "nowhere"));
+    keymap_free(map);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            TEST(an_empty_file_gives_the_defaults),
+            TEST(a_typo_names_line_and_nearest_key),
+            TEST(a_bad_zone_closes_everything),
+            TEST(a_bad_count_keeps_the_default),
+            TEST(no_color_and_the_flag_go_before_the_file),
+            TEST(models_in_the_folder_are_endpoints_until_one_is_configured),
+            TEST(keys_are_bound_by_command_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
