@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,6 +129,19 @@ char *mem_strdup(const char *text)
 void mem_free(void *ptr)
 {
     free(ptr);
+}
+
+void *mem_map(size_t n_bytes)
+{
+    void *ptr = mmap(NULL, n_bytes ? n_bytes : 1, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return ptr == MAP_FAILED ? NULL : ptr;
+}
+
+void mem_unmap(void *ptr, size_t n_bytes)
+{
+    if (ptr)
+        munmap(ptr, n_bytes ? n_bytes : 1);
 }
 
 bool size_mul(size_t a, size_t b, size_t *out)

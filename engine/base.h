@@ -70,6 +70,9 @@ void *mem_try(size_t n_bytes);                        /* zeroed, 64-byte aligned
 void *mem_dup(const void *ptr, size_t n_bytes);       /* never NULL */
 char *mem_strdup(const char *text);                   /* never NULL */
 void mem_free(void *ptr);                             /* of any of the above; NULL is fine */
+void *mem_map(size_t n_bytes);                        /* zeroed pages that cost nothing until they are
+                                                         written; NULL if refused */
+void mem_unmap(void *ptr, size_t n_bytes);
 bool size_mul(size_t a, size_t b, size_t *out) MUST_USE; /* false on overflow */
 bool size_add(size_t a, size_t b, size_t *out) MUST_USE;
 

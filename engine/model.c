@@ -1,0 +1,268 @@
+/*
+ * model.c - opens and closes a model: file, hyperparameters, weights, KV cache, buffers, and
+ * the figures about it.
+ */
+#include "engine/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/model_internal.h"
+
+#define CONTEXT_DEFAULT_TOK 8192
+#define BATCH_DEFAULT_TOK   512
+
+static enum status find_arch(struct model *m, struct err *err)
+{
+    struct slice name;
+    enum status status = gguf_get_str(m->gguf, "general.architecture", &name, err);
+    if (status != OK)
+        return status == ERR_NOT_FOUND ? err_set(err, ERR_FORMAT,
+                                                 "%s does not say its architecture (no key "
+                                                 "general.architecture)",
+                                                 gguf_path(m->gguf))
+                                       : status;
+    m->arch = arch_find(name);
+    if (m->arch)
+        return OK;
+    struct buf known;
+    buf_init(&known, 1024);
+    arch_list(&known);
+    err_set(err, ERR_UNSUPPORTED,
+            "%s has architecture \"%.*s\", which this version cannot run; it runs %s",
+            gguf_path(m->gguf), (int)(name.n < 64 ? name.n : 64), name.ptr, buf_text(&known));
+    buf_release(&known);
+    return ERR_UNSUPPORTED;
+}
+
+static enum status refuse_shards(const struct model *m, struct err *err)
+{
+    uint32_t n_shards = 1;
+    if (!gguf_has(m->gguf, "split.count"))
+        return OK;
+    enum status status = gguf_get_u32(m->gguf, "split.count", &n_shards, err);
+    if (status == OK && n_shards > 1)
+        return err_set(err, ERR_UNSUPPORTED,
+                "%s is one of %u parts; this version reads whole files only: merge them first",
+                gguf_path(m->gguf), n_shards);
+    return status;
+}
+
+static void count_params(struct model *m)
+{
+    struct model_info *info = &m->info;
+    uint64_t by_quant[QUANT_COUNT] = {0};
+    for (uint64_t i = 0; i < gguf_n_tensors(m->gguf); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(m->gguf, i);
+        uint64_t n = t->dims[0] * t->dims[1] * t->dims[2] * t->dims[3];
+        bool is_expert = t->name.n > 12 && memmem(t->name.ptr, t->name.n, "_exps.weight", 12);
+        bool is_table = slice_eq(t->name, "token_embd.weight") && m->output.data != t->data;
+        uint64_t share = is_expert ? m->hp.n_experts_used : 1,
+                 of = is_expert ? m->hp.n_experts : 1;
+        info->n_params += n;
+        by_quant[t->quant] += t->n_bytes;
+        if (is_table)
+            continue; /* one row is read */
+        info->n_params_active += n / of * share;
+        info->active_bytes += t->n_bytes / of * share;
+    }
+    int most = 0;
+    for (int q = 1; q < QUANT_COUNT; q++)
+        most = by_quant[q] > by_quant[most] ? q : most;
+    snprintf(info->quant, sizeof info->quant, "%s", quant_traits[most].name);
+}
+
+static void fill_info(struct model *m)
+{
+    const struct hparams *hp = &m->hp;
+    struct model_info *info = &m->info;
+    struct slice name = {0};
+    snprintf(info->arch, sizeof info->arch, "%s", m->arch->name);
+    if (gguf_get_str(m->gguf, "general.name", &name, NULL) != OK || name.n == 0) {
+        const char *slash = strrchr(gguf_path(m->gguf), '/');
+        name = slice_of(slash ? slash + 1 : gguf_path(m->gguf));
+    }
+    snprintf(info->name, sizeof info->name, "%.*s", (int)(name.n < 127 ? name.n : 127),
+            name.ptr);
+    for (char *c = info->name; *c; c++) /* a file's text never reaches a terminal raw */
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            *c = ' ';
+    info->name[utf8_whole(info->name, strlen(info->name))] = '\0';
+    info->n_layers = hp->n_layers;
+    info->n_embd = hp->d;
+    info->n_heads = hp->n_heads;
+    info->n_kv_heads = hp->n_kv_heads;
+    info->head_dim = hp->head_dim;
+    info->n_vocab = hp->n_vocab;
+    info->n_ff = hp->n_experts ? hp->n_expert_ff : hp->n_ff;
+    info->n_experts = hp->n_experts;
+    info->n_experts_used = hp->n_experts_used;
+    info->context_train_tok = hp->context_train_tok;
+    info->context_tok = m->kv.n_cells;
+    info->file_bytes = gguf_file_bytes(m->gguf);
+    info->kv_bytes = m->kv.n_bytes;
+    info->kernel = kernels_name(m->kernels);
+    count_params(m);
+}
+
+static enum status set_shape(struct model *m, struct err *err)
+{
+    if (!m->hp.n_experts)
+        return OK;
+    if (m->hp.n_layers > MOE_LAYERS_MAX)
+        return err_set(err, ERR_UNSUPPORTED, "%s has %u layers with experts; %d are supported",
+                gguf_path(m->gguf), m->hp.n_layers, MOE_LAYERS_MAX);
+    m->shape.n_moe_layers = (uint16_t)m->hp.n_layers;
+    m->shape.n_experts = (uint16_t)m->hp.n_experts;
+    m->shape.k = (uint16_t)m->hp.n_experts_used;
+    for (uint32_t i = 0; i < m->hp.n_layers; i++)
+        m->shape.layers[i] = (uint16_t)i;
+    return OK;
+}
+
+static enum status open_kernels(
+        struct model *m, const struct model_config *cfg, struct err *err)
+{
+    m->kernels = kernels_open(cfg->kernel, cfg->n_threads, cfg->is_exact);
+    return m->kernels ? OK
+                      : err_set(err, ERR_UNSUPPORTED,
+                                "kernel \"%s\" is unknown or not supported by this processor; "
+                                "use scalar or avx2",
+                                cfg->kernel ? cfg->kernel : "");
+}
+
+/* One allocation per buffer; all are bounded by batch_tok. */
+static enum status open_buffers(struct model *m, struct err *err)
+{
+    size_t n = m->batch_tok, q = (size_t)m->hp.n_heads * m->hp.head_dim;
+    size_t n_picks = (size_t)m->shape.n_moe_layers * m->shape.k + 1;
+    m->x = mem_try(n * m->hp.d * sizeof *m->x);
+    m->q = mem_try(n * q * sizeof *m->q);
+    m->attn_out = mem_try(n * q * sizeof *m->attn_out);
+    m->rope_table = mem_try(n * m->hp.n_rot * sizeof *m->rope_table);
+    m->cells = mem_try(n * sizeof *m->cells);
+    m->first = mem_try(n * sizeof *m->first);
+    m->count = mem_try(n * sizeof *m->count);
+    m->rows = mem_try(n * sizeof *m->rows);
+    m->i_logits = mem_try(n * sizeof *m->i_logits);
+    m->ids = mem_try(n * n_picks * sizeof *m->ids);
+    m->weights = mem_try(n * n_picks * sizeof *m->weights);
+    m->picks = mem_try(n * n_picks * sizeof *m->picks);
+    m->margins = mem_try(n * (m->shape.n_moe_layers + 1u) * sizeof *m->margins);
+    m->n_visible_cap = m->kv.n_cells;
+    m->visible = mem_try(m->n_visible_cap * sizeof *m->visible);
+    if (m->x && m->q && m->attn_out && m->rope_table && m->cells && m->first && m->count &&
+            m->rows && m->i_logits && m->ids && m->weights && m->picks && m->margins &&
+            m->visible)
+        return OK;
+    return err_set(err, ERR_NOMEM, "%s: no memory for batches of %u tokens", gguf_path(m->gguf),
+            m->batch_tok);
+}
+
+static bool report(const struct model_config *cfg, float fraction)
+{
+    return !cfg->progress || cfg->progress(cfg->user, fraction);
+}
+
+static enum status open_parts(struct model *m, const struct model_config *cfg, struct err *err)
+{
+    enum status status = gguf_open(&m->gguf, cfg->path, false, err);
+    if (status == OK && !report(cfg, 0.2f))
+        status = err_set(err, ERR_CANCELLED, "loading %s was cancelled", cfg->path);
+    if (status == OK)
+        status = refuse_shards(m, err);
+    if (status == OK)
+        status = find_arch(m, err);
+    if (status == OK)
+        status = hparams_read(&m->hp, m->arch, m->gguf, err);
+    if (status == OK)
+        status = model_bind(m, err);
+    if (status == OK)
+        status = model_prepare_rope(m, err);
+    if (status == OK)
+        status = set_shape(m, err);
+    if (status == OK)
+        status = open_kernels(m, cfg, err);
+    if (status == OK && !report(cfg, 0.6f))
+        status = err_set(err, ERR_CANCELLED, "loading %s was cancelled", cfg->path);
+    if (status != OK)
+        return status;
+    uint32_t trained = m->hp.context_train_tok;
+    uint32_t fallback = trained < CONTEXT_DEFAULT_TOK ? trained : CONTEXT_DEFAULT_TOK;
+    m->batch_tok = cfg->batch_tok ? cfg->batch_tok : BATCH_DEFAULT_TOK;
+    status = kv_cache_open(&m->kv, cfg->context_tok ? cfg->context_tok : fallback,
+            m->hp.n_layers, (size_t)m->hp.n_kv_heads * m->hp.head_dim, !cfg->is_exact, err);
+    if (status == OK)
+        status = open_buffers(m, err);
+    return status;
+}
+
+enum status model_open(struct model **out, const struct model_config *cfg, struct err *err)
+{
+    struct model *m = mem_alloc(sizeof *m);
+    enum status status = open_parts(m, cfg, err);
+    if (status != OK) {
+        model_close(m);
+        return status;
+    }
+    fill_info(m);
+    report(cfg, 1);
+    *out = m;
+    return OK;
+}
+
+void model_close(struct model *m)
+{
+    if (!m)
+        return;
+    kernels_close(m->kernels);
+    kv_cache_close(&m->kv);
+    void *buffers[] = {m->x, m->q, m->attn_out, m->rope_table, m->cells, m->first, m->count,
+            m->rows, m->i_logits, m->ids, m->weights, m->picks, m->margins, m->visible,
+            m->logits};
+    for (size_t i = 0; i < ARRAY_LEN(buffers); i++)
+        mem_free(buffers[i]);
+    arena_release(&m->arena);
+    gguf_close(m->gguf);
+    mem_free(m);
+}
+
+const struct model_info *model_info(const struct model *m)
+{
+    return &m->info;
+}
+
+const struct telemetry_shape *model_shape(const struct model *m)
+{
+    return &m->shape;
+}
+
+const struct gguf *model_gguf(const struct model *m)
+{
+    return m->gguf;
+}
+
+void model_cancel(struct model *m)
+{
+    kernels_cancel(m->kernels);
+}
+
+void model_cancel_clear(struct model *m)
+{
+    kernels_cancel_clear(m->kernels);
+}
+
+void model_kv_remove(struct model *m, uint16_t seq, uint32_t p0, uint32_t p1)
+{
+    kv_cache_remove(&m->kv, seq, p0, p1);
+}
+
+void model_kv_share(struct model *m, uint16_t src, uint16_t dst, uint32_t p0, uint32_t p1)
+{
+    kv_cache_share(&m->kv, src, dst, p0, p1);
+}
+
+uint32_t model_kv_room(const struct model *m)
+{
+    return m->kv.n_cells - m->kv.n_used;
+}

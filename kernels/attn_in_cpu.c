@@ -1,0 +1,101 @@
+/*
+ * attn_in_cpu.c - everything before attention: norm, the three projections, norms of q and k,
+ * RoPE, and the append to the cache.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/cpu.h"
+
+static void norm_row(float *x, const float *norm, float eps, uint32_t n)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += (double)x[i] * x[i];
+    float scale = 1 / sqrtf((float)(sum / n) + eps);
+    for (uint32_t i = 0; i < n; i++)
+        x[i] *= scale * norm[i];
+}
+
+/* table: n_rot/2 pairs of cos and sin. */
+static void rotate(float *head, const float *table, uint32_t n_rot, enum rope_kind kind)
+{
+    uint32_t half = n_rot / 2;
+    for (uint32_t j = 0; j < half; j++) {
+        float *a = kind == ROPE_NORM ? head + 2 * j : head + j;
+        float *b = kind == ROPE_NORM ? a + 1 : a + half;
+        float c = table[2 * j], s = table[2 * j + 1], a0 = *a, b0 = *b;
+        *a = a0 * c - b0 * s;
+        *b = a0 * s + b0 * c;
+    }
+}
+
+static void finish_heads(const struct attn_in_step *s, float *rows, uint32_t n_heads,
+        uint32_t t, const float *norm)
+{
+    float *row = rows + (size_t)t * n_heads * s->head_dim;
+    const float *table = s->rope_table + (size_t)t * s->n_rot;
+    if (norm && s->is_norm_whole)
+        norm_row(row, norm, s->eps, n_heads * s->head_dim);
+    for (uint32_t h = 0; h < n_heads; h++) {
+        if (norm && !s->is_norm_whole)
+            norm_row(row + h * s->head_dim, norm, s->eps, s->head_dim);
+        rotate(row + h * s->head_dim, table, s->n_rot, s->rope);
+    }
+}
+
+static void append(const struct kernels *k, const struct kv_layer *kv, const float *key,
+        const float *value, uint32_t cell, uint32_t width)
+{
+    size_t at = (size_t)cell * width;
+    if (kv->is_half) {
+        k->dot->to_half(key, (uint16_t *)kv->keys + at, width);
+        k->dot->to_half(value, (uint16_t *)kv->values + at, width);
+    } else {
+        memcpy((float *)kv->keys + at, key, width * sizeof *key);
+        memcpy((float *)kv->values + at, value, width * sizeof *value);
+    }
+}
+
+static void project(const struct kernels *k, const struct weight *w, const float *bias,
+        const struct act_buf *buf, uint32_t n, uint32_t d, float *out, int ith, int nth)
+{
+    struct act act = act_for(k, buf, w, d);
+    struct matmul_out to = {out, w->n_out, NULL, NULL, bias, false};
+    matmul(k, w, 0, split_range(w->n_out, 1, ith, nth), &act, NULL, n, &to);
+}
+
+static void run(struct kernels *k, const void *arg, int ith, int nth)
+{
+    const struct attn_in_step *s = arg;
+    uint32_t n = s->n_tokens, kv_width = s->n_kv_heads * s->head_dim;
+    float *keys = k->inner.ptr, *values = keys + (size_t)n * kv_width;
+    struct act_buf buf = act_buf_at(k->normed.ptr, k->quants.ptr, n, s->d);
+    norm_share(s->x, s->norm, s->eps, n, s->d, buf.f32, ith, nth);
+    pool_barrier(k->pool);
+    if (uses_q8(k, &s->wq) || uses_q8(k, &s->wk) || uses_q8(k, &s->wv)) {
+        quantise_share(k, &buf, n, s->d, ith, nth);
+        pool_barrier(k->pool);
+    }
+    project(k, &s->wq, s->bq, &buf, n, s->d, s->q, ith, nth);
+    project(k, &s->wk, s->bk, &buf, n, s->d, keys, ith, nth);
+    project(k, &s->wv, s->bv, &buf, n, s->d, values, ith, nth);
+    pool_barrier(k->pool);
+    struct range r = split_range(n, 1, ith, nth);
+    for (uint32_t t = r.begin; t < r.end; t++) {
+        finish_heads(s, s->q, s->n_heads, t, s->q_norm);
+        finish_heads(s, keys, s->n_kv_heads, t, s->k_norm);
+        append(k, &s->kv, keys + (size_t)t * kv_width, values + (size_t)t * kv_width,
+                s->cells[t], kv_width);
+    }
+    pool_barrier(k->pool);
+}
+
+void kernels_attn_in(struct kernels *k, const struct attn_in_step *step)
+{
+    size_t n = step->n_tokens, kv_width = (size_t)step->n_kv_heads * step->head_dim;
+    scratch_get(&k->normed, n * step->d * sizeof(float));
+    scratch_get(&k->quants, act_quant_bytes(step->n_tokens, step->d));
+    scratch_get(&k->inner, 2 * n * kv_width * sizeof(float));
+    kernels_add(k, run)->u.attn_in = *step;
+}

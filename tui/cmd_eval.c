@@ -1,0 +1,127 @@
+/* cmd_eval.c - `shunt eval`: checks its flags and lets the engine do the work. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/eval_logits.h"
+#include "engine/eval_tokens.h"
+
+#include "tui/cmd.h"
+
+struct eval_args {
+    const char *what, *path, *tokens;
+    uint32_t pos, context, batch, top;
+    const char *kernel, *backend;
+    bool exact, json, plain, detokenize;
+};
+
+static bool parse_count(const char *text, uint32_t min, uint32_t *out, const char *flag)
+{
+    if (args_parse_u32(text, min, UINT32_MAX - 1, out))
+        return true;
+    cmd_usage("eval", "--%s %s is not a number", flag, text);
+    return false;
+}
+
+/* Returns -1 when all was read, else the exit status. */
+static int read_args(struct args *args, struct eval_args *e)
+{
+    for (int id; (id = args_next(args)) != ARG_END;) {
+        bool ok = true;
+        switch (id) {
+        case ARG_WORD:
+            if (e->path)
+                return cmd_usage("eval", "one file at a time: %s", args->value);
+            *(e->what ? &e->path : &e->what) = args->value;
+            break;
+        case 256:
+            e->tokens = args->value;
+            break;
+        case 257:
+            ok = parse_count(args->value, 0, &e->pos, "pos");
+            break;
+        case 258:
+            ok = parse_count(args->value, 1, &e->context, "context");
+            break;
+        case 259:
+            ok = parse_count(args->value, 1, &e->batch, "batch");
+            break;
+        case 260:
+            ok = parse_count(args->value, 1, &e->top, "top");
+            break;
+        case 261:
+            e->exact = true;
+            break;
+        case 262:
+            e->kernel = args->value;
+            break;
+        case 263:
+            e->backend = args->value;
+            break;
+        case 264:
+            e->json = true;
+            break;
+        case 265:
+            e->plain = true;
+            break;
+        case 266:
+            e->detokenize = true;
+            break;
+        default:
+            return cmd_stop(args, id, "eval");
+        }
+        if (!ok)
+            return EXIT_USAGE;
+    }
+    return -1;
+}
+
+static int run_logits(const struct eval_args *e)
+{
+    if (!e->tokens)
+        return cmd_usage("eval", "logits needs --tokens 1,2,3");
+    if (e->backend && strcmp(e->backend, "cpu") != 0)
+        return cmd_usage("eval", "--backend %s is not in this version; use cpu", e->backend);
+    size_t cap = strlen(e->tokens) / 2 + 1, n = 0;
+    int32_t *tokens = mem_alloc(cap * sizeof *tokens);
+    for (struct slice rest = slice_of(e->tokens); rest.ptr;) {
+        uint64_t id;
+        struct slice word = slice_trim(slice_cut(&rest, ','));
+        if (!slice_to_u64(word, &id) || id > INT32_MAX) {
+            mem_free(tokens);
+            return cmd_usage(
+                    "eval", "--tokens: \"%.*s\" is not a token id", (int)word.n, word.ptr);
+        }
+        tokens[n++] = (int32_t)id;
+    }
+    struct eval_logits_config cfg = {.path = e->path,
+            .tokens = tokens,
+            .n_tokens = n,
+            .pos = e->pos,
+            .context_tok = e->context,
+            .batch_tok = e->batch,
+            .n_top = e->top,
+            .is_exact = e->exact,
+            .kernel = e->kernel};
+    struct err err;
+    enum status status = eval_logits(&cfg, stdout, &err);
+    mem_free(tokens);
+    return status == OK ? EXIT_DONE : cmd_fail(&err);
+}
+
+int cmd_eval(struct args *args)
+{
+    struct eval_args e = {.top = 20};
+    int code = read_args(args, &e);
+    if (code >= 0)
+        return code;
+    if (!e.what || !e.path)
+        return cmd_usage("eval", "say what to look at and in which file");
+    if (strcmp(e.what, "logits") == 0)
+        return run_logits(&e);
+    if (strcmp(e.what, "tokens") != 0)
+        return cmd_usage("eval", "\"%s\" is neither logits nor tokens", e.what);
+    struct err err;
+    return eval_tokens(e.path, e.plain, e.detokenize, stdin, stdout, &err) == OK
+                   ? EXIT_DONE
+                   : cmd_fail(&err);
+}
