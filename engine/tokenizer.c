@@ -270,9 +270,43 @@ static void add_fragment(struct fragments *f, struct slice text, int32_t token)
     f->items[f->n++] = (struct fragment){text, token};
 }
 
+/* What is encoded: where control tokens may stand. */
+struct source {
+    struct slice text;
+    const uint8_t *trusted; /* NULL: all or nothing, by flags */
+    int flags;
+};
+
+static bool may_be_special(const struct tokenizer *tok, const struct source *source, int32_t id,
+        const char *at, size_t n)
+{
+    if (tok->types[id] == TOKEN_USER)
+        return true;
+    if (!source->trusted)
+        return source->flags & TOKENIZE_SPECIAL;
+    for (size_t i = 0; i < n; i++)
+        if (!source->trusted[at - source->text.ptr + (ptrdiff_t)i])
+            return false;
+    return true;
+}
+
+/* The next place in s that counts as the special token id. */
+static const char *find_special(const struct tokenizer *tok, const struct source *source,
+        int32_t id, struct slice s)
+{
+    struct slice needle = tok->table.strings[id];
+    const char *at;
+    while (s.n >= needle.n && (at = memmem(s.ptr, s.n, needle.ptr, needle.n))) {
+        if (may_be_special(tok, source, id, at, needle.n))
+            return at;
+        s = (struct slice){at + 1, s.n - (size_t)(at - s.ptr) - 1};
+    }
+    return NULL;
+}
+
 /* All places of one special token in the plain fragments. */
-static void cut_special(
-        const struct tokenizer *tok, int32_t id, struct fragments *from, struct fragments *to)
+static void cut_special(const struct tokenizer *tok, const struct source *source, int32_t id,
+        struct fragments *from, struct fragments *to)
 {
     struct slice needle = tok->table.strings[id];
     to->n = 0;
@@ -283,7 +317,7 @@ static void cut_special(
             add_fragment(to, rest, from->items[i].token);
             continue;
         }
-        while (rest.n && (at = memmem(rest.ptr, rest.n, needle.ptr, needle.n))) {
+        while (rest.n && (at = find_special(tok, source, id, rest))) {
             add_fragment(to, (struct slice){rest.ptr, (size_t)(at - rest.ptr)}, -1);
             add_fragment(to, (struct slice){at, needle.n}, id);
             rest = (struct slice){at + needle.n, rest.n - (size_t)(at - rest.ptr) - needle.n};
@@ -294,23 +328,16 @@ static void cut_special(
     }
 }
 
-static bool is_recognised(const struct tokenizer *tok, int32_t id, int flags)
-{
-    return tok->types[id] == TOKEN_USER || flags & TOKENIZE_SPECIAL;
-}
-
-void tokenizer_encode(
-        const struct tokenizer *tok, struct slice text, int flags, struct tokens *out)
+static void encode(const struct tokenizer *tok, const struct source *source, struct tokens *out)
 {
     struct fragments a = {0}, b = {0};
-    add_fragment(&a, text, -1);
+    int flags = source->flags;
+    add_fragment(&a, source->text, -1);
     for (size_t i = 0; i < tok->n_specials; i++) {
         int32_t id = tok->specials[i];
-        struct slice needle = tok->table.strings[id];
-        if (!is_recognised(tok, id, flags) || needle.n > text.n ||
-                !memmem(text.ptr, text.n, needle.ptr, needle.n))
+        if (!find_special(tok, source, id, source->text))
             continue;
-        cut_special(tok, id, &a, &b);
+        cut_special(tok, source, id, &a, &b);
         struct fragments swap = a;
         a = b;
         b = swap;
@@ -329,6 +356,17 @@ void tokenizer_encode(
     }
     mem_free(a.items);
     mem_free(b.items);
+}
+
+void tokenizer_encode(const struct tokenizer *tok, struct slice text, int flags, struct tokens *out)
+{
+    encode(tok, &(struct source){text, NULL, flags}, out);
+}
+
+void tokenizer_encode_trusted(const struct tokenizer *tok, struct slice text,
+        const uint8_t *trusted, int flags, struct tokens *out)
+{
+    encode(tok, &(struct source){text, trusted, flags}, out);
 }
 
 static void spm_piece(struct slice token, struct buf *out)

@@ -27,6 +27,10 @@ enum { TOKENIZE_SPECIAL = 1, /* recognise control tokens in the text: trusted te
 /* Appends the ids of text. Any bytes are accepted; never fails. */
 void tokenizer_encode(const struct tokenizer *tok, struct slice text, int flags,
         struct tokens *out);
+/* The same for a text of which only some bytes are trusted: control tokens are recognised where trusted[i] is set for all their
+ * bytes. [text.n]. */
+void tokenizer_encode_trusted(const struct tokenizer *tok, struct slice text,
+        const uint8_t *trusted, int flags, struct tokens *out);
 /* Appends the bytes of one token. Control tokens give nothing unless `show_special`. */
 void tokenizer_piece(const struct tokenizer *tok, int32_t id, bool show_special, struct buf *out);
 /* The bytes of a whole list; for SentencePiece without the space that encoding put in front. */
