@@ -13,6 +13,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define CHUNK  256
+#define UNROLL _Pragma("GCC unroll 4")
 
 static bool is_supported(void)
 {
@@ -75,17 +76,20 @@ INLINE void q4_32(const uint8_t *w, const struct act *act, const uint32_t *rows,
     const int block_bytes = has_min ? 20 : 18;
     __m256 acc[DOT_TILE];
     float constant[DOT_TILE];
+    UNROLL
     for (int r = 0; r < n_rows; r++)
         acc[r] = _mm256_setzero_ps(), constant[r] = 0;
     for (uint32_t i = 0; i < act->n; i += 32, w += block_bytes) {
         float d = half(w), m = has_min ? half(w + 2) : -8 * d;
         __m256i q = nibbles16(w + block_bytes - 16);
+        UNROLL
         for (int r = 0; r < n_rows; r++) {
             acc[r] = scaled(mul_unsigned(q, load_act(act, rows[r], i)),
                     d * act_scales(act, rows[r])[i / 32], acc[r]);
             constant[r] += m * act_sums(act, rows[r])[i / 32];
         }
     }
+    UNROLL
     for (int r = 0; r < n_rows; r++)
         out[r] = sum8(acc[r]) + constant[r];
 }
@@ -106,18 +110,21 @@ INLINE void q8_0(const uint8_t *w, const struct act *act, const uint32_t *rows, 
         const int n_rows)
 {
     __m256 acc[DOT_TILE];
+    UNROLL
     for (int r = 0; r < n_rows; r++)
         acc[r] = _mm256_setzero_ps();
     for (uint32_t i = 0; i < act->n; i += 32, w += 34) {
         float d = half(w);
         __m256i q = _mm256_loadu_si256((const __m256i *)(w + 2)),
                 magnitude = _mm256_abs_epi8(q);
+        UNROLL
         for (int r = 0; r < n_rows; r++) {
             __m256i a = _mm256_sign_epi8(load_act(act, rows[r], i), q);
             acc[r] = scaled(
                     mul_unsigned(magnitude, a), d * act_scales(act, rows[r])[i / 32], acc[r]);
         }
     }
+    UNROLL
     for (int r = 0; r < n_rows; r++)
         out[r] = sum8(acc[r]);
 }
@@ -127,6 +134,7 @@ INLINE void q4_k(const uint8_t *w, const struct act *act, const uint32_t *rows, 
 {
     __m256 acc[DOT_TILE];
     float constant[DOT_TILE];
+    UNROLL
     for (int r = 0; r < n_rows; r++)
         acc[r] = _mm256_setzero_ps(), constant[r] = 0;
     for (uint32_t i = 0; i < act->n; i += 256, w += 144) {
@@ -140,6 +148,7 @@ INLINE void q4_k(const uint8_t *w, const struct act *act, const uint32_t *rows, 
                     j & 1 ? _mm256_srli_epi16(bytes, 4) : bytes, _mm256_set1_epi8(15));
             float ds = d * (float)scale, mm = m * (float)minimum;
             uint32_t at = i + 32 * j;
+            UNROLL
             for (int r = 0; r < n_rows; r++) {
                 acc[r] = scaled(mul_unsigned(q, load_act(act, rows[r], at)),
                         ds * act_scales(act, rows[r])[at / 32], acc[r]);
@@ -147,6 +156,7 @@ INLINE void q4_k(const uint8_t *w, const struct act *act, const uint32_t *rows, 
             }
         }
     }
+    UNROLL
     for (int r = 0; r < n_rows; r++)
         out[r] = sum8(acc[r]) + constant[r];
 }
@@ -165,6 +175,7 @@ INLINE void q6_k(const uint8_t *w, const struct act *act, const uint32_t *rows, 
         const int n_rows)
 {
     __m256 acc[DOT_TILE];
+    UNROLL
     for (int r = 0; r < n_rows; r++)
         acc[r] = _mm256_setzero_ps();
     for (uint32_t i = 0; i < act->n; i += 256, w += 210) {
@@ -176,6 +187,7 @@ INLINE void q6_k(const uint8_t *w, const struct act *act, const uint32_t *rows, 
             __m256i scale = _mm256_set_m128i(_mm_set1_epi16(scales[2 * k + 1]),
                     _mm_set1_epi16(scales[2 * k])); /* one scale per 16 values */
             uint32_t at = i + 32 * (uint32_t)k;
+            UNROLL
             for (int r = 0; r < n_rows; r++) {
                 __m256i a = _mm256_sign_epi8(load_act(act, rows[r], at), q);
                 __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, a), scale);
@@ -183,6 +195,7 @@ INLINE void q6_k(const uint8_t *w, const struct act *act, const uint32_t *rows, 
             }
         }
     }
+    UNROLL
     for (int r = 0; r < n_rows; r++)
         out[r] = sum8(acc[r]);
 }
@@ -258,11 +271,13 @@ static void row_f32(enum quant quant, const void *weights, const struct act *act
         const uint32_t *rows, int n_rows, float *out)
 {
     float w[CHUNK];
+    UNROLL
     for (int r = 0; r < n_rows; r++)
         out[r] = 0;
     for (uint32_t i = 0; i < act->n; i += CHUNK) {
         uint32_t n = act->n - i < CHUNK ? act->n - i : CHUNK;
         const char *at = (const char *)weights + quant_row_bytes(quant, i);
+        UNROLL
         for (int r = 0; r < n_rows; r++) {
             const float *x = act->f32 + (size_t)rows[r] * act->n + i;
             if (quant == QUANT_F32) {
