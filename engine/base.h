@@ -28,7 +28,8 @@ enum status {
     ERR_FULL,        /* no space left: keep the data and try again */
     ERR_NOMEM,       /* a large allocation was refused */
     ERR_NOT_FOUND,   /* no such file, model, endpoint, session */
-    ERR_FORMAT,      /* bytes from a file or a server do not follow their format */
+    ERR_FORMAT,      /* the bytes of a file do not follow their format */
+    ERR_PROTOCOL,    /* a server does not follow its protocol: another attempt may get through */
     ERR_UNSUPPORTED, /* valid, but this program cannot do it */
     ERR_INVALID,     /* the server says the request is malformed */
     ERR_AUTH,        /* missing or refused key */

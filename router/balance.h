@@ -21,7 +21,10 @@ struct balance {
     float *last_margin;      /* [n_moe_layers] */
     float half_life_tok;     /* of heat; 64 */
     uint64_t n_heat;         /* tokens that entered heat (any phase) */
-    uint64_t overlap_sum, n_overlap; /* experts shared by neighbouring decode tokens */
+    float heat_unit;         /* what one selection now adds to heat: grows, so that old ones fade */
+    uint32_t *overlaps;      /* [window_tok] experts shared with the token before, over all layers */
+    bool was_decode;         /* the newest token was a decode token */
+    struct null_cache *null_cache;
 };
 
 struct balance *balance_new(const struct telemetry_shape *shape, uint32_t window_tok);

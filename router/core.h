@@ -29,7 +29,7 @@ enum action_kind {
     ACTION_SYSTEM,       /* text: system prompt of the session */
     ACTION_USE_ENDPOINT, /* text: name, or "" for the router's choice */
     ACTION_EXPORT,       /* text: path: the shown branch as markdown */
-    ACTION_SETTING,      /* key in text, value in text2 */
+    ACTION_ADD_MESSAGE,  /* text, id: enum message_role: what was said before, from elsewhere */
     ACTION_COUNT
 };
 
@@ -39,7 +39,7 @@ struct action {
     char *text, *text2; /* owned; NULL reads as "" */
     int64_t id;
     uint32_t cursor, line;
-    struct gen_params params; /* ACTION_SEND */
+    struct gen_params params; /* ACTION_SEND; its stop texts are borrowed until the answer ends */
     bool has_params;
     char *extra_json;         /* ACTION_SEND; see struct request */
     int64_t now_ms;           /* Unix time, for created_ms */
@@ -53,9 +53,10 @@ struct run {
     int64_t message_id; /* the answer it fills */
     int endpoint;
     uint8_t attempt;
-    uint64_t tried; /* bit per endpoint that failed */
+    int only_endpoint; /* asked for by name; -1: any */
+    uint64_t tried;    /* bit per endpoint that failed */
     uint32_t n_retries_left;
-    enum { RUN_WAITS_FOR_STORE, RUN_SENT, RUN_WAITS_FOR_RETRY } phase;
+    enum { RUN_WAITS_FOR_STORE, RUN_SENT, RUN_WAITS_FOR_RETRY, RUN_STOPPING } phase;
     enum run_state state;
     float fraction;
     uint64_t t_sent_ns, t_first_ns, t_retry_ns, t_saved_ns;
@@ -86,7 +87,7 @@ struct notice { /* something to tell the user, newest last */
 struct core {
     struct fleet fleet;
     struct session *session; /* the open one; never NULL after core_init */
-    struct run *runs;        /* at most one per session today */
+    struct run *runs;        /* at most one per session */
     size_t n_runs;
     struct session_row *found; /* newest answer to LIST_SESSIONS, in found_owner's arena */
     size_t n_found;
@@ -109,10 +110,17 @@ struct core {
     uint32_t next_request_id;
     struct effect *effects;
     size_t n_effects, cap_effects;
-    /* bookkeeping of drafts and checkpoints */
-    uint64_t draft_dirty_ns; /* 0: saved */
-    struct stored **unsaved; /* commands the disk refused, in order */
+    struct session **others; /* sessions that are not open but have an answer running */
+    size_t n_others;
+    bool is_loading;         /* a session was asked for and has not come yet */
+    uint64_t draft_dirty_ns; /* since when the draft differs from what was sent to the store; 0: it does not */
+    struct stored **unsaved; /* commands the disk refused, in order, and all that came behind them */
     size_t n_unsaved;
+    size_t n_refused; /* of unsaved, at its front: came back from the store */
+    uint32_t n_disk_retries;
+    size_t n_store_pending; /* commands that the store has not answered */
+    int64_t base_ms;        /* Unix time at base_ns */
+    uint64_t base_ns;
 };
 
 struct core_config {
@@ -136,6 +144,8 @@ uint64_t core_deadline(const struct core *core);
 bool core_take_effect(struct core *core, struct effect *out);
 /* The running answer's run, or NULL. */
 const struct run *core_run_of(const struct core *core, int64_t message_id);
-bool core_is_busy(const struct core *core); /* something runs or waits to be saved */
+bool core_is_busy(const struct core *core); /* something runs, loads or waits to be saved */
+/* The end of the program: running answers become stopped ones, drafts and they are sent to the store. */
+void core_shut_down(struct core *core, uint64_t now_ns);
 
 #endif

@@ -13,7 +13,7 @@
 struct net;
 
 /* wake_fd: eventfd written when events are ready; -1: none. */
-struct net *net_open(int wake_fd);
+struct net *net_open(int wake_fd); /* NULL: no memory or no thread */
 void net_close(struct net *net); /* cancels all, joins */
 /* Moves request and key (key may be empty). False: the ring is full and the caller keeps both. */
 bool net_send(struct net *net, struct request *request, struct secret *key) MUST_USE;

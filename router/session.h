@@ -23,6 +23,9 @@ struct message {
     struct buf text, reasoning;
     char endpoint[64], model[128];
     char error[ERR_TEXT_BYTES];
+    enum status error_status;  /* of this run of the program; OK after loading */
+    int64_t retry_after_ms;    /* what the server asked for; -1: nothing */
+    struct buf tool_calls;     /* JSON objects {"id","name","arguments"}, comma between */
     enum finish_reason finish;
     struct usage usage;
     int64_t cost_nusd; /* -1: unknown */

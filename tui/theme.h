@@ -27,6 +27,7 @@ struct theme {
     struct color ramps[3][RAMP_LEVELS]; /* by enum ramp */
     char mono[RAMP_LEVELS + 1];         /* glyphs for no-colour heat */
     enum color_depth depth;
+    const char *term; /* $TERM */
 };
 
 /* text: a .theme file's bytes. Unknown roles and bad colours are reported; missing roles fall back along roles.def. */

@@ -11,6 +11,8 @@
 #include "tui/vtin.h"
 
 struct app;
+struct keymap;
+struct model_info;
 
 struct view_ops {
     enum context context; /* which key bindings apply */
@@ -45,8 +47,13 @@ void app_act(struct app *app, struct action *action); /* takes the action */
 void app_open_view(struct app *app, enum view_id id);
 void app_open_help(struct app *app);
 void app_notice(struct app *app, enum status status, const char *fmt, ...) PRINTF(3, 4);
-void app_redraw(struct app *app);
+void app_redraw(struct app *app); /* the whole screen from nothing */
+void app_wake_at(struct app *app, uint64_t t_ns); /* draw again at that time, once */
+void app_suspend(struct app *app);
+void app_interrupt(struct app *app); /* stop, else clear, else arm quitting */
 void app_quit(struct app *app);
+const struct keymap *app_keymap(const struct app *app);
+bool app_side_pane(const struct app *app); /* the configured default */
 uint64_t app_now_ns(const struct app *app);    /* time of the current loop turn */
 int64_t app_now_ms(const struct app *app);     /* Unix time of the current loop turn */
 enum view_id app_view(const struct app *app);

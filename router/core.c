@@ -1,0 +1,256 @@
+/*
+ * core.c - the core's state and its door: events in, effects out. No clock, no file, no thread.
+ */
+#include "router/core.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "router/core_internal.h"
+
+struct action *action_new(enum action_kind kind)
+{
+    struct action *action = mem_alloc(sizeof *action);
+    action->kind = kind;
+    action->params = gen_params_default();
+    return action;
+}
+
+void action_free(struct action *action)
+{
+    if (!action)
+        return;
+    mem_free(action->text);
+    mem_free(action->text2);
+    mem_free(action->extra_json);
+    mem_free(action);
+}
+
+void core_init(struct core *core, const struct core_config *cfg)
+{
+    *core = (struct core){.use_endpoint = -1,
+            .max_zone = cfg->max_zone,
+            .rng = cfg->seed,
+            .next_request_id = 1,
+            .base_ms = cfg->now_ms};
+    struct fleet *fleet = &core->fleet;
+    fleet->n_endpoints = (int)cfg->n_endpoints;
+    fleet->endpoints = arena_alloc(&fleet->arena, (cfg->n_endpoints + 1) * sizeof *fleet->endpoints);
+    for (size_t i = 0; i < cfg->n_endpoints; i++)
+        fleet->endpoints[i].conf = endpoint_conf_copy(&fleet->arena, &cfg->endpoints[i]);
+    core->session = session_new(core_new_id(core, 0), cfg->now_ms);
+}
+
+static void free_effect(struct effect *effect)
+{
+    request_free(effect->request);
+    stored_free(effect->command);
+}
+
+void core_release(struct core *core)
+{
+    session_free(core->session);
+    for (size_t i = 0; i < core->n_others; i++)
+        session_free(core->others[i]);
+    for (size_t i = 0; i < core->n_runs; i++)
+        mem_free(core->runs[i].extra_json);
+    for (size_t i = 0; i < core->n_effects; i++)
+        free_effect(&core->effects[i]);
+    for (size_t i = 0; i < core->n_unsaved; i++)
+        stored_free(core->unsaved[i]);
+    stored_free(core->found_owner);
+    balance_free(core->balance);
+    mem_free(core->others);
+    mem_free(core->runs);
+    mem_free(core->effects);
+    mem_free(core->unsaved);
+    arena_release(&core->fleet.arena);
+    *core = (struct core){0};
+}
+
+void core_notice(struct core *core, uint64_t t_ns, enum status status, const char *fmt, ...)
+{
+    struct notice *notice = &core->notices[core->n_notices++ % NOTICE_MAX];
+    va_list va;
+    va_start(va, fmt);
+    vsnprintf(notice->text, sizeof notice->text, fmt, va);
+    va_end(va);
+    notice->text[utf8_whole(notice->text, strlen(notice->text))] = '\0';
+    notice->status = status;
+    notice->t_ns = t_ns;
+    core->version++;
+}
+
+int64_t core_unix_ms(const struct core *core, uint64_t t_ns)
+{
+    return core->base_ns && t_ns > core->base_ns
+            ? core->base_ms + (int64_t)((t_ns - core->base_ns) / 1000000u)
+            : core->base_ms;
+}
+
+/* Milliseconds and chance: sorts by time, and two processes never meet. */
+int64_t core_new_id(struct core *core, uint64_t t_ns)
+{
+    uint64_t ms = (uint64_t)core_unix_ms(core, t_ns);
+    return (int64_t)((ms << 20 | (rng_next(&core->rng) & 0xFFFFF)) & INT64_MAX);
+}
+
+struct effect *core_add_effect(struct core *core, enum effect_kind kind)
+{
+    if (core->n_effects == core->cap_effects)
+        core->effects = mem_resize(core->effects,
+                (core->cap_effects = core->cap_effects ? core->cap_effects * 2 : 16) *
+                        sizeof *core->effects);
+    struct effect *effect = &core->effects[core->n_effects++];
+    *effect = (struct effect){.kind = kind, .endpoint = -1};
+    return effect;
+}
+
+bool core_take_effect(struct core *core, struct effect *out)
+{
+    if (core->n_effects == 0)
+        return false;
+    *out = core->effects[0];
+    memmove(core->effects, core->effects + 1, --core->n_effects * sizeof *core->effects);
+    return true;
+}
+
+struct session *core_find_message(const struct core *core, int64_t id, struct message **message)
+{
+    if ((*message = session_find(core->session, id)))
+        return core->session;
+    for (size_t i = 0; i < core->n_others; i++)
+        if ((*message = session_find(core->others[i], id)))
+            return core->others[i];
+    return NULL;
+}
+
+struct run *core_find_run(const struct core *core, uint32_t request_id)
+{
+    for (size_t i = 0; i < core->n_runs; i++)
+        if (core->runs[i].request_id == request_id)
+            return &core->runs[i];
+    return NULL;
+}
+
+const struct run *core_run_of(const struct core *core, int64_t message_id)
+{
+    for (size_t i = 0; i < core->n_runs; i++)
+        if (core->runs[i].message_id == message_id)
+            return &core->runs[i];
+    return NULL;
+}
+
+struct run *core_run_in(const struct core *core, const struct session *session)
+{
+    for (size_t i = 0; i < core->n_runs; i++)
+        if (session_find(session, core->runs[i].message_id))
+            return &core->runs[i];
+    return NULL;
+}
+
+bool core_is_busy(const struct core *core)
+{
+    return core->n_runs || core->n_store_pending || core->n_unsaved || core->is_loading;
+}
+
+void core_leave_session(struct core *core, uint64_t t_ns)
+{
+    (void)t_ns;
+    disk_put_draft(core);
+    if (core_run_in(core, core->session)) {
+        core->others = mem_resize(core->others, (core->n_others + 1) * sizeof *core->others);
+        core->others[core->n_others++] = core->session;
+    } else {
+        session_free(core->session);
+    }
+    core->session = NULL;
+    balance_free(core->balance);
+    core->balance = NULL;
+    core->is_dense = false;
+}
+
+void core_apply(struct core *core, const struct event *event)
+{
+    switch ((enum event_kind)event->kind) {
+    case EV_ACTION:
+        core->base_ms = event->u.action->now_ms ? event->u.action->now_ms : core->base_ms;
+        core->base_ns = event->t_ns;
+        actions_apply(core, event->u.action, event->t_ns);
+        action_free(event->u.action);
+        break;
+    case EV_STORE:
+        disk_apply(core, event->u.stored, event->t_ns);
+        break;
+    case EV_TIMER:
+        disk_timer(core, event->t_ns);
+        runs_timer(core, event->t_ns);
+        break;
+    case EV_NONE:
+    case EV_KIND_COUNT:
+        break;
+    default:
+        runs_apply(core, event);
+    }
+}
+
+/* The answer a record belongs to: of a running request, or of one that just ended. */
+static struct message *message_of_record(const struct core *core, uint32_t request_id)
+{
+    struct message *m = NULL;
+    const struct run *run = core_find_run(core, request_id);
+    if (run)
+        core_find_message(core, run->message_id, &m);
+    else if ((m = session_find(core->session, core->session->leaf_id)) && m->request_id != request_id)
+        m = NULL;
+    return m;
+}
+
+void core_apply_token(struct core *core, int endpoint, const struct telemetry_shape *shape,
+        const struct token_record *record)
+{
+    (void)endpoint;
+    core->is_dense = shape->n_moe_layers == 0;
+    core->version++;
+    struct message *m = message_of_record(core, record->request_id);
+    if (!m)
+        return;
+    size_t n_bytes = token_record_bytes(shape);
+    if (m->tokens.record_bytes == 0) {
+        m->tokens.shape = *shape;
+        m->tokens.record_bytes = n_bytes;
+    }
+    if (m->tokens.record_bytes == n_bytes)
+        buf_add(&m->tokens.records, record, n_bytes);
+    if (core->is_dense)
+        return;
+    if (!core->balance || memcmp(&core->balance->shape, shape, sizeof *shape) != 0) {
+        balance_free(core->balance);
+        core->balance = balance_new(shape, 512);
+        core->shape = *shape;
+    }
+    balance_add(core->balance, record);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a == 0 ? b : b == 0 ? a : a < b ? a : b;
+}
+
+uint64_t core_deadline(const struct core *core)
+{
+    return earlier(disk_deadline(core), runs_deadline(core));
+}
+
+void core_shut_down(struct core *core, uint64_t now_ns)
+{
+    struct outcome stopped = {.err = {.status = ERR_CANCELLED}, .retry_after_ms = -1};
+    while (core->n_runs) {
+        struct run *run = &core->runs[0];
+        struct effect *cancel = core_add_effect(core, EFFECT_CANCEL);
+        cancel->endpoint = run->endpoint;
+        cancel->request_id = run->request_id;
+        runs_end(core, run, MESSAGE_STOPPED, &stopped, now_ns);
+    }
+    disk_put_draft(core);
+}

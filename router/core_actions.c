@@ -1,0 +1,308 @@
+/* core_actions.c - what the user can do to the core, one function per action. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "router/core_internal.h"
+
+static const char *text_of(const struct action *a)
+{
+    return a->text ? a->text : "";
+}
+
+static struct message *leaf_of(const struct core *core)
+{
+    return session_find(core->session, core->session->leaf_id);
+}
+
+static bool refuse_while_running(struct core *core, uint64_t t_ns)
+{
+    if (!core_run_in(core, core->session))
+        return false;
+    core_notice(core, t_ns, ERR_USAGE, "an answer is running: stop it first");
+    return true;
+}
+
+/* The first line of the first message, cut at a word. */
+static void set_title(struct session *s, const char *text)
+{
+    size_t n = strcspn(text, "\n"), most = 60;
+    if (n > most)
+        for (n = most; n > most / 2 && text[n] != ' '; n--)
+            continue;
+    n = utf8_whole(text, n);
+    snprintf(s->title, sizeof s->title, "%.*s", (int)n, text);
+}
+
+static void take_params(struct run *run, struct action *a)
+{
+    run->params = a->params;
+    run->has_params = a->has_params;
+    run->extra_json = a->extra_json;
+    a->extra_json = NULL;
+}
+
+static struct message *add_answer(struct core *core, uint64_t t_ns)
+{
+    struct message *answer = session_add(core->session, core_new_id(core, t_ns), MSG_ASSISTANT,
+            core_unix_ms(core, t_ns));
+    answer->state = MESSAGE_RUNNING;
+    return answer;
+}
+
+/* The user's message is in the store before anything is sent: the run waits for that answer. */
+static void send(struct core *core, struct action *a, uint64_t t_ns)
+{
+    struct session *s = core->session;
+    const char *text = text_of(a);
+    if (slice_trim(slice_of(text)).n == 0 || refuse_while_running(core, t_ns))
+        return;
+    struct message *user = session_add(s, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
+    if (!buf_add_text(&user->text, text)) {
+        core_notice(core, t_ns, ERR_USAGE, "the message is larger than %u MB", MESSAGE_MAX_BYTES >> 20);
+        s->leaf_id = user->parent_id;
+        return;
+    }
+    if (!s->title[0])
+        set_title(s, text);
+    buf_clear(&s->draft);
+    s->draft_cursor = 0;
+    s->scroll_id = 0;
+    core->draft_dirty_ns = 0;
+    struct message *answer = add_answer(core, t_ns);
+    struct run *run = runs_begin(core, s, answer);
+    take_params(run, a);
+    s->leaf_id = user->id; /* what is saved now has no answer yet */
+    disk_put_messages(core, s, &user, 1, run->request_id);
+    s->leaf_id = answer->id;
+}
+
+static void add_message(struct core *core, const struct action *a, uint64_t t_ns)
+{
+    struct session *s = core->session;
+    struct message *m = session_add(s, core_new_id(core, t_ns),
+            a->id == MSG_ASSISTANT ? MSG_ASSISTANT : MSG_USER, core_unix_ms(core, t_ns));
+    buf_add_text(&m->text, text_of(a));
+    if (!s->title[0])
+        set_title(s, text_of(a));
+    disk_put_messages(core, s, &m, 1, 0);
+}
+
+static void stop(struct core *core, uint64_t t_ns)
+{
+    struct run *run = core_run_in(core, core->session);
+    if (run)
+        runs_stop(core, run, t_ns);
+}
+
+/* Goes on with the leaf's text, or answers again when there is none. */
+static void continue_answer(struct core *core, uint64_t t_ns)
+{
+    struct message *leaf = leaf_of(core);
+    if (refuse_while_running(core, t_ns))
+        return;
+    bool can = leaf && leaf->role == MSG_ASSISTANT && leaf->state != MESSAGE_DONE;
+    if (leaf && leaf->role == MSG_USER) { /* it was saved, and the program ended before it was sent */
+        leaf = add_answer(core, t_ns);
+        can = true;
+    }
+    if (!can) {
+        core_notice(core, t_ns, ERR_USAGE, "there is no interrupted answer to go on with");
+        return;
+    }
+    leaf->state = MESSAGE_RUNNING;
+    leaf->error[0] = '\0';
+    leaf->error_status = OK;
+    struct run *run = runs_begin(core, core->session, leaf);
+    runs_dispatch(core, run, t_ns);
+}
+
+static void retry(struct core *core, uint64_t t_ns)
+{
+    struct message *leaf = leaf_of(core);
+    if (refuse_while_running(core, t_ns))
+        return;
+    if (!leaf) {
+        core_notice(core, t_ns, ERR_USAGE, "there is nothing to answer yet");
+        return;
+    }
+    if (leaf->role == MSG_ASSISTANT)
+        core->session->leaf_id = leaf->parent_id;
+    runs_dispatch(core, runs_begin(core, core->session, add_answer(core, t_ns)), t_ns);
+}
+
+static void send_unsaved(struct core *core, uint64_t t_ns)
+{
+    struct run *run = core_run_in(core, core->session);
+    if (run && run->phase == RUN_WAITS_FOR_STORE)
+        runs_dispatch(core, run, t_ns);
+    else
+        core_notice(core, t_ns, ERR_USAGE, "nothing waits to be saved");
+}
+
+static void set_draft(struct core *core, const struct action *a, uint64_t t_ns)
+{
+    struct session *s = core->session;
+    struct slice text = slice_of(text_of(a));
+    if (text.n == s->draft.n && (text.n == 0 || memcmp(text.ptr, s->draft.ptr, text.n) == 0) &&
+            a->cursor == s->draft_cursor)
+        return;
+    buf_clear(&s->draft);
+    buf_add_slice(&s->draft, text);
+    s->draft_cursor = a->cursor;
+    core->draft_dirty_ns = core->draft_dirty_ns ? core->draft_dirty_ns : t_ns;
+}
+
+static void set_scroll(struct core *core, const struct action *a, uint64_t t_ns)
+{
+    struct session *s = core->session;
+    if (s->scroll_id == a->id && s->scroll_line == a->line)
+        return;
+    s->scroll_id = a->id;
+    s->scroll_line = a->line;
+    core->draft_dirty_ns = core->draft_dirty_ns ? core->draft_dirty_ns : t_ns;
+}
+
+static void new_session(struct core *core, uint64_t t_ns)
+{
+    core_leave_session(core, t_ns);
+    core->session = session_new(core_new_id(core, t_ns), core_unix_ms(core, t_ns));
+    core->is_loading = false;
+}
+
+static void open_session(struct core *core, int64_t id, uint64_t t_ns)
+{
+    if (id == core->session->id)
+        return;
+    for (size_t i = 0; i < core->n_others; i++)
+        if (core->others[i]->id == id) { /* an answer still runs in it */
+            struct session *s = core->others[i];
+            core->others[i] = core->others[--core->n_others];
+            core_leave_session(core, t_ns);
+            core->session = s;
+            return;
+        }
+    struct stored *load = stored_new(STORE_LOAD);
+    load->session.id = id;
+    core->is_loading = true;
+    disk_ask(core, load);
+}
+
+static void list_sessions(struct core *core, const struct action *a)
+{
+    struct stored *list = stored_new(STORE_LIST);
+    const char *query = text_of(a);
+    list->query = (struct slice){arena_strdup(&list->arena, query), strlen(query)};
+    list->limit = 500;
+    disk_ask(core, list);
+}
+
+static void put_session(struct core *core)
+{
+    if (core->session->n_messages)
+        disk_put_messages(core, core->session, NULL, 0, 0);
+}
+
+static void use_endpoint(struct core *core, const char *name, uint64_t t_ns)
+{
+    struct buf names;
+    if (!name[0] || strcmp(name, "auto") == 0) {
+        core->use_endpoint = -1;
+        core_notice(core, t_ns, OK, "the router chooses the endpoint");
+        return;
+    }
+    int i = fleet_find(&core->fleet, name);
+    if (i >= 0) {
+        core->use_endpoint = i;
+        core_notice(core, t_ns, OK, "every message goes to %s until /endpoint auto", name);
+        return;
+    }
+    buf_init(&names, 400);
+    for (int k = 0; k < core->fleet.n_endpoints; k++)
+        buf_printf(&names, "%s%s", k ? ", " : "", core->fleet.endpoints[k].conf->name);
+    core_notice(core, t_ns, ERR_USAGE, "no endpoint \"%s\"; there is: %s", name,
+            names.n ? buf_text(&names) : "none");
+    buf_release(&names);
+}
+
+static void export(struct core *core, const char *path, uint64_t t_ns)
+{
+    if (!path[0]) {
+        core_notice(core, t_ns, ERR_USAGE, "say where: /export FILE");
+        return;
+    }
+    struct buf text;
+    struct message **messages;
+    buf_init(&text, 1u << 30);
+    buf_printf(&text, "# %s\n", core->session->title[0] ? core->session->title : "Conversation");
+    size_t n = session_path(core->session, &messages);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&text, "\n**%s**\n\n%s\n",
+                messages[i]->role == MSG_USER   ? "you"
+                        : messages[i]->endpoint[0] ? messages[i]->endpoint
+                                                   : message_role_name(messages[i]->role),
+                buf_text(&messages[i]->text));
+    mem_free(messages);
+    struct stored *c = stored_new(STORE_EXPORT);
+    c->key = (struct slice){arena_strdup(&c->arena, path), strlen(path)};
+    c->value = (struct slice){arena_strndup(&c->arena, buf_text(&text), text.n), text.n};
+    disk_ask(core, c);
+    buf_release(&text);
+}
+
+void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
+{
+    core->version++;
+    switch (a->kind) {
+    case ACTION_SEND:
+        send(core, a, t_ns);
+        break;
+    case ACTION_STOP:
+        stop(core, t_ns);
+        break;
+    case ACTION_CONTINUE:
+        continue_answer(core, t_ns);
+        break;
+    case ACTION_RETRY:
+        retry(core, t_ns);
+        break;
+    case ACTION_SEND_UNSAVED:
+        send_unsaved(core, t_ns);
+        break;
+    case ACTION_DRAFT:
+        set_draft(core, a, t_ns);
+        break;
+    case ACTION_SCROLL:
+        set_scroll(core, a, t_ns);
+        break;
+    case ACTION_NEW_SESSION:
+        new_session(core, t_ns);
+        break;
+    case ACTION_OPEN_SESSION:
+        open_session(core, a->id, t_ns);
+        break;
+    case ACTION_LIST_SESSIONS:
+        list_sessions(core, a);
+        break;
+    case ACTION_RENAME:
+        snprintf(core->session->title, sizeof core->session->title, "%s", text_of(a));
+        put_session(core);
+        break;
+    case ACTION_SYSTEM:
+        buf_clear(&core->session->system);
+        buf_add_text(&core->session->system, text_of(a));
+        put_session(core);
+        break;
+    case ACTION_USE_ENDPOINT:
+        use_endpoint(core, text_of(a), t_ns);
+        break;
+    case ACTION_EXPORT:
+        export(core, text_of(a), t_ns);
+        break;
+    case ACTION_ADD_MESSAGE:
+        add_message(core, a, t_ns);
+        break;
+    case ACTION_COUNT:
+        break;
+    }
+}

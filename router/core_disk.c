@@ -1,0 +1,254 @@
+/*
+ * core_disk.c - what is sent to the store when, and what happens when the disk refuses: everything is kept in order and tried
+ * again, one command at a time, so that an old state never overwrites a newer one.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "router/core_internal.h"
+
+#define DRAFT_NS 1000000000ull
+
+static void add_store_effect(struct core *core, struct stored *command)
+{
+    core_add_effect(core, EFFECT_STORE)->command = command;
+    core->n_store_pending++;
+}
+
+static void keep(struct core *core, struct stored *command)
+{
+    core->unsaved = mem_resize(core->unsaved, (core->n_unsaved + 1) * sizeof *core->unsaved);
+    core->unsaved[core->n_unsaved++] = command;
+}
+
+void disk_ask(struct core *core, struct stored *command)
+{
+    add_store_effect(core, command);
+}
+
+void disk_put(struct core *core, struct stored *command)
+{
+    if (core->disk_failed_ns)
+        keep(core, command);
+    else
+        add_store_effect(core, command);
+}
+
+void disk_put_messages(struct core *core, const struct session *session,
+        struct message *const *messages, size_t n, uint32_t request_id)
+{
+    struct stored *c = stored_new(STORE_PUT_MESSAGE);
+    c->tag = request_id;
+    c->is_durable = true;
+    session_fill_row(session, &c->arena, &c->session);
+    c->messages = arena_alloc(&c->arena, (n + 1) * sizeof *c->messages);
+    c->n_messages = n;
+    for (size_t i = 0; i < n; i++)
+        message_fill_row(session, messages[i], &c->arena, &c->messages[i]);
+    disk_put(core, c);
+}
+
+void disk_put_tokens(struct core *core, struct message *m)
+{
+    struct token_log *log = &m->tokens;
+    size_t n = log->record_bytes ? log->records.n / log->record_bytes - log->n_stored : 0;
+    if (n == 0)
+        return;
+    struct stored *c = stored_new(STORE_PUT_TOKENS);
+    c->message_id = m->id;
+    c->shape = arena_alloc(&c->arena, sizeof *c->shape);
+    *c->shape = log->shape;
+    c->n_records = n;
+    c->records = arena_alloc(&c->arena, n * log->record_bytes);
+    memcpy(c->records, log->records.ptr + log->n_stored * log->record_bytes, n * log->record_bytes);
+    log->n_stored += n;
+    disk_put(core, c);
+}
+
+void disk_put_draft(struct core *core)
+{
+    struct session *s = core->session;
+    if (!core->draft_dirty_ns)
+        return;
+    core->draft_dirty_ns = 0;
+    if (s->n_messages == 0 && s->draft.n == 0 && s->used_ms == s->created_ms)
+        s->used_ms++; /* an emptied draft of a session that may already be stored */
+    struct stored *c = stored_new(STORE_PUT_DRAFT);
+    session_fill_row(s, &c->arena, &c->session);
+    disk_put(core, c);
+}
+
+static void clock_text(int64_t unix_ms, char out[16])
+{
+    time_t seconds = unix_ms / 1000;
+    struct tm tm;
+    localtime_r(&seconds, &tm);
+    snprintf(out, 16, "%02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+static void take_refusal(struct core *core, struct stored *c, uint64_t t_ns)
+{
+    static const uint32_t waits_s[] = {1, 2, 5, 10, 30};
+    uint32_t n = core->n_disk_retries < ARRAY_LEN(waits_s) ? core->n_disk_retries
+                                                            : ARRAY_LEN(waits_s) - 1;
+    bool is_first = core->disk_failed_ns == 0;
+    /* What was in flight comes back one after the other: behind the refused, before what was held back meanwhile. */
+    core->unsaved = mem_resize(core->unsaved, (core->n_unsaved + 1) * sizeof *core->unsaved);
+    memmove(core->unsaved + core->n_refused + 1, core->unsaved + core->n_refused,
+            (core->n_unsaved - core->n_refused) * sizeof *core->unsaved);
+    core->unsaved[core->n_refused++] = c;
+    core->n_unsaved++;
+    core->disk_failed_ns = is_first ? t_ns : core->disk_failed_ns;
+    core->disk_retry_ns = t_ns + waits_s[n] * 1000000000ull;
+    core->n_disk_retries++;
+    if (is_first || core->n_disk_retries == ARRAY_LEN(waits_s)) {
+        char when[16];
+        clock_text(core_unix_ms(core, core->disk_retry_ns), when);
+        core_notice(core, t_ns, c->err.status,
+                "%s: everything is kept in memory and tried again at %s; /send-unsaved sends without saving, /export FILE writes to another place",
+                c->err.text, when);
+    }
+    core->version++;
+}
+
+/* The disk took something again: the next of what waits goes on. */
+static void pump(struct core *core, uint64_t t_ns)
+{
+    if (core->n_unsaved == 0) {
+        if (core->disk_failed_ns)
+            core_notice(core, t_ns, OK, "the disk takes data again; everything is saved");
+        core->disk_failed_ns = core->disk_retry_ns = 0;
+        core->n_disk_retries = 0;
+        return;
+    }
+    struct stored *c = core->unsaved[0];
+    memmove(core->unsaved, core->unsaved + 1, --core->n_unsaved * sizeof *core->unsaved);
+    core->n_refused -= core->n_refused > 0;
+    core->disk_retry_ns = 0;
+    add_store_effect(core, c);
+}
+
+static void mark_saved(struct core *core, const struct stored *c)
+{
+    for (size_t i = 0; i < c->n_messages; i++) {
+        struct message *m;
+        if (core_find_message(core, c->messages[i].id, &m) && m->state == c->messages[i].state &&
+                m->text.n == c->messages[i].text.n) {
+            m->is_saved = true;
+            m->version++;
+            core->version++;
+        }
+    }
+}
+
+static void take_saved(struct core *core, const struct stored *c, uint64_t t_ns)
+{
+    mark_saved(core, c);
+    struct run *run = c->tag ? core_find_run(core, (uint32_t)c->tag) : NULL;
+    if (run && run->phase == RUN_WAITS_FOR_STORE)
+        runs_dispatch(core, run, t_ns);
+}
+
+static void ask_for_tokens(struct core *core)
+{
+    const struct message *leaf = session_find(core->session, core->session->leaf_id);
+    if (!leaf || leaf->role != MSG_ASSISTANT)
+        return;
+    struct stored *c = stored_new(STORE_LOAD_TOKENS);
+    c->message_id = leaf->id;
+    disk_ask(core, c);
+}
+
+static void take_session(struct core *core, const struct stored *c, uint64_t t_ns)
+{
+    core->is_loading = false;
+    if (c->err.status == ERR_NOT_FOUND && c->session.id == 0)
+        return; /* no session yet: the fresh one stays */
+    if (c->err.status != OK) {
+        core_notice(core, t_ns, c->err.status, "%s", c->err.text);
+        return;
+    }
+    core_leave_session(core, t_ns);
+    core->session = session_from_rows(&c->session, c->messages, c->n_messages);
+    const struct message *leaf = session_find(core->session, core->session->leaf_id);
+    if (leaf && leaf->state == MESSAGE_INTERRUPTED)
+        core_notice(core, t_ns, OK, "the last answer was interrupted; what came is kept, and it can go on");
+    ask_for_tokens(core);
+}
+
+static void take_tokens(struct core *core, const struct stored *c)
+{
+    struct message *m = session_find(core->session, c->message_id);
+    if (c->err.status != OK || !m || m->tokens.record_bytes || !c->shape || c->n_records == 0)
+        return;
+    m->tokens.shape = *c->shape;
+    m->tokens.record_bytes = token_record_bytes(c->shape);
+    buf_add(&m->tokens.records, c->records, c->n_records * m->tokens.record_bytes);
+    m->tokens.n_stored = c->n_records;
+    core->is_dense = c->shape->n_moe_layers == 0;
+    if (core->is_dense || core->balance)
+        return;
+    core->balance = balance_new(c->shape, 512);
+    core->shape = *c->shape;
+    for (size_t i = 0; i < c->n_records; i++)
+        balance_add(core->balance,
+                (const struct token_record *)(m->tokens.records.ptr + i * m->tokens.record_bytes));
+}
+
+static void take_list(struct core *core, struct stored *c)
+{
+    stored_free(core->found_owner);
+    core->found_owner = c;
+    core->found = c->sessions;
+    core->n_found = c->n_sessions;
+    snprintf(core->found_query, sizeof core->found_query, "%.*s", (int)c->query.n, c->query.ptr);
+}
+
+void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
+{
+    core->n_store_pending -= core->n_store_pending > 0;
+    core->version++;
+    switch (c->op) {
+    case STORE_LIST:
+        take_list(core, c);
+        return;
+    case STORE_LOAD:
+        take_session(core, c, t_ns);
+        break;
+    case STORE_LOAD_TOKENS:
+        take_tokens(core, c);
+        break;
+    case STORE_EXPORT:
+        core_notice(core, t_ns, c->err.status, "%s%.*s", c->err.status == OK ? "written: " : c->err.text,
+                c->err.status == OK ? (int)c->key.n : 0, c->key.ptr);
+        break;
+    case STORE_GET_SETTING:
+        break;
+    default:
+        if (c->err.status != OK) {
+            take_refusal(core, c, t_ns);
+            return;
+        }
+        take_saved(core, c, t_ns);
+        if (core->disk_failed_ns)
+            pump(core, t_ns);
+    }
+    stored_free(c);
+}
+
+void disk_timer(struct core *core, uint64_t t_ns)
+{
+    if (core->disk_retry_ns && t_ns >= core->disk_retry_ns && core->n_unsaved)
+        pump(core, t_ns);
+    if (core->draft_dirty_ns && t_ns >= core->draft_dirty_ns + DRAFT_NS)
+        disk_put_draft(core);
+}
+
+uint64_t disk_deadline(const struct core *core)
+{
+    uint64_t draft = core->draft_dirty_ns ? core->draft_dirty_ns + DRAFT_NS : 0;
+    if (!core->disk_retry_ns || (draft && draft < core->disk_retry_ns))
+        return draft;
+    return core->disk_retry_ns;
+}

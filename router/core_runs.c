@@ -1,0 +1,427 @@
+/*
+ * core_runs.c - a request's way: decided, sent, answered; tried again or elsewhere as long as the user has seen nothing of
+ * it; ended. One budget of attempts per request.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/json.h"
+#include "router/core_internal.h"
+
+#define ATTEMPTS_MAX     8
+#define RETRY_WAIT_MAX_MS 30000
+#define BACKOFF_MS       500
+#define BACKOFF_MAX_MS   8000
+#define CHECKPOINT_NS    2000000000ull
+
+struct run *runs_begin(struct core *core, struct session *session, struct message *answer)
+{
+    (void)session;
+    core->runs = mem_resize(core->runs, (core->n_runs + 1) * sizeof *core->runs);
+    struct run *run = &core->runs[core->n_runs++];
+    *run = (struct run){.request_id = core->next_request_id++,
+            .message_id = answer->id,
+            .endpoint = -1,
+            .only_endpoint = core->use_endpoint,
+            .params = gen_params_default(),
+            .phase = RUN_WAITS_FOR_STORE};
+    run->params.seed = rng_next(&core->rng);
+    return run;
+}
+
+static void remove_run(struct core *core, struct run *run)
+{
+    mem_free(run->extra_json);
+    *run = core->runs[--core->n_runs];
+}
+
+/* What the model gets: the path to the answer, and its own partial text when it is to go on. */
+static void fill_request(struct request *request, const struct session *s, const struct message *answer)
+{
+    struct message **path;
+    size_t n = session_path(s, &path);
+    if (s->system.n)
+        request_add_message(request, MSG_SYSTEM, buf_slice(&s->system));
+    for (size_t i = 0; i < n; i++) {
+        if (path[i]->text.n) /* failed answers without text say nothing */
+            request_add_message(request, path[i]->role, buf_slice(&path[i]->text));
+        if (path[i] == answer)
+            break;
+    }
+    mem_free(path);
+}
+
+static void put_decision(struct core *core, const struct run *run, uint64_t t_ns)
+{
+    struct stored *c = stored_new(STORE_PUT_DECISION);
+    struct buf json;
+    buf_init(&json, 1 << 20);
+    decision_print_json(&run->decision, &core->fleet, &json);
+    c->session.used_ms = core_unix_ms(core, t_ns);
+    c->message_id = run->message_id;
+    c->value = (struct slice){arena_strndup(&c->arena, buf_text(&json), json.n), json.n};
+    buf_release(&json);
+    disk_put(core, c);
+}
+
+static void decide(struct core *core, struct run *run, const struct request *request, uint64_t t_ns)
+{
+    struct features f = features_of(request->messages, request->n_messages);
+    f.max_zone = core->max_zone;
+    f.only_endpoint = run->only_endpoint;
+    if (run->params.max_tokens && run->params.max_tokens < f.n_output_tok)
+        f.n_output_tok = run->params.max_tokens;
+    policy_decide(&run->decision, &f, &core->fleet, run->tried, t_ns);
+    run->decision.request_id = run->request_id;
+    run->decision.t_ms = core_unix_ms(core, t_ns);
+    core->last_decision = run->decision;
+    core->has_decision = true;
+    put_decision(core, run, t_ns);
+}
+
+static void refuse(struct core *core, struct run *run, uint64_t t_ns)
+{
+    struct outcome outcome = {.retry_after_ms = -1};
+    err_set(&outcome.err, ERR_DENIED, "%s", run->decision.reason);
+    runs_end(core, run, MESSAGE_FAILED, &outcome, t_ns);
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static void send(struct core *core, struct run *run, struct request *request, uint64_t t_ns)
+{
+    struct message *answer;
+    struct session *s = core_find_message(core, run->message_id, &answer);
+    const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
+    snprintf(answer->endpoint, sizeof answer->endpoint, "%s", conf->name);
+    snprintf(answer->model, sizeof answer->model, "%s", conf->model ? base_name(conf->model) : "");
+    answer->request_id = run->request_id;
+    answer->version++;
+    request->attempt = run->attempt;
+    request->params = run->params;
+    request->has_params = run->has_params;
+    if (run->extra_json)
+        request->extra_json = slice_of(arena_strdup(&request->arena, run->extra_json));
+    for (int i = 0; i < request->params.n_stop; i++)
+        request->params.stop[i] = slice_of(arena_strndup(&request->arena, run->params.stop[i].ptr,
+                run->params.stop[i].n));
+    request->endpoint = endpoint_conf_copy(&request->arena, conf);
+    run->phase = RUN_SENT;
+    run->state = RUN_QUEUED;
+    run->fraction = -1;
+    run->t_sent_ns = t_ns;
+    run->t_saved_ns = t_ns;
+    run->t_first_ns = 0;
+    struct effect *effect = core_add_effect(core, EFFECT_SEND);
+    effect->endpoint = run->endpoint;
+    effect->request = request;
+    fleet_observe(&core->fleet, &(struct observation){.endpoint = run->endpoint, .what = SEEN_START},
+            t_ns);
+    disk_put_messages(core, s, &answer, 1, 0); /* from here on a crash leaves an interrupted answer */
+}
+
+void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns)
+{
+    struct message *answer;
+    const struct session *s = core_find_message(core, run->message_id, &answer);
+    struct request *request = request_new(run->request_id);
+    fill_request(request, s, answer);
+    decide(core, run, request, t_ns);
+    core->version++;
+    if (run->decision.verdict != VERDICT_SEND) {
+        request_free(request);
+        refuse(core, run, t_ns);
+        return;
+    }
+    run->endpoint = run->decision.candidates[run->decision.chosen].endpoint;
+    run->n_retries_left = core->fleet.endpoints[run->endpoint].conf->retries;
+    send(core, run, request, t_ns);
+}
+
+static void send_again(struct core *core, struct run *run, uint64_t t_ns)
+{
+    struct message *answer;
+    const struct session *s = core_find_message(core, run->message_id, &answer);
+    struct request *request = request_new(run->request_id);
+    fill_request(request, s, answer);
+    send(core, run, request, t_ns);
+}
+
+void runs_stop(struct core *core, struct run *run, uint64_t t_ns)
+{
+    struct outcome stopped = {.err = {.status = ERR_CANCELLED}, .retry_after_ms = -1};
+    if (run->phase == RUN_SENT) { /* the producer's last event ends the run */
+        struct effect *cancel = core_add_effect(core, EFFECT_CANCEL);
+        cancel->endpoint = run->endpoint;
+        cancel->request_id = run->request_id;
+        run->phase = RUN_STOPPING;
+    } else if (run->phase != RUN_STOPPING) {
+        runs_end(core, run, MESSAGE_STOPPED, &stopped, t_ns);
+    }
+}
+
+static uint32_t ms_between(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? (uint32_t)((to_ns - from_ns) / 1000000u) : 0;
+}
+
+static void drop_session(struct core *core, struct session *s)
+{
+    for (size_t i = 0; i < core->n_others; i++)
+        if (core->others[i] == s) {
+            core->others[i] = core->others[--core->n_others];
+            session_free(s);
+            return;
+        }
+}
+
+void runs_end(struct core *core, struct run *run, enum message_state state,
+        const struct outcome *outcome, uint64_t t_ns)
+{
+    struct message *answer;
+    struct session *s = core_find_message(core, run->message_id, &answer);
+    answer->state = state;
+    answer->finish = outcome->finish_reason;
+    answer->error_status = outcome->err.status;
+    answer->retry_after_ms = outcome->retry_after_ms;
+    snprintf(answer->error, sizeof answer->error, "%s",
+            state == MESSAGE_FAILED ? outcome->err.text : "");
+    if (run->t_sent_ns)
+        answer->total_ms = ms_between(run->t_sent_ns, t_ns);
+    if (run->endpoint >= 0) {
+        const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
+        bool is_free = conf->usd_per_mtok_in == 0 && conf->usd_per_mtok_out == 0;
+        answer->cost_nusd = is_free ? 0 : endpoint_cost_nusd(conf, &answer->usage);
+    }
+    answer->is_saved = false;
+    answer->version++;
+    core->version++;
+    remove_run(core, run);
+    disk_put_messages(core, s, &answer, 1, 0);
+    disk_put_tokens(core, answer);
+    if (s != core->session)
+        drop_session(core, s);
+}
+
+static void observe_end(struct core *core, const struct run *run, const struct message *answer,
+        const struct outcome *outcome, uint64_t t_ns)
+{
+    struct observation o = {.endpoint = run->endpoint,
+            .what = SEEN_END,
+            .status = outcome->err.status,
+            .retry_after_ms = outcome->retry_after_ms,
+            .ms = run->t_first_ns ? ms_between(run->t_first_ns, t_ns) : 0,
+            .n_output_tok = answer->usage.output == TOKENS_UNKNOWN ? 0 : answer->usage.output,
+            .cost_nusd = endpoint_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &answer->usage)};
+    fleet_observe(&core->fleet, &o, t_ns);
+    if (outcome->err.status != OK)
+        snprintf(core->fleet.endpoints[run->endpoint].last_error,
+                sizeof core->fleet.endpoints[run->endpoint].last_error, "%.150s", outcome->err.text);
+}
+
+/* -1: not again at this endpoint. */
+static int64_t retry_wait_ms(struct core *core, const struct run *run, const struct outcome *outcome)
+{
+    if (!status_is_retryable(outcome->err.status) || run->n_retries_left == 0 ||
+            run->attempt + 1 >= ATTEMPTS_MAX)
+        return -1;
+    if (outcome->retry_after_ms >= 0)
+        return outcome->retry_after_ms <= RETRY_WAIT_MAX_MS ? outcome->retry_after_ms : -1;
+    uint64_t ms = BACKOFF_MS;
+    for (uint8_t i = 0; i < run->attempt && ms < BACKOFF_MAX_MS; i++)
+        ms *= 2;
+    return (int64_t)((double)ms * (1 - 0.25 * rng_uniform(&core->rng)));
+}
+
+/* Errors that are the request's own fault would be the same everywhere. */
+static bool may_help_elsewhere(enum status status)
+{
+    return status != ERR_INVALID && status != ERR_FILTER && status != ERR_CANCELLED;
+}
+
+static bool try_elsewhere(struct core *core, struct run *run, const struct outcome *outcome,
+        uint64_t t_ns)
+{
+    if (run->only_endpoint >= 0 || !may_help_elsewhere(outcome->err.status) ||
+            run->attempt + 1 >= ATTEMPTS_MAX || run->endpoint >= 64)
+        return false;
+    struct message *answer;
+    const struct session *s = core_find_message(core, run->message_id, &answer);
+    struct request *request = request_new(run->request_id);
+    struct decision before = run->decision;
+    run->tried |= (uint64_t)1 << run->endpoint;
+    fill_request(request, s, answer);
+    decide(core, run, request, t_ns);
+    if (run->decision.verdict != VERDICT_SEND) {
+        request_free(request);
+        run->decision = before;
+        core->last_decision = before;
+        return false;
+    }
+    run->endpoint = run->decision.candidates[run->decision.chosen].endpoint;
+    run->n_retries_left = core->fleet.endpoints[run->endpoint].conf->retries;
+    run->attempt++;
+    core_notice(core, t_ns, outcome->err.status, "%s; going on with %s", outcome->err.text,
+            core->fleet.endpoints[run->endpoint].conf->name);
+    send(core, run, request, t_ns);
+    return true;
+}
+
+static void end_failed(struct core *core, struct run *run, const struct outcome *outcome,
+        uint64_t t_ns)
+{
+    int64_t wait_ms = run->t_first_ns ? -1 : retry_wait_ms(core, run, outcome);
+    if (wait_ms >= 0) {
+        run->phase = RUN_WAITS_FOR_RETRY;
+        run->t_retry_ns = t_ns + (uint64_t)wait_ms * 1000000u;
+        run->n_retries_left--;
+        run->attempt++;
+        core_notice(core, t_ns, outcome->err.status, "%s; trying again in %.1f s", outcome->err.text,
+                (double)wait_ms / 1000);
+        return;
+    }
+    if (!run->t_first_ns && try_elsewhere(core, run, outcome, t_ns))
+        return;
+    runs_end(core, run, MESSAGE_FAILED, outcome, t_ns);
+}
+
+static void take_done(struct core *core, struct run *run, struct message *answer,
+        const struct outcome *outcome, uint64_t t_ns)
+{
+    observe_end(core, run, answer, outcome, t_ns);
+    if (run->phase == RUN_STOPPING || outcome->err.status == ERR_CANCELLED)
+        runs_end(core, run, MESSAGE_STOPPED, outcome, t_ns);
+    else if (outcome->err.status != OK)
+        end_failed(core, run, outcome, t_ns);
+    else
+        runs_end(core, run, MESSAGE_DONE, outcome, t_ns);
+}
+
+static void take_content(struct core *core, struct run *run, struct message *answer, uint64_t t_ns)
+{
+    answer->version++;
+    core->version++;
+    if (run->t_first_ns)
+        return;
+    run->t_first_ns = t_ns;
+    run->state = RUN_DECODE;
+    answer->ttft_ms = ms_between(run->t_sent_ns, t_ns);
+    fleet_observe(&core->fleet,
+            &(struct observation){.endpoint = run->endpoint,
+                    .what = SEEN_FIRST_TOKEN,
+                    .ms = (double)(t_ns - run->t_sent_ns) / 1e6},
+            t_ns);
+}
+
+static void take_field(uint32_t *to, uint32_t from)
+{
+    if (from != TOKENS_UNKNOWN)
+        *to = from;
+}
+
+static void take_usage(struct message *answer, const struct usage *u)
+{
+    take_field(&answer->usage.input, u->input);
+    take_field(&answer->usage.output, u->output);
+    take_field(&answer->usage.cached_input, u->cached_input);
+    take_field(&answer->usage.cache_write, u->cache_write);
+    take_field(&answer->usage.reasoning, u->reasoning);
+}
+
+static void take_tool(struct message *answer, struct tool_call *call)
+{
+    struct buf *out = &answer->tool_calls;
+    buf_add_text(out, out->n ? ",{\"id\":" : "{\"id\":");
+    json_add_string(out, slice_of(call->id));
+    buf_add_text(out, ",\"name\":");
+    json_add_string(out, slice_of(call->name));
+    buf_add_text(out, ",\"arguments\":");
+    json_add_string(out, slice_of(call->arguments));
+    buf_add_text(out, "}");
+}
+
+static void free_payload(const struct event *event)
+{
+    if (event->kind == EV_DONE)
+        mem_free(event->u.outcome);
+    else if (event->kind == EV_TOOL)
+        tool_call_free(event->u.tool);
+}
+
+void runs_apply(struct core *core, const struct event *event)
+{
+    struct run *run = core_find_run(core, event->request_id);
+    struct message *answer = NULL;
+    bool is_ours = run && event->attempt == run->attempt &&
+            (run->phase == RUN_SENT || run->phase == RUN_STOPPING);
+    if (!is_ours || (run->phase == RUN_STOPPING && event->kind != EV_DONE && event->kind != EV_USAGE)) {
+        free_payload(event);
+        return;
+    }
+    core_find_message(core, run->message_id, &answer);
+    switch ((enum event_kind)event->kind) {
+    case EV_TEXT:
+        buf_add(&answer->text, event->u.text, event->n_bytes);
+        take_content(core, run, answer, event->t_ns);
+        break;
+    case EV_REASONING:
+        buf_add(&answer->reasoning, event->u.text, event->n_bytes);
+        take_content(core, run, answer, event->t_ns);
+        break;
+    case EV_TOOL:
+        take_tool(answer, event->u.tool);
+        take_content(core, run, answer, event->t_ns);
+        break;
+    case EV_USAGE:
+        take_usage(answer, &event->u.usage);
+        break;
+    case EV_STATE:
+        run->state = event->u.state.state;
+        run->fraction = event->u.state.fraction;
+        core->version++;
+        break;
+    case EV_DONE:
+        take_done(core, run, answer, event->u.outcome, event->t_ns);
+        break;
+    default:
+        break;
+    }
+    free_payload(event);
+}
+
+void runs_timer(struct core *core, uint64_t t_ns)
+{
+    for (size_t i = 0; i < core->n_runs; i++) {
+        struct run *run = &core->runs[i];
+        if (run->phase == RUN_WAITS_FOR_RETRY && t_ns >= run->t_retry_ns)
+            send_again(core, run, t_ns);
+        else if (run->phase == RUN_SENT && t_ns >= run->t_saved_ns + CHECKPOINT_NS) {
+            struct message *answer;
+            struct session *s = core_find_message(core, run->message_id, &answer);
+            run->t_saved_ns = t_ns;
+            if (core->n_unsaved) /* a full disk gets the whole answer later, not every state of it */
+                continue;
+            disk_put_messages(core, s, &answer, 1, 0);
+            disk_put_tokens(core, answer);
+        }
+    }
+}
+
+uint64_t runs_deadline(const struct core *core)
+{
+    uint64_t nearest = 0;
+    for (size_t i = 0; i < core->n_runs; i++) {
+        const struct run *run = &core->runs[i];
+        uint64_t at = run->phase == RUN_WAITS_FOR_RETRY ? run->t_retry_ns
+                : run->phase == RUN_SENT               ? run->t_saved_ns + CHECKPOINT_NS
+                                                       : 0;
+        if (at && (!nearest || at < nearest))
+            nearest = at;
+    }
+    return nearest;
+}

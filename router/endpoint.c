@@ -1,0 +1,452 @@
+/*
+ * endpoint.c - see endpoint.h. What is wrong in a section disables that endpoint and says so; nothing is guessed.
+ */
+#include "router/endpoint.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define KEY_MAX_BYTES      16384
+#define KEY_COMMAND_MAX_MS 120000
+
+const struct provider providers[PROVIDER_COUNT] = {
+#define PROVIDER(id, name, url, key_header, key_prefix, path, wire, zone, key_env)                 \
+    [PROVIDER_##id] = {name, url, key_header, key_prefix, path, wire, zone, key_env},
+#include "router/providers.def"
+#undef PROVIDER
+};
+
+static const char *const zone_names[ZONE_COUNT] = {"local", "lab", "region", "external"};
+
+const char *zone_name(enum zone zone)
+{
+    return zone_names[zone];
+}
+
+bool zone_parse(const char *text, enum zone *out)
+{
+    for (int i = 0; i < ZONE_COUNT; i++)
+        if (strcmp(text, zone_names[i]) == 0) {
+            *out = (enum zone)i;
+            return true;
+        }
+    return false;
+}
+
+void secret_release(struct secret *secret)
+{
+    if (secret->bytes)
+        explicit_bzero(secret->bytes, secret->n);
+    mem_free(secret->bytes);
+    *secret = (struct secret){0};
+}
+
+const char *secret_hint(const struct secret *secret, char out[16])
+{
+    snprintf(out, 16, "%s", secret->n ? "no hint" : "no key");
+    if (secret->n >= 12)
+        snprintf(out, 16, "\xE2\x80\xA6%.4s", secret->bytes + secret->n - 4);
+    return out;
+}
+
+enum value_kind { VALUE_TEXT, VALUE_COUNT, VALUE_MS, VALUE_BOOL, VALUE_ZONE, VALUE_PRICE, VALUE_TIER };
+
+/* Keys with a plain value; kind, key_* and model are read apart. */
+static const struct {
+    const char *name;
+    enum value_kind kind;
+    size_t offset;
+} fields[] = {
+        {"url", VALUE_TEXT, offsetof(struct endpoint_conf, url)},
+        {"model", VALUE_TEXT, offsetof(struct endpoint_conf, model)},
+        {"zone", VALUE_ZONE, offsetof(struct endpoint_conf, zone)},
+        {"tier", VALUE_TIER, offsetof(struct endpoint_conf, tier)},
+        {"price_in_usd", VALUE_PRICE, offsetof(struct endpoint_conf, usd_per_mtok_in)},
+        {"price_out_usd", VALUE_PRICE, offsetof(struct endpoint_conf, usd_per_mtok_out)},
+        {"price_cached_usd", VALUE_PRICE, offsetof(struct endpoint_conf, usd_per_mtok_cached)},
+        {"context", VALUE_COUNT, offsetof(struct endpoint_conf, context_tok)},
+        {"stream", VALUE_BOOL, offsetof(struct endpoint_conf, stream)},
+        {"enabled", VALUE_BOOL, offsetof(struct endpoint_conf, enabled)},
+        {"retries", VALUE_COUNT, offsetof(struct endpoint_conf, retries)},
+        {"connect_timeout", VALUE_MS, offsetof(struct endpoint_conf, connect_timeout_ms)},
+        {"first_token_timeout", VALUE_MS, offsetof(struct endpoint_conf, first_token_timeout_ms)},
+        {"idle_timeout", VALUE_MS, offsetof(struct endpoint_conf, idle_timeout_ms)},
+        {"total_timeout", VALUE_MS, offsetof(struct endpoint_conf, total_timeout_ms)},
+        {"rpm", VALUE_COUNT, offsetof(struct endpoint_conf, rpm)},
+        {"tpm", VALUE_COUNT, offsetof(struct endpoint_conf, tpm)},
+        {"slots", VALUE_COUNT, offsetof(struct endpoint_conf, slots)},
+        {"ca_file", VALUE_TEXT, offsetof(struct endpoint_conf, ca_file)},
+};
+
+/* Keys that belong to kinds of endpoint and are no mistake on others. */
+static const char *const other_keys[] = {"kind", "key_env", "key_file", "key_command", "region",
+        "project", "deployment", "api_version", "service_account", "access_key_env",
+        "secret_key_env", "session_token_env"};
+
+/* Kinds that the configuration format knows and this version cannot reach yet. */
+static const char *const later_kinds[] = {"openai_responses", "azure", "anthropic", "gemini", "vertex",
+        "vertex_anthropic", "bedrock", "sglang", "trtllm", "triton", "ollama", "litellm",
+        "openrouter", "deepseek", "mistral", "groq", "together"};
+
+static const char *what_is_valid(enum value_kind kind)
+{
+    static const char *const texts[] = {
+            [VALUE_TEXT] = "a text",
+            [VALUE_COUNT] = "a whole number",
+            [VALUE_MS] = "a duration such as 500ms, 10s or 2m",
+            [VALUE_BOOL] = "yes or no",
+            [VALUE_ZONE] = "local, lab, region or external",
+            [VALUE_PRICE] = "a price in dollars per million tokens",
+            [VALUE_TIER] = "1 to 5",
+    };
+    return texts[kind];
+}
+
+static bool set_field(struct arena *arena, struct endpoint_conf *e, size_t i, const char *text)
+{
+    void *at = (char *)e + fields[i].offset;
+    uint64_t n;
+    switch (fields[i].kind) {
+    case VALUE_TEXT:
+        *(const char **)at = arena_strdup(arena, text);
+        return text[0] != '\0';
+    case VALUE_COUNT:
+        if (!slice_to_u64(slice_of(text), &n) || n > UINT32_MAX)
+            return false;
+        *(uint32_t *)at = (uint32_t)n;
+        return true;
+    case VALUE_MS:
+        if (!conf_parse_duration_ms(text, &n) || n > UINT32_MAX)
+            return false;
+        *(uint32_t *)at = (uint32_t)n;
+        return true;
+    case VALUE_BOOL:
+        return conf_parse_bool(text, at);
+    case VALUE_ZONE:
+        return zone_parse(text, at);
+    case VALUE_PRICE:
+        return slice_to_double(slice_of(text), at) && *(double *)at >= 0 && *(double *)at < 1e6;
+    case VALUE_TIER:
+        if (!slice_to_u64(slice_of(text), &n) || n < 1 || n > 5)
+            return false;
+        *(int *)at = (int)n;
+        return true;
+    }
+    return false;
+}
+
+struct reader {
+    struct conf *conf;
+    struct arena *arena;
+    struct endpoint_conf *e;
+    bool has_zone;
+};
+
+static void bad(struct reader *r, const struct conf_entry *entry, const char *fmt, const char *a)
+{
+    r->e->enabled = false;
+    conf_warn(r->conf, entry->line, fmt, a);
+}
+
+static void read_kind(struct reader *r, const struct conf_entry *entry)
+{
+    for (int i = 0; i < PROVIDER_COUNT; i++)
+        if (strcmp(entry->value, providers[i].name) == 0) {
+            r->e->kind = (enum provider_kind)i;
+            return;
+        }
+    r->e->enabled = false;
+    for (size_t i = 0; i < ARRAY_LEN(later_kinds); i++)
+        if (strcmp(entry->value, later_kinds[i]) == 0) {
+            conf_warn(r->conf, entry->line,
+                    "kind \"%s\" is not in this version; the endpoint is disabled (an OpenAI-compatible URL works with kind = openai)",
+                    entry->value);
+            return;
+        }
+    const char *names[PROVIDER_COUNT];
+    for (int i = 0; i < PROVIDER_COUNT; i++)
+        names[i] = providers[i].name;
+    const char *nearest = conf_nearest(entry->value, names, PROVIDER_COUNT);
+    conf_warn(r->conf, entry->line, "no kind \"%s\"%s%s%s; the endpoint is disabled", entry->value,
+            nearest ? ", did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+}
+
+static bool read_key_source(struct reader *r, const struct conf_entry *entry)
+{
+    static const char *const names[] = {"key_env", "key_file", "key_command"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(entry->key, names[i]) == 0) {
+            r->e->key_source = (enum key_source)(i + 1);
+            r->e->key_value = arena_strdup(r->arena, entry->value);
+            return true;
+        }
+    return false;
+}
+
+static void warn_unknown(struct reader *r, const struct conf_entry *entry)
+{
+    const char *names[ARRAY_LEN(fields) + ARRAY_LEN(other_keys)];
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        names[n++] = fields[i].name;
+    for (size_t i = 0; i < ARRAY_LEN(other_keys); i++) {
+        if (strcmp(entry->key, other_keys[i]) == 0)
+            return;
+        names[n++] = other_keys[i];
+    }
+    const char *nearest = conf_nearest(entry->key, names, n);
+    conf_warn(r->conf, entry->line, "unknown key \"%s\" in [endpoint \"%s\"]%s%s%s", entry->key,
+            r->e->name, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+            nearest ? "\"?" : "");
+}
+
+static void read_entry(struct reader *r, const struct conf_entry *entry)
+{
+    if (strcmp(entry->key, "kind") == 0) {
+        read_kind(r, entry);
+        return;
+    }
+    if (read_key_source(r, entry))
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        if (strcmp(entry->key, fields[i].name) != 0)
+            continue;
+        r->has_zone |= fields[i].kind == VALUE_ZONE;
+        if (!set_field(r->arena, r->e, i, entry->value)) {
+            r->e->enabled = false;
+            conf_warn(r->conf, entry->line, "%s = %s: %s is needed; endpoint \"%s\" is disabled",
+                    entry->key, entry->value, what_is_valid(fields[i].kind), r->e->name);
+        }
+        return;
+    }
+    warn_unknown(r, entry);
+}
+
+/* http://127.…, http://localhost…, http://[::1]…: nothing leaves the machine. */
+static bool is_loopback(const char *url)
+{
+    static const char *const hosts[] = {"127.", "localhost", "[::1]"};
+    const char *host = strstr(url, "://");
+    for (size_t i = 0; host && i < ARRAY_LEN(hosts); i++)
+        if (strncmp(host + 3, hosts[i], strlen(hosts[i])) == 0) {
+            char next = host[3 + strlen(hosts[i])];
+            return hosts[i][0] == '1' || next == ':' || next == '/' || next == '\0';
+        }
+    return false;
+}
+
+static const char *expand_home(struct arena *arena, const char *path)
+{
+    const char *home = getenv("HOME");
+    return path[0] == '~' && path[1] == '/' && home ? arena_printf(arena, "%s%s", home, path + 1)
+                                                    : path;
+}
+
+static void finish(struct reader *r)
+{
+    struct endpoint_conf *e = r->e;
+    const struct provider *p = &providers[e->kind];
+    struct conf_entry header = {.line = e->line};
+    if (e->kind == PROVIDER_LOCAL && e->enabled && !e->model)
+        bad(r, &header, "[endpoint \"%s\"] names no model: add model = /path/to/model.gguf", e->name);
+    if (e->kind == PROVIDER_LOCAL && e->model)
+        e->model = expand_home(r->arena, e->model);
+    if (e->ca_file)
+        e->ca_file = expand_home(r->arena, e->ca_file);
+    if (e->key_source == KEY_FROM_FILE)
+        e->key_value = expand_home(r->arena, e->key_value);
+    if (e->kind != PROVIDER_LOCAL && e->enabled && !e->url && !p->url)
+        bad(r, &header, "[endpoint \"%s\"] has no url: add url = http://HOST:PORT/v1", e->name);
+    if (e->kind != PROVIDER_LOCAL && e->enabled && !e->model)
+        bad(r, &header, "[endpoint \"%s\"] names no model: add model = NAME", e->name);
+    if (e->url && strncmp(e->url, "http://", 7) != 0 && strncmp(e->url, "https://", 8) != 0)
+        bad(r, &header, "the url of [endpoint \"%s\"] does not begin with http:// or https://",
+                e->name);
+    if (!r->has_zone)
+        e->zone = e->url && is_loopback(e->url) ? ZONE_LOCAL : p->zone;
+    if (e->kind == PROVIDER_LOCAL)
+        e->usd_per_mtok_in = e->usd_per_mtok_out = 0;
+    /* A server of one's own usually wants no key; the provider's variable is only for the provider. */
+    if (e->key_source == KEY_FROM_NONE && p->key_env && !e->url) {
+        e->key_source = KEY_FROM_ENV;
+        e->key_value = p->key_env;
+    }
+}
+
+static struct endpoint_conf *find(struct endpoint_conf *list, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i].name, name) == 0)
+            return &list[i];
+    return NULL;
+}
+
+size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_conf **out)
+{
+    size_t n = 0, most = conf_n_entries(conf);
+    struct endpoint_conf *list = arena_alloc(arena, (most + 1) * sizeof *list);
+    for (size_t i = 0; i < most; i++) {
+        const struct conf_entry *entry = conf_entry_at(conf, i);
+        if (strcmp(entry->section, "endpoint") != 0 || find(list, n, entry->subsection))
+            continue;
+        struct endpoint_conf *e = &list[n++];
+        *e = (struct endpoint_conf){.name = arena_strdup(arena, entry->subsection),
+                .kind = PROVIDER_OPENAI,
+                .usd_per_mtok_in = -1,
+                .usd_per_mtok_out = -1,
+                .usd_per_mtok_cached = -1,
+                .stream = true,
+                .enabled = true,
+                .retries = 2,
+                .connect_timeout_ms = 5000,
+                .first_token_timeout_ms = 60000,
+                .idle_timeout_ms = 60000,
+                .line = entry->line};
+        struct reader r = {conf, arena, e, false};
+        if (e->name[0] == '\0')
+            bad(&r, entry, "[endpoint] needs a name: [endpoint \"%s\"]", "NAME");
+        if (!conf_get(conf, "endpoint", entry->subsection, "kind"))
+            bad(&r, entry, "[endpoint \"%s\"] has no kind: add kind = local or kind = openai",
+                    e->name);
+        for (size_t j = i; j < most; j++) {
+            const struct conf_entry *own = conf_entry_at(conf, j);
+            if (strcmp(own->section, "endpoint") == 0 && strcmp(own->subsection, e->name) == 0)
+                read_entry(&r, own);
+        }
+        finish(&r);
+    }
+    *out = list;
+    return n;
+}
+
+static const char *copy(struct arena *arena, const char *text)
+{
+    return text ? arena_strdup(arena, text) : NULL;
+}
+
+struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf)
+{
+    struct endpoint_conf *e = arena_alloc(arena, sizeof *e);
+    *e = *conf;
+    e->name = copy(arena, conf->name);
+    e->url = copy(arena, conf->url);
+    e->model = copy(arena, conf->model);
+    e->key_value = copy(arena, conf->key_value);
+    e->ca_file = copy(arena, conf->ca_file);
+    return e;
+}
+
+/* Takes the first line of text as the key; control characters could smuggle in a header. */
+static enum status take_key(const struct endpoint_conf *conf, struct slice text, struct secret *out,
+        struct err *err)
+{
+    struct slice line = slice_trim(slice_cut(&text, '\n'));
+    if (line.n == 0)
+        return err_set(err, ERR_AUTH, "endpoint \"%s\": %s gives an empty key", conf->name,
+                conf->key_value);
+    for (size_t i = 0; i < line.n; i++)
+        if ((unsigned char)line.ptr[i] < 0x21 || (unsigned char)line.ptr[i] == 0x7F)
+            return err_set(err, ERR_AUTH,
+                    "endpoint \"%s\": the key from %s contains white space or control characters",
+                    conf->name, conf->key_value);
+    out->bytes = mem_alloc(line.n + 1);
+    memcpy(out->bytes, line.ptr, line.n);
+    out->n = line.n;
+    return OK;
+}
+
+static enum status key_from_file(const struct endpoint_conf *conf, struct secret *out,
+        struct err *err)
+{
+    struct stat st;
+    struct buf text;
+    if (stat(conf->key_value, &st) != 0)
+        return err_set(err, ERR_AUTH, "endpoint \"%s\": cannot read key file %s: %s", conf->name,
+                conf->key_value, strerror(errno));
+    if (st.st_mode & 077)
+        return err_set(err, ERR_AUTH,
+                "endpoint \"%s\": others can read the key file %s; run: chmod 600 %s", conf->name,
+                conf->key_value, conf->key_value);
+    enum status status = file_read(&text, conf->key_value, KEY_MAX_BYTES, err);
+    if (status != OK)
+        return err->status = ERR_AUTH;
+    status = take_key(conf, buf_slice(&text), out, err);
+    if (text.ptr)
+        explicit_bzero(text.ptr, text.cap);
+    buf_release(&text);
+    return status;
+}
+
+static enum status key_from_command(const struct endpoint_conf *conf, struct secret *out,
+        struct err *err)
+{
+    char bytes[KEY_MAX_BYTES];
+    size_t n = 0;
+    int pipe_fd[2];
+    if (pipe(pipe_fd) != 0)
+        return err_set(err, ERR_AUTH, "endpoint \"%s\": cannot run its key command: %s", conf->name,
+                strerror(errno));
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(pipe_fd[1], STDOUT_FILENO);
+        close(pipe_fd[0]);
+        close(pipe_fd[1]);
+        execl("/bin/sh", "sh", "-c", conf->key_value, (char *)NULL);
+        _exit(127);
+    }
+    close(pipe_fd[1]);
+    uint64_t end_ns = clock_now_ns() + KEY_COMMAND_MAX_MS * 1000000ull;
+    bool is_late = false;
+    while (pid > 0 && n < sizeof bytes) {
+        uint64_t now = clock_now_ns();
+        struct pollfd fd = {pipe_fd[0], POLLIN, 0};
+        is_late = now >= end_ns || poll(&fd, 1, (int)((end_ns - now) / 1000000) + 1) == 0;
+        ssize_t got = is_late ? 0 : read(pipe_fd[0], bytes + n, sizeof bytes - n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        n += (size_t)got;
+    }
+    close(pipe_fd[0]);
+    int code = -1;
+    if (pid > 0 && is_late)
+        kill(pid, SIGKILL);
+    if (pid > 0)
+        waitpid(pid, &code, 0);
+    enum status status = is_late || !WIFEXITED(code) || WEXITSTATUS(code) != 0
+            ? err_set(err, ERR_AUTH, "endpoint \"%s\": the key command failed: %s", conf->name,
+                      conf->key_value)
+            : take_key(conf, (struct slice){bytes, n}, out, err);
+    explicit_bzero(bytes, sizeof bytes);
+    return status;
+}
+
+enum status endpoint_key(const struct endpoint_conf *conf, struct secret *out, struct err *err)
+{
+    *out = (struct secret){0};
+    const char *value;
+    switch (conf->key_source) {
+    case KEY_FROM_NONE:
+        return OK;
+    case KEY_FROM_ENV:
+        value = getenv(conf->key_value);
+        return value && *value
+                ? take_key(conf, slice_of(value), out, err)
+                : err_set(err, ERR_AUTH,
+                          "endpoint \"%s\" takes its key from the environment variable %s, which is not set: export %s=…",
+                          conf->name, conf->key_value, conf->key_value);
+    case KEY_FROM_FILE:
+        return key_from_file(conf, out, err);
+    case KEY_FROM_COMMAND:
+        return key_from_command(conf, out, err);
+    }
+    return OK;
+}

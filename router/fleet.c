@@ -1,0 +1,102 @@
+/* fleet.c - see fleet.h. */
+#include "router/fleet.h"
+
+#include <math.h>
+#include <string.h>
+
+#define FAILURES_TO_OPEN 3
+#define OPEN_MIN_NS      15000000000ull
+#define OPEN_MAX_NS      300000000000ull
+#define LEARN            0.3 /* weight of the newest observation */
+
+static void learn(double *estimate, double value)
+{
+    *estimate = *estimate > 0 ? *estimate + LEARN * (value - *estimate) : value;
+}
+
+/* Failures that say something about the endpoint, not about the request. */
+static bool is_endpoint_failure(enum status status)
+{
+    return status_is_retryable(status) || status == ERR_AUTH || status == ERR_QUOTA;
+}
+
+static void open_breaker(struct endpoint_state *e, const struct observation *o, uint64_t now_ns)
+{
+    uint64_t open_ns = OPEN_MIN_NS;
+    for (uint32_t i = FAILURES_TO_OPEN; i < e->n_failed_in_a_row && open_ns < OPEN_MAX_NS; i++)
+        open_ns *= 2;
+    if (open_ns > OPEN_MAX_NS)
+        open_ns = OPEN_MAX_NS;
+    if (o->retry_after_ms >= 0 && o->status == ERR_RATE_LIMIT)
+        open_ns = (uint64_t)o->retry_after_ms * 1000000u; /* the server knows better */
+    e->open_until_ns = now_ns + open_ns;
+}
+
+static void observe_end(struct endpoint_state *e, const struct observation *o, uint64_t now_ns)
+{
+    if (e->n_in_flight)
+        e->n_in_flight--;
+    e->n_requests++;
+    if (o->cost_nusd > 0)
+        e->cost_nusd += o->cost_nusd;
+    if (o->n_output_tok > 1 && o->ms > 0)
+        learn(&e->tok_per_s, (o->n_output_tok - 1) * 1000.0 / o->ms);
+    if (o->status == OK) {
+        e->n_failed_in_a_row = 0;
+        e->open_until_ns = 0;
+        return;
+    }
+    if (!is_endpoint_failure(o->status))
+        return;
+    e->n_errors++;
+    e->n_failed_in_a_row++;
+    if (e->n_failed_in_a_row >= FAILURES_TO_OPEN || o->status == ERR_RATE_LIMIT)
+        open_breaker(e, o, now_ns);
+}
+
+void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t now_ns)
+{
+    struct endpoint_state *e = &fleet->endpoints[o->endpoint];
+    switch (o->what) {
+    case SEEN_START:
+        e->n_in_flight++;
+        break;
+    case SEEN_FIRST_TOKEN:
+        learn(&e->ttft_ms, o->ms);
+        break;
+    case SEEN_END:
+        observe_end(e, o, now_ns);
+        break;
+    }
+}
+
+enum breaker fleet_breaker(const struct endpoint_state *e, uint64_t now_ns)
+{
+    if (e->open_until_ns == 0)
+        return BREAKER_CLOSED;
+    if (now_ns < e->open_until_ns)
+        return BREAKER_OPEN;
+    return e->n_in_flight ? BREAKER_OPEN : BREAKER_HALF_OPEN; /* one request at a time tries */
+}
+
+int fleet_find(const struct fleet *fleet, const char *name)
+{
+    for (int i = 0; i < fleet->n_endpoints; i++)
+        if (strcmp(fleet->endpoints[i].conf->name, name) == 0)
+            return i;
+    return -1;
+}
+
+int64_t endpoint_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage)
+{
+    if (conf->usd_per_mtok_in < 0 || conf->usd_per_mtok_out < 0 || usage->input == TOKENS_UNKNOWN ||
+            usage->output == TOKENS_UNKNOWN)
+        return -1;
+    double cached = usage->cached_input == TOKENS_UNKNOWN ? 0 : usage->cached_input;
+    double fresh = usage->input > cached ? usage->input - cached : 0;
+    double per_cached =
+            conf->usd_per_mtok_cached < 0 ? conf->usd_per_mtok_in : conf->usd_per_mtok_cached;
+    /* USD per million tokens is 1000 nano-dollars per token */
+    return llround(1000 * (fresh * conf->usd_per_mtok_in + cached * per_cached +
+                                  usage->output * conf->usd_per_mtok_out));
+}

@@ -1,0 +1,317 @@
+/*
+ * hub.c - see hub.h. Only this file knows that the core has threads around it. Rings that are full leave the effect in hub's
+ * list; the order of effects to one thread is kept.
+ */
+#include "router/hub.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+#include "router/net.h"
+#include "router/store.h"
+
+#define CLOSE_WAIT_NS 10000000000ull /* a disk that takes longer than this keeps nobody */
+
+struct local {
+    struct engine *engine; /* NULL: not loaded yet */
+    struct token_record *record;
+};
+
+struct hub {
+    struct core core;
+    struct store *store; /* NULL: nothing is stored */
+    struct net *net;     /* NULL until the first remote request */
+    struct local *locals; /* [n_endpoints] */
+    int fd;
+    char *kernel;
+    int n_threads;
+    void (*terminal)(void *user, bool give);
+    void *user;
+    struct effect *waiting; /* taken from the core, not yet taken by a ring */
+    size_t n_waiting;
+};
+
+enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err *err)
+{
+    struct hub *hub = mem_alloc(sizeof *hub);
+    hub->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    enum status status =
+            cfg->data_dir ? store_open(&hub->store, cfg->data_dir, hub->fd, err) : OK;
+    if (status != OK) {
+        close(hub->fd);
+        mem_free(hub);
+        return status;
+    }
+    core_init(&hub->core, &cfg->core);
+    hub->locals = mem_alloc((cfg->core.n_endpoints + 1) * sizeof *hub->locals);
+    hub->n_threads = cfg->n_threads;
+    hub->kernel = cfg->kernel ? mem_strdup(cfg->kernel) : NULL;
+    hub->terminal = cfg->terminal;
+    hub->user = cfg->user;
+    *out = hub;
+    return OK;
+}
+
+const struct core *hub_core(const struct hub *hub)
+{
+    return &hub->core;
+}
+
+int hub_fd(const struct hub *hub)
+{
+    return hub->fd;
+}
+
+int hub_timeout_ms(const struct hub *hub)
+{
+    uint64_t deadline = core_deadline(&hub->core), now = clock_now_ns();
+    if (hub->n_waiting)
+        return 5; /* a ring was full */
+    if (deadline == 0)
+        return -1;
+    return deadline <= now ? 0 : (int)((deadline - now) / 1000000u) + 1;
+}
+
+const struct engine *hub_engine(const struct hub *hub, int endpoint)
+{
+    return endpoint >= 0 && endpoint < hub->core.fleet.n_endpoints ? hub->locals[endpoint].engine
+                                                                   : NULL;
+}
+
+/* ---- effects out ------------------------------------------------------------------------ */
+
+static void apply_failure(struct hub *hub, const struct request *request, const struct err *err)
+{
+    struct event event = {.request_id = request->id,
+            .attempt = request->attempt,
+            .kind = EV_DONE,
+            .status = (uint16_t)err->status,
+            .t_ns = clock_now_ns()};
+    event.u.outcome = mem_alloc(sizeof *event.u.outcome);
+    *event.u.outcome = (struct outcome){.err = *err, .retry_after_ms = -1};
+    core_apply(&hub->core, &event);
+}
+
+static bool send_local(struct hub *hub, struct effect *effect)
+{
+    struct local *local = &hub->locals[effect->endpoint];
+    const struct endpoint_conf *conf = hub->core.fleet.endpoints[effect->endpoint].conf;
+    if (local->engine && engine_state(local->engine) == ENGINE_FAILED) {
+        engine_close(local->engine); /* the file may have been mended meanwhile */
+        mem_free(local->record);
+        *local = (struct local){0};
+    }
+    if (!local->engine) {
+        struct engine_config cfg = {.path = conf->model,
+                .n_threads = hub->n_threads,
+                .n_slots = (int)conf->slots,
+                .context_tok = conf->context_tok,
+                .kernel = hub->kernel,
+                .wake_fd = hub->fd};
+        local->engine = engine_open(&cfg);
+    }
+    return engine_send(local->engine, effect->request);
+}
+
+static bool send_remote(struct hub *hub, struct effect *effect)
+{
+    struct secret key = {0};
+    struct err err = {0};
+    enum status failed = OK;
+    const struct endpoint_conf *conf = effect->request->endpoint;
+    bool talks = conf->key_source == KEY_FROM_COMMAND && hub->terminal;
+    if (!hub->net && !(hub->net = net_open(hub->fd))) {
+        failed = err_set(&err, ERR_NOMEM, "cannot start the network thread");
+    } else {
+        if (talks)
+            hub->terminal(hub->user, true);
+        failed = endpoint_key(conf, &key, &err);
+        if (talks)
+            hub->terminal(hub->user, false);
+    }
+    if (failed != OK) {
+        apply_failure(hub, effect->request, &err);
+        request_free(effect->request);
+        return true;
+    }
+    bool was_taken = net_send(hub->net, effect->request, &key);
+    secret_release(&key);
+    return was_taken;
+}
+
+static bool is_local(const struct hub *hub, int endpoint)
+{
+    return hub->core.fleet.endpoints[endpoint].conf->kind == PROVIDER_LOCAL;
+}
+
+static void cancel(struct hub *hub, const struct effect *effect)
+{
+    if (effect->endpoint < 0)
+        return;
+    if (!is_local(hub, effect->endpoint)) {
+        if (hub->net)
+            net_cancel(hub->net, effect->request_id);
+    } else if (hub->locals[effect->endpoint].engine) {
+        engine_cancel(hub->locals[effect->endpoint].engine, effect->request_id);
+    }
+}
+
+/* Without a database every command succeeds at once and nothing is there to read. */
+static void answer_without_store(struct hub *hub, struct stored *command)
+{
+    struct event event = {.kind = EV_STORE, .t_ns = clock_now_ns(), .u.stored = command};
+    if (command->op == STORE_LOAD)
+        err_set(&command->err, ERR_NOT_FOUND, "nothing is stored");
+    core_apply(&hub->core, &event);
+}
+
+/* False: a ring is full, try later. */
+static bool carry_out(struct hub *hub, struct effect *effect)
+{
+    switch (effect->kind) {
+    case EFFECT_STORE:
+        if (hub->store)
+            return store_send(hub->store, effect->command);
+        answer_without_store(hub, effect->command);
+        return true;
+    case EFFECT_SEND:
+        return is_local(hub, effect->endpoint) ? send_local(hub, effect) : send_remote(hub, effect);
+    case EFFECT_CANCEL:
+        cancel(hub, effect);
+        return true;
+    }
+    return true;
+}
+
+static void carry_out_all(struct hub *hub)
+{
+    struct effect effect;
+    size_t n_left = 0, n = hub->n_waiting;
+    bool store_is_full = false;
+    for (size_t i = 0; i < n; i++) {
+        bool waits = hub->waiting[i].kind == EFFECT_STORE && store_is_full;
+        if (waits || !carry_out(hub, &hub->waiting[i])) {
+            store_is_full |= hub->waiting[i].kind == EFFECT_STORE;
+            hub->waiting[n_left++] = hub->waiting[i];
+        }
+    }
+    hub->n_waiting = n_left;
+    while (core_take_effect(&hub->core, &effect)) {
+        bool waits = effect.kind == EFFECT_STORE && store_is_full;
+        if (!waits && carry_out(hub, &effect))
+            continue;
+        store_is_full |= effect.kind == EFFECT_STORE;
+        hub->waiting = mem_resize(hub->waiting, (hub->n_waiting + 1) * sizeof *hub->waiting);
+        hub->waiting[hub->n_waiting++] = effect;
+    }
+}
+
+/* ---- events in -------------------------------------------------------------------------- */
+
+static void drain_tokens(struct hub *hub, int i)
+{
+    struct local *local = &hub->locals[i];
+    if (!local->record) {
+        if (engine_state(local->engine) != ENGINE_READY)
+            return;
+        local->record = mem_alloc(token_record_bytes(engine_shape(local->engine)));
+    }
+    while (engine_poll_token(local->engine, local->record, &hub->core.n_tokens_lost))
+        core_apply_token(&hub->core, i, engine_shape(local->engine), local->record);
+}
+
+static bool is_late(uint64_t end_ns)
+{
+    return clock_now_ns() >= end_ns;
+}
+
+/* The records of a token are in the ring before its text: the last event must not overtake them. */
+static bool drain_engine(struct hub *hub, int i, uint64_t end_ns)
+{
+    struct event event;
+    while (engine_poll_event(hub->locals[i].engine, &event)) {
+        if (event.kind == EV_DONE)
+            drain_tokens(hub, i);
+        core_apply(&hub->core, &event);
+        if (is_late(end_ns))
+            return true;
+    }
+    drain_tokens(hub, i);
+    return false;
+}
+
+static bool drain(struct hub *hub, uint64_t end_ns)
+{
+    struct event event;
+    while (hub->store && store_poll_event(hub->store, &event)) {
+        core_apply(&hub->core, &event);
+        if (is_late(end_ns))
+            return true;
+    }
+    for (int i = 0; i < hub->core.fleet.n_endpoints; i++)
+        if (hub->locals[i].engine && drain_engine(hub, i, end_ns))
+            return true;
+    while (hub->net && net_poll_event(hub->net, &event)) {
+        core_apply(&hub->core, &event);
+        if (is_late(end_ns))
+            return true;
+    }
+    return false;
+}
+
+bool hub_step(struct hub *hub, uint64_t budget_ns)
+{
+    uint64_t count, now = clock_now_ns(), deadline = core_deadline(&hub->core);
+    while (read(hub->fd, &count, sizeof count) < 0)
+        break;
+    if (deadline && now >= deadline)
+        core_apply(&hub->core, &(struct event){.kind = EV_TIMER, .t_ns = now});
+    carry_out_all(hub);
+    bool has_more = drain(hub, now + budget_ns);
+    carry_out_all(hub);
+    return has_more || hub->core.n_effects;
+}
+
+void hub_act(struct hub *hub, struct action *action)
+{
+    struct event event = {.kind = EV_ACTION, .t_ns = clock_now_ns(), .u.action = action};
+    core_apply(&hub->core, &event);
+    carry_out_all(hub);
+}
+
+static void save_all(struct hub *hub)
+{
+    uint64_t end = clock_now_ns() + CLOSE_WAIT_NS;
+    drain(hub, clock_now_ns() + 50000000u);
+    core_shut_down(&hub->core, clock_now_ns());
+    carry_out_all(hub);
+    while (hub->store && (hub->core.n_store_pending || hub->n_waiting) && clock_now_ns() < end) {
+        struct pollfd fd = {hub->fd, POLLIN, 0};
+        poll(&fd, 1, 20);
+        hub_step(hub, 50000000u);
+    }
+}
+
+void hub_close(struct hub *hub)
+{
+    save_all(hub);
+    for (int i = 0; i < hub->core.fleet.n_endpoints; i++) {
+        engine_close(hub->locals[i].engine);
+        mem_free(hub->locals[i].record);
+    }
+    net_close(hub->net);
+    store_close(hub->store);
+    for (size_t i = 0; i < hub->n_waiting; i++) {
+        request_free(hub->waiting[i].request);
+        stored_free(hub->waiting[i].command);
+    }
+    mem_free(hub->waiting);
+    mem_free(hub->locals);
+    mem_free(hub->kernel);
+    core_release(&hub->core);
+    close(hub->fd);
+    mem_free(hub);
+}

@@ -1,0 +1,211 @@
+/* session.c - see session.h. */
+#include "router/session.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct session *session_new(int64_t id, int64_t now_ms)
+{
+    struct session *s = mem_alloc(sizeof *s);
+    s->id = id;
+    s->created_ms = s->used_ms = now_ms;
+    buf_init(&s->system, MESSAGE_MAX_BYTES);
+    buf_init(&s->draft, MESSAGE_MAX_BYTES);
+    return s;
+}
+
+static struct message *message_new(void)
+{
+    struct message *m = mem_alloc(sizeof *m);
+    buf_init(&m->text, MESSAGE_MAX_BYTES);
+    buf_init(&m->reasoning, MESSAGE_MAX_BYTES);
+    buf_init(&m->tool_calls, MESSAGE_MAX_BYTES);
+    buf_init(&m->tokens.records, MESSAGE_MAX_BYTES);
+    m->usage = (struct usage){TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN,
+            TOKENS_UNKNOWN};
+    m->cost_nusd = m->retry_after_ms = -1;
+    return m;
+}
+
+static void message_free(struct message *m)
+{
+    buf_release(&m->text);
+    buf_release(&m->reasoning);
+    buf_release(&m->tool_calls);
+    buf_release(&m->tokens.records);
+    mem_free(m);
+}
+
+void session_free(struct session *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->n_messages; i++)
+        message_free(s->messages[i]);
+    mem_free(s->messages);
+    buf_release(&s->system);
+    buf_release(&s->draft);
+    mem_free(s);
+}
+
+/* Newest first: what is looked for is nearly always at the end. */
+struct message *session_find(const struct session *s, int64_t id)
+{
+    for (size_t i = s->n_messages; i-- > 0;)
+        if (s->messages[i]->id == id)
+            return s->messages[i];
+    return NULL;
+}
+
+static struct message *append(struct session *s)
+{
+    if (s->n_messages == s->cap_messages)
+        s->messages = mem_resize(s->messages,
+                (s->cap_messages = s->cap_messages ? s->cap_messages * 2 : 16) *
+                        sizeof *s->messages);
+    return s->messages[s->n_messages++] = message_new();
+}
+
+struct message *session_add(struct session *s, int64_t id, enum message_role role, int64_t now_ms)
+{
+    struct message *m = append(s);
+    m->id = id;
+    m->parent_id = s->leaf_id;
+    m->role = role;
+    m->created_ms = now_ms;
+    s->leaf_id = id;
+    s->used_ms = now_ms;
+    return m;
+}
+
+/* Walks from the leaf to the root. Parents usually stand right before; only a branch needs a search. A damaged database
+ * could hold a circle: the path never gets longer than the list. */
+size_t session_path(const struct session *s, struct message ***out)
+{
+    struct message **path = mem_alloc((s->n_messages + 1) * sizeof *path);
+    size_t n = 0, at = s->n_messages;
+    for (int64_t id = s->leaf_id; id && n < s->n_messages;) {
+        size_t i = at;
+        while (i > 0 && s->messages[i - 1]->id != id)
+            i--;
+        if (i == 0) /* not before the child: look everywhere once */
+            for (i = s->n_messages; i > 0 && s->messages[i - 1]->id != id; i--)
+                continue;
+        if (i == 0)
+            break;
+        at = i - 1;
+        path[n++] = s->messages[at];
+        id = s->messages[at]->parent_id;
+    }
+    for (size_t i = 0; i < n / 2; i++) {
+        struct message *swap = path[i];
+        path[i] = path[n - 1 - i];
+        path[n - 1 - i] = swap;
+    }
+    *out = path;
+    return n;
+}
+
+static void take_text(struct buf *to, struct slice from)
+{
+    buf_clear(to);
+    buf_add_slice(to, from);
+}
+
+static void copy_name(char *out, size_t n_out, struct slice from)
+{
+    size_t n = from.n < n_out ? from.n : n_out - 1;
+    n = utf8_whole(from.ptr, n);
+    if (n)
+        memcpy(out, from.ptr, n);
+    out[n] = '\0';
+}
+
+static enum finish_reason find_finish(struct slice name)
+{
+    for (int i = 1; i < FINISH_REASON_COUNT; i++)
+        if (slice_eq(name, finish_reason_name((enum finish_reason)i)))
+            return (enum finish_reason)i;
+    return FINISH_NONE;
+}
+
+static void take_row(struct session *s, const struct message_row *row)
+{
+    struct message *m = append(s);
+    m->id = row->id;
+    m->parent_id = row->parent_id;
+    m->created_ms = row->created_ms;
+    m->role = (unsigned)row->role < MESSAGE_ROLE_COUNT ? row->role : MSG_USER;
+    m->state = (unsigned)row->state <= MESSAGE_FAILED ? row->state : MESSAGE_FAILED;
+    take_text(&m->text, row->text);
+    take_text(&m->reasoning, row->reasoning);
+    copy_name(m->endpoint, sizeof m->endpoint, row->endpoint);
+    copy_name(m->model, sizeof m->model, row->model);
+    copy_name(m->error, sizeof m->error, row->error);
+    m->finish = find_finish(row->finish);
+    m->usage = row->usage;
+    m->cost_nusd = row->cost_nusd;
+    m->ttft_ms = row->ttft_ms;
+    m->total_ms = row->total_ms;
+    m->is_saved = true;
+}
+
+struct session *session_from_rows(const struct session_row *row, const struct message_row *rows,
+        size_t n_rows)
+{
+    struct session *s = session_new(row->id, row->created_ms);
+    s->used_ms = row->used_ms;
+    s->leaf_id = row->leaf_id;
+    copy_name(s->title, sizeof s->title, row->title);
+    take_text(&s->system, row->system);
+    take_text(&s->draft, row->draft);
+    s->draft_cursor = row->draft_cursor <= s->draft.n ? row->draft_cursor : (uint32_t)s->draft.n;
+    s->scroll_id = row->scroll_id;
+    s->scroll_line = row->scroll_line;
+    for (size_t i = 0; i < n_rows; i++)
+        take_row(s, &rows[i]);
+    if (s->leaf_id && !session_find(s, s->leaf_id))
+        s->leaf_id = n_rows ? s->messages[n_rows - 1]->id : 0;
+    return s;
+}
+
+static struct slice put(struct arena *arena, struct slice s)
+{
+    return (struct slice){arena_strndup(arena, s.ptr, s.n), s.n};
+}
+
+void session_fill_row(const struct session *s, struct arena *arena, struct session_row *out)
+{
+    *out = (struct session_row){.id = s->id,
+            .created_ms = s->created_ms,
+            .used_ms = s->used_ms,
+            .leaf_id = s->leaf_id,
+            .title = put(arena, slice_of(s->title)),
+            .system = put(arena, buf_slice(&s->system)),
+            .draft = put(arena, buf_slice(&s->draft)),
+            .draft_cursor = s->draft_cursor,
+            .scroll_id = s->scroll_id,
+            .scroll_line = s->scroll_line};
+}
+
+void message_fill_row(const struct session *s, const struct message *m, struct arena *arena,
+        struct message_row *out)
+{
+    const char *finish = finish_reason_name(m->finish);
+    *out = (struct message_row){.id = m->id,
+            .session_id = s->id,
+            .parent_id = m->parent_id,
+            .role = m->role,
+            .state = m->state,
+            .created_ms = m->created_ms,
+            .text = put(arena, buf_slice(&m->text)),
+            .reasoning = put(arena, buf_slice(&m->reasoning)),
+            .endpoint = put(arena, slice_of(m->endpoint)),
+            .model = put(arena, slice_of(m->model)),
+            .finish = put(arena, slice_of(finish ? finish : "")),
+            .error = put(arena, slice_of(m->error)),
+            .usage = m->usage,
+            .cost_nusd = m->cost_nusd,
+            .ttft_ms = m->ttft_ms,
+            .total_ms = m->total_ms};
+}

@@ -1,0 +1,535 @@
+/*
+ * store_sql.c - one function per store command. Everything a command writes is one transaction; what it returns is copied into
+ * the command's arena. Sizes that come from the database are checked like those of any file.
+ */
+#include "router/store_sql.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A statement on its way: after the first failure nothing more is done. */
+struct query {
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    int i_column;
+    bool has_failed;
+};
+
+static struct query prepare(sqlite3 *db, const char *sql)
+{
+    struct query q = {.db = db};
+    q.has_failed = sqlite3_prepare_v2(db, sql, -1, &q.stmt, NULL) != SQLITE_OK;
+    return q;
+}
+
+static void bind_int(struct query *q, int64_t value)
+{
+    sqlite3_bind_int64(q->stmt, ++q->i_column, value);
+}
+
+static void bind_tokens(struct query *q, uint32_t value)
+{
+    if (value == TOKENS_UNKNOWN)
+        sqlite3_bind_null(q->stmt, ++q->i_column);
+    else
+        bind_int(q, value);
+}
+
+static void bind_text(struct query *q, struct slice s)
+{
+    sqlite3_bind_text64(q->stmt, ++q->i_column, s.ptr ? s.ptr : "", s.n, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static void bind_blob(struct query *q, const void *bytes, size_t n)
+{
+    sqlite3_bind_blob64(q->stmt, ++q->i_column, bytes, n, SQLITE_STATIC);
+}
+
+static bool step_row(struct query *q)
+{
+    if (q->has_failed)
+        return false;
+    int code = sqlite3_step(q->stmt);
+    q->has_failed = code != SQLITE_ROW && code != SQLITE_DONE;
+    q->i_column = 0;
+    return code == SQLITE_ROW;
+}
+
+/* Runs to the end; true when nothing failed. */
+static bool finish(struct query *q)
+{
+    while (step_row(q))
+        continue;
+    sqlite3_finalize(q->stmt);
+    q->stmt = NULL;
+    return !q->has_failed;
+}
+
+static int64_t read_int(struct query *q)
+{
+    return sqlite3_column_int64(q->stmt, q->i_column++);
+}
+
+static uint32_t read_tokens(struct query *q)
+{
+    bool is_null = sqlite3_column_type(q->stmt, q->i_column) == SQLITE_NULL;
+    int64_t value = read_int(q);
+    return is_null || value < 0 || value >= TOKENS_UNKNOWN ? TOKENS_UNKNOWN : (uint32_t)value;
+}
+
+static struct slice read_text(struct query *q, struct arena *arena)
+{
+    const void *text = sqlite3_column_text(q->stmt, q->i_column);
+    size_t n = (size_t)sqlite3_column_bytes(q->stmt, q->i_column++);
+    return text ? (struct slice){arena_strndup(arena, text, n), n} : (struct slice){"", 0};
+}
+
+/* Who wrote a running answer: the process and when it started, so that a reused number is recognised. */
+static void writer_of(int pid, char out[64])
+{
+    char path[64], stat[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, stat, sizeof stat - 1);
+    if (fd >= 0)
+        close(fd);
+    out[0] = '\0';
+    if (n <= 0)
+        return;
+    stat[n] = '\0';
+    const char *at = strrchr(stat, ')'); /* the name may contain anything */
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    if (at)
+        snprintf(out, 64, "%d %.*s", pid, (int)strcspn(at + 1, " "), at + 1);
+}
+
+static bool is_writer_alive(const char *writer)
+{
+    int pid = 0;
+    char now[64];
+    if (sscanf(writer, "%d", &pid) != 1 || pid <= 0)
+        return false;
+    writer_of(pid, now);
+    return now[0] && strcmp(now, writer) == 0;
+}
+
+static bool put_session(sqlite3 *db, const struct session_row *s)
+{
+    struct query q = prepare(db,
+            "INSERT INTO session VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+            " used_ms = excluded.used_ms, leaf_id = excluded.leaf_id, title = excluded.title,"
+            " system = excluded.system, draft = excluded.draft, draft_cursor = excluded.draft_cursor,"
+            " scroll_id = excluded.scroll_id, scroll_line = excluded.scroll_line");
+    bind_int(&q, s->id);
+    bind_int(&q, s->created_ms);
+    bind_int(&q, s->used_ms);
+    bind_int(&q, s->leaf_id);
+    bind_text(&q, s->title);
+    bind_text(&q, s->system);
+    bind_text(&q, s->draft);
+    bind_int(&q, s->draft_cursor);
+    bind_int(&q, s->scroll_id);
+    bind_int(&q, s->scroll_line);
+    return finish(&q);
+}
+
+/* The index has no copy of the text: the old one must be named to be taken out. */
+static bool index_message(sqlite3 *db, const struct message_row *m)
+{
+    struct query old = prepare(db,
+            "INSERT INTO search (search, rowid, text) SELECT 'delete', id, text FROM message WHERE id = ? AND state <> ?");
+    bind_int(&old, m->id);
+    bind_int(&old, MESSAGE_RUNNING);
+    if (!finish(&old))
+        return false;
+    if (m->state == MESSAGE_RUNNING)
+        return true; /* checkpoints are not searched: each would be indexed anew */
+    struct query q = prepare(db, "INSERT INTO search (rowid, text) VALUES (?,?)");
+    bind_int(&q, m->id);
+    bind_text(&q, m->text);
+    return finish(&q);
+}
+
+static bool put_message(sqlite3 *db, const struct message_row *m)
+{
+    char writer[64] = "";
+    if (!index_message(db, m))
+        return false;
+    if (m->state == MESSAGE_RUNNING)
+        writer_of(getpid(), writer);
+    struct query q = prepare(db,
+            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+            " state = excluded.state, text = excluded.text, reasoning = excluded.reasoning,"
+            " endpoint = excluded.endpoint, model = excluded.model, finish = excluded.finish,"
+            " error = excluded.error, n_input = excluded.n_input, n_output = excluded.n_output,"
+            " n_cached = excluded.n_cached, n_cache_write = excluded.n_cache_write,"
+            " n_reasoning = excluded.n_reasoning, cost_nusd = excluded.cost_nusd,"
+            " ttft_ms = excluded.ttft_ms, total_ms = excluded.total_ms, writer = excluded.writer");
+    bind_int(&q, m->id);
+    bind_int(&q, m->session_id);
+    bind_int(&q, m->parent_id);
+    bind_int(&q, m->role);
+    bind_int(&q, m->state);
+    bind_int(&q, m->created_ms);
+    bind_text(&q, m->text);
+    bind_text(&q, m->reasoning);
+    bind_text(&q, m->endpoint);
+    bind_text(&q, m->model);
+    bind_text(&q, m->finish);
+    bind_text(&q, m->error);
+    bind_tokens(&q, m->usage.input);
+    bind_tokens(&q, m->usage.output);
+    bind_tokens(&q, m->usage.cached_input);
+    bind_tokens(&q, m->usage.cache_write);
+    bind_tokens(&q, m->usage.reasoning);
+    if (m->cost_nusd < 0)
+        sqlite3_bind_null(q.stmt, ++q.i_column);
+    else
+        bind_int(&q, m->cost_nusd);
+    bind_int(&q, m->ttft_ms);
+    bind_int(&q, m->total_ms);
+    bind_text(&q, slice_of(writer));
+    return finish(&q);
+}
+
+static bool run_put_message(sqlite3 *db, struct stored *c)
+{
+    bool ok = put_session(db, &c->session);
+    for (size_t i = 0; i < c->n_messages && ok; i++)
+        ok = put_message(db, &c->messages[i]);
+    return ok;
+}
+
+static bool run_put_session(sqlite3 *db, struct stored *c)
+{
+    return put_session(db, &c->session);
+}
+
+static bool run_put_draft(sqlite3 *db, struct stored *c)
+{
+    struct query q = prepare(db,
+            "UPDATE session SET draft = ?, draft_cursor = ?, scroll_id = ?, scroll_line = ? WHERE id = ?");
+    bind_text(&q, c->session.draft);
+    bind_int(&q, c->session.draft_cursor);
+    bind_int(&q, c->session.scroll_id);
+    bind_int(&q, c->session.scroll_line);
+    bind_int(&q, c->session.id);
+    if (!finish(&q))
+        return false;
+    return sqlite3_changes(db) > 0 || put_session(db, &c->session); /* a draft alone makes a session */
+}
+
+static bool run_put_tokens(sqlite3 *db, struct stored *c)
+{
+    struct query q = prepare(db,
+            "INSERT INTO tokens VALUES (?1, (SELECT coalesce(max(i_chunk), -1) + 1 FROM tokens WHERE message_id = ?1), ?2, ?3)");
+    bind_int(&q, c->message_id);
+    bind_blob(&q, c->shape, sizeof *c->shape);
+    bind_blob(&q, c->records, c->n_records * token_record_bytes(c->shape));
+    return finish(&q);
+}
+
+static bool is_sane_shape(const struct telemetry_shape *shape)
+{
+    return shape->n_moe_layers <= MOE_LAYERS_MAX && shape->k <= shape->n_experts &&
+            (size_t)shape->n_moe_layers * shape->k <= 1u << 16;
+}
+
+static bool run_load_tokens(sqlite3 *db, struct stored *c)
+{
+    struct buf all;
+    buf_init(&all, 256u << 20);
+    struct query q = prepare(db, "SELECT shape, records FROM tokens WHERE message_id = ? ORDER BY i_chunk");
+    bind_int(&q, c->message_id);
+    while (step_row(&q)) {
+        const void *shape = sqlite3_column_blob(q.stmt, 0), *records = sqlite3_column_blob(q.stmt, 1);
+        size_t n = (size_t)sqlite3_column_bytes(q.stmt, 1);
+        if (!shape || sqlite3_column_bytes(q.stmt, 0) != (int)sizeof *c->shape)
+            continue;
+        if (!c->shape) {
+            c->shape = arena_alloc(&c->arena, sizeof *c->shape);
+            memcpy(c->shape, shape, sizeof *c->shape);
+        }
+        /* A chunk of another shape, or one that is no whole number of records, is left out. */
+        if (records && is_sane_shape(c->shape) && memcmp(shape, c->shape, sizeof *c->shape) == 0 &&
+                n % token_record_bytes(c->shape) == 0)
+            buf_add(&all, records, n);
+    }
+    bool ok = finish(&q);
+    if (c->shape && is_sane_shape(c->shape)) {
+        c->n_records = all.n / token_record_bytes(c->shape);
+        c->records = arena_alloc(&c->arena, all.n + 1);
+        memcpy(c->records, buf_text(&all), all.n);
+    }
+    buf_release(&all);
+    return ok;
+}
+
+static bool run_put_decision(sqlite3 *db, struct stored *c)
+{
+    struct query q = prepare(db, "INSERT INTO decision (t_ms, message_id, json) VALUES (?,?,?)");
+    bind_int(&q, c->session.used_ms);
+    bind_int(&q, c->message_id);
+    bind_text(&q, c->value);
+    return finish(&q);
+}
+
+static bool run_put_setting(sqlite3 *db, struct stored *c)
+{
+    struct query q = prepare(db, "INSERT INTO setting VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+    bind_text(&q, c->key);
+    bind_text(&q, c->value);
+    return finish(&q);
+}
+
+static bool run_get_setting(sqlite3 *db, struct stored *c)
+{
+    struct query q = prepare(db, "SELECT value FROM setting WHERE key = ?");
+    bind_text(&q, c->key);
+    if (step_row(&q))
+        c->value = read_text(&q, &c->arena);
+    return finish(&q);
+}
+
+static void read_session(struct query *q, struct arena *arena, struct session_row *s)
+{
+    *s = (struct session_row){.id = read_int(q), .created_ms = 0};
+    s->created_ms = read_int(q);
+    s->used_ms = read_int(q);
+    s->leaf_id = read_int(q);
+    s->title = read_text(q, arena);
+    s->system = read_text(q, arena);
+    s->draft = read_text(q, arena);
+    s->draft_cursor = (uint32_t)read_int(q);
+    s->scroll_id = read_int(q);
+    s->scroll_line = (uint32_t)read_int(q);
+}
+
+/* Words become quoted prefix terms, so that nothing in them is an operator of the query language. */
+static struct slice match_of(struct slice query, struct arena *arena)
+{
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    while (query.n) {
+        size_t n = 0;
+        while (n < query.n && !strchr(" \t\n", query.ptr[n]))
+            n++;
+        if (n) {
+            buf_add_text(&out, out.n ? " \"" : "\"");
+            for (size_t i = 0; i < n; i++)
+                if (query.ptr[i] != '"')
+                    buf_add(&out, query.ptr + i, 1);
+            buf_add_text(&out, "\"*");
+            query = (struct slice){query.ptr + n, query.n - n};
+        } else {
+            query = (struct slice){query.ptr + 1, query.n - 1};
+        }
+    }
+    struct slice match = {arena_strndup(arena, buf_text(&out), out.n), out.n};
+    buf_release(&out);
+    return match;
+}
+
+#define SESSION_COLUMNS                                                                            \
+    "s.id, s.created_ms, s.used_ms, s.leaf_id, s.title, s.system, s.draft, s.draft_cursor,"        \
+    " s.scroll_id, s.scroll_line"
+#define LIST_COLUMNS                                                                               \
+    SESSION_COLUMNS                                                                                \
+    ", (SELECT count(*) FROM message m WHERE m.session_id = s.id)"                                \
+    ", (SELECT count(*) FROM message m WHERE m.session_id = s.id AND m.state IN (1, 2))"
+
+static void read_listed(struct query *q, struct stored *c)
+{
+    struct session_row *s = &c->sessions[c->n_sessions++];
+    read_session(q, &c->arena, s);
+    s->n_messages = (uint32_t)read_int(q);
+    s->has_interrupted = read_int(q) > 0;
+    s->snippet = read_text(q, &c->arena);
+    s->has_draft = s->draft.n > 0;
+}
+
+static bool run_list(sqlite3 *db, struct stored *c)
+{
+    uint32_t limit = c->limit ? c->limit : 200;
+    struct slice match = match_of(c->query, &c->arena);
+    c->sessions = arena_alloc(&c->arena, limit * sizeof *c->sessions);
+    struct query q = prepare(db,
+            match.n ? "SELECT " LIST_COLUMNS ", substr(f.text, max(1, instr(lower(f.text), lower(?2)) - 20), 160)"
+                      " FROM session s JOIN (SELECT m.session_id AS id, max(m.id) AS message_id FROM search"
+                      " JOIN message m ON m.id = search.rowid WHERE search MATCH ?1 GROUP BY m.session_id) hit"
+                      " ON hit.id = s.id JOIN message f ON f.id = hit.message_id"
+                      " ORDER BY s.used_ms DESC LIMIT ?3"
+                    : "SELECT " LIST_COLUMNS ", (SELECT substr(m.text, 1, 160) FROM message m WHERE"
+                      " m.session_id = s.id AND m.role = 1 ORDER BY m.created_ms DESC, m.id DESC LIMIT 1)"
+                      " FROM session s ORDER BY s.used_ms DESC LIMIT ?3");
+    if (match.n) {
+        struct slice first = c->query;
+        first = slice_trim(first);
+        struct slice word = slice_cut(&first, ' ');
+        bind_text(&q, match);
+        bind_text(&q, word);
+    }
+    sqlite3_bind_int64(q.stmt, 3, limit);
+    while (c->n_sessions < limit && step_row(&q))
+        read_listed(&q, c);
+    return finish(&q);
+}
+
+static void read_message(struct query *q, struct arena *arena, struct message_row *m,
+        struct slice *writer)
+{
+    m->id = read_int(q);
+    m->session_id = read_int(q);
+    m->parent_id = read_int(q);
+    m->role = (enum message_role)read_int(q);
+    m->state = (enum message_state)read_int(q);
+    m->created_ms = read_int(q);
+    m->text = read_text(q, arena);
+    m->reasoning = read_text(q, arena);
+    m->endpoint = read_text(q, arena);
+    m->model = read_text(q, arena);
+    m->finish = read_text(q, arena);
+    m->error = read_text(q, arena);
+    m->usage.input = read_tokens(q);
+    m->usage.output = read_tokens(q);
+    m->usage.cached_input = read_tokens(q);
+    m->usage.cache_write = read_tokens(q);
+    m->usage.reasoning = read_tokens(q);
+    bool is_unknown = sqlite3_column_type(q->stmt, q->i_column) == SQLITE_NULL;
+    m->cost_nusd = read_int(q);
+    if (is_unknown)
+        m->cost_nusd = -1;
+    m->ttft_ms = (uint32_t)read_int(q);
+    m->total_ms = (uint32_t)read_int(q);
+    *writer = read_text(q, arena);
+}
+
+static bool mark_interrupted(sqlite3 *db, struct message_row *m)
+{
+    m->state = MESSAGE_INTERRUPTED;
+    return put_message(db, m);
+}
+
+static bool load_messages(sqlite3 *db, struct stored *c)
+{
+    size_t cap = 0;
+    struct message_row *rows = NULL;
+    bool *is_dead = NULL;
+    struct query q = prepare(db, "SELECT * FROM message WHERE session_id = ? ORDER BY created_ms, id");
+    bind_int(&q, c->session.id);
+    while (step_row(&q)) {
+        if (c->n_messages == cap) {
+            cap = cap ? cap * 2 : 64;
+            rows = mem_resize(rows, cap * sizeof *rows);
+            is_dead = mem_resize(is_dead, cap * sizeof *is_dead);
+        }
+        struct slice writer;
+        read_message(&q, &c->arena, &rows[c->n_messages], &writer);
+        is_dead[c->n_messages] = rows[c->n_messages].state == MESSAGE_RUNNING &&
+                !is_writer_alive(writer.ptr);
+        c->n_messages++;
+    }
+    bool ok = finish(&q);
+    for (size_t i = 0; i < c->n_messages && ok; i++)
+        if (is_dead[i])
+            ok = mark_interrupted(db, &rows[i]);
+    c->messages = arena_alloc(&c->arena, (c->n_messages + 1) * sizeof *c->messages);
+    if (c->n_messages)
+        memcpy(c->messages, rows, c->n_messages * sizeof *rows);
+    c->session.n_messages = (uint32_t)c->n_messages;
+    mem_free(rows);
+    mem_free(is_dead);
+    return ok;
+}
+
+static bool run_load(sqlite3 *db, struct stored *c)
+{
+    struct query q = prepare(db,
+            c->session.id ? "SELECT " SESSION_COLUMNS " FROM session s WHERE s.id = ?"
+                          : "SELECT " SESSION_COLUMNS " FROM session s ORDER BY s.used_ms DESC LIMIT 1");
+    if (c->session.id)
+        bind_int(&q, c->session.id);
+    bool is_there = step_row(&q);
+    if (is_there)
+        read_session(&q, &c->arena, &c->session);
+    if (!finish(&q))
+        return false;
+    if (!is_there) {
+        err_set(&c->err, ERR_NOT_FOUND, c->session.id ? "there is no session %llx" : "there is no session yet",
+                (unsigned long long)c->session.id);
+        return true;
+    }
+    return load_messages(db, c);
+}
+
+static void run_export(struct stored *c)
+{
+    char *path = arena_strndup(&c->arena, c->key.ptr, c->key.n);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        err_set(&c->err, errno == ENOSPC ? ERR_FULL : ERR_IO, "cannot write %s: %s%s", path,
+                strerror(errno), errno == EEXIST ? "; choose another name" : "");
+        return;
+    }
+    size_t at = 0;
+    while (at < c->value.n) {
+        ssize_t n = write(fd, c->value.ptr + at, c->value.n - at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            break;
+        at += (size_t)n;
+    }
+    int e = errno;
+    bool ok = at == c->value.n && fsync(fd) == 0;
+    ok = close(fd) == 0 && ok;
+    if (!ok)
+        err_set(&c->err, e == ENOSPC ? ERR_FULL : ERR_IO, "cannot write %s: %s", path, strerror(e));
+}
+
+static const struct {
+    bool (*run)(sqlite3 *db, struct stored *command);
+    bool is_write;
+} ops[STORE_OP_COUNT] = {
+        [STORE_PUT_SESSION] = {run_put_session, true},
+        [STORE_PUT_MESSAGE] = {run_put_message, true},
+        [STORE_PUT_DRAFT] = {run_put_draft, true},
+        [STORE_PUT_TOKENS] = {run_put_tokens, true},
+        [STORE_PUT_DECISION] = {run_put_decision, true},
+        [STORE_LIST] = {run_list, false},
+        [STORE_LOAD] = {run_load, true}, /* it may mark an answer interrupted */
+        [STORE_LOAD_TOKENS] = {run_load_tokens, false},
+        [STORE_PUT_SETTING] = {run_put_setting, true},
+        [STORE_GET_SETTING] = {run_get_setting, false},
+};
+
+static void fail(sqlite3 *db, struct stored *c)
+{
+    int code = sqlite3_errcode(db) & 0xFF, e = sqlite3_system_errno(db);
+    bool is_full = code == SQLITE_FULL || (code == SQLITE_IOERR && (e == ENOSPC || e == EFBIG));
+    err_set(&c->err, is_full ? ERR_FULL : ERR_IO, "the disk refuses to save (%s)",
+            is_full ? "no space left" : sqlite3_errmsg(db));
+}
+
+void db_run(sqlite3 *db, struct stored *c)
+{
+    c->err = (struct err){0};
+    if (c->op == STORE_EXPORT) {
+        run_export(c);
+        return;
+    }
+    bool is_write = ops[c->op].is_write;
+    bool ok = !is_write || sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
+    ok = ok && ops[c->op].run(db, c);
+    ok = ok && (!is_write || sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK);
+    if (ok)
+        return;
+    fail(db, c);
+    if (is_write && !sqlite3_get_autocommit(db))
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+}

@@ -1,0 +1,159 @@
+/* ask_output.c - see ask_output.h. */
+#include "tui/ask_output.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/json.h"
+
+/* C0, DEL, C1 and the bidirectional controls, which can make text read differently from what it
+ * is. */
+static bool is_hostile(uint32_t cp)
+{
+    return (cp < 0x20 && cp != '\n' && cp != '\t') || (cp >= 0x7F && cp < 0xA0) ||
+           (cp >= 0x202A && cp <= 0x202E) || (cp >= 0x2066 && cp <= 0x2069) || cp == 0x200E ||
+           cp == 0x200F;
+}
+
+static void print_clean(struct slice text)
+{
+    for (size_t i = 0; i < text.n;) {
+        uint32_t cp;
+        char utf8[4];
+        i += utf8_decode(text.ptr + i, text.n - i, &cp);
+        if (is_hostile(cp))
+            fputs("\xC2\xB7", stdout);
+        else
+            fwrite(utf8, 1, utf8_encode(cp, utf8), stdout);
+    }
+}
+
+size_t ask_print_text(struct slice text, size_t n_printed)
+{
+    size_t n = utf8_whole(text.ptr, text.n);
+    if (n <= n_printed)
+        return n_printed;
+    struct slice fresh = {text.ptr + n_printed, n - n_printed};
+    if (isatty(STDOUT_FILENO))
+        print_clean(fresh);
+    else
+        fwrite(fresh.ptr, 1, fresh.n, stdout);
+    fflush(stdout);
+    return n;
+}
+
+void ask_print_end(const struct message *answer, size_t n_printed)
+{
+    ask_print_text(buf_slice(&answer->text), n_printed);
+    if (answer->text.n && answer->text.ptr[answer->text.n - 1] != '\n')
+        putchar('\n');
+    fflush(stdout);
+}
+
+static void add_count(struct buf *out, const char *name, uint32_t n_tok)
+{
+    if (n_tok == TOKENS_UNKNOWN)
+        buf_printf(out, "\"%s\":null", name);
+    else
+        buf_printf(out, "\"%s\":%u", name, n_tok);
+}
+
+static void add_usage(struct buf *out, const struct usage *usage)
+{
+    buf_add_text(out, ",\"usage\":{");
+    add_count(out, "input", usage->input);
+    buf_add_text(out, ",");
+    add_count(out, "output", usage->output);
+    buf_add_text(out, ",");
+    add_count(out, "cached_input", usage->cached_input);
+    buf_add_text(out, ",");
+    add_count(out, "cache_write", usage->cache_write);
+    buf_add_text(out, ",");
+    add_count(out, "reasoning", usage->reasoning);
+    buf_add_text(out, "}");
+}
+
+static void add_error(struct buf *out, const struct message *answer)
+{
+    if (answer->error_status == OK) {
+        buf_add_text(out, ",\"error\":null");
+        return;
+    }
+    buf_printf(out, ",\"error\":{\"class\":\"%s\",\"retryable\":%s,\"retry_after_s\":",
+            status_name(answer->error_status),
+            status_is_retryable(answer->error_status) ? "true" : "false");
+    if (answer->retry_after_ms < 0)
+        buf_add_text(out, "null");
+    else
+        json_add_double(out, (double)answer->retry_after_ms / 1000);
+    buf_add_text(out, ",\"message\":");
+    json_add_string(out, slice_of(answer->error));
+    buf_add_text(out, "}");
+}
+
+/* Tokens per second of the decode phase: the first token belongs to the time before it. */
+static double tok_per_s(const struct message *answer)
+{
+    uint32_t n = answer->usage.output;
+    if (n == TOKENS_UNKNOWN || n < 2 || answer->total_ms <= answer->ttft_ms)
+        return 0;
+    return (n - 1) * 1000.0 / (answer->total_ms - answer->ttft_ms);
+}
+
+static void add_timing(struct buf *out, const struct message *answer)
+{
+    buf_printf(out, ",\"timing\":{\"ttft_ms\":%u,\"total_ms\":%u,\"tok_per_s\":%.1f}",
+            answer->ttft_ms, answer->total_ms, tok_per_s(answer));
+    buf_add_text(out, ",\"cost_usd\":");
+    if (answer->cost_nusd < 0)
+        buf_add_text(out, "null");
+    else
+        json_add_double(out, (double)answer->cost_nusd / 1e9);
+}
+
+void ask_print_json(const struct core *core, const struct message *answer)
+{
+    struct buf out;
+    buf_init(&out, 512u << 20);
+    const char *finish = finish_reason_name(answer->finish);
+    buf_add_text(&out, "{\"text\":");
+    json_add_string(&out, buf_slice(&answer->text));
+    buf_add_text(&out, ",\"reasoning\":");
+    json_add_string(&out, buf_slice(&answer->reasoning));
+    buf_printf(&out, ",\"tool_calls\":[%s],\"finish_reason\":", buf_text(&answer->tool_calls));
+    if (finish)
+        buf_printf(&out, "\"%s\"", finish);
+    else
+        buf_add_text(&out, "null");
+    add_usage(&out, &answer->usage);
+    add_error(&out, answer);
+    buf_add_text(&out, ",\"route\":");
+    if (core->has_decision)
+        decision_print_json(&core->last_decision, &core->fleet, &out);
+    else
+        buf_add_text(&out, "null");
+    add_timing(&out, answer);
+    buf_add_text(&out, "}");
+    puts(buf_text(&out));
+    buf_release(&out);
+}
+
+void ask_print_stats(const struct core *core, const struct message *answer)
+{
+    const struct usage *u = &answer->usage;
+    fprintf(stderr, "endpoint %s, model %s", answer->endpoint[0] ? answer->endpoint : "none",
+            answer->model[0] ? answer->model : "unknown");
+    if (u->input != TOKENS_UNKNOWN)
+        fprintf(stderr, ", %u tokens in", u->input);
+    if (u->cached_input != TOKENS_UNKNOWN && u->cached_input)
+        fprintf(stderr, " (%u cached)", u->cached_input);
+    if (u->output != TOKENS_UNKNOWN)
+        fprintf(stderr, ", %u out", u->output);
+    fprintf(stderr, ", first token %u ms, total %u ms", answer->ttft_ms, answer->total_ms);
+    if (tok_per_s(answer) > 0)
+        fprintf(stderr, ", %.1f tok/s", tok_per_s(answer));
+    if (answer->cost_nusd >= 0)
+        fprintf(stderr, ", $%.6f", (double)answer->cost_nusd / 1e9);
+    fprintf(stderr, "\nsession %llx\n", (unsigned long long)core->session->id);
+}

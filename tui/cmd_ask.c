@@ -1,0 +1,241 @@
+/*
+ * cmd_ask.c - `shunt ask`: a front end without a screen. The same hub, core and store as the
+ * TUI: the conversation is saved, the route is decided, and the answer's text goes to stdout
+ * while it comes. Ctrl-C stops the answer, what came so far is kept.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "router/hub.h"
+
+#include "tui/ask_input.h"
+#include "tui/ask_output.h"
+#include "tui/cmd.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signum)
+{
+    (void)signum;
+    interrupted = 1;
+}
+
+struct ask {
+    struct ask_input in;
+    struct config config;
+    struct hub *hub;
+    int64_t answer_id;
+    size_t n_printed; /* bytes of the answer that are on stdout */
+    size_t n_notices_seen;
+    bool was_stopped;
+};
+
+static struct action *new_action(enum action_kind kind, const char *text)
+{
+    struct action *action = action_new(kind);
+    action->now_ms = clock_unix_ms();
+    if (text)
+        action->text = mem_strdup(text);
+    return action;
+}
+
+/* Warnings and failed attempts, as they happen; the end of the answer has its own line. */
+static void print_notices(struct ask *ask)
+{
+    const struct core *core = hub_core(ask->hub);
+    for (; ask->n_notices_seen < core->n_notices; ask->n_notices_seen++) {
+        const struct notice *notice = &core->notices[ask->n_notices_seen % NOTICE_MAX];
+        if (notice->status != OK)
+            fprintf(stderr, "shunt: %s\n", notice->text);
+    }
+}
+
+/* One turn of the loop: sleeps until something happens, then lets the core work. */
+static void step(struct ask *ask)
+{
+    sigset_t block, old;
+    sigemptyset(&block);
+    sigaddset(&block, SIGINT);
+    sigprocmask(SIG_BLOCK, &block, &old);
+    int timeout_ms = hub_timeout_ms(ask->hub);
+    struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
+    struct pollfd fd = {hub_fd(ask->hub), POLLIN, 0};
+    if (!interrupted)
+        ppoll(&fd, 1, timeout_ms < 0 ? NULL : &timeout, &old);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    while (hub_step(ask->hub, 2000000))
+        continue;
+    print_notices(ask);
+}
+
+static const struct message *answer_of(const struct ask *ask)
+{
+    return session_find(hub_core(ask->hub)->session, ask->answer_id);
+}
+
+/* Waits until the answer and everything about it is saved. */
+static void wait_for_answer(struct ask *ask)
+{
+    bool was_unsaved = false;
+    for (;;) {
+        const struct core *core = hub_core(ask->hub);
+        const struct message *answer = answer_of(ask);
+        if (!ask->in.is_json)
+            ask->n_printed = ask_print_text(buf_slice(&answer->text), ask->n_printed);
+        if (answer->state != MESSAGE_RUNNING && (!core_is_busy(core) || core->disk_failed_ns))
+            return;
+        if (interrupted && !ask->was_stopped) {
+            ask->was_stopped = true;
+            hub_act(ask->hub, new_action(ACTION_STOP, NULL));
+        }
+        if (core->disk_failed_ns && !was_unsaved) {
+            was_unsaved = true; /* an answer is worth more here than its record: the warning was
+                                   printed */
+            hub_act(ask->hub, new_action(ACTION_SEND_UNSAVED, NULL));
+        }
+        step(ask);
+    }
+}
+
+/* False: no such session; the reason was printed. */
+static bool open_session(struct ask *ask)
+{
+    uint64_t id = 0;
+    for (const char *c = ask->in.session; c && *c; c++)
+        id = id << 4 | (uint64_t)(*c <= '9' ? *c - '0' : *c - 'a' + 10);
+    struct action *action = new_action(ACTION_OPEN_SESSION, NULL);
+    action->id = (int64_t)id;
+    hub_act(ask->hub, action);
+    while (core_is_busy(hub_core(ask->hub)) && !interrupted)
+        step(ask);
+    if (id == 0 || hub_core(ask->hub)->session->id == (int64_t)id)
+        return true;
+    fprintf(stderr, "shunt: there is no session %s\n", ask->in.session);
+    return false;
+}
+
+static bool choose_endpoint(struct ask *ask)
+{
+    const struct fleet *fleet = &hub_core(ask->hub)->fleet;
+    if (fleet_find(fleet, ask->in.endpoint) >= 0) {
+        hub_act(ask->hub, new_action(ACTION_USE_ENDPOINT, ask->in.endpoint));
+        return true;
+    }
+    fprintf(stderr,
+            "shunt: there is no endpoint \"%s\"; the configuration has:", ask->in.endpoint);
+    for (int i = 0; i < fleet->n_endpoints; i++)
+        fprintf(stderr, "%s %s", i ? "," : "", fleet->endpoints[i].conf->name);
+    fprintf(stderr, "%s\n", fleet->n_endpoints ? "" : " none");
+    return false;
+}
+
+static void send_prompt(struct ask *ask)
+{
+    for (size_t i = 0; i < ask->in.n_earlier; i++) {
+        struct action *earlier = new_action(ACTION_ADD_MESSAGE, NULL);
+        struct slice text = ask->in.earlier[i].text;
+        earlier->text = mem_alloc(text.n + 1);
+        memcpy(earlier->text, text.ptr, text.n);
+        earlier->id = ask->in.earlier[i].role;
+        hub_act(ask->hub, earlier);
+    }
+    if (ask->in.system)
+        hub_act(ask->hub, new_action(ACTION_SYSTEM, ask->in.system));
+    struct action *action = new_action(ACTION_SEND, buf_text(&ask->in.prompt));
+    action->params = ask->in.params;
+    action->has_params = ask->in.has_params;
+    if (ask->in.extra_json.n)
+        action->extra_json = mem_strdup(buf_text(&ask->in.extra_json));
+    hub_act(ask->hub, action);
+    ask->answer_id = hub_core(ask->hub)->session->leaf_id;
+}
+
+static int exit_code(const struct ask *ask)
+{
+    const struct core *core = hub_core(ask->hub);
+    const struct message *answer = answer_of(ask);
+    switch (answer->state) {
+    case MESSAGE_DONE:
+        return EXIT_DONE;
+    case MESSAGE_STOPPED:
+        return EXIT_INTERRUPTED;
+    default:
+        if (core->has_decision && core->last_decision.verdict == VERDICT_REFUSE)
+            return EXIT_REFUSED;
+        return answer->text.n ? EXIT_INCOMPLETE : EXIT_FAILED;
+    }
+}
+
+static int run(struct ask *ask)
+{
+    if (ask->in.endpoint && !choose_endpoint(ask))
+        return EXIT_USAGE;
+    if (ask->in.is_continue && !open_session(ask))
+        return EXIT_FAILED;
+    if (interrupted)
+        return EXIT_INTERRUPTED;
+    send_prompt(ask);
+    wait_for_answer(ask);
+    const struct core *core = hub_core(ask->hub);
+    const struct message *answer = answer_of(ask);
+    if (ask->in.is_json)
+        ask_print_json(core, answer);
+    else
+        ask_print_end(answer, ask->n_printed);
+    if (answer->state == MESSAGE_FAILED && !ask->in.is_json)
+        fprintf(stderr, "shunt: %s\n", answer->error);
+    if (ask->in.has_stats)
+        ask_print_stats(core, answer);
+    return exit_code(ask);
+}
+
+/* A database that cannot be used is no reason to refuse an answer: it is said, and nothing is
+ * stored. */
+static enum status open_hub(struct ask *ask, struct err *err)
+{
+    struct hub_config cfg = {
+            .core = {.endpoints = ask->config.endpoints,
+                    .n_endpoints = ask->config.n_endpoints,
+                    .max_zone = ask->config.zone,
+                    .seed = (uint64_t)clock_unix_ms() ^ (uint64_t)getpid() << 40,
+                    .now_ms = clock_unix_ms()},
+            .data_dir = ask->config.data_dir,
+            .n_threads = (int)ask->config.n_threads,
+            .kernel = ask->config.kernel[0] ? ask->config.kernel : NULL,
+    };
+    if (hub_open(&ask->hub, &cfg, err) == OK)
+        return OK;
+    if (ask->in.is_continue)
+        return err->status;
+    fprintf(stderr, "shunt: %s; this answer will not be saved\n", err->text);
+    cfg.data_dir = NULL;
+    return hub_open(&ask->hub, &cfg, err);
+}
+
+int cmd_ask(struct args *args)
+{
+    struct ask ask = {0};
+    struct err err;
+    int code = ask_input_read_args(&ask.in, args);
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &action, NULL);
+    if (code < 0 && ask_input_complete(&ask.in, &err) != OK)
+        code = cmd_fail(&err);
+    if (code < 0 && config_load(&ask.config, &args->globals, &err) != OK)
+        code = cmd_fail(&err);
+    if (code >= 0) {
+        ask_input_release(&ask.in);
+        return code;
+    }
+    config_print_warnings(&ask.config);
+    code = open_hub(&ask, &err) == OK ? run(&ask) : cmd_fail(&err);
+    if (ask.hub)
+        hub_close(ask.hub);
+    config_release(&ask.config);
+    ask_input_release(&ask.in);
+    return code;
+}

@@ -1,0 +1,99 @@
+/* commands.c - the command table, and the handlers of commands that belong to no view. */
+#include "tui/commands.h"
+
+#include <string.h>
+
+#include "tui/view.h"
+
+const struct command_def command_defs[CMD_COUNT] = {
+        [CMD_NONE] = {"none", "Nothing", false, NULL},
+#define CMD(id, name, takes_text, hint, help) [CMD_##id] = {name, help, takes_text, hint},
+#include "tui/commands.def"
+#undef CMD
+};
+
+const char *const context_names[CTX_COUNT] = {
+        [CTX_GLOBAL] = "global",
+        [CTX_INPUT] = "input",
+        [CTX_CHAT] = "chat",
+        [CTX_EXPERTS] = "experts",
+        [CTX_SESSIONS] = "sessions",
+        [CTX_HELP] = "help",
+};
+
+enum command command_find(const char *name)
+{
+    for (int i = CMD_NONE + 1; i < CMD_COUNT; i++)
+        if (strcmp(command_defs[i].name, name) == 0)
+            return (enum command)i;
+    return CMD_NONE;
+}
+
+/* Commands that are one action of the core. */
+static const struct {
+    enum command command;
+    enum action_kind action;
+} actions[] = {
+        {CMD_STOP, ACTION_STOP},
+        {CMD_CONTINUE, ACTION_CONTINUE},
+        {CMD_RETRY, ACTION_RETRY},
+        {CMD_SEND_UNSAVED, ACTION_SEND_UNSAVED},
+        {CMD_NEW_SESSION, ACTION_NEW_SESSION},
+        {CMD_RENAME, ACTION_RENAME},
+        {CMD_SYSTEM, ACTION_SYSTEM},
+        {CMD_ENDPOINT, ACTION_USE_ENDPOINT},
+        {CMD_EXPORT, ACTION_EXPORT},
+};
+
+static bool run_action(struct app *app, enum command command, const char *text)
+{
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+        if (actions[i].command == command) {
+            struct action *action = action_new(actions[i].action);
+            action->text = mem_strdup(text);
+            action->now_ms = app_now_ms(app);
+            app_act(app, action);
+            return true;
+        }
+    return false;
+}
+
+void command_run(struct app *app, enum command command, const char *text)
+{
+    if (run_action(app, command, text)) {
+        if (command == CMD_NEW_SESSION)
+            app_open_view(app, VIEW_CHAT);
+        return;
+    }
+    switch (command) {
+    case CMD_HELP:
+        app_open_help(app);
+        break;
+    case CMD_OPEN_CHAT:
+        app_open_view(app, VIEW_CHAT);
+        break;
+    case CMD_OPEN_EXPERTS:
+        app_open_view(app, VIEW_EXPERTS);
+        break;
+    case CMD_OPEN_SESSIONS:
+        app_open_view(app, VIEW_SESSIONS);
+        break;
+    case CMD_BACK:
+        app_open_view(app, VIEW_CHAT);
+        break;
+    case CMD_REDRAW:
+        app_redraw(app);
+        break;
+    case CMD_SUSPEND:
+        app_suspend(app);
+        break;
+    case CMD_INTERRUPT:
+        app_interrupt(app);
+        break;
+    case CMD_QUIT:
+        app_quit(app);
+        break;
+    default:
+        break;
+    }
+}

@@ -1,0 +1,395 @@
+/*
+ * editor.c - see editor.h. The text is one buffer; screen lines are found by wrapping it, which is cheap for what people
+ * type; a long paste is inserted with one move of the tail.
+ */
+#include "tui/editor.h"
+
+#include <string.h>
+
+#include "tui/text.h"
+
+#define TEXT_MAX_BYTES (32u << 20)
+#define UNDO_MAX       200
+
+struct editor_undo {
+    char *text;
+    size_t n, cursor;
+    bool is_typing; /* letters typed one after the other are one step */
+};
+
+void editor_init(struct editor *e)
+{
+    *e = (struct editor){.goal_col = -1};
+    buf_init(&e->text, TEXT_MAX_BYTES);
+    buf_init(&e->killed, TEXT_MAX_BYTES);
+    buf_init(&e->draft, TEXT_MAX_BYTES);
+}
+
+static void free_undo(struct editor *e)
+{
+    for (size_t i = 0; i < e->n_undo; i++)
+        mem_free(e->undo[i].text);
+    e->n_undo = 0;
+}
+
+void editor_release(struct editor *e)
+{
+    free_undo(e);
+    mem_free(e->undo);
+    for (size_t i = 0; i < e->n_history; i++)
+        mem_free(e->history[i]);
+    mem_free(e->history);
+    buf_release(&e->text);
+    buf_release(&e->killed);
+    buf_release(&e->draft);
+}
+
+static void remember_state(struct editor *e, bool is_typing)
+{
+    if (is_typing && e->n_undo && e->undo[e->n_undo - 1].is_typing)
+        return;
+    if (!e->undo)
+        e->undo = mem_alloc(UNDO_MAX * sizeof *e->undo);
+    if (e->n_undo == UNDO_MAX) {
+        mem_free(e->undo[0].text);
+        memmove(e->undo, e->undo + 1, --e->n_undo * sizeof *e->undo);
+    }
+    e->undo[e->n_undo++] = (struct editor_undo){mem_dup(buf_text(&e->text), e->text.n + 1), e->text.n,
+            e->cursor, is_typing};
+}
+
+void editor_set(struct editor *e, struct slice text, size_t cursor)
+{
+    free_undo(e);
+    buf_clear(&e->text);
+    buf_add_slice(&e->text, text);
+    e->cursor = cursor <= e->text.n ? cursor : e->text.n;
+    e->goal_col = -1;
+    e->i_history = e->n_history;
+}
+
+static void replace(struct editor *e, size_t begin, size_t end, struct slice with)
+{
+    size_t tail = e->text.n - end;
+    char *rest = mem_dup(buf_text(&e->text) + end, tail);
+    e->text.n = begin;
+    if (buf_add_slice(&e->text, with))
+        e->cursor = e->text.n;
+    buf_add(&e->text, rest, tail);
+    mem_free(rest);
+    e->goal_col = -1;
+}
+
+void editor_insert(struct editor *e, struct slice text)
+{
+    if (e->text.n + text.n > TEXT_MAX_BYTES)
+        return;
+    remember_state(e, false);
+    replace(e, e->cursor, e->cursor, text);
+}
+
+/* The cluster border before / behind a place. */
+static size_t step_left(const struct editor *e, size_t at)
+{
+    const char *text = buf_text(&e->text);
+    size_t line = at;
+    while (line > 0 && text[line - 1] != '\n' && at - line < 4096)
+        line--;
+    while (line > 0 && ((unsigned char)text[line] & 0xC0) == 0x80) /* a long line: begin at a character */
+        line--;
+    if (line == at)
+        return at > 0 ? at - 1 : 0;
+    struct slice rest = {text + line, at - line};
+    struct cluster c = {0};
+    while (text_next_cluster(&rest, &c))
+        continue;
+    return (size_t)(c.bytes.ptr - text);
+}
+
+static size_t step_right(const struct editor *e, size_t at)
+{
+    struct slice rest = {buf_text(&e->text) + at, e->text.n - at};
+    struct cluster c;
+    return text_next_cluster(&rest, &c) ? at + c.bytes.n : at;
+}
+
+static bool is_word(const struct editor *e, size_t at)
+{
+    unsigned char c = (unsigned char)buf_text(&e->text)[at];
+    return c >= 0x80 || c == '_' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
+}
+
+static size_t word_left(const struct editor *e, size_t at)
+{
+    while (at > 0 && !is_word(e, at - 1))
+        at--;
+    while (at > 0 && is_word(e, at - 1))
+        at--;
+    return at;
+}
+
+static size_t word_right(const struct editor *e, size_t at)
+{
+    while (at < e->text.n && !is_word(e, at))
+        at++;
+    while (at < e->text.n && is_word(e, at))
+        at++;
+    return at;
+}
+
+static size_t line_start(const struct editor *e, size_t at)
+{
+    while (at > 0 && buf_text(&e->text)[at - 1] != '\n')
+        at--;
+    return at;
+}
+
+static size_t line_end(const struct editor *e, size_t at)
+{
+    while (at < e->text.n && buf_text(&e->text)[at] != '\n')
+        at++;
+    return at;
+}
+
+/* Calls for every screen line: [begin, end) of the text. The last line may be empty. */
+struct line_walk {
+    const struct editor *e;
+    struct slice rest;
+    int n_cols;
+    size_t begin, end;
+    bool is_first, ends_open; /* the text ends with a line break */
+};
+
+static struct line_walk walk_lines(const struct editor *e, int n_cols)
+{
+    return (struct line_walk){e, buf_slice(&e->text), n_cols < 1 ? 1 : n_cols, 0, 0, true, false};
+}
+
+static bool next_line(struct line_walk *w)
+{
+    const char *text = buf_text(&w->e->text);
+    struct slice line;
+    if (w->rest.n == 0) {
+        bool is_empty_last = w->is_first || w->ends_open;
+        w->begin = w->end = w->e->text.n;
+        w->is_first = w->ends_open = false;
+        return is_empty_last;
+    }
+    w->is_first = false;
+    text_wrap(&w->rest, w->n_cols, &line);
+    w->begin = (size_t)(line.ptr - text);
+    w->end = w->begin + line.n;
+    w->ends_open = w->rest.n == 0 && w->end < w->e->text.n;
+    return true;
+}
+
+static size_t next_begin(const struct line_walk *w)
+{
+    return w->rest.n ? (size_t)(w->rest.ptr - buf_text(&w->e->text)) : w->e->text.n + 1;
+}
+
+static int column_of(const struct editor *e, size_t begin, size_t at)
+{
+    return text_width((struct slice){buf_text(&e->text) + begin, at - begin});
+}
+
+/* The screen line with the cursor; its number, or -1 never. */
+static int find_cursor(const struct editor *e, int n_cols, struct line_walk *found)
+{
+    int i = 0;
+    for (struct line_walk w = walk_lines(e, n_cols); next_line(&w); i++) {
+        *found = w;
+        if (e->cursor < next_begin(&w) || (w.rest.n == 0 && !w.ends_open))
+            return i;
+    }
+    return i > 0 ? i - 1 : 0;
+}
+
+static bool move_line(struct editor *e, int n_cols, int by)
+{
+    struct line_walk at;
+    int i = find_cursor(e, n_cols, &at), wanted = i + by, k = 0;
+    int goal = e->goal_col >= 0 ? e->goal_col : column_of(e, at.begin, e->cursor < at.end ? e->cursor : at.end);
+    if (wanted < 0)
+        return false;
+    for (struct line_walk w = walk_lines(e, n_cols); next_line(&w); k++) {
+        if (k != wanted)
+            continue;
+        int cols;
+        struct slice fit = text_fit((struct slice){buf_text(&e->text) + w.begin, w.end - w.begin},
+                goal, &cols);
+        e->cursor = w.begin + fit.n;
+        e->goal_col = goal;
+        return true;
+    }
+    return false;
+}
+
+static bool show_history(struct editor *e, int by)
+{
+    size_t wanted = e->i_history + (size_t)by;
+    if ((by < 0 && e->i_history == 0) || (by > 0 && e->i_history >= e->n_history))
+        return false;
+    if (e->i_history == e->n_history) {
+        buf_clear(&e->draft);
+        buf_add_slice(&e->draft, buf_slice(&e->text));
+    }
+    struct slice text = wanted == e->n_history ? buf_slice(&e->draft) : slice_of(e->history[wanted]);
+    buf_clear(&e->text);
+    buf_add_slice(&e->text, text);
+    e->cursor = e->text.n;
+    e->i_history = wanted;
+    e->goal_col = -1;
+    return true;
+}
+
+static void cut(struct editor *e, size_t begin, size_t end)
+{
+    if (begin == end)
+        return;
+    remember_state(e, false);
+    buf_clear(&e->killed);
+    buf_add(&e->killed, buf_text(&e->text) + begin, end - begin);
+    replace(e, begin, end, SLICE(""));
+    e->cursor = begin;
+}
+
+static void delete(struct editor *e, size_t begin, size_t end)
+{
+    if (begin == end)
+        return;
+    remember_state(e, false);
+    replace(e, begin, end, SLICE(""));
+    e->cursor = begin;
+}
+
+static void undo(struct editor *e)
+{
+    if (e->n_undo == 0)
+        return;
+    struct editor_undo *u = &e->undo[--e->n_undo];
+    buf_clear(&e->text);
+    buf_add(&e->text, u->text, u->n);
+    e->cursor = u->cursor;
+    mem_free(u->text);
+}
+
+static bool move_to(struct editor *e, size_t at)
+{
+    e->cursor = at;
+    e->goal_col = -1;
+    return true;
+}
+
+bool editor_run(struct editor *e, enum command command, int n_cols)
+{
+    if (e->n_undo)
+        e->undo[e->n_undo - 1].is_typing = false;
+    switch (command) {
+    case CMD_NEWLINE:
+        editor_insert(e, SLICE("\n"));
+        return true;
+    case CMD_CHAR_LEFT:
+        return move_to(e, step_left(e, e->cursor));
+    case CMD_CHAR_RIGHT:
+        return move_to(e, step_right(e, e->cursor));
+    case CMD_WORD_LEFT:
+        return move_to(e, word_left(e, e->cursor));
+    case CMD_WORD_RIGHT:
+        return move_to(e, word_right(e, e->cursor));
+    case CMD_LINE_START:
+        return move_to(e, line_start(e, e->cursor));
+    case CMD_LINE_END:
+        return move_to(e, line_end(e, e->cursor));
+    case CMD_LINE_UP:
+        return move_line(e, n_cols, -1) || show_history(e, -1);
+    case CMD_LINE_DOWN:
+        return move_line(e, n_cols, 1) || show_history(e, 1);
+    case CMD_HISTORY_PREV:
+        return show_history(e, -1);
+    case CMD_HISTORY_NEXT:
+        return show_history(e, 1);
+    case CMD_DELETE_LEFT:
+        delete (e, step_left(e, e->cursor), e->cursor);
+        return true;
+    case CMD_DELETE_RIGHT:
+        delete (e, e->cursor, step_right(e, e->cursor));
+        return true;
+    case CMD_KILL_WORD_LEFT:
+        cut(e, word_left(e, e->cursor), e->cursor);
+        return true;
+    case CMD_KILL_WORD_RIGHT:
+        cut(e, e->cursor, word_right(e, e->cursor));
+        return true;
+    case CMD_KILL_LINE_LEFT:
+        cut(e, line_start(e, e->cursor), e->cursor);
+        return true;
+    case CMD_KILL_LINE_RIGHT: {
+        size_t end = line_end(e, e->cursor);
+        cut(e, e->cursor, end == e->cursor && end < e->text.n ? end + 1 : end);
+        return true;
+    }
+    case CMD_YANK:
+        editor_insert(e, buf_slice(&e->killed));
+        return true;
+    case CMD_UNDO:
+        undo(e);
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool editor_key(struct editor *e, const struct key *key)
+{
+    char utf8[4];
+    if (key->code == KEY_PASTE) {
+        editor_insert(e, key->text);
+        return true;
+    }
+    if (key->code < 0x20 || key->code >= KEY_SPECIAL || key->mods & (MOD_CTRL | MOD_ALT))
+        return false;
+    remember_state(e, true);
+    replace(e, e->cursor, e->cursor, (struct slice){utf8, utf8_encode(key->code, utf8)});
+    return true;
+}
+
+void editor_remember(struct editor *e, struct slice text)
+{
+    if (e->n_history == 0 || !slice_eq(text, e->history[e->n_history - 1])) {
+        e->history = mem_resize(e->history, (e->n_history + 1) * sizeof *e->history);
+        char *copy = mem_alloc(text.n + 1);
+        if (text.n)
+            memcpy(copy, text.ptr, text.n);
+        e->history[e->n_history++] = copy;
+    }
+    e->i_history = e->n_history;
+}
+
+int editor_n_lines(const struct editor *e, int n_cols)
+{
+    int n = 0;
+    for (struct line_walk w = walk_lines(e, n_cols); next_line(&w); n++)
+        continue;
+    return n;
+}
+
+void editor_draw(struct editor *e, struct surface *out)
+{
+    struct line_walk at = {0};
+    int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols;
+    int i_cursor = find_cursor(e, n_cols, &at), i = 0;
+    if (i_cursor < e->scroll)
+        e->scroll = i_cursor;
+    if (i_cursor >= e->scroll + n_rows)
+        e->scroll = i_cursor - n_rows + 1;
+    for (struct line_walk w = walk_lines(e, n_cols); next_line(&w); i++) {
+        if (i < e->scroll || i >= e->scroll + n_rows)
+            continue;
+        surface_text(out, i - e->scroll, 0, ROLE_INPUT, 0,
+                (struct slice){buf_text(&e->text) + w.begin, w.end - w.begin});
+    }
+    size_t shown = e->cursor < at.end ? e->cursor : at.end;
+    int col = column_of(e, at.begin, shown < at.begin ? at.begin : shown);
+    surface_cursor(out, i_cursor - e->scroll, col < n_cols ? col : n_cols - 1);
+}

@@ -1,0 +1,49 @@
+/* heat.c - see heat.h. */
+#include "tui/heat.h"
+
+#include <math.h>
+
+#include "tui/surface.h"
+
+#define COLDEST 0.125f /* an eighth of chance and below is level 0 */
+#define HOTTEST 16.0f
+#define STICKY  0.75f
+
+float heat_scale(float times_uniform)
+{
+    if (!(times_uniform > COLDEST))
+        return 0;
+    float x = logf(times_uniform / COLDEST) / logf(HOTTEST / COLDEST) * (RAMP_LEVELS - 1);
+    return x < RAMP_LEVELS - 1 ? x : RAMP_LEVELS - 1;
+}
+
+int heat_level(float scaled, int shown)
+{
+    return fabsf(scaled - (float)shown) > STICKY ? (int)lrintf(scaled) : shown;
+}
+
+static int divide_up(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+struct heat_map heat_map_fit(int n_layers, int n_experts, int n_screen_rows, int n_screen_cols)
+{
+    int rows = n_screen_rows > 0 ? n_screen_rows * 2 : 2, cols = n_screen_cols > 0 ? n_screen_cols : 1;
+    struct heat_map map = {.n_layers = n_layers, .n_experts = n_experts};
+    map.layers_per_row = divide_up(n_layers, rows);
+    map.experts_per_col = divide_up(n_experts, cols);
+    map.n_rows = divide_up(n_layers, map.layers_per_row);
+    map.n_cols = divide_up(n_experts, map.experts_per_col);
+    return map;
+}
+
+int heat_map_row(const struct heat_map *map, int layer)
+{
+    return layer / map->layers_per_row;
+}
+
+int heat_map_col(const struct heat_map *map, int expert)
+{
+    return expert / map->experts_per_col;
+}

@@ -1,0 +1,260 @@
+/* surface.c - see surface.h. */
+#include "tui/surface.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tui/text.h"
+
+static const struct cell blank = {.text = " ", .n_bytes = 1, .width = 1, .role = ROLE_TEXT};
+
+void screen_resize(struct screen *screen, int n_rows, int n_cols)
+{
+    if (screen->n_rows == n_rows && screen->n_cols == n_cols)
+        return;
+    screen->n_rows = n_rows;
+    screen->n_cols = n_cols;
+    screen->cells = mem_resize(screen->cells, (size_t)n_rows * (size_t)n_cols * sizeof *screen->cells);
+}
+
+void screen_release(struct screen *screen)
+{
+    mem_free(screen->cells);
+    *screen = (struct screen){0};
+}
+
+struct surface screen_surface(struct screen *screen)
+{
+    for (int i = 0; i < screen->n_rows * screen->n_cols; i++)
+        screen->cells[i] = blank;
+    screen->cursor_row = screen->cursor_col = -1;
+    return (struct surface){screen->cells, screen->n_cols,
+            {0, 0, screen->n_rows, screen->n_cols}, &screen->cursor_row, &screen->cursor_col};
+}
+
+static int at_least_0(int value)
+{
+    return value < 0 ? 0 : value;
+}
+
+struct surface surface_part(const struct surface *s, struct rect r)
+{
+    struct surface part = *s;
+    int row = at_least_0(r.row), col = at_least_0(r.col);
+    int n_rows = r.n_rows + (r.row < 0 ? r.row : 0), n_cols = r.n_cols + (r.col < 0 ? r.col : 0);
+    n_rows = n_rows > s->rect.n_rows - row ? s->rect.n_rows - row : n_rows;
+    n_cols = n_cols > s->rect.n_cols - col ? s->rect.n_cols - col : n_cols;
+    part.rect = (struct rect){s->rect.row + row, s->rect.col + col, at_least_0(n_rows),
+            at_least_0(n_cols)};
+    return part;
+}
+
+static struct cell *cell_at(struct surface *s, int row, int col)
+{
+    if (row < 0 || col < 0 || row >= s->rect.n_rows || col >= s->rect.n_cols)
+        return NULL;
+    return &s->cells[(s->rect.row + row) * s->stride + s->rect.col + col];
+}
+
+/* Half of a wide cluster that is written over leaves a blank in its other half. */
+static void unlink_wide(struct surface *s, struct cell *cell)
+{
+    int col = (int)(cell - s->cells) % s->stride;
+    if (cell->width == 0 && col > 0) {
+        cell[-1] = blank;
+    } else if (cell->width == 2 && col + 1 < s->stride) {
+        cell[1] = blank;
+    }
+}
+
+static void put(struct surface *s, int row, int col, const struct cell *value)
+{
+    struct cell *cell = cell_at(s, row, col);
+    if (!cell)
+        return;
+    unlink_wide(s, cell);
+    *cell = *value;
+    if (value->width != 2)
+        return;
+    struct cell *second = cell_at(s, row, col + 1);
+    if (!second) { /* no room for the second half */
+        *cell = blank;
+        cell->role = value->role;
+        cell->attrs = value->attrs;
+        return;
+    }
+    unlink_wide(s, second);
+    *second = *value;
+    second->width = second->n_bytes = 0;
+}
+
+/* A cluster that a terminal and ncurses could count differently keeps only its first code point. */
+static size_t stable_bytes(const struct cluster *c)
+{
+    uint32_t cp;
+    size_t first = utf8_decode(c->bytes.ptr, c->bytes.n, &cp), n = first;
+    while (n < c->bytes.n) {
+        size_t used = utf8_decode(c->bytes.ptr + n, c->bytes.n - n, &cp);
+        struct slice one = {c->bytes.ptr + n, used};
+        struct cluster alone;
+        bool is_mark = text_next_cluster(&one, &alone) && cp >= 0x300 &&
+                (cp < 0x370 || (cp >= 0x1AB0 && cp < 0x1B00) || (cp >= 0x1DC0 && cp < 0x1E00) ||
+                        (cp >= 0x20D0 && cp < 0x2100));
+        if (!is_mark || n + used > CELL_BYTES)
+            break;
+        n += used;
+    }
+    return n <= CELL_BYTES ? n : first;
+}
+
+int surface_text(struct surface *s, int row, int col, enum role role, int attrs, struct slice text)
+{
+    struct cluster c;
+    int start = col;
+    while (text_next_cluster(&text, &c) && c.bytes.ptr[0] != '\n') {
+        struct cell cell = {.role = (uint8_t)role, .attrs = (uint8_t)attrs};
+        bool is_tab = c.bytes.ptr[0] == '\t';
+        struct slice shown = is_tab ? SLICE(" ") : c.is_printable ? c.bytes : SLICE("\xC2\xB7");
+        cell.n_bytes = (uint8_t)(c.is_printable && !is_tab ? stable_bytes(&c) : shown.n);
+        memcpy(cell.text, shown.ptr, cell.n_bytes);
+        cell.width = (uint8_t)(is_tab ? 1 : c.width);
+        put(s, row, col, &cell);
+        col += cell.width;
+    }
+    return col - start;
+}
+
+int surface_puts(struct surface *s, int row, int col, enum role role, const char *text)
+{
+    return surface_text(s, row, col, role, 0, slice_of(text));
+}
+
+int surface_printf(struct surface *s, int row, int col, enum role role, const char *fmt, ...)
+{
+    char text[1024];
+    va_list va;
+    va_start(va, fmt);
+    vsnprintf(text, sizeof text, fmt, va);
+    va_end(va);
+    text[utf8_whole(text, strlen(text))] = '\0';
+    return surface_puts(s, row, col, role, text);
+}
+
+void surface_puts_right(struct surface *s, int row, int end, enum role role, const char *text)
+{
+    surface_puts(s, row, end - text_width(slice_of(text)), role, text);
+}
+
+void surface_fill(struct surface *s, struct rect r, enum role role, char c)
+{
+    struct cell cell = {.text = {c}, .n_bytes = 1, .width = 1, .role = (uint8_t)role};
+    for (int row = r.row; row < r.row + r.n_rows; row++)
+        for (int col = r.col; col < r.col + r.n_cols; col++)
+            put(s, row, col, &cell);
+}
+
+static const struct cell horizontal = {.text = "\xE2\x94\x80", .n_bytes = 3, .width = 1};
+static const struct cell vertical = {.text = "\xE2\x94\x82", .n_bytes = 3, .width = 1};
+
+void surface_rule(struct surface *s, int row, enum role role, const char *title)
+{
+    struct cell cell = horizontal;
+    cell.role = (uint8_t)role;
+    for (int col = 0; col < s->rect.n_cols; col++)
+        put(s, row, col, &cell);
+    if (!title[0])
+        return;
+    surface_puts(s, row, 1, role, " ");
+    int n = surface_puts(s, row, 2, ROLE_TITLE, title);
+    surface_puts(s, row, 2 + n, role, " ");
+}
+
+void surface_column_rule(struct surface *s, int col, enum role role)
+{
+    struct cell cell = vertical;
+    cell.role = (uint8_t)role;
+    for (int row = 0; row < s->rect.n_rows; row++)
+        put(s, row, col, &cell);
+}
+
+void surface_heat(struct surface *s, int row, int col, enum ramp ramp, int level_top,
+        int level_bottom)
+{
+    struct cell cell = {.text = "\xE2\x96\x80",
+            .n_bytes = 3,
+            .width = 1,
+            .role = ROLE_TEXT,
+            .ramp = (uint8_t)ramp,
+            .level_top = (uint8_t)level_top,
+            .level_bottom = (uint8_t)level_bottom};
+    put(s, row, col, &cell);
+}
+
+void surface_mark(struct surface *s, struct rect r, enum role role, int attrs)
+{
+    for (int row = r.row; row < r.row + r.n_rows; row++)
+        for (int col = r.col; col < r.col + r.n_cols; col++) {
+            struct cell *cell = cell_at(s, row, col);
+            if (!cell)
+                continue;
+            cell->attrs |= (uint8_t)attrs;
+            if (cell->ramp == RAMP_NONE)
+                cell->role = (uint8_t)role;
+        }
+}
+
+void surface_cursor(struct surface *s, int row, int col)
+{
+    if (!cell_at(s, row, col))
+        return;
+    *s->cursor_row = s->rect.row + row;
+    *s->cursor_col = s->rect.col + col;
+}
+
+/* A heat cell as text: both levels as one digit each would be two columns, so the hotter one, 1-9 and a-c. */
+static char heat_letter(const struct cell *cell)
+{
+    int level = cell->level_top > cell->level_bottom ? cell->level_top : cell->level_bottom;
+    return level == 0 ? '.' : level < 10 ? (char)('0' + level) : (char)('a' + level - 10);
+}
+
+void screen_print(const struct screen *screen, struct buf *out)
+{
+    for (int row = 0; row < screen->n_rows; row++) {
+        size_t last = out->n;
+        for (int col = 0; col < screen->n_cols; col++) {
+            const struct cell *cell = &screen->cells[row * screen->n_cols + col];
+            if (cell->ramp != RAMP_NONE)
+                buf_add(out, &(char){heat_letter(cell)}, 1);
+            else
+                buf_add(out, cell->text, cell->n_bytes);
+            if (cell->ramp != RAMP_NONE || cell->n_bytes != 1 || cell->text[0] != ' ')
+                last = out->n;
+        }
+        out->n = last;
+        buf_add(out, "\n", 1);
+    }
+}
+
+void screen_print_roles(const struct screen *screen, struct buf *out)
+{
+    static const char letters[ROLE_COUNT] = {
+#define ROLE(id, key, letter, ...) [ROLE_##id] = letter,
+#include "tui/roles.def"
+#undef ROLE
+    };
+    screen_print(screen, out);
+    buf_add(out, "\n", 1);
+    for (int row = 0; row < screen->n_rows; row++) {
+        size_t last = out->n;
+        for (int col = 0; col < screen->n_cols; col++) {
+            const struct cell *cell = &screen->cells[row * screen->n_cols + col];
+            bool is_empty = cell->n_bytes == 1 && cell->text[0] == ' ' && !cell->attrs;
+            buf_add(out, is_empty ? " " : &letters[cell->role], 1);
+            if (!is_empty)
+                last = out->n;
+        }
+        out->n = last;
+        buf_add(out, "\n", 1);
+    }
+}

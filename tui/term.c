@@ -1,0 +1,427 @@
+/*
+ * term.c - see term.h. ncurses computes the difference between two screens and writes it into a memfd; the bytes go to the terminal
+ * in one write between the marks of a synchronised update. ncurses sets terminal modes on the descriptor it
+ * writes to, so raw mode, the alternate screen and their restoration are done here.
+ */
+#include "tui/term.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <locale.h>
+#include <ncurses.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <termios.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "tui/theme.h"
+
+#define ENTER "\x1B[?1049h\x1B[?2004h\x1B[?25l"
+#define LEAVE "\x1B[?2026l\x1B[?2004l\x1B[0m\x1B[?25h\x1B[?1049l"
+#define SYNC_ON  "\x1B[?2026h"
+#define SYNC_OFF "\x1B[?2026l"
+
+struct term {
+    int fd, mem_fd, saved_stderr, stderr_fd;
+    FILE *mem;
+    SCREEN *screen;
+    const struct theme *theme;
+    int n_rows, n_cols;
+    struct buf out; /* what the terminal has not taken yet */
+    uint64_t n_bytes;
+    bool must_repaint;
+    int pairs[ROLE_COUNT];
+    int *heat_pairs; /* [3][RAMP_LEVELS][RAMP_LEVELS]; 0: not made yet */
+    int n_pairs;
+    bool cursor_shown;
+};
+
+/* What a signal handler needs: nothing else is touched there. */
+static volatile int crash_fd = -1;
+static struct termios crash_modes;
+
+void term_restore(void)
+{
+    int fd = crash_fd;
+    if (fd < 0)
+        return;
+    crash_fd = -1;
+    ssize_t n = write(fd, LEAVE, sizeof LEAVE - 1);
+    (void)n;
+    tcsetattr(fd, TCSANOW, &crash_modes);
+}
+
+static void on_crash(int signum)
+{
+    term_restore();
+    signal(signum, SIG_DFL);
+    raise(signum);
+}
+
+static void install_handlers(void)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_NODEFER | SA_RESETHAND};
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+        sigaction(signals[i], &action, NULL);
+}
+
+static void set_raw(struct term *term)
+{
+    struct termios modes;
+    tcgetattr(term->fd, &modes);
+    crash_modes = modes;
+    cfmakeraw(&modes);
+    modes.c_cc[VMIN] = 0;
+    modes.c_cc[VTIME] = 0;
+    tcsetattr(term->fd, TCSANOW, &modes);
+    crash_fd = term->fd;
+}
+
+static void write_fully(int fd, const char *bytes, size_t n)
+{
+    while (n) {
+        ssize_t done = write(fd, bytes, n);
+        if (done < 0 && errno == EAGAIN)
+            usleep(1000);
+        else if (done < 0 && errno != EINTR)
+            return;
+        else if (done > 0)
+            bytes += done, n -= (size_t)done;
+    }
+}
+
+/* Libraries that print must not break the screen: it is shown when the screen is gone. */
+static void capture_stderr(struct term *term)
+{
+    term->stderr_fd = memfd_create("stderr", MFD_CLOEXEC);
+    term->saved_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (term->stderr_fd >= 0 && term->saved_stderr >= 0)
+        dup2(term->stderr_fd, STDERR_FILENO);
+}
+
+static void release_stderr(struct term *term)
+{
+    char bytes[4096];
+    ssize_t n;
+    if (term->saved_stderr < 0 || term->stderr_fd < 0)
+        return;
+    dup2(term->saved_stderr, STDERR_FILENO);
+    close(term->saved_stderr);
+    lseek(term->stderr_fd, 0, SEEK_SET);
+    while ((n = read(term->stderr_fd, bytes, sizeof bytes)) > 0)
+        write_fully(STDERR_FILENO, bytes, (size_t)n);
+    close(term->stderr_fd);
+    term->saved_stderr = term->stderr_fd = -1;
+}
+
+static int ncurses_color(const struct term *term, const struct color *c)
+{
+    if (c->rgb == COLOR_DEFAULT)
+        return -1;
+    if (term->theme->depth == COLOR_16)
+        return COLORS >= 16 ? c->n16 : c->n16 & 7;
+    return COLORS >= 256 ? c->n256 : COLORS >= 16 ? c->n16 : c->n16 & 7;
+}
+
+static int make_pair(struct term *term, const struct color *fg, const struct color *bg)
+{
+    if (term->theme->depth == COLOR_NEVER || !has_colors() || term->n_pairs + 1 >= COLOR_PAIRS)
+        return 0;
+    int pair = ++term->n_pairs;
+    init_extended_pair(pair, ncurses_color(term, fg), ncurses_color(term, bg));
+    return pair;
+}
+
+static void make_pairs(struct term *term)
+{
+    term->n_pairs = 0;
+    memset(term->heat_pairs, 0, 3 * RAMP_LEVELS * RAMP_LEVELS * sizeof *term->heat_pairs);
+    for (int i = 0; i < ROLE_COUNT; i++)
+        term->pairs[i] = make_pair(term, &term->theme->styles[i].fg, &term->theme->styles[i].bg);
+}
+
+/* Half-block pairs are made when they are first needed: few of the 144 ever are. */
+static int heat_pair(struct term *term, const struct cell *cell)
+{
+    int *pair = &term->heat_pairs[(cell->ramp * RAMP_LEVELS + cell->level_top) * RAMP_LEVELS +
+            cell->level_bottom];
+    const struct color *ramp = term->theme->ramps[cell->ramp];
+    if (*pair == 0)
+        *pair = make_pair(term, &ramp[cell->level_top], &ramp[cell->level_bottom]);
+    return *pair;
+}
+
+static enum status open_ncurses(struct term *term, const char *name, struct err *err)
+{
+    term->mem_fd = memfd_create("frame", MFD_CLOEXEC);
+    term->mem = term->mem_fd >= 0 ? fdopen(term->mem_fd, "w+") : NULL;
+    FILE *in = fopen("/dev/null", "r");
+    char number[16];
+    snprintf(number, sizeof number, "%d", term->n_rows);
+    setenv("LINES", number, 1);
+    snprintf(number, sizeof number, "%d", term->n_cols);
+    setenv("COLUMNS", number, 1);
+    term->screen = term->mem && in ? newterm(name, term->mem, in) : NULL;
+    if (!term->screen && term->mem && in) /* no such terminal here: what nearly all understand */
+        term->screen = newterm("xterm-256color", term->mem, in);
+    if (!term->screen && term->mem && in)
+        term->screen = newterm("ansi", term->mem, in);
+    unsetenv("LINES");
+    unsetenv("COLUMNS");
+    if (!term->screen)
+        return err_set(err, ERR_UNSUPPORTED,
+                "the terminal \"%s\" is unknown here; set TERM to xterm-256color, or use `shunt ask`",
+                name);
+    set_term(term->screen);
+    start_color();
+    use_default_colors();
+    leaveok(stdscr, FALSE);
+    make_pairs(term);
+    return OK;
+}
+
+enum status term_open(struct term **out, const struct theme *theme, struct err *err)
+{
+    const char *name = theme->term;
+    if (!name[0] || strcmp(name, "dumb") == 0)
+        return err_set(err, ERR_UNSUPPORTED,
+                "TERM is \"%s\", a terminal without a screen: set TERM to your terminal's name, or use `shunt ask`",
+                name);
+    struct term *term = mem_alloc(sizeof *term);
+    term->saved_stderr = term->stderr_fd = -1;
+    term->fd = open("/dev/tty", O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (term->fd < 0) {
+        mem_free(term);
+        return err_set(err, ERR_IO, "there is no terminal (%s); `shunt ask` works without one",
+                strerror(errno));
+    }
+    term->theme = theme;
+    term->heat_pairs = mem_alloc(3 * RAMP_LEVELS * RAMP_LEVELS * sizeof *term->heat_pairs);
+    buf_init(&term->out, 64u << 20);
+    int rows, cols;
+    term_check_size(term, &rows, &cols);
+    enum status status = open_ncurses(term, name, err);
+    if (status != OK) {
+        close(term->fd);
+        mem_free(term->heat_pairs);
+        mem_free(term);
+        return status;
+    }
+    set_raw(term);
+    install_handlers();
+    capture_stderr(term);
+    write_fully(term->fd, ENTER, sizeof ENTER - 1);
+    term->must_repaint = true;
+    *out = term;
+    return OK;
+}
+
+void term_close(struct term *term)
+{
+    if (!term)
+        return;
+    write_fully(term->fd, buf_text(&term->out), term->out.n);
+    term_restore();
+    release_stderr(term);
+    endwin();
+    delscreen(term->screen);
+    fclose(term->mem);
+    close(term->fd);
+    buf_release(&term->out);
+    mem_free(term->heat_pairs);
+    mem_free(term);
+}
+
+int term_fd(const struct term *term)
+{
+    return term->fd;
+}
+
+bool term_wants_write(const struct term *term)
+{
+    return term->out.n > 0;
+}
+
+void term_flush(struct term *term)
+{
+    ssize_t n = write(term->fd, term->out.ptr, term->out.n);
+    if (n > 0) {
+        term->n_bytes += (uint64_t)n;
+        buf_drop_front(&term->out, (size_t)n);
+    }
+}
+
+bool term_check_size(struct term *term, int *n_rows, int *n_cols)
+{
+    struct winsize size = {0};
+    ioctl(term->fd, TIOCGWINSZ, &size);
+    *n_rows = size.ws_row ? size.ws_row : 24;
+    *n_cols = size.ws_col ? size.ws_col : 80;
+    *n_rows = *n_rows > 1000 ? 1000 : *n_rows;
+    *n_cols = *n_cols > 2000 ? 2000 : *n_cols;
+    bool has_changed = *n_rows != term->n_rows || *n_cols != term->n_cols;
+    term->n_rows = *n_rows;
+    term->n_cols = *n_cols;
+    if (has_changed && term->screen) {
+        resizeterm(*n_rows, *n_cols);
+        term->must_repaint = true;
+    }
+    return has_changed;
+}
+
+static attr_t curses_attrs(uint8_t attrs)
+{
+    return (attrs & ATTR_BOLD ? A_BOLD : 0) | (attrs & ATTR_DIM ? A_DIM : 0) |
+            (attrs & ATTR_UNDERLINE ? A_UNDERLINE : 0) | (attrs & ATTR_REVERSE ? A_REVERSE : 0) |
+            (attrs & ATTR_ITALIC ? A_ITALIC : 0);
+}
+
+/* Without colours the selected and the failed must still show. */
+static attr_t mono_attrs(enum role role)
+{
+    return role == ROLE_SELECTED ? A_REVERSE
+            : role == ROLE_ERROR || role == ROLE_MATCH ? A_BOLD
+                                                       : 0;
+}
+
+static void put_heat(struct term *term, int row, int col, const struct cell *cell)
+{
+    cchar_t c;
+    bool is_mono = term->theme->depth == COLOR_NEVER || !has_colors();
+    int hotter = cell->level_top > cell->level_bottom ? cell->level_top : cell->level_bottom;
+    wchar_t text[2] = {is_mono ? (wchar_t)term->theme->mono[hotter] : 0x2580, 0};
+    int pair = is_mono ? 0 : heat_pair(term, cell);
+    setcchar(&c, text, curses_attrs(cell->attrs), 0, &pair);
+    mvadd_wch(row, col, &c);
+}
+
+static void put_cell(struct term *term, int row, int col, const struct cell *cell)
+{
+    wchar_t text[CCHARW_MAX + 1];
+    cchar_t c;
+    size_t n = 0;
+    if (cell->ramp != RAMP_NONE) {
+        put_heat(term, row, col, cell);
+        return;
+    }
+    for (size_t at = 0; at < cell->n_bytes && n < CCHARW_MAX; n++) {
+        uint32_t cp;
+        at += utf8_decode(cell->text + at, cell->n_bytes - at, &cp);
+        text[n] = (wchar_t)cp;
+    }
+    text[n] = 0;
+    /* What ncurses counts differently from us would shift the row. */
+    if (n == 0 || wcwidth(text[0]) != cell->width) {
+        text[0] = L'\u00B7';
+        text[1] = 0;
+    }
+    const struct style *style = &term->theme->styles[cell->role];
+    attr_t attrs = curses_attrs(style->attrs | cell->attrs);
+    if (term->theme->depth == COLOR_NEVER)
+        attrs |= mono_attrs((enum role)cell->role);
+    int pair = term->pairs[cell->role];
+    if (setcchar(&c, text, attrs, 0, &pair) != OK)
+        setcchar(&c, L"?", attrs, 0, &pair);
+    mvadd_wch(row, col, &c);
+    if (cell->width == 2 && wcwidth(text[0]) != 2)
+        mvadd_wch(row, col + 1, &c);
+}
+
+static void paint(struct term *term, const struct screen *screen)
+{
+    erase();
+    for (int row = 0; row < screen->n_rows && row < LINES; row++)
+        for (int col = 0; col < screen->n_cols && col < COLS; col++) {
+            const struct cell *cell = &screen->cells[row * screen->n_cols + col];
+            bool is_last = row == LINES - 1 && col == COLS - 1;
+            if (cell->width > 0 && !is_last) /* writing the last cell would scroll some terminals */
+                put_cell(term, row, col, cell);
+        }
+    if (screen->cursor_row >= 0)
+        move(screen->cursor_row, screen->cursor_col);
+    if (term->must_repaint)
+        clearok(curscr, TRUE);
+    term->must_repaint = false;
+    wnoutrefresh(stdscr);
+}
+
+bool term_show(struct term *term, const struct screen *screen)
+{
+    if (term->out.n)
+        return false;
+    paint(term, screen);
+    doupdate();
+    fflush(term->mem);
+    off_t n = lseek(term->mem_fd, 0, SEEK_CUR);
+    bool cursor = screen->cursor_row >= 0;
+    if (n > 0 || cursor != term->cursor_shown) {
+        buf_add_text(&term->out, SYNC_ON);
+        char *bytes = mem_alloc((size_t)n + 1);
+        if (n > 0 && pread(term->mem_fd, bytes, (size_t)n, 0) == n)
+            buf_add(&term->out, bytes, (size_t)n);
+        mem_free(bytes);
+        if (cursor != term->cursor_shown)
+            buf_add_text(&term->out, cursor ? "\x1B[?25h" : "\x1B[?25l");
+        buf_add_text(&term->out, SYNC_OFF);
+        term->cursor_shown = cursor;
+    }
+    if (ftruncate(term->mem_fd, 0) == 0)
+        lseek(term->mem_fd, 0, SEEK_SET);
+    if (term->out.n)
+        term_flush(term);
+    return true;
+}
+
+void term_repaint(struct term *term)
+{
+    term->must_repaint = true;
+}
+
+ssize_t term_read(struct term *term, char *bytes, size_t n)
+{
+    ssize_t got = read(term->fd, bytes, n);
+    if (got < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    return got;
+}
+
+void term_give(struct term *term)
+{
+    write_fully(term->fd, buf_text(&term->out), term->out.n);
+    buf_clear(&term->out);
+    term_restore();
+    if (term->saved_stderr >= 0)
+        dup2(term->saved_stderr, STDERR_FILENO);
+}
+
+void term_take(struct term *term)
+{
+    int rows, cols;
+    if (term->stderr_fd >= 0)
+        dup2(term->stderr_fd, STDERR_FILENO);
+    set_raw(term);
+    write_fully(term->fd, ENTER, sizeof ENTER - 1);
+    term->cursor_shown = false;
+    term_check_size(term, &rows, &cols);
+    term->must_repaint = true;
+}
+
+void term_suspend(struct term *term)
+{
+    term_give(term);
+    signal(SIGTSTP, SIG_DFL);
+    kill(0, SIGTSTP); /* the whole job, as the terminal would */
+    term_take(term);
+}
+
+uint64_t term_bytes(const struct term *term)
+{
+    return term->n_bytes;
+}

@@ -1,0 +1,336 @@
+/*
+ * vtin.c - see vtin.h. A state machine over raw bytes: UTF-8, ESC, CSI, SS3, strings (OSC, DCS, …, swallowed) and bracketed
+ * paste. Sequences follow ECMA-48; key encodings are xterm's, its modifyOtherKeys, and kitty's CSI u.
+ */
+#include "tui/vtin.h"
+
+#include <string.h>
+
+#define ESC_WAIT_NS   50000000ull   /* a lone ESC is a key after this */
+#define PASTE_WAIT_NS 2000000000ull /* a paste that never closes */
+#define SEQUENCE_MAX  64
+#define PASTE_MAX     (64u << 20)
+
+enum vtin_state { IN_TEXT, IN_ESC, IN_CSI, IN_SS3, IN_STRING, IN_PASTE };
+
+struct vtin {
+    enum vtin_state state;
+    bool has_meta; /* ESC came right before */
+    char seq[SEQUENCE_MAX];
+    size_t n_seq;
+    char utf8[4];
+    size_t n_utf8;
+    struct buf input; /* not yet looked at */
+    size_t at;
+    struct buf paste, done_paste;
+    uint64_t t_last_ns;
+    bool string_esc;
+};
+
+struct vtin *vtin_open(void)
+{
+    struct vtin *in = mem_alloc(sizeof *in);
+    buf_init(&in->input, SIZE_MAX / 2);
+    buf_init(&in->paste, PASTE_MAX);
+    buf_init(&in->done_paste, PASTE_MAX);
+    return in;
+}
+
+void vtin_close(struct vtin *in)
+{
+    if (!in)
+        return;
+    buf_release(&in->input);
+    buf_release(&in->paste);
+    buf_release(&in->done_paste);
+    mem_free(in);
+}
+
+void vtin_feed(struct vtin *in, const char *bytes, size_t n, uint64_t now_ns)
+{
+    if (in->at == in->input.n) {
+        buf_clear(&in->input);
+        in->at = 0;
+    }
+    buf_add(&in->input, bytes, n);
+    in->t_last_ns = now_ns;
+}
+
+static struct key plain(uint32_t code, int mods)
+{
+    return (struct key){.code = code, .mods = (uint8_t)mods};
+}
+
+/* C0 controls as Ctrl and a letter, and the few that are keys of their own. */
+static struct key control(unsigned char c, int mods)
+{
+    switch (c) {
+    case '\r':
+        return plain(KEY_ENTER, mods);
+    case '\t':
+        return plain(KEY_TAB, mods);
+    case 0x7F:
+    case '\b':
+        return plain(KEY_BACKSPACE, mods);
+    case 0:
+        return plain(' ', mods | MOD_CTRL);
+    default:
+        return plain(c < 27 ? 'a' + c - 1u : c + 64u, mods | MOD_CTRL);
+    }
+}
+
+static const struct {
+    char final;
+    enum key_code code;
+} by_final[] = {{'A', KEY_UP}, {'B', KEY_DOWN}, {'C', KEY_RIGHT}, {'D', KEY_LEFT}, {'H', KEY_HOME},
+        {'F', KEY_END}, {'P', KEY_F1}, {'Q', KEY_F2}, {'R', KEY_F3}, {'S', KEY_F4}, {'Z', KEY_TAB},
+        {'I', KEY_FOCUS_IN}, {'O', KEY_FOCUS_OUT}, {'M', KEY_ENTER}};
+
+static const struct {
+    int number;
+    enum key_code code;
+} by_number[] = {{1, KEY_HOME}, {2, KEY_INSERT}, {3, KEY_DELETE}, {4, KEY_END}, {5, KEY_PAGE_UP},
+        {6, KEY_PAGE_DOWN}, {7, KEY_HOME}, {8, KEY_END}, {11, KEY_F1}, {12, KEY_F2}, {13, KEY_F3},
+        {14, KEY_F4}, {15, KEY_F5}, {17, KEY_F6}, {18, KEY_F7}, {19, KEY_F8}, {20, KEY_F9},
+        {21, KEY_F10}, {23, KEY_F11}, {24, KEY_F12}};
+
+/* xterm's modifier parameter: 1 + bits. */
+static int mods_of(int parameter)
+{
+    int bits = parameter > 1 ? parameter - 1 : 0;
+    return (bits & 1 ? MOD_SHIFT : 0) | (bits & 2 ? MOD_ALT : 0) | (bits & 4 ? MOD_CTRL : 0);
+}
+
+/* A code point with modifiers (CSI u, modifyOtherKeys): the names the rest of the program uses. */
+static struct key from_code_point(int cp, int mods)
+{
+    if (cp == 27)
+        return plain(KEY_ESC, mods);
+    if (cp == 13 || cp == 9 || cp == 127 || cp == 8)
+        return control((unsigned char)cp, mods);
+    if (cp >= 'A' && cp <= 'Z' && mods & MOD_CTRL)
+        cp += 32;
+    return cp > 0 && cp < KEY_SPECIAL ? plain((uint32_t)cp, mods) : plain(KEY_NONE, 0);
+}
+
+static int read_parameters(const struct vtin *in, int *out, int most)
+{
+    int n = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < in->n_seq && n < most; i++) {
+        char c = in->seq[i];
+        if (c >= '0' && c <= '9' && out[n] < 1000000)
+            out[n] = out[n] * 10 + c - '0';
+        else if (c == ';' && n + 1 < most)
+            out[++n] = 0;
+        else if (c == ':') /* sub-parameters are of no interest */
+            while (i + 1 < in->n_seq && in->seq[i + 1] != ';')
+                i++;
+    }
+    return n + 1;
+}
+
+static struct key csi_key(struct vtin *in, char final)
+{
+    int p[4] = {0}, n = read_parameters(in, p, 4), meta = in->has_meta ? MOD_ALT : 0;
+    if (in->n_seq && strchr("<?>=", in->seq[0]))
+        return plain(KEY_NONE, 0); /* mouse, replies */
+    if (final == '~' && p[0] == 200) {
+        in->state = IN_PASTE;
+        buf_clear(&in->paste);
+        return plain(KEY_NONE, 0);
+    }
+    if (final == '~' && p[0] == 27 && n >= 3)
+        return from_code_point(p[2], mods_of(p[1]) | meta);
+    if (final == 'u')
+        return from_code_point(p[0], mods_of(p[1]) | meta);
+    for (size_t i = 0; final == '~' && i < ARRAY_LEN(by_number); i++)
+        if (by_number[i].number == p[0])
+            return plain(by_number[i].code, mods_of(p[1]) | meta);
+    for (size_t i = 0; i < ARRAY_LEN(by_final); i++)
+        if (by_final[i].final == final)
+            return plain(by_final[i].code,
+                    (final == 'Z' ? MOD_SHIFT : n >= 2 ? mods_of(p[1]) : 0) | meta);
+    return plain(KEY_NONE, 0);
+}
+
+static bool take_text(struct vtin *in, unsigned char c, struct key *out)
+{
+    int meta = in->has_meta ? MOD_ALT : 0;
+    if (c == 0x1B && in->n_utf8 == 0) {
+        in->state = IN_ESC;
+        in->has_meta = false;
+        return false;
+    }
+    if (in->n_utf8 == 0 && (c < 0x20 || c == 0x7F)) {
+        *out = control(c, meta);
+        return true;
+    }
+    in->utf8[in->n_utf8++] = (char)c;
+    if (utf8_whole(in->utf8, in->n_utf8) != in->n_utf8)
+        return false; /* more bytes belong to it */
+    uint32_t cp;
+    size_t used = utf8_decode(in->utf8, in->n_utf8, &cp);
+    if (used < in->n_utf8) /* broken: the byte that broke it is looked at again */
+        in->at--;
+    in->n_utf8 = 0;
+    *out = plain(cp, meta);
+    return true;
+}
+
+static bool take_esc(struct vtin *in, unsigned char c, struct key *out)
+{
+    in->n_seq = 0;
+    switch (c) {
+    case '[':
+        in->state = IN_CSI;
+        return false;
+    case 'O':
+        in->state = IN_SS3;
+        return false;
+    case ']':
+    case 'P':
+    case '_':
+    case '^':
+    case 'X':
+        in->state = IN_STRING;
+        in->string_esc = false;
+        return false;
+    case 0x1B: /* ESC before a sequence is Alt; two alone are two */
+        if (in->has_meta) {
+            *out = plain(KEY_ESC, 0);
+            return true;
+        }
+        in->has_meta = true;
+        return false;
+    default:
+        in->state = IN_TEXT;
+        in->has_meta = true;
+        return take_text(in, c, out);
+    }
+}
+
+static bool take_sequence(struct vtin *in, unsigned char c, struct key *out)
+{
+    if (in->state == IN_SS3 || (c >= 0x40 && c < 0x7F)) {
+        in->state = IN_TEXT;
+        *out = csi_key(in, (char)c);
+        return out->code != KEY_NONE;
+    }
+    if (c == 0x1B) { /* a new one begins in the middle */
+        in->state = IN_ESC;
+        in->has_meta = false;
+    } else if (c < 0x20) {
+        in->state = IN_TEXT;
+    } else if (in->n_seq < SEQUENCE_MAX) {
+        in->seq[in->n_seq++] = (char)c;
+    }
+    return false;
+}
+
+static void take_string(struct vtin *in, unsigned char c)
+{
+    bool is_end = c == 0x07 || (in->string_esc && c == '\\');
+    in->string_esc = c == 0x1B;
+    if (is_end)
+        in->state = IN_TEXT;
+}
+
+static void end_paste(struct vtin *in, struct key *out)
+{
+    buf_clear(&in->done_paste);
+    for (size_t i = 0; i < in->paste.n; i++) {
+        char c = in->paste.ptr[i];
+        if (c == '\r') /* terminals send it for a line's end */
+            c = i + 1 < in->paste.n && in->paste.ptr[i + 1] == '\n' ? '\0' : '\n';
+        if ((unsigned char)c >= 0x20 ? c != 0x7F : c == '\n' || c == '\t')
+            buf_add(&in->done_paste, &c, 1);
+    }
+    buf_clear(&in->paste);
+    in->state = IN_TEXT;
+    *out = plain(KEY_PASTE, 0);
+    out->text = buf_slice(&in->done_paste);
+}
+
+/* Everything up to ESC [ 201 ~ at once: a large paste is looked at by memmem, not byte by byte. */
+static bool take_paste(struct vtin *in, struct key *out)
+{
+    static const char end[] = "\x1B[201~";
+    size_t kept = in->paste.n < 5 ? in->paste.n : 5, from = in->paste.n - kept;
+    buf_add(&in->paste, in->input.ptr + in->at, in->input.n - in->at);
+    const char *at = memmem(in->paste.ptr + from, in->paste.n - from, end, sizeof end - 1);
+    if (!at) {
+        in->at = in->input.n;
+        return false;
+    }
+    size_t n = (size_t)(at - in->paste.ptr), behind = in->paste.n - n - (sizeof end - 1);
+    in->at = in->input.n - behind;
+    in->paste.n = n;
+    end_paste(in, out);
+    return true;
+}
+
+/* Time has run out for a lone ESC or an open paste. */
+static bool time_out(struct vtin *in, struct key *out)
+{
+    if (in->state == IN_PASTE) {
+        end_paste(in, out);
+        return true;
+    }
+    if (in->state == IN_ESC) {
+        in->state = IN_TEXT;
+        *out = plain(KEY_ESC, in->has_meta ? MOD_ALT : 0);
+        in->has_meta = false;
+        return true;
+    }
+    if (in->state == IN_CSI && in->n_seq == 0) { /* Alt and a bracket */
+        in->state = IN_TEXT;
+        *out = plain('[', MOD_ALT);
+        return true;
+    }
+    in->state = IN_TEXT;
+    return false;
+}
+
+bool vtin_next(struct vtin *in, struct key *out, uint64_t now_ns)
+{
+    while (in->at < in->input.n) {
+        if (in->state == IN_PASTE) {
+            if (take_paste(in, out))
+                return true;
+            continue;
+        }
+        unsigned char c = (unsigned char)in->input.ptr[in->at++];
+        bool is_done = false;
+        switch (in->state) {
+        case IN_TEXT:
+            is_done = take_text(in, c, out);
+            break;
+        case IN_ESC:
+            is_done = take_esc(in, c, out);
+            break;
+        case IN_CSI:
+        case IN_SS3:
+            is_done = take_sequence(in, c, out);
+            break;
+        case IN_STRING:
+            take_string(in, c);
+            break;
+        case IN_PASTE:
+            break;
+        }
+        if (is_done) {
+            in->has_meta = false;
+            return true;
+        }
+    }
+    uint64_t deadline = vtin_deadline(in);
+    return deadline && now_ns >= deadline && time_out(in, out);
+}
+
+uint64_t vtin_deadline(const struct vtin *in)
+{
+    if (in->state == IN_TEXT || in->at < in->input.n)
+        return 0;
+    return in->t_last_ns + (in->state == IN_PASTE ? PASTE_WAIT_NS : ESC_WAIT_NS);
+}
