@@ -1,6 +1,5 @@
 /* test_base.c - the helpers every layer leans on: slices, numbers, bounded buffers, UTF-8,
  * files, rings. */
-#include <cmocka.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "engine/base.h"
 #include "engine/queue.h"

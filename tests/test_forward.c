@@ -1,0 +1,452 @@
+/* test_forward.c - logits and expert choices of whole models against the reference files, for
+ * every way to cut the prompt into batches and every instruction set; sequences and the cache;
+ * damaged files. Reference values come from another implementation (tests/golden/README.md).
+ */
+#include <dirent.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "kernels/kernels.h"
+
+#include "engine/base.h"
+#include "engine/json.h"
+#include "engine/model.h"
+#include "engine/tokenizer.h"
+
+#define GOLDEN          SOURCE_DIR "/tests/golden/"
+#define SHARED          SOURCE_DIR "/../shared/golden/"
+#define MAX_TOK         1024
+#define EXACT_TOLERANCE 1e-3
+
+static const char *const kernel_names[] = {"scalar", "avx2"};
+
+/* A prompt with the reference's logits of its last n_known positions. */
+struct golden {
+    struct json *json;
+    struct buf text, logits;
+    int32_t tokens[MAX_TOK];
+    uint32_t n_tokens, n_known, n_vocab, pos0, n_ctx;
+    char model_path[512];
+};
+
+static bool golden_open(struct golden *g, const char *folder, const char *name)
+{
+    char path[512];
+    struct err err;
+    *g = (struct golden){0};
+    snprintf(path, sizeof path, "%smodels/%s.json", folder, name);
+    if (access(path, R_OK) != 0)
+        return false;
+    if (file_read(&g->text, path, 64 << 20, &err) != OK)
+        fail_msg("%s", err.text);
+    g->json = json_parse(buf_slice(&g->text));
+    assert_non_null(g->json);
+    snprintf(g->model_path, sizeof g->model_path, "%smodels/%s", folder,
+            json_get_text(g->json, "model"));
+    snprintf(path, sizeof path, "%smodels/%s", folder, json_get_text(g->json, "logits_file"));
+    if (file_read(&g->logits, path, 64 << 20, &err) != OK)
+        fail_msg("%s", err.text);
+    assert_true(json_get_u32(g->json, "n_vocab", &g->n_vocab));
+    assert_true(json_get_u32(g->json, "pos0", &g->pos0));
+    assert_true(json_get_u32(g->json, "n_ctx", &g->n_ctx));
+    const struct json *tokens = json_get(g->json, "tokens");
+    for (const struct json *t = json_first(tokens); t; t = json_next(t)) {
+        double value;
+        assert_true(json_number(t, &value) && g->n_tokens < MAX_TOK);
+        g->tokens[g->n_tokens++] = (int32_t)value;
+    }
+    g->n_known = (uint32_t)(g->logits.n / sizeof(float) / g->n_vocab);
+    return true;
+}
+
+static void golden_close(struct golden *g)
+{
+    json_free(g->json);
+    buf_release(&g->text);
+    buf_release(&g->logits);
+}
+
+static struct model *open_model(const struct golden *g, const char *kernel, bool is_exact)
+{
+    struct model *m;
+    struct err err;
+    struct model_config cfg = {.path = g->model_path,
+            .context_tok = g->n_ctx,
+            .batch_tok = MAX_TOK,
+            .n_threads = 2,
+            .is_exact = is_exact,
+            .kernel = kernel};
+    if (model_open(&m, &cfg, &err) != OK)
+        fail_msg("%s", err.text);
+    return m;
+}
+
+static bool has_kernel(const char *name)
+{
+    struct kernels *k = kernels_open(name, 1, true);
+    kernels_close(k);
+    return k != NULL;
+}
+
+struct difference {
+    double largest, sum_squares;
+    size_t n, n_flipped;
+};
+
+static void compare_experts(const struct golden *g, const struct model *m, uint32_t i,
+        uint32_t i_known, struct difference *diff)
+{
+    const struct json *layers = json_get(g->json, "moe");
+    if (!layers)
+        layers = json_get(g->json, "moe_last");
+    const struct telemetry_shape *shape = model_shape(m);
+    assert_int_equal(json_count(layers), shape->n_moe_layers);
+    for (uint32_t l = 0; l < shape->n_moe_layers; l++) {
+        const struct json *ids = json_at(json_get(json_at(layers, l), "ids"), i_known),
+                          *weights = json_at(json_get(json_at(layers, l), "weights"), i_known);
+        assert_int_equal(json_count(ids), shape->k);
+        for (uint32_t e = 0; e < shape->k; e++) {
+            double want_id, want_weight, got_weight = -1;
+            assert_true(json_number(json_at(ids, e), &want_id));
+            assert_true(json_number(json_at(weights, e), &want_weight));
+            for (uint32_t k = 0; k < shape->k; k++)
+                if (model_picks(m, i)[l * shape->k + k].expert == (uint16_t)want_id)
+                    got_weight = model_weights(m, i)[l * shape->k + k];
+            if (got_weight < 0)
+                diff->n_flipped++;
+            else
+                diff->largest = fmax(diff->largest, fabs(got_weight - want_weight));
+        }
+        assert_true(model_margins(m, i)[l] >= 0);
+    }
+}
+
+static void compare_token(const struct golden *g, struct model *m, uint32_t i, uint32_t at,
+        struct difference *diff)
+{
+    uint32_t first_known = g->n_tokens - g->n_known;
+    if (at < first_known)
+        return;
+    const float *want = (const float *)(const void *)g->logits.ptr +
+                        (size_t)(at - first_known) * g->n_vocab;
+    const float *got = model_logits(m, i);
+    assert_non_null(got);
+    for (uint32_t v = 0; v < g->n_vocab; v++) {
+        double d = fabs((double)got[v] - want[v]);
+        diff->largest = d <= diff->largest ? diff->largest : d; /* NaN is kept */
+        diff->sum_squares += d * d;
+        diff->n++;
+    }
+    compare_experts(g, m, i, at - first_known, diff);
+}
+
+/* Runs tokens [begin, end) as sequence seq in batches of n_batch and compares. */
+static struct difference run_range(const struct golden *g, struct model *m, uint16_t seq_id,
+        uint32_t begin, uint32_t end, uint32_t n_batch)
+{
+    uint16_t seq[MAX_TOK];
+    uint32_t pos[MAX_TOK];
+    uint8_t want[MAX_TOK];
+    struct difference diff = {0};
+    struct err err;
+    memset(want, 1, sizeof want);
+    for (uint32_t at = begin; at < end; at += n_batch) {
+        uint32_t n = end - at < n_batch ? end - at : n_batch;
+        for (uint32_t i = 0; i < n; i++) {
+            seq[i] = seq_id;
+            pos[i] = g->pos0 + at + i;
+        }
+        if (model_forward(m, &(struct batch){n, g->tokens + at, seq, pos, want}, &err) != OK)
+            fail_msg("%s", err.text);
+        for (uint32_t i = 0; i < n; i++)
+            compare_token(g, m, i, at + i, &diff);
+    }
+    return diff;
+}
+
+static void assert_exact(const char *what, const struct difference *diff, double tolerance)
+{
+    if (!(diff->largest <= tolerance) || diff->n_flipped || !diff->n)
+        fail_msg("%s: largest difference %g of %zu logits, %zu experts differ", what,
+                diff->largest, diff->n, diff->n_flipped);
+}
+
+static void check_exact(const char *folder, const char *name, double tolerance,
+        const uint32_t *batches, size_t n_batches)
+{
+    struct golden g;
+    if (!golden_open(&g, folder, name))
+        return;
+    for (size_t k = 0; k < ARRAY_LEN(kernel_names); k++) {
+        if (!has_kernel(kernel_names[k]))
+            continue;
+        struct model *m = open_model(&g, kernel_names[k], true);
+        for (size_t b = 0; b < n_batches; b++) {
+            char what[128];
+            snprintf(what, sizeof what, "%s %s batch %u", name, kernel_names[k], batches[b]);
+            struct difference diff = run_range(&g, m, 0, 0, g.n_tokens, batches[b]);
+            assert_exact(what, &diff, tolerance);
+            model_kv_remove(m, 0, 0, UINT32_MAX);
+            assert_int_equal(model_kv_room(m), model_info(m)->context_tok);
+        }
+        model_close(m);
+    }
+    golden_close(&g);
+}
+
+static void models_match_the_reference(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"llama-dense", "qwen3moe", "qwen3moe-yarn", "olmoe"};
+    static const uint32_t batches[] = {1, 7, MAX_TOK};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_int_equal(access(GOLDEN "models/olmoe.json", R_OK), 0);
+        check_exact(GOLDEN, names[i], EXACT_TOLERANCE, batches, ARRAY_LEN(batches));
+    }
+}
+
+static void shared_models_match_the_reference(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"qwen3moe-q-Q4_K_M", "llama-mixtral",
+            "llama-mixtral-F16", "llama-mixtral-Q4_0", "llama-mixtral-Q8_0"};
+    static const uint32_t batches[] = {1, 7, MAX_TOK}, long_batches[] = {256};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        check_exact(SHARED, names[i], EXACT_TOLERANCE, batches, ARRAY_LEN(batches));
+    check_exact(SHARED, "qwen3moe.long", 5e-3, long_batches, 1);
+}
+
+/* 8-bit activations: a token whose choice of experts flipped differs as a whole, so only models
+ * where none flips are bounded. */
+static void fast_mode_stays_close(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *folder, *name;
+    } models[] = {{GOLDEN, "llama-dense"}, {GOLDEN, "olmoe"}, {SHARED, "qwen3moe-q-Q4_K_M"},
+            {SHARED, "llama-mixtral-Q4_0"}, {SHARED, "llama-mixtral-Q8_0"}};
+    for (size_t i = 0; i < ARRAY_LEN(models); i++) {
+        struct golden g;
+        if (!golden_open(&g, models[i].folder, models[i].name))
+            continue;
+        for (size_t k = 0; k < ARRAY_LEN(kernel_names); k++) {
+            if (!has_kernel(kernel_names[k]))
+                continue;
+            struct model *m = open_model(&g, kernel_names[k], false);
+            struct difference diff = run_range(&g, m, 0, 0, g.n_tokens, 16);
+            double rms = sqrt(diff.sum_squares / (double)diff.n);
+            if (diff.n_flipped == 0 && !(rms <= 0.1 && diff.largest <= 0.6))
+                fail_msg("%s %s: rms %g, largest %g", models[i].name, kernel_names[k], rms,
+                        diff.largest);
+            assert_true(diff.n_flipped * 20 < diff.n);
+            model_close(m);
+        }
+        golden_close(&g);
+    }
+}
+
+/* Three sequences, one token of each per batch, at different places of the prompt. */
+static void sequences_in_one_batch_do_not_see_each_other(void **state)
+{
+    (void)state;
+    struct golden g;
+    assert_true(golden_open(&g, GOLDEN, "qwen3moe"));
+    struct model *m = open_model(&g, NULL, true);
+    struct difference diff = {0};
+    uint8_t want[3] = {1, 1, 1};
+    struct err err;
+    for (uint32_t step = 0; step < g.n_tokens + 10; step++) {
+        uint16_t seq[3];
+        uint32_t pos[3], n = 0;
+        int32_t tokens[3];
+        for (uint16_t s = 0; s < 3; s++) /* sequence s starts 5 steps after the one before */
+            if (step >= 5u * s && step - 5u * s < g.n_tokens) {
+                seq[n] = (uint16_t)(s * 31);
+                pos[n] = step - 5u * s;
+                tokens[n] = g.tokens[pos[n]];
+                n++;
+            }
+        assert_int_equal(
+                model_forward(m, &(struct batch){n, tokens, seq, pos, want}, &err), OK);
+        for (uint32_t i = 0; i < n; i++)
+            compare_token(&g, m, i, pos[i], &diff);
+    }
+    assert_exact("interleaved", &diff, EXACT_TOLERANCE);
+    assert_int_equal(diff.n, 3 * (size_t)g.n_tokens * g.n_vocab);
+    model_close(m);
+    golden_close(&g);
+}
+
+static void a_shared_prefix_and_a_rewind_equal_recomputing(void **state)
+{
+    (void)state;
+    struct golden g;
+    assert_true(golden_open(&g, GOLDEN, "qwen3moe"));
+    struct model *m = open_model(&g, NULL, true);
+    uint32_t half = g.n_tokens / 2, room = model_kv_room(m);
+    struct difference diff = run_range(&g, m, 4, 0, g.n_tokens, 9);
+    assert_exact("whole", &diff, EXACT_TOLERANCE);
+    model_kv_share(m, 4, 9, 0, half);
+    assert_int_equal(model_kv_room(m), room - g.n_tokens); /* nothing copied */
+    diff = run_range(&g, m, 9, half, g.n_tokens, 9);
+    assert_exact("behind a shared prefix", &diff, EXACT_TOLERANCE);
+    model_kv_remove(m, 4, half, UINT32_MAX);
+    diff = run_range(&g, m, 4, half, g.n_tokens, 3);
+    assert_exact("after a rewind", &diff, EXACT_TOLERANCE);
+    model_kv_remove(m, 4, 0, UINT32_MAX);
+    assert_int_equal(model_kv_room(m), room - g.n_tokens); /* 9 still holds the prefix */
+    model_kv_remove(m, 9, 0, UINT32_MAX);
+    assert_int_equal(model_kv_room(m), room);
+    model_close(m);
+    golden_close(&g);
+}
+
+/* RoPE is relative: without YaRN's magnitude or frequency factors in the way, moving the whole
+ * prompt changes nothing but rounding. */
+static void positions_may_start_anywhere(void **state)
+{
+    (void)state;
+    struct golden g;
+    assert_true(golden_open(&g, GOLDEN, "qwen3moe"));
+    struct model *m = open_model(&g, NULL, true);
+    g.pos0 = 100000; /* far beyond the 512 cells */
+    struct difference diff = run_range(&g, m, 0, 0, g.n_tokens, 7);
+    assert_exact("from position 100000", &diff, EXACT_TOLERANCE);
+    model_close(m);
+    golden_close(&g);
+}
+
+static void a_full_cache_changes_nothing(void **state)
+{
+    (void)state;
+    struct golden g;
+    assert_true(golden_open(&g, GOLDEN, "olmoe"));
+    g.n_ctx = g.n_tokens - 1;
+    struct model *m = open_model(&g, NULL, true);
+    uint16_t seq[MAX_TOK] = {0};
+    uint32_t pos[MAX_TOK];
+    uint8_t want[MAX_TOK] = {0};
+    struct err err;
+    for (uint32_t i = 0; i < g.n_tokens; i++)
+        pos[i] = i;
+    assert_int_equal(
+            model_forward(m, &(struct batch){g.n_tokens, g.tokens, seq, pos, want}, &err),
+            ERR_CONTEXT);
+    assert_int_equal(model_kv_room(m), g.n_ctx);
+    int32_t wrong[] = {(int32_t)g.n_vocab, -1};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_int_equal(model_forward(m, &(struct batch){1, wrong + i, seq, pos, want}, &err),
+                ERR_USAGE);
+    assert_int_equal(model_kv_room(m), g.n_ctx);
+    struct difference diff = run_range(&g, m, 0, 0, g.n_ctx, MAX_TOK);
+    assert_exact("after the refusals", &diff, EXACT_TOLERANCE);
+    model_close(m);
+    golden_close(&g);
+}
+
+static void a_cancelled_batch_leaves_no_cells(void **state)
+{
+    (void)state;
+    struct golden g;
+    assert_true(golden_open(&g, GOLDEN, "llama-dense"));
+    struct model *m = open_model(&g, NULL, true);
+    uint16_t seq = 0;
+    uint32_t pos = 0, room = model_kv_room(m);
+    uint8_t want = 1;
+    struct err err;
+    model_cancel(m);
+    assert_int_equal(model_forward(m, &(struct batch){1, g.tokens, &seq, &pos, &want}, &err),
+            ERR_CANCELLED);
+    assert_int_equal(model_kv_room(m), room);
+    model_cancel_clear(m);
+    struct difference diff = run_range(&g, m, 0, 0, g.n_tokens, MAX_TOK);
+    assert_exact("after cancelling", &diff, EXACT_TOLERANCE);
+    model_close(m);
+    golden_close(&g);
+}
+
+static bool stop_at_once(void *user, float fraction)
+{
+    assert_true(fraction >= 0 && fraction <= 1);
+    ++*(int *)user;
+    return false;
+}
+
+static void loading_can_be_cancelled(void **state)
+{
+    (void)state;
+    int n_calls = 0;
+    struct model *m;
+    struct err err;
+    struct model_config cfg = {
+            .path = GOLDEN "models/olmoe.gguf", .progress = stop_at_once, .user = &n_calls};
+    assert_int_equal(model_open(&m, &cfg, &err), ERR_CANCELLED);
+    assert_int_equal(n_calls, 1);
+    cfg = (struct model_config){.path = cfg.path, .kernel = "no-such-kernel"};
+    assert_int_equal(model_open(&m, &cfg, &err), ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "no-such-kernel"));
+}
+
+static void check_damaged(const char *folder, const char *name)
+{
+    char path[512];
+    struct err err = {0};
+    struct model *m = NULL;
+    struct tokenizer *tok = NULL;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    struct model_config cfg = {.path = path, .context_tok = 16, .batch_tok = 4, .n_threads = 1};
+    enum status status = model_open(&m, &cfg, &err);
+    if (status == OK) {
+        status = tokenizer_open(&tok, model_gguf(m), &err);
+        if (status == OK)
+            tokenizer_close(tok);
+        model_close(m);
+    }
+    if (status == OK)
+        fail_msg("%s opened as a model", name);
+    if (!strstr(err.text, name))
+        fail_msg("%s: the error does not name the file: %s", name, err.text);
+}
+
+static void damaged_files_end_with_a_sentence(void **state)
+{
+    (void)state;
+    static const char *const folders[] = {GOLDEN "malformed", SHARED "malformed"};
+    int n_files = 0;
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        DIR *dir = opendir(folders[i]);
+        for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir))
+            if (strstr(e->d_name, ".gguf")) {
+                check_damaged(folders[i], e->d_name);
+                n_files++;
+            }
+        if (dir)
+            closedir(dir);
+    }
+    assert_true(n_files >= 50);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(models_match_the_reference),
+            cmocka_unit_test(shared_models_match_the_reference),
+            cmocka_unit_test(fast_mode_stays_close),
+            cmocka_unit_test(sequences_in_one_batch_do_not_see_each_other),
+            cmocka_unit_test(a_shared_prefix_and_a_rewind_equal_recomputing),
+            cmocka_unit_test(positions_may_start_anywhere),
+            cmocka_unit_test(a_full_cache_changes_nothing),
+            cmocka_unit_test(a_cancelled_batch_leaves_no_cells),
+            cmocka_unit_test(loading_can_be_cancelled),
+            cmocka_unit_test(damaged_files_end_with_a_sentence),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
