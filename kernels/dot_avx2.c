@@ -306,7 +306,7 @@ static void quantise(const float *x, int8_t *q8, float *d, float *sum, uint32_t 
                 _mm_max_ps(_mm256_castps256_ps128(largest), _mm256_extractf128_ps(largest, 1));
         m = _mm_max_ps(m, _mm_movehl_ps(m, m));
         float top = _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
-        __m256 inverse = _mm256_set1_ps(top > 0 ? 127 / top : 0);
+        __m256 inverse = _mm256_set1_ps(top > 1e-30f ? 127 / top : 0);
         __m256i q[4], total = _mm256_setzero_si256();
         for (int k = 0; k < 4; k++) {
             q[k] = _mm256_cvtps_epi32(_mm256_mul_ps(v[k], inverse));

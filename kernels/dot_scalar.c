@@ -68,7 +68,7 @@ static void quantise(const float *x, int8_t *q8, float *d, float *sum, uint32_t 
         for (uint32_t j = 0; j < 32; j++)
             largest = fmaxf(largest, fabsf(x[i + j]));
         float scale = largest / 127;
-        float inverse = largest > 0 ? 127 / largest : 0;
+        float inverse = largest > 1e-30f ? 127 / largest : 0; /* never infinite */
         int total = 0;
         for (uint32_t j = 0; j < 32; j++) {
             q8[i + j] = (int8_t)nearbyintf(x[i + j] * inverse);
