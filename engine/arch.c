@@ -132,6 +132,13 @@ static void read_experts(struct reader *r, struct hparams *hp, const struct arch
     if (r->status == OK && read_u32(r, "expert_shared_count", 0, 0, 1u << 16) > 0)
         r->status = err_set(r->err, ERR_UNSUPPORTED, "%s: shared experts are not supported yet",
                 gguf_path(r->g));
+    if (r->status == OK && read_u32(r, "expert_gating_func", 1, 0, 255) > 1)
+        r->status = err_set(r->err, ERR_UNSUPPORTED,
+                "%s: expert_gating_func other than softmax (1) is not supported with %s",
+                gguf_path(r->g), arch->name);
+    hp->expert_scale = read_f32(r, "expert_weights_scale", 1, 0, 1e3f);
+    if (hp->expert_scale == 0) /* not set */
+        hp->expert_scale = 1;
 }
 
 enum status hparams_read(

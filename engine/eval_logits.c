@@ -91,6 +91,9 @@ static enum status run(struct model *model, const struct eval_logits_config *cfg
 
 enum status eval_logits(const struct eval_logits_config *cfg, FILE *out, struct err *err)
 {
+    if (cfg->n_tokens > UINT32_MAX - cfg->pos)
+        return err_set(err, ERR_USAGE,
+                "positions from %u on do not fit into 32 bits: lower --pos", cfg->pos);
     uint32_t n = (uint32_t)cfg->n_tokens;
     uint32_t n_batch = cfg->batch_tok && cfg->batch_tok < n ? cfg->batch_tok
                        : n < 512                            ? n

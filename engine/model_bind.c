@@ -116,6 +116,31 @@ static void bind_ffn(struct binder *b, struct layer *l, uint32_t i)
                     ff, hp->d, slabs, true);
 }
 
+/* Biases and scales change every product they stand beside: one that is not bound would give
+ * wrong answers without a word. */
+static enum status refuse_unbound(const struct model *m, struct err *err)
+{
+    static const char *const bound[] = {
+            "attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_output.bias"};
+    for (uint64_t i = 0; i < gguf_n_tensors(m->gguf); i++) {
+        struct slice name = gguf_tensor_at(m->gguf, i)->name, rest = name;
+        if (slice_has_prefix(name, "blk.")) {
+            slice_cut(&rest, '.');
+            slice_cut(&rest, '.');
+        }
+        bool is_bound = !memmem(rest.ptr, rest.n, ".bias", 5) &&
+                        !memmem(rest.ptr, rest.n, ".scale", 6) &&
+                        !slice_has_prefix(rest, "attn_sinks");
+        for (size_t k = 0; k < ARRAY_LEN(bound); k++)
+            is_bound |= slice_eq(rest, bound[k]);
+        if (!is_bound)
+            return err_set(err, ERR_UNSUPPORTED,
+                    "%s: tensor %.*s is not supported with the architecture %s",
+                    gguf_path(m->gguf), (int)name.n, name.ptr, m->arch->name);
+    }
+    return OK;
+}
+
 enum status model_bind(struct model *m, struct err *err)
 {
     struct binder b = {m, err, OK};
@@ -133,7 +158,7 @@ enum status model_bind(struct model *m, struct err *err)
         bind_attention(&b, &m->layers[i], i);
         bind_ffn(&b, &m->layers[i], i);
     }
-    return b.status;
+    return b.status == OK ? refuse_unbound(m, err) : b.status;
 }
 
 /* Share of the original frequency that YaRN keeps for pair j: 1 for fast pairs, 0 for slow
