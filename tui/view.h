@@ -23,12 +23,13 @@ struct view_ops {
     bool (*run)(void *state, enum command command, struct app *app);
     /* A key that no binding claims: typed text, pastes. False: not mine. NULL: takes none. */
     bool (*key)(void *state, const struct key *key, struct app *app);
+    bool takes_keys_first; /* key is asked before the bindings */
     void (*open)(void *state, struct app *app);    /* each time it is shown; may be NULL */
     void (*release)(void *state);                  /* may be NULL */
 };
 
 enum view_id {
-#define VIEW(id, ...) VIEW_##id,
+#define VIEW(id, name, number, title, ops) VIEW_##id,
 #include "tui/views.def"
 #undef VIEW
     VIEW_COUNT

@@ -1,0 +1,569 @@
+/*
+ * app.c - see app.h. The loop sleeps in poll; what is dirty is drawn at most thirty times a second, a key at once. It has no timer
+ * of its own: deadlines come from the core, the input parser, an armed quit and views that asked to be drawn again.
+ */
+#include "tui/app.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+#include "tui/cmd.h"
+#include "tui/keys.h"
+#include "tui/term.h"
+#include "tui/text.h"
+#include "tui/view_chat.h"
+#include "tui/view_help.h"
+
+#define FRAME_NS    33000000ull
+#define QUIT_NS     1500000000ull
+#define NOTICE_NS   12000000000ull
+#define STEP_NS     2000000ull
+#define INPUT_BYTES 65536
+
+struct app {
+    struct hub *hub;
+    struct term *term;
+    struct vtin *in;
+    struct keymap *keymap;
+    struct config *config;
+    struct screen screen;
+    void *states[VIEW_COUNT];
+    enum view_id view;
+    struct help help;
+    bool help_is_open;
+    struct key pending; /* first key of a sequence */
+    uint64_t now_ns, frame_ns, version_shown, quit_armed_ns, wake_ns;
+    bool is_dirty, must_quit;
+    int signal_pipe[2];
+    struct notice own; /* of the app itself; newer than the core's when t_ns says so */
+    int exit_code;
+};
+
+static int signal_fd = -1; /* the handlers' end */
+
+static void on_signal(int signum)
+{
+    int e = errno;
+    unsigned char byte = (unsigned char)signum;
+    ssize_t n = write(signal_fd, &byte, 1);
+    (void)n;
+    errno = e;
+}
+
+/* ---- what views are offered ------------------------------------------------------------- */
+
+const struct core *app_core(const struct app *app)
+{
+    return hub_core(app->hub);
+}
+
+void app_act(struct app *app, struct action *action)
+{
+    hub_act(app->hub, action);
+    app->is_dirty = true;
+}
+
+uint64_t app_now_ns(const struct app *app)
+{
+    return app->now_ns;
+}
+
+int64_t app_now_ms(const struct app *app)
+{
+    (void)app;
+    return clock_unix_ms();
+}
+
+enum view_id app_view(const struct app *app)
+{
+    return app->view;
+}
+
+void *app_view_state(const struct app *app, enum view_id id)
+{
+    return app->states[id];
+}
+
+const struct keymap *app_keymap(const struct app *app)
+{
+    return app->keymap;
+}
+
+bool app_side_pane(const struct app *app)
+{
+    return app->config->side_pane;
+}
+
+void app_open_view(struct app *app, enum view_id id)
+{
+    app->help_is_open = false;
+    app->view = id;
+    app->is_dirty = true;
+    if (views[id].ops->open)
+        views[id].ops->open(app->states[id], app);
+}
+
+void app_open_help(struct app *app)
+{
+    app->help = (struct help){.context = views[app->view].ops->context};
+    app->help_is_open = !app->help_is_open;
+    app->is_dirty = true;
+}
+
+void app_notice(struct app *app, enum status status, const char *fmt, ...)
+{
+    va_list va;
+    va_start(va, fmt);
+    vsnprintf(app->own.text, sizeof app->own.text, fmt, va);
+    va_end(va);
+    app->own.status = status;
+    app->own.t_ns = app->now_ns;
+    app->is_dirty = true;
+}
+
+void app_redraw(struct app *app)
+{
+    term_repaint(app->term);
+    app->is_dirty = true;
+}
+
+void app_wake_at(struct app *app, uint64_t t_ns)
+{
+    if (!app->wake_ns || t_ns < app->wake_ns)
+        app->wake_ns = t_ns;
+}
+
+void app_suspend(struct app *app)
+{
+    term_suspend(app->term);
+    app->is_dirty = true;
+}
+
+/* What is only in memory is not thrown away by one key. */
+void app_quit(struct app *app)
+{
+    bool is_armed = app->quit_armed_ns && app->now_ns < app->quit_armed_ns + QUIT_NS;
+    if (app_core(app)->n_unsaved && !is_armed) {
+        app->quit_armed_ns = app->now_ns;
+        app_notice(app, ERR_FULL, "not everything is saved: /export FILE writes it elsewhere; quit again to lose it");
+        return;
+    }
+    app->must_quit = true;
+}
+
+void app_interrupt(struct app *app)
+{
+    const struct core *core = app_core(app);
+    if (core_run_of(core, core->session->leaf_id)) {
+        command_run(app, CMD_STOP, "");
+        return;
+    }
+    if (app->view == VIEW_CHAT && view_chat_clear_input(app->states[VIEW_CHAT], app))
+        return;
+    if (app->quit_armed_ns && app->now_ns < app->quit_armed_ns + QUIT_NS) {
+        app->must_quit = true;
+        return;
+    }
+    app->quit_armed_ns = app->now_ns;
+    const char *keys = keymap_keys_of(app->keymap, CTX_GLOBAL, CMD_INTERRUPT);
+    app_notice(app, OK, "%s again quits", keys ? keys : "The same key");
+    app_wake_at(app, app->now_ns + QUIT_NS);
+}
+
+const struct model_info *app_model_info(const struct app *app)
+{
+    const struct core *core = app_core(app);
+    for (int i = 0; i < core->fleet.n_endpoints; i++) {
+        const struct engine *engine = hub_engine(app->hub, i);
+        if (engine && engine_state(engine) == ENGINE_READY)
+            return engine_info(engine);
+    }
+    return NULL;
+}
+
+/* ---- drawing ---------------------------------------------------------------------------- */
+
+static void draw_tabs(const struct app *app, struct surface *out)
+{
+    const struct core *core = app_core(app);
+    int col = 0, n_cols = out->rect.n_cols;
+    for (int i = 0; i < VIEW_COUNT; i++) {
+        bool is_open = (int)app->view == i && !app->help_is_open;
+        col += surface_printf(out, 0, col, is_open ? ROLE_TAB_ACTIVE : ROLE_TAB, n_cols < 50 ? " %d " : " %d %s ",
+                views[i].number, views[i].title);
+    }
+    if (app->help_is_open)
+        col += surface_puts(out, 0, col, ROLE_TAB_ACTIVE, " Help ");
+    const struct message *leaf = session_find(core->session, core->session->leaf_id);
+    char text[160] = "";
+    if (leaf && leaf->endpoint[0])
+        snprintf(text, sizeof text, "%s %.60s ", leaf->endpoint, leaf->model);
+    int cols;
+    struct slice fit = text_fit(slice_of(text), n_cols - col - 1, &cols);
+    if (fit.n == strlen(text))
+        surface_puts_right(out, 0, n_cols, ROLE_DIM, text);
+}
+
+static void draw_hints(const struct app *app, struct surface *out, int row)
+{
+    enum context context = app->help_is_open ? CTX_HELP : views[app->view].ops->context;
+    bool was_shown[CMD_COUNT] = {false};
+    int col = 1;
+    for (int pass = 0; pass < 3; pass++)
+        for (size_t i = 0; i < keymap_n(app->keymap); i++) {
+            const struct binding *b = keymap_at(app->keymap, i);
+            enum context wanted = pass == 0 ? context : pass == 1 && context == CTX_CHAT ? CTX_INPUT : CTX_GLOBAL;
+            const char *hint = command_defs[b->command].hint;
+            if (b->context != wanted || !hint || was_shown[b->command])
+                continue;
+            int n = (int)strlen(b->keys) + 1 + (int)strlen(hint) + 2;
+            if (col + n > out->rect.n_cols)
+                return;
+            was_shown[b->command] = true;
+            col += surface_puts(out, row, col, ROLE_HINT_KEY, b->keys) + 1;
+            col += surface_puts(out, row, col, ROLE_HINT, hint) + 2;
+        }
+}
+
+static const struct notice *newest_notice(const struct app *app)
+{
+    const struct core *core = app_core(app);
+    const struct notice *newest = &app->own;
+    if (core->n_notices) {
+        const struct notice *last = &core->notices[(core->n_notices - 1) % NOTICE_MAX];
+        newest = last->t_ns >= newest->t_ns ? last : newest;
+    }
+    return newest;
+}
+
+static void draw_fleet(const struct core *core, struct surface *out, int row, uint64_t now_ns)
+{
+    int col = 1;
+    for (int i = 0; i < core->fleet.n_endpoints; i++) {
+        const struct endpoint_state *e = &core->fleet.endpoints[i];
+        bool is_open = fleet_breaker(e, now_ns) == BREAKER_OPEN;
+        enum role role = !e->conf->enabled ? ROLE_DIM : is_open ? ROLE_ERROR : ROLE_OK;
+        const char *mark = !e->conf->enabled ? "\xE2\x97\x8B" : is_open ? "\xE2\x9C\x97" : "\xE2\x97\x8F";
+        if (col + text_width(slice_of(e->conf->name)) + 14 > out->rect.n_cols)
+            return;
+        col += surface_puts(out, row, col, role, mark);
+        col += surface_printf(out, row, col, ROLE_STATUS, " %s", e->conf->name);
+        if (e->tok_per_s > 0)
+            col += surface_printf(out, row, col, ROLE_DIM, " %.1f tok/s", e->tok_per_s);
+        col += 2;
+    }
+}
+
+/* The last line: something to say, else the endpoints. Errors stay, information goes. */
+static void draw_status(struct app *app, struct surface *out, int row)
+{
+    const struct core *core = app_core(app);
+    const struct notice *notice = newest_notice(app);
+    bool is_fresh = notice->text[0] && app->now_ns < notice->t_ns + NOTICE_NS;
+    if (core->disk_failed_ns)
+        is_fresh = notice->text[0];
+    if (is_fresh) {
+        int cols;
+        struct slice text = text_fit(slice_of(notice->text), out->rect.n_cols - 2, &cols);
+        surface_text(out, row, 1, notice->status == OK ? ROLE_STATUS : ROLE_ERROR, 0, text);
+        app_wake_at(app, notice->t_ns + NOTICE_NS);
+        return;
+    }
+    draw_fleet(core, out, row, app->now_ns);
+}
+
+static void draw_body(struct app *app, struct surface *out)
+{
+    if (app->help_is_open)
+        help_draw(&app->help, app, out);
+    else
+        views[app->view].ops->draw(app->states[app->view], app, out);
+}
+
+/* Tabs, body, hints, status; on a very small screen only the body, and the status line if there is something to say. */
+static void draw(struct app *app)
+{
+    struct surface all = screen_surface(&app->screen);
+    int n_rows = all.rect.n_rows, n_cols = all.rect.n_cols;
+    if (n_rows < 8 || n_cols < 30) {
+        bool has_status = n_rows > 2;
+        struct surface body = surface_part(&all, (struct rect){0, 0, n_rows - has_status, n_cols});
+        draw_body(app, &body);
+        if (has_status)
+            draw_status(app, &all, n_rows - 1);
+        return;
+    }
+    struct surface body = surface_part(&all, (struct rect){1, 0, n_rows - 3, n_cols});
+    draw_tabs(app, &all);
+    draw_body(app, &body);
+    draw_hints(app, &all, n_rows - 2);
+    draw_status(app, &all, n_rows - 1);
+}
+
+static void show(struct app *app)
+{
+    if (app->wake_ns && app->now_ns >= app->wake_ns) {
+        app->wake_ns = 0;
+        app->is_dirty = true;
+    }
+    bool has_news = app_core(app)->version != app->version_shown;
+    bool is_due = app->is_dirty || (has_news && app->now_ns >= app->frame_ns + FRAME_NS);
+    if (!is_due || term_wants_write(app->term))
+        return;
+    uint64_t version = app_core(app)->version;
+    draw(app);
+    if (!term_show(app->term, &app->screen))
+        return;
+    app->version_shown = version;
+    app->frame_ns = app->now_ns;
+    app->is_dirty = false;
+}
+
+/* ---- input ------------------------------------------------------------------------------ */
+
+static void run_command(struct app *app, enum command command)
+{
+    app->is_dirty = true;
+    if (command != CMD_INTERRUPT && command != CMD_QUIT && command != CMD_QUIT_EMPTY)
+        app->quit_armed_ns = 0;
+    if (app->help_is_open) {
+        if (help_run(&app->help, command))
+            return;
+        if (command == CMD_BACK || command == CMD_HELP) {
+            app->help_is_open = false;
+            return;
+        }
+    } else if (views[app->view].ops->run(app->states[app->view], command, app)) {
+        return;
+    }
+    command_run(app, command, "");
+}
+
+static bool find_command(struct app *app, enum context context, const struct key *key)
+{
+    enum command command;
+    struct key pending = app->pending;
+    enum keymap_result result = keymap_find(app->keymap, context, &pending, key, &command);
+    if (result == KEYMAP_UNBOUND)
+        return false;
+    app->pending = pending;
+    if (result == KEYMAP_BOUND)
+        run_command(app, command);
+    return true;
+}
+
+static void take_key(struct app *app, const struct key *key)
+{
+    const struct view_ops *ops = views[app->view].ops;
+    enum context context = app->help_is_open ? CTX_HELP : ops->context;
+    bool is_typing = !app->help_is_open;
+    app->is_dirty = true;
+    if (key->code == KEY_FOCUS_IN || key->code == KEY_FOCUS_OUT)
+        return;
+    if (is_typing && ops->takes_keys_first && !app->pending.code &&
+            ops->key(app->states[app->view], key, app))
+        return;
+    if (find_command(app, context, key))
+        return;
+    if (is_typing && context == CTX_CHAT && find_command(app, CTX_INPUT, key))
+        return;
+    bool was_sequence = app->pending.code != 0;
+    app->pending = (struct key){0};
+    app->quit_armed_ns = 0;
+    if (is_typing && !was_sequence && ops->key)
+        ops->key(app->states[app->view], key, app);
+}
+
+static void read_input(struct app *app)
+{
+    static char bytes[INPUT_BYTES];
+    ssize_t n;
+    while ((n = term_read(app->term, bytes, sizeof bytes)) > 0)
+        vtin_feed(app->in, bytes, (size_t)n, app->now_ns);
+    if (n < 0)
+        app->must_quit = true;
+}
+
+static void take_keys(struct app *app)
+{
+    struct key key;
+    while (!app->must_quit && vtin_next(app->in, &key, app->now_ns))
+        take_key(app, &key);
+}
+
+static void resize(struct app *app)
+{
+    int n_rows, n_cols;
+    term_check_size(app->term, &n_rows, &n_cols);
+    screen_resize(&app->screen, n_rows, n_cols);
+    term_repaint(app->term);
+    app->is_dirty = true;
+}
+
+static void take_signals(struct app *app)
+{
+    unsigned char bytes[64];
+    ssize_t n = read(app->signal_pipe[0], bytes, sizeof bytes);
+    bool has_resized = false;
+    for (ssize_t i = 0; i < n; i++) {
+        if (bytes[i] == SIGWINCH) {
+            has_resized = true; /* a storm of them is one */
+        } else if (bytes[i] == SIGTSTP) {
+            app_suspend(app);
+            has_resized = true;
+        } else {
+            app->exit_code = bytes[i] == SIGINT ? EXIT_INTERRUPTED : EXIT_DONE;
+            app->must_quit = true;
+        }
+    }
+    if (has_resized)
+        resize(app);
+}
+
+/* ---- the loop --------------------------------------------------------------------------- */
+
+static uint64_t nearer(uint64_t a, uint64_t b)
+{
+    return a == 0 ? b : b == 0 ? a : a < b ? a : b;
+}
+
+static int timeout_ms(const struct app *app)
+{
+    uint64_t at = nearer(vtin_deadline(app->in), app->wake_ns);
+    if (app_core(app)->version != app->version_shown)
+        at = nearer(at, app->frame_ns + FRAME_NS);
+    int own = at == 0 ? -1 : at <= app->now_ns ? 0 : (int)((at - app->now_ns) / 1000000u) + 1;
+    int hub = hub_timeout_ms(app->hub);
+    if (term_wants_write(app->term))
+        own = -1; /* the terminal is slow: the next frame waits for it */
+    return own < 0 ? hub : hub < 0 ? own : own < hub ? own : hub;
+}
+
+static void loop(struct app *app)
+{
+    bool has_more = false;
+    while (!app->must_quit) {
+        struct pollfd fds[] = {{term_fd(app->term), POLLIN, 0}, {hub_fd(app->hub), POLLIN, 0},
+                {app->signal_pipe[0], POLLIN, 0}};
+        if (term_wants_write(app->term))
+            fds[0].events |= POLLOUT;
+        poll(fds, ARRAY_LEN(fds), has_more ? 0 : timeout_ms(app));
+        app->now_ns = clock_now_ns();
+        if (fds[2].revents)
+            take_signals(app);
+        if (fds[0].revents & POLLOUT)
+            term_flush(app->term);
+        if (fds[0].revents & (POLLHUP | POLLERR | POLLNVAL))
+            app->must_quit = true;
+        else if (fds[0].revents & POLLIN)
+            read_input(app);
+        take_keys(app);
+        has_more = hub_step(app->hub, STEP_NS);
+        app->now_ns = clock_now_ns();
+        if (!app->must_quit)
+            show(app);
+    }
+}
+
+static void install_signals(struct app *app)
+{
+    static const int signals[] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    signal_fd = app->signal_pipe[1];
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+        sigaction(signals[i], &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void give_terminal(void *user, bool give)
+{
+    struct app *app = user;
+    if (!app->term)
+        return;
+    if (give)
+        term_give(app->term);
+    else
+        term_take(app->term);
+    app->is_dirty = true;
+}
+
+static enum status open_hub(struct app *app, struct err *err)
+{
+    const struct config *config = app->config;
+    struct hub_config cfg = {
+            .core = {.endpoints = config->endpoints,
+                    .n_endpoints = config->n_endpoints,
+                    .max_zone = config->zone,
+                    .seed = (uint64_t)clock_unix_ms() ^ (uint64_t)getpid() << 40,
+                    .now_ms = clock_unix_ms()},
+            .data_dir = config->data_dir,
+            .n_threads = (int)config->n_threads,
+            .kernel = config->kernel[0] ? config->kernel : NULL,
+            .terminal = give_terminal,
+            .user = app,
+    };
+    return hub_open(&app->hub, &cfg, err);
+}
+
+static void open_newest_session(struct app *app)
+{
+    struct action *a = action_new(ACTION_OPEN_SESSION);
+    a->now_ms = clock_unix_ms();
+    hub_act(app->hub, a);
+}
+
+static void attach(struct app *app, struct slice text)
+{
+    struct key paste = {.code = KEY_PASTE, .text = text};
+    if (text.n)
+        views[VIEW_CHAT].ops->key(app->states[VIEW_CHAT], &paste, app);
+}
+
+static void close_all(struct app *app)
+{
+    for (int i = 0; i < VIEW_COUNT; i++) {
+        if (views[i].ops->release)
+            views[i].ops->release(app->states[i]);
+        mem_free(app->states[i]);
+    }
+    vtin_close(app->in);
+    keymap_free(app->keymap);
+    screen_release(&app->screen);
+    close(app->signal_pipe[0]);
+    close(app->signal_pipe[1]);
+}
+
+int app_run(struct config *config, const struct theme *theme, struct slice attached)
+{
+    struct app app = {.config = config, .is_dirty = true};
+    struct err err;
+    if (open_hub(&app, &err) != OK)
+        return cmd_fail(&err);
+    if (pipe(app.signal_pipe) != 0 || term_open(&app.term, theme, &err) != OK) {
+        hub_close(app.hub);
+        return cmd_fail(&err);
+    }
+    install_signals(&app);
+    app.in = vtin_open();
+    app.keymap = config_keymap(config);
+    for (int i = 0; i < VIEW_COUNT; i++)
+        app.states[i] = mem_alloc(views[i].ops->state_bytes);
+    app.now_ns = clock_now_ns();
+    resize(&app);
+    open_newest_session(&app);
+    if (conf_n_warnings(config->conf))
+        app_notice(&app, ERR_CONFIG, "%s%s", conf_warning_at(config->conf, 0),
+                conf_n_warnings(config->conf) > 1 ? " (`shunt doctor` shows all)" : "");
+    attach(&app, attached);
+    loop(&app);
+    term_close(app.term);
+    app.term = NULL;
+    hub_close(app.hub);
+    close_all(&app);
+    return app.exit_code;
+}

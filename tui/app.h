@@ -1,0 +1,12 @@
+/* app.h - the terminal program: one loop over keyboard, hub and signals. */
+#ifndef TUI_APP_H
+#define TUI_APP_H
+
+#include "router/hub.h"
+#include "tui/config.h"
+
+/* Runs until the user quits, the terminal goes away or a signal ends it. `attached` (may be empty) is put into the draft.
+ * The exit status. */
+int app_run(struct config *config, const struct theme *theme, struct slice attached);
+
+#endif

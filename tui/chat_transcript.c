@@ -1,0 +1,325 @@
+/* chat_transcript.c - see chat_transcript.h. */
+#include "tui/chat_transcript.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/engine.h"
+#include "tui/keys.h"
+#include "tui/text.h"
+
+#define INDENT 2 /* of text under its header: nothing stands left of it that a copy would catch */
+
+static void free_rendered(struct rendered *r)
+{
+    if (!r)
+        return;
+    markdown_release(&r->text);
+    markdown_release(&r->reasoning);
+    mem_free(r);
+}
+
+static void clear(struct transcript *t)
+{
+    for (size_t i = 0; i < t->n_cache; i++)
+        free_rendered(t->cache[i]);
+    mem_free(t->cache);
+    mem_free(t->path);
+    t->cache = NULL;
+    t->path = NULL;
+    t->n_cache = t->n_path = 0;
+}
+
+void transcript_release(struct transcript *t)
+{
+    clear(t);
+}
+
+/* Brings path and cache to the session of now. */
+static void refresh(struct transcript *t, const struct app *app)
+{
+    const struct session *s = app_core(app)->session;
+    if (s->id != t->session_id) {
+        clear(t);
+        t->session_id = s->id;
+        t->follows = s->scroll_id == 0;
+        t->top_id = s->scroll_id;
+        t->top_line = (int)s->scroll_line;
+    }
+    mem_free(t->path);
+    t->n_path = session_path(s, &t->path);
+    if (t->n_path > t->n_cache) {
+        t->cache = mem_resize(t->cache, t->n_path * sizeof *t->cache);
+        memset(t->cache + t->n_cache, 0, (t->n_path - t->n_cache) * sizeof *t->cache);
+        t->n_cache = t->n_path;
+    }
+}
+
+static bool shows_reasoning(const struct message *m)
+{
+    return m->reasoning.n > 0 && m->text.n == 0; /* folded to a line as soon as the answer begins */
+}
+
+static bool has_footer(const struct message *m)
+{
+    return m->role == MSG_ASSISTANT &&
+            (m->state != MESSAGE_DONE || m->finish == FINISH_LENGTH || m->finish == FINISH_CONTENT_FILTER);
+}
+
+static struct rendered *render(struct transcript *t, size_t i, int n_cols)
+{
+    const struct message *m = t->path[i];
+    struct rendered *r = t->cache[i];
+    if (r && r->message_id != m->id) {
+        free_rendered(r);
+        r = NULL;
+    }
+    if (!r) {
+        r = t->cache[i] = mem_alloc(sizeof *r);
+        r->version = UINT32_MAX;
+    }
+    if (r->version == m->version && r->n_cols == n_cols && r->message_id == m->id)
+        return r;
+    r->message_id = m->id;
+    r->version = m->version;
+    r->n_cols = n_cols;
+    markdown_render(&r->text, slice_trim(buf_slice(&m->text)), n_cols - INDENT - 1);
+    r->n_lines = 1 + (int)r->text.n_lines + has_footer(m) + 1;
+    if (shows_reasoning(m)) {
+        markdown_render(&r->reasoning, slice_trim(buf_slice(&m->reasoning)), n_cols - INDENT - 1);
+        r->n_lines += (int)r->reasoning.n_lines;
+    } else if (m->reasoning.n) {
+        r->n_lines++;
+    }
+    return r;
+}
+
+static void clock_of(int64_t unix_ms, char out[8])
+{
+    time_t seconds = unix_ms / 1000;
+    struct tm tm;
+    localtime_r(&seconds, &tm);
+    snprintf(out, 8, "%02d:%02d", tm.tm_hour % 100, tm.tm_min % 100);
+}
+
+static double tok_per_s(const struct message *m)
+{
+    uint32_t n = m->usage.output;
+    if (n == TOKENS_UNKNOWN || n < 2 || m->total_ms <= m->ttft_ms)
+        return 0;
+    return (n - 1) * 1000.0 / (m->total_ms - m->ttft_ms);
+}
+
+/* endpoint model · 14:02 · first token 0.41 s · 212 tok · 14.2 tok/s · $0.0031: only what is known */
+static void draw_answer_header(const struct message *m, struct surface *out, int row)
+{
+    char text[256], clock[8];
+    int col = surface_puts(out, row, 1, ROLE_ANSWER, m->endpoint[0] ? m->endpoint : "answer");
+    int n = 0;
+    clock_of(m->created_ms, clock);
+    n += snprintf(text + n, sizeof text - (size_t)n, "  %s  %s", m->model, clock);
+    if (m->ttft_ms && n < 200)
+        n += snprintf(text + n, sizeof text - (size_t)n, "  first %.2f s", m->ttft_ms / 1000.0);
+    if (m->usage.output != TOKENS_UNKNOWN && n < 200)
+        n += snprintf(text + n, sizeof text - (size_t)n, "  %u tok", m->usage.output);
+    if (tok_per_s(m) > 0 && n < 200)
+        n += snprintf(text + n, sizeof text - (size_t)n, "  %.1f tok/s", tok_per_s(m));
+    if (m->cost_nusd >= 0 && m->state != MESSAGE_RUNNING && n < 200)
+        snprintf(text + n, sizeof text - (size_t)n, m->cost_nusd ? "  $%.6f" : "  free",
+                (double)m->cost_nusd / 1e9);
+    surface_puts(out, row, 1 + col, ROLE_DIM, text);
+}
+
+static void draw_header(const struct message *m, struct surface *out, int row)
+{
+    char clock[8];
+    if (m->role == MSG_ASSISTANT) {
+        draw_answer_header(m, out, row);
+        return;
+    }
+    clock_of(m->created_ms, clock);
+    int col = surface_puts(out, row, 1, ROLE_USER, "you");
+    surface_printf(out, row, 1 + col, ROLE_DIM, "  %s%s", clock, m->is_saved ? "" : "  not saved yet");
+}
+
+static const char *running_text(const struct run *run, char out[96])
+{
+    const char *percent = "";
+    char number[16] = "";
+    if (run && run->fraction > 0) {
+        snprintf(number, sizeof number, " %.0f %%", (double)run->fraction * 100);
+        percent = number;
+    }
+    if (!run)
+        return "";
+    if (run->phase == RUN_WAITS_FOR_STORE)
+        return "saving the message …";
+    if (run->phase == RUN_WAITS_FOR_RETRY)
+        return "waiting to try again …";
+    if (run->phase == RUN_STOPPING)
+        return "stopping …";
+    switch (run->state) {
+    case RUN_LOADING:
+        snprintf(out, 96, "loading the model%s …", percent);
+        return out;
+    case RUN_PREFILL:
+        snprintf(out, 96, "reading the prompt%s …", percent);
+        return out;
+    case RUN_DECODE:
+        return "…";
+    case RUN_CONNECTING:
+        return "waiting for the answer …";
+    default:
+        return "waiting …";
+    }
+}
+
+static void draw_footer(const struct app *app, const struct message *m, struct surface *out, int row)
+{
+    char text[96];
+    const char *go_on = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_CONTINUE);
+    switch (m->state) {
+    case MESSAGE_RUNNING:
+        surface_puts(out, row, INDENT + 1, ROLE_DIM,
+                running_text(core_run_of(app_core(app), m->id), text));
+        break;
+    case MESSAGE_INTERRUPTED:
+        surface_printf(out, row, INDENT + 1, ROLE_WARN, "\xE2\x96\xA0 interrupted \xE2\x80\x93 %s goes on",
+                go_on ? go_on : "/continue");
+        break;
+    case MESSAGE_STOPPED:
+        surface_printf(out, row, INDENT + 1, ROLE_WARN, "\xE2\x96\xA0 stopped \xE2\x80\x93 %s goes on",
+                go_on ? go_on : "/continue");
+        break;
+    case MESSAGE_FAILED:
+        surface_printf(out, row, INDENT + 1, ROLE_ERROR, "\xE2\x9C\x97 %s", m->error);
+        break;
+    case MESSAGE_DONE:
+        surface_puts(out, row, INDENT + 1, ROLE_WARN,
+                m->finish == FINISH_LENGTH ? "\xE2\x96\xA0 cut: the limit of tokens was reached"
+                                           : "\xE2\x96\xA0 a content filter ended it");
+        break;
+    }
+}
+
+static size_t count_words(struct slice s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        n += s.ptr[i] > ' ' && (i == 0 || s.ptr[i - 1] <= ' ');
+    return n;
+}
+
+/* Line `line` of the message, at the given row. */
+static void draw_line(const struct app *app, const struct message *m, const struct rendered *r,
+        int line, struct surface *out, int row)
+{
+    int n_reasoning = shows_reasoning(m) ? (int)r->reasoning.n_lines : m->reasoning.n ? 1 : 0;
+    if (line == 0) {
+        draw_header(m, out, row);
+    } else if (line <= n_reasoning && shows_reasoning(m)) {
+        markdown_draw_line(&r->reasoning, (size_t)line - 1, out, row, INDENT + 1);
+        surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_REASONING, 0);
+    } else if (line <= n_reasoning) {
+        surface_printf(out, row, INDENT + 1, ROLE_REASONING, "\xE2\x96\xB8 reasoned, %zu words",
+                count_words(buf_slice(&m->reasoning)));
+    } else if (line <= n_reasoning + (int)r->text.n_lines) {
+        markdown_draw_line(&r->text, (size_t)(line - n_reasoning - 1), out, row, INDENT + 1);
+    } else if (line == n_reasoning + (int)r->text.n_lines + 1 && has_footer(m)) {
+        draw_footer(app, m, out, row);
+    }
+}
+
+/* The first visible message and line when the end is at the bottom. */
+static void find_top_from_end(struct transcript *t, int n_rows, int n_cols, size_t *i_out, int *line)
+{
+    int left = n_rows + 1; /* the last message's blank line may fall off */
+    size_t i = t->n_path;
+    while (i > 0 && left > 0)
+        left -= render(t, --i, n_cols)->n_lines;
+    *i_out = i;
+    *line = left < 0 ? -left : 0;
+}
+
+static size_t find_top(struct transcript *t, int n_rows, int n_cols, int *line)
+{
+    size_t i_end;
+    int line_end;
+    find_top_from_end(t, n_rows, n_cols, &i_end, &line_end);
+    for (size_t i = 0; i < t->n_path && !t->follows; i++)
+        if (t->path[i]->id == t->top_id) {
+            bool is_beyond = i > i_end || (i == i_end && t->top_line >= line_end);
+            if (is_beyond) { /* scrolled or grown to the end: follow again */
+                t->follows = true;
+                break;
+            }
+            int n_lines = render(t, i, n_cols)->n_lines;
+            *line = t->top_line < n_lines ? t->top_line : n_lines - 1;
+            return i;
+        }
+    *line = line_end;
+    return i_end;
+}
+
+void transcript_draw(struct transcript *t, const struct app *app, struct surface *out)
+{
+    int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols, line, row = 0;
+    refresh(t, app);
+    t->n_rows = n_rows;
+    size_t i = find_top(t, n_rows, n_cols, &line);
+    if (i < t->n_path) {
+        t->top_id = t->path[i]->id;
+        t->top_line = line;
+    }
+    for (; i < t->n_path && row < n_rows; i++, line = 0) {
+        const struct rendered *r = render(t, i, n_cols);
+        for (; line < r->n_lines && row < n_rows; line++, row++)
+            draw_line(app, t->path[i], r, line, out, row);
+        if (line < r->n_lines)
+            break;
+    }
+    t->n_below = 0;
+    for (; i < t->n_path && t->n_below < 10000; i++, line = 0)
+        t->n_below += render(t, i, n_cols)->n_lines - line;
+    t->n_below -= t->n_below > 0; /* the blank line behind the last message */
+    if (!t->follows && t->n_below > 0) {
+        char text[64];
+        const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_SCROLL_END);
+        snprintf(text, sizeof text, " \xE2\x86\x93 %d more lines  %s ", t->n_below, keys ? keys : "");
+        surface_puts_right(out, n_rows - 1, n_cols - 1, ROLE_WARN, text);
+    }
+}
+
+void transcript_scroll(struct transcript *t, const struct app *app, int n_lines)
+{
+    refresh(t, app);
+    size_t i = 0;
+    while (i + 1 < t->n_path && t->path[i]->id != t->top_id)
+        i++;
+    if (t->n_path == 0 || !t->cache[i])
+        return;
+    int line = t->top_line + n_lines, n_cols = t->cache[i]->n_cols;
+    while (line < 0 && i > 0)
+        line += render(t, --i, n_cols)->n_lines;
+    while (i + 1 < t->n_path && line >= render(t, i, n_cols)->n_lines)
+        line -= render(t, i++, n_cols)->n_lines;
+    t->top_id = t->path[i]->id;
+    t->top_line = line < 0 ? 0 : line;
+    t->follows = false; /* drawing finds out whether this is the end */
+}
+
+void transcript_to_top(struct transcript *t)
+{
+    if (t->n_path == 0)
+        return;
+    t->follows = false;
+    t->top_id = t->path[0]->id;
+    t->top_line = 0;
+}
+
+void transcript_to_end(struct transcript *t)
+{
+    t->follows = true;
+}

@@ -1,0 +1,40 @@
+/*
+ * chat_transcript.h - the conversation as screen lines: rendered per message, cached by version and width, looked at from the
+ * end, so that drawing costs what is visible and not what was ever said.
+ */
+#ifndef TUI_CHAT_TRANSCRIPT_H
+#define TUI_CHAT_TRANSCRIPT_H
+
+#include "tui/markdown.h"
+#include "tui/view.h"
+
+/* One message as lines: a header, reasoning, text, a footer. */
+struct rendered {
+    int64_t message_id;
+    uint32_t version;
+    int n_cols;
+    struct markdown text, reasoning;
+    int n_lines;
+};
+
+struct transcript {
+    struct rendered **cache; /* by position in the path */
+    size_t n_cache;
+    int64_t session_id;
+    struct message **path;
+    size_t n_path;
+    bool follows;      /* the end stays in view */
+    int64_t top_id;    /* else: this message's line top_line is the first on the screen */
+    int top_line;
+    int n_rows;        /* of the last drawing */
+    int n_below;       /* lines under the screen at the last drawing */
+};
+
+void transcript_release(struct transcript *t);
+void transcript_draw(struct transcript *t, const struct app *app, struct surface *out);
+/* Positive: towards the end. */
+void transcript_scroll(struct transcript *t, const struct app *app, int n_lines);
+void transcript_to_top(struct transcript *t);
+void transcript_to_end(struct transcript *t);
+
+#endif

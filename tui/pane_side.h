@@ -1,0 +1,9 @@
+/* pane_side.h - what stands beside the conversation: route, figures of the newest answer, and its experts. */
+#ifndef TUI_PANE_SIDE_H
+#define TUI_PANE_SIDE_H
+
+#include "tui/view.h"
+
+void pane_side_draw(const struct app *app, struct surface *out);
+
+#endif

@@ -1,0 +1,15 @@
+/* view_help.h - the keys of a context and what they do, from the tables; scrollable. */
+#ifndef TUI_VIEW_HELP_H
+#define TUI_VIEW_HELP_H
+
+#include "tui/view.h"
+
+struct help {
+    enum context context; /* whose keys are shown */
+    int top, n_rows, n_lines;
+};
+
+void help_draw(struct help *help, const struct app *app, struct surface *out);
+bool help_run(struct help *help, enum command command);
+
+#endif

@@ -1,0 +1,204 @@
+/* view_sessions.c - the list of sessions with a search in all their text. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tui/text.h"
+#include "tui/view.h"
+
+struct sessions {
+    int cursor, top, n_rows;
+    bool is_typing; /* keys go to the search line */
+    char query[128];
+};
+
+static void ask(struct sessions *v, struct app *app)
+{
+    struct action *a = action_new(ACTION_LIST_SESSIONS);
+    a->text = mem_strdup(v->query);
+    a->now_ms = app_now_ms(app);
+    app_act(app, a);
+}
+
+static void open_view(void *state, struct app *app)
+{
+    struct sessions *v = state;
+    v->cursor = v->top = 0;
+    v->is_typing = false;
+    v->query[0] = '\0';
+    ask(v, app);
+}
+
+static void move(struct sessions *v, const struct core *core, int by)
+{
+    int last = (int)core->n_found - 1;
+    v->cursor += by;
+    v->cursor = v->cursor > last ? last : v->cursor;
+    v->cursor = v->cursor < 0 ? 0 : v->cursor;
+}
+
+static void open_selected(struct sessions *v, struct app *app)
+{
+    const struct core *core = app_core(app);
+    if ((size_t)v->cursor >= core->n_found)
+        return;
+    struct action *a = action_new(ACTION_OPEN_SESSION);
+    a->id = core->found[v->cursor].id;
+    a->now_ms = app_now_ms(app);
+    app_act(app, a);
+    app_open_view(app, VIEW_CHAT);
+}
+
+static bool run(void *state, enum command command, struct app *app)
+{
+    struct sessions *v = state;
+    const struct core *core = app_core(app);
+    switch (command) {
+    case CMD_UP:
+        move(v, core, -1);
+        return true;
+    case CMD_DOWN:
+        move(v, core, 1);
+        return true;
+    case CMD_PAGE_UP:
+        move(v, core, -v->n_rows);
+        return true;
+    case CMD_PAGE_DOWN:
+        move(v, core, v->n_rows);
+        return true;
+    case CMD_FIRST:
+        v->cursor = 0;
+        return true;
+    case CMD_LAST:
+        move(v, core, (int)core->n_found);
+        return true;
+    case CMD_OPEN:
+        open_selected(v, app);
+        return true;
+    case CMD_SEARCH:
+        v->is_typing = true;
+        return true;
+    case CMD_BACK:
+        if (!v->query[0])
+            return false;
+        v->query[0] = '\0';
+        ask(v, app);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* While a search is typed, keys are text before they are commands. */
+static bool take_key(void *state, const struct key *key, struct app *app)
+{
+    struct sessions *v = state;
+    size_t n = strlen(v->query);
+    char utf8[4];
+    if (!v->is_typing || key->mods & (MOD_CTRL | MOD_ALT))
+        return false;
+    if (key->code == KEY_ENTER || key->code == KEY_ESC) {
+        v->is_typing = false;
+        if (key->code == KEY_ENTER)
+            return true;
+        v->query[0] = '\0';
+    } else if (key->code == KEY_BACKSPACE) {
+        n -= n > 0;
+        v->query[utf8_whole(v->query, n)] = '\0';
+    } else if (key->code >= 0x20 && key->code < KEY_SPECIAL) {
+        size_t used = utf8_encode(key->code, utf8);
+        if (n + used < sizeof v->query) {
+            memcpy(v->query + n, utf8, used);
+            v->query[n + used] = '\0';
+        }
+    } else {
+        return false;
+    }
+    v->cursor = v->top = 0;
+    ask(v, app);
+    return true;
+}
+
+static void when(int64_t unix_ms, int64_t now_ms, char out[24])
+{
+    time_t seconds = unix_ms / 1000, today = now_ms / 1000;
+    struct tm tm, now;
+    localtime_r(&seconds, &tm);
+    localtime_r(&today, &now);
+    bool is_today = tm.tm_yday == now.tm_yday && tm.tm_year == now.tm_year;
+    strftime(out, 24, is_today ? "today %H:%M" : "%Y-%m-%d", &tm);
+}
+
+static void draw_row(const struct app *app, const struct session_row *s, struct surface *out, int row,
+        bool is_selected)
+{
+    char date[24], count[32];
+    int n_cols = out->rect.n_cols, room = n_cols - 36, cols;
+    bool is_open = s->id == app_core(app)->session->id;
+    when(s->used_ms, app_now_ms(app), date);
+    surface_puts(out, row, 1, ROLE_WARN, s->has_interrupted ? "\xE2\x96\xA0" : s->has_draft ? "\xE2\x9C\x8E" : " ");
+    struct slice title = s->title.n ? s->title : s->has_draft ? s->draft : SLICE("(empty)");
+    surface_text(out, row, 3, is_open ? ROLE_OK : ROLE_TEXT, is_selected ? ATTR_BOLD : 0,
+            text_fit(title, room > 8 ? room : 8, &cols));
+    snprintf(count, sizeof count, "%4u msg", s->n_messages);
+    if (n_cols >= 50) {
+        surface_puts(out, row, n_cols - 30, ROLE_DIM, date);
+        surface_puts(out, row, n_cols - 12, ROLE_DIM, count);
+    }
+    if (is_selected)
+        surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);
+}
+
+static void draw_preview(const struct session_row *s, struct surface *out, int row)
+{
+    struct slice rest = s->snippet, line;
+    surface_rule(out, row++, ROLE_RULE, s->has_interrupted ? "preview \xE2\x80\x93 an answer was interrupted"
+                    : s->has_draft                         ? "preview \xE2\x80\x93 with an unsent draft"
+                                                           : "preview");
+    while (row < out->rect.n_rows && text_wrap(&rest, out->rect.n_cols - 4, &line))
+        surface_text(out, row++, 2, ROLE_DIM, 0, line);
+}
+
+static void draw(void *state, const struct app *app, struct surface *out)
+{
+    struct sessions *v = state;
+    const struct core *core = app_core(app);
+    int n_cols = out->rect.n_cols, n_rows = out->rect.n_rows, row = 0;
+    if (v->is_typing || v->query[0]) {
+        int col = surface_printf(out, 0, 1, ROLE_HINT_KEY, "/ ");
+        col += surface_puts(out, 0, 1 + col, ROLE_INPUT, v->query);
+        if (v->is_typing)
+            surface_cursor(out, 0, 1 + col);
+    } else {
+        surface_printf(out, 0, 1, ROLE_DIM, "%zu session%s, newest first", core->n_found,
+                core->n_found == 1 ? "" : "s");
+    }
+    row = 1;
+    int n_preview = n_rows >= 12 ? 5 : 0;
+    v->n_rows = n_rows - row - n_preview;
+    v->n_rows = v->n_rows < 1 ? 1 : v->n_rows;
+    move(v, core, 0);
+    if (v->cursor < v->top)
+        v->top = v->cursor;
+    if (v->cursor >= v->top + v->n_rows)
+        v->top = v->cursor - v->n_rows + 1;
+    if (core->n_found == 0)
+        surface_puts(out, row + 1, 3, ROLE_DIM,
+                v->query[0] ? "No session contains that." : "No session yet: write a message in Chat.");
+    for (int i = 0; i < v->n_rows && (size_t)(v->top + i) < core->n_found; i++)
+        draw_row(app, &core->found[v->top + i], out, row + i, v->top + i == v->cursor);
+    if (n_preview && (size_t)v->cursor < core->n_found) {
+        struct surface part = surface_part(out, (struct rect){n_rows - n_preview, 0, n_preview, n_cols});
+        draw_preview(&core->found[v->cursor], &part, 0);
+    }
+}
+
+const struct view_ops view_sessions_ops = {
+        .context = CTX_SESSIONS,
+        .state_bytes = sizeof(struct sessions),
+        .draw = draw,
+        .run = run,
+        .key = take_key,
+        .takes_keys_first = true,
+        .open = open_view,
+};
