@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FLAG_CONFIG = 256, FLAG_DATA, FLAG_COLOR };
+enum { FLAG_CONFIG = 1000, FLAG_DATA, FLAG_COLOR }; /* commands number theirs from 256 */
 
 const struct flag_def global_flag_defs[] = {
         {FLAG_CONFIG, "config", "FILE", "Read this configuration file"},
