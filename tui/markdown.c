@@ -117,7 +117,8 @@ static void flush(struct renderer *r, bool is_preformatted)
                 struct md_line *l = &r->md->lines[r->md->n_lines - 1];
                 uint32_t at = (uint32_t)r->md->text.n;
                 buf_add_text(&r->md->text, r->mark);
-                l->indent = (uint16_t)(indent > n_mark ? indent - n_mark : 0);
+                int width = text_width(slice_of(r->mark));
+                l->indent = (uint16_t)(indent > width ? indent - width : 0);
                 add_span(r->md, at, (uint32_t)n_mark, ROLE_MD_QUOTE, 0);
                 struct md_span mark = r->md->spans[r->md->n_spans - 1];
                 memmove(r->md->spans + l->i_span + 1, r->md->spans + l->i_span,
