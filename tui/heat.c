@@ -5,7 +5,7 @@
 
 #include "tui/surface.h"
 
-#define COLDEST 0.125f /* an eighth of chance and below is level 0 */
+#define COLDEST 0.5f /* half of chance and below is level 0; chance itself is level 2 */
 #define HOTTEST 16.0f
 #define STICKY  0.75f
 
