@@ -288,6 +288,31 @@ static struct endpoint_conf *find(struct endpoint_conf *list, size_t n, const ch
     return NULL;
 }
 
+static struct endpoint_conf defaults(const char *name)
+{
+    return (struct endpoint_conf){.name = name,
+            .kind = PROVIDER_OPENAI,
+            .usd_per_mtok_in = -1,
+            .usd_per_mtok_out = -1,
+            .usd_per_mtok_cached = -1,
+            .stream = true,
+            .enabled = true,
+            .retries = 2,
+            .connect_timeout_ms = 5000,
+            .first_token_timeout_ms = 60000,
+            .idle_timeout_ms = 60000};
+}
+
+struct endpoint_conf endpoint_local(const char *name, const char *path)
+{
+    struct endpoint_conf e = defaults(name);
+    e.kind = PROVIDER_LOCAL;
+    e.model = path;
+    e.zone = ZONE_LOCAL;
+    e.usd_per_mtok_in = e.usd_per_mtok_out = 0;
+    return e;
+}
+
 size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_conf **out)
 {
     size_t n = 0, most = conf_n_entries(conf);
@@ -297,18 +322,8 @@ size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_co
         if (strcmp(entry->section, "endpoint") != 0 || find(list, n, entry->subsection))
             continue;
         struct endpoint_conf *e = &list[n++];
-        *e = (struct endpoint_conf){.name = arena_strdup(arena, entry->subsection),
-                .kind = PROVIDER_OPENAI,
-                .usd_per_mtok_in = -1,
-                .usd_per_mtok_out = -1,
-                .usd_per_mtok_cached = -1,
-                .stream = true,
-                .enabled = true,
-                .retries = 2,
-                .connect_timeout_ms = 5000,
-                .first_token_timeout_ms = 60000,
-                .idle_timeout_ms = 60000,
-                .line = entry->line};
+        *e = defaults(arena_strdup(arena, entry->subsection));
+        e->line = entry->line;
         struct reader r = {conf, arena, e, false};
         if (e->name[0] == '\0')
             bad(&r, entry, "[endpoint] needs a name: [endpoint \"%s\"]", "NAME");

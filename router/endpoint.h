@@ -62,6 +62,8 @@ struct endpoint_conf {
 /* Reads all [endpoint "…"] sections into arena. A bad value disables that endpoint and warns with
  * FILE:LINE; an unknown key warns with the nearest name. Returns how many were read. */
 size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_conf **out);
+/* An endpoint for a model file, with every default; both texts are borrowed. */
+struct endpoint_conf endpoint_local(const char *name, const char *path);
 struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf);
 
 /* Fetches the key. ERR_AUTH with a sentence that names the endpoint, the source and what to do (a key

@@ -244,23 +244,13 @@ static void find_local_endpoints(struct config *config)
             return;
     char **paths;
     size_t n = config_find_models(config->models_dir, &config->arena, &paths);
-    struct buf text;
-    buf_init(&text, 1 << 20);
+    config->endpoints = arena_alloc(&config->arena, (n + 1) * sizeof *config->endpoints);
+    config->n_endpoints = n;
     for (size_t i = 0; i < n; i++) {
         const char *name = strrchr(paths[i], '/') + 1;
-        buf_printf(&text, "[endpoint \"%.*s\"]\nkind = local\nmodel = \"",
-                (int)strlen(name) - 5, name);
-        for (const char *c = paths[i]; *c; c++) {
-            if (*c == '"' || *c == '\\')
-                buf_add(&text, "\\", 1);
-            buf_add(&text, c, 1);
-        }
-        buf_add_text(&text, "\"\n");
+        config->endpoints[i] = endpoint_local(
+                arena_strndup(&config->arena, name, strlen(name) - 5), paths[i]);
     }
-    struct conf *conf = conf_parse(buf_slice(&text), config->models_dir);
-    config->n_endpoints = endpoints_read(conf, &config->arena, &config->endpoints);
-    conf_free(conf);
-    buf_release(&text);
 }
 
 enum status config_load(struct config *out, const struct global_flags *flags, struct err *err)

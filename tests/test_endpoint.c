@@ -1,0 +1,150 @@
+/* test_endpoint.c - what a configuration says about endpoints: defaults, mistakes that disable, and where keys come from. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "router/endpoint.h"
+
+struct read {
+    struct conf *conf;
+    struct arena arena;
+    struct endpoint_conf *list;
+    size_t n;
+};
+
+static struct read read_text(const char *text)
+{
+    struct read r = {.conf = conf_parse(slice_of(text), "x.conf")};
+    r.n = endpoints_read(r.conf, &r.arena, &r.list);
+    return r;
+}
+
+static void release(struct read *r)
+{
+    conf_free(r->conf);
+    arena_release(&r->arena);
+}
+
+static void a_good_section_needs_little(void **state)
+{
+    (void)state;
+    struct read r = read_text("[endpoint \"mini\"]\nkind = openai\nmodel = gpt\nprice_in_usd = 0.75\nprice_out_usd = 4.5\n"
+                              "first_token_timeout = 3s\n[endpoint \"here\"]\nkind = openai\nurl = http://127.0.0.1:8080/v1\nmodel = m\n");
+    assert_int_equal(r.n, 2);
+    assert_int_equal(conf_n_warnings(r.conf), 0);
+    assert_true(r.list[0].enabled && r.list[1].enabled);
+    assert_int_equal(r.list[0].zone, ZONE_EXTERNAL);
+    assert_int_equal(r.list[0].key_source, KEY_FROM_ENV);
+    assert_string_equal(r.list[0].key_value, "OPENAI_API_KEY");
+    assert_int_equal(r.list[0].first_token_timeout_ms, 3000);
+    assert_int_equal(r.list[1].zone, ZONE_LOCAL); /* nothing leaves the machine */
+    assert_int_equal(r.list[1].key_source, KEY_FROM_NONE);
+    assert_true(r.list[1].usd_per_mtok_in < 0); /* unknown is not free */
+    release(&r);
+}
+
+static void mistakes_disable_and_say_where(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *said;
+        bool is_enabled;
+    } cases[] = {
+            {"[endpoint \"x\"]\nkind = opnai\nmodel = m\n", "did you mean \"openai\"", false},
+            {"[endpoint \"x\"]\nkind = anthropic\nmodel = m\n", "not in this version", false},
+            {"[endpoint \"x\"]\nmodel = m\n", "has no kind", false},
+            {"[endpoint \"x\"]\nkind = openai\n", "names no model", false},
+            {"[endpoint \"x\"]\nkind = vllm\nmodel = m\n", "has no url", false},
+            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nurl = ftp://h\n", "http://", false},
+            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nzone = mars\n", "local, lab, region or external", false},
+            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nidle_timeout = 10\n", "a duration", false},
+            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nprice_in_usd = cheap\n", "a price", false},
+            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nretires = 1\n", "did you mean \"retries\"", true},
+            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nregion = eu\n", "", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct read r = read_text(cases[i].text);
+        assert_int_equal(r.n, 1);
+        if (r.list[0].enabled != cases[i].is_enabled)
+            fail_msg("case %zu is %s", i, r.list[0].enabled ? "enabled" : "disabled");
+        if (cases[i].said[0] && (conf_n_warnings(r.conf) == 0 || !strstr(conf_warning_at(r.conf, 0), cases[i].said)))
+            fail_msg("case %zu does not say \"%s\"", i, cases[i].said);
+        if (!cases[i].said[0])
+            assert_int_equal(conf_n_warnings(r.conf), 0);
+        release(&r);
+    }
+}
+
+static void a_host_that_only_looks_local_is_not(void **state)
+{
+    (void)state;
+    struct read r = read_text("[endpoint \"x\"]\nkind = openai\nmodel = m\nurl = http://localhost.example.com/v1\n");
+    assert_int_equal(r.list[0].zone, ZONE_EXTERNAL);
+    release(&r);
+}
+
+static void keys_come_from_variable_file_and_command(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/shunt-key-XXXXXX", hint[16];
+    int fd = mkstemp(path);
+    struct secret key;
+    struct err err;
+    struct endpoint_conf e = {.name = "x", .key_source = KEY_FROM_ENV, .key_value = "SHUNT_TEST_KEY"};
+    unsetenv("SHUNT_TEST_KEY");
+    assert_int_equal(endpoint_key(&e, &key, &err), ERR_AUTH);
+    assert_non_null(strstr(err.text, "SHUNT_TEST_KEY"));
+    setenv("SHUNT_TEST_KEY", "sk-abcdefgh1234", 1);
+    assert_int_equal(endpoint_key(&e, &key, &err), OK);
+    assert_int_equal(key.n, 15);
+    assert_non_null(strstr(secret_hint(&key, hint), "1234"));
+    assert_null(strstr(hint, "abcd"));
+    secret_release(&key);
+    setenv("SHUNT_TEST_KEY", "first\r\nX-Header: 1", 1); /* no header may hide in a key */
+    assert_int_equal(endpoint_key(&e, &key, &err), OK);
+    assert_string_equal(key.bytes, "first");
+    secret_release(&key);
+    setenv("SHUNT_TEST_KEY", "sk-a\tb", 1);
+    assert_int_equal(endpoint_key(&e, &key, &err), ERR_AUTH);
+
+    assert_int_equal(write(fd, "file-key\n", 9), 9);
+    e.key_source = KEY_FROM_FILE;
+    e.key_value = path;
+    chmod(path, 0644);
+    assert_int_equal(endpoint_key(&e, &key, &err), ERR_AUTH);
+    assert_non_null(strstr(err.text, "chmod 600"));
+    chmod(path, 0600);
+    assert_int_equal(endpoint_key(&e, &key, &err), OK);
+    assert_string_equal(key.bytes, "file-key");
+    secret_release(&key);
+    close(fd);
+    unlink(path);
+
+    e.key_source = KEY_FROM_COMMAND;
+    e.key_value = "echo from-command; echo more";
+    assert_int_equal(endpoint_key(&e, &key, &err), OK);
+    assert_string_equal(key.bytes, "from-command");
+    secret_release(&key);
+    e.key_value = "exit 3";
+    assert_int_equal(endpoint_key(&e, &key, &err), ERR_AUTH);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(a_good_section_needs_little),
+            cmocka_unit_test(mistakes_disable_and_say_where),
+            cmocka_unit_test(a_host_that_only_looks_local_is_not),
+            cmocka_unit_test(keys_come_from_variable_file_and_command),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,278 @@
+/*
+ * test_engine.c - the engine's thread on a tiny mixture model: the same greedy text alone, beside others and with a reused prefix;
+ * cancel, limits, stop strings, telemetry, and failures that reach the request.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+#include "tests/helper_tiny_model.h"
+
+static char model_path[64];
+
+static int set_up(void **state)
+{
+    (void)state;
+    snprintf(model_path, sizeof model_path, "/tmp/shunt-engine-%d.gguf", (int)getpid());
+    struct tiny_model shape = {"qwen3moe", 3, 8, 2, 32, 16, 7};
+    return tiny_model_write(model_path, &shape) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return unlink(model_path);
+}
+
+struct answer {
+    struct buf text;
+    struct usage usage;
+    struct outcome outcome;
+    bool is_done;
+};
+
+static struct request *ask(uint32_t id, const char *text, uint32_t max_tokens)
+{
+    struct request *r = request_new(id);
+    request_add_message(r, MSG_USER, slice_of(text));
+    r->params.temperature = 0;
+    r->params.max_tokens = max_tokens;
+    return r;
+}
+
+/* Collects events until all of answers[1..n] are done. */
+static void collect(struct engine *e, struct answer *answers, int n)
+{
+    int n_done = 0;
+    uint64_t end = clock_now_ns() + 60000000000u;
+    while (n_done < n && clock_now_ns() < end) {
+        struct event event;
+        if (!engine_poll_event(e, &event)) {
+            poll(NULL, 0, 1);
+            continue;
+        }
+        struct answer *a = &answers[event.request_id];
+        assert_false(a->is_done); /* nothing comes behind the last event */
+        if (event.kind == EV_TEXT)
+            buf_add(&a->text, event.u.text, event.n_bytes);
+        else if (event.kind == EV_USAGE)
+            a->usage = event.u.usage;
+        else if (event.kind == EV_DONE) {
+            a->outcome = *event.u.outcome;
+            mem_free(event.u.outcome);
+            a->is_done = true;
+            n_done++;
+        }
+    }
+    assert_int_equal(n_done, n);
+}
+
+static struct engine *open_engine(int n_slots)
+{
+    return engine_open(&(struct engine_config){.path = model_path,
+            .n_threads = 2,
+            .n_slots = n_slots,
+            .context_tok = 400,
+            .wake_fd = -1});
+}
+
+static void init(struct answer *answers, int n)
+{
+    memset(answers, 0, (size_t)n * sizeof *answers);
+    for (int i = 0; i < n; i++)
+        buf_init(&answers[i].text, 1 << 20);
+}
+
+static void release(struct answer *answers, int n)
+{
+    for (int i = 0; i < n; i++)
+        buf_release(&answers[i].text);
+}
+
+static const char *const prompts[] = {"", "tell me about the water", "who said that?", "come and see the people"};
+
+static void three_at_once_say_the_same_as_alone(void **state)
+{
+    (void)state;
+    struct answer alone[4], together[4];
+    init(alone, 4);
+    init(together, 4);
+    for (uint32_t i = 1; i < 4; i++) {
+        struct engine *e = open_engine(1);
+        assert_true(engine_send(e, ask(i, prompts[i], 40)));
+        collect(e, alone, 1);
+        engine_close(e);
+        assert_int_equal(alone[i].outcome.err.status, OK);
+        assert_true(alone[i].text.n > 0);
+    }
+    struct engine *e = open_engine(3);
+    for (uint32_t i = 1; i < 4; i++)
+        assert_true(engine_send(e, ask(i, prompts[i], 40)));
+    collect(e, together, 3);
+    engine_close(e);
+    for (int i = 1; i < 4; i++)
+        assert_string_equal(buf_text(&alone[i].text), buf_text(&together[i].text));
+    release(alone, 4);
+    release(together, 4);
+}
+
+static void a_second_turn_reuses_the_first(void **state)
+{
+    (void)state;
+    struct answer a[4];
+    init(a, 4);
+    struct engine *e = open_engine(1);
+    assert_true(engine_send(e, ask(1, prompts[1], 20)));
+    collect(e, a, 1);
+    for (uint32_t id = 2; id < 4; id++) { /* the second time in a fresh engine */
+        struct request *r = request_new(id);
+        request_add_message(r, MSG_USER, slice_of(prompts[1]));
+        request_add_message(r, MSG_ASSISTANT, buf_slice(&a[1].text));
+        request_add_message(r, MSG_USER, SLICE("and then?"));
+        r->params.temperature = 0;
+        r->params.max_tokens = 20;
+        if (id == 3) {
+            engine_close(e);
+            e = open_engine(1);
+        }
+        assert_true(engine_send(e, r));
+        collect(e, a, 1);
+    }
+    assert_true(a[2].usage.cached_input > 10);
+    assert_int_equal(a[3].usage.cached_input, 0);
+    assert_string_equal(buf_text(&a[2].text), buf_text(&a[3].text));
+    engine_close(e);
+    release(a, 4);
+}
+
+static void a_limit_and_a_stop_string_end_the_answer(void **state)
+{
+    (void)state;
+    struct answer a[4];
+    init(a, 4);
+    struct engine *e = open_engine(1);
+    assert_true(engine_send(e, ask(1, prompts[1], 12)));
+    collect(e, a, 1);
+    assert_int_equal(a[1].outcome.finish_reason, FINISH_LENGTH);
+    assert_int_equal(a[1].usage.output, 12);
+    struct request *r = ask(2, prompts[1], 12); /* stop at something it will say */
+    char stop[4] = "";
+    size_t middle = utf8_whole(a[1].text.ptr, a[1].text.n / 2);
+    uint32_t cp;
+    size_t n = utf8_decode(a[1].text.ptr + middle, a[1].text.n - middle, &cp);
+    memcpy(stop, a[1].text.ptr + middle, n < 4 ? n : 3);
+    r->params.stop[0] = (struct slice){stop, n};
+    r->params.n_stop = 1;
+    assert_true(engine_send(e, r));
+    collect(e, a, 1);
+    assert_int_equal(a[2].outcome.finish_reason, FINISH_STOP);
+    assert_null(memmem(buf_text(&a[2].text), a[2].text.n, stop, n));
+    assert_memory_equal(buf_text(&a[2].text), buf_text(&a[1].text), a[2].text.n);
+    engine_close(e);
+    release(a, 4);
+}
+
+static void cancelling_ends_it_soon(void **state)
+{
+    (void)state;
+    struct answer a[2];
+    init(a, 2);
+    struct engine *e = open_engine(1);
+    assert_true(engine_send(e, ask(1, prompts[1], 0)));
+    while (engine_state(e) == ENGINE_LOADING)
+        poll(NULL, 0, 1);
+    engine_cancel(e, 1);
+    collect(e, a, 1);
+    assert_int_equal(a[1].outcome.err.status, ERR_CANCELLED);
+    engine_close(e);
+    release(a, 2);
+}
+
+static void a_prompt_that_is_too_long_says_the_numbers(void **state)
+{
+    (void)state;
+    struct answer a[2];
+    char text[4000];
+    init(a, 2);
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    struct engine *e = open_engine(1);
+    assert_true(engine_send(e, ask(1, text, 0)));
+    collect(e, a, 1);
+    assert_int_equal(a[1].outcome.err.status, ERR_CONTEXT);
+    assert_non_null(strstr(a[1].outcome.err.text, "400"));
+    engine_close(e);
+    release(a, 2);
+}
+
+static void a_file_that_cannot_be_loaded_ends_every_request(void **state)
+{
+    (void)state;
+    struct answer a[3];
+    init(a, 3);
+    struct engine *e = engine_open(&(struct engine_config){.path = "/nowhere/x.gguf", .wake_fd = -1});
+    assert_true(engine_send(e, ask(1, "a", 1)));
+    assert_true(engine_send(e, ask(2, "b", 1)));
+    collect(e, a, 2);
+    assert_int_equal(a[1].outcome.err.status, ERR_NOT_FOUND);
+    assert_int_equal(a[2].outcome.err.status, ERR_NOT_FOUND);
+    assert_int_equal(engine_state(e), ENGINE_FAILED);
+    engine_close(e);
+    release(a, 3);
+}
+
+static void every_token_has_a_record(void **state)
+{
+    (void)state;
+    struct answer a[2];
+    uint64_t n_lost = 0;
+    uint32_t n = 0, n_decode = 0;
+    init(a, 2);
+    struct engine *e = open_engine(1);
+    assert_true(engine_send(e, ask(1, prompts[1], 15)));
+    collect(e, a, 1);
+    const struct telemetry_shape *shape = engine_shape(e);
+    assert_int_equal(shape->n_moe_layers, 3);
+    struct token_record *r = mem_alloc(token_record_bytes(shape));
+    while (engine_poll_token(e, r, &n_lost)) {
+        assert_int_equal(r->i_token, n++);
+        n_decode += r->phase == PHASE_DECODE;
+        const struct expert_pick *picks = token_record_picks(r);
+        for (int layer = 0; layer < 3; layer++) {
+            assert_true(picks[2 * layer].expert < 8 && picks[2 * layer + 1].expert < 8);
+            assert_int_not_equal(picks[2 * layer].expert, picks[2 * layer + 1].expert);
+            int sum = picks[2 * layer].weight_q16 + picks[2 * layer + 1].weight_q16;
+            assert_in_range(sum, 65530, 65540); /* normalised */
+        }
+    }
+    assert_int_equal(n_lost, 0);
+    assert_int_equal(n_decode, 15);
+    assert_int_equal(n, a[1].usage.input + 15);
+    mem_free(r);
+    engine_close(e);
+    release(a, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(three_at_once_say_the_same_as_alone),
+            cmocka_unit_test(a_second_turn_reuses_the_first),
+            cmocka_unit_test(a_limit_and_a_stop_string_end_the_answer),
+            cmocka_unit_test(cancelling_ends_it_soon),
+            cmocka_unit_test(a_prompt_that_is_too_long_says_the_numbers),
+            cmocka_unit_test(a_file_that_cannot_be_loaded_ends_every_request),
+            cmocka_unit_test(every_token_has_a_record),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

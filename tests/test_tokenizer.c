@@ -1,0 +1,201 @@
+/* test_tokenizer.c - ids and bytes equal the reference's for every rule and every text of the golden vocabularies. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/gguf.h"
+#include "engine/json.h"
+#include "engine/tokenizer.h"
+
+#define GOLDEN SOURCE_DIR "/tests/golden/vocabs"
+#define SHARED SOURCE_DIR "/../shared/golden/vocabs"
+
+static struct json *read_json(const char *path)
+{
+    struct buf text;
+    struct err err;
+    if (file_read(&text, path, 64 << 20, &err) != OK)
+        return NULL;
+    struct json *root = json_parse(buf_slice(&text));
+    buf_release(&text);
+    assert_non_null(root);
+    return root;
+}
+
+static void unhex(const char *hex, struct buf *out)
+{
+    unsigned byte;
+    buf_clear(out);
+    for (; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+        buf_add(out, &(char){(char)byte}, 1);
+}
+
+static bool is_equal(const struct tokens *got, const struct json *want)
+{
+    size_t i = 0;
+    for (const struct json *v = json_first(want); v; v = json_next(v), i++) {
+        double id;
+        if (i >= got->n || !json_number(v, &id) || got->ids[i] != (int32_t)id)
+            return false;
+    }
+    return i == got->n;
+}
+
+static void check_case(const struct tokenizer *tok, const char *name, const struct json *c,
+        const struct buf *text, bool is_valid)
+{
+    static const struct {
+        const char *member;
+        int flags;
+    } ways[] = {{"plain", 0}, {"special", TOKENIZE_SPECIAL | TOKENIZE_BOS}};
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct tokens got = {0};
+        char published[32];
+        tokenizer_encode(tok, buf_slice(text), ways[i].flags, &got);
+        snprintf(published, sizeof published, "published_%s", ways[i].member);
+        const struct json *want = json_get(c, published);
+        if (is_valid && !is_equal(&got, want ? want : json_get(c, ways[i].member)))
+            fail_msg("%s: %s ids of \"%s\" differ", name, ways[i].member, buf_text(text));
+        tokens_release(&got);
+    }
+}
+
+/* The bytes of the plain ids are the bytes that went in. */
+static void check_bytes(const struct tokenizer *tok, const char *name, const struct buf *text)
+{
+    struct tokens ids = {0};
+    struct buf back;
+    buf_init(&back, 1 << 20);
+    tokenizer_encode(tok, buf_slice(text), 0, &ids);
+    tokenizer_decode(tok, ids.ids, ids.n, &back);
+    if (back.n != text->n || memcmp(buf_text(&back), buf_text(text), text->n) != 0)
+        fail_msg("%s: \"%s\" comes back as \"%s\"", name, buf_text(text), buf_text(&back));
+    tokens_release(&ids);
+    buf_release(&back);
+}
+
+static void check_vocab(const char *folder, const char *name)
+{
+    char path[512];
+    struct gguf *gguf;
+    struct tokenizer *tok;
+    struct err err;
+    struct buf text;
+    snprintf(path, sizeof path, "%s/%s.gguf", folder, name);
+    if (access(path, R_OK) != 0)
+        return;
+    assert_int_equal(gguf_open(&gguf, path, true, &err), OK);
+    if (tokenizer_open(&tok, gguf, &err) != OK)
+        fail_msg("%s", err.text);
+    snprintf(path, sizeof path, "%s/%s.json", folder, name);
+    struct json *golden = read_json(path), *texts = read_json(GOLDEN "/texts.json");
+    buf_init(&text, 1 << 20);
+    int n = 0;
+    for (const struct json *c = json_first(json_get(golden, "cases")); c; c = json_next(c), n++) {
+        uint32_t i = 0;
+        assert_true(json_get_u32(c, "i", &i));
+        const struct json *t = json_at(texts, i);
+        unhex(json_get_text(t, "hex"), &text);
+        bool is_valid = json_is_true(json_get(t, "valid_utf8"));
+        check_case(tok, name, c, &text, is_valid);
+        if (is_valid && text.n && strncmp(name, "small", 5) == 0)
+            check_bytes(tok, name, &text);
+    }
+    assert_true(n > 100);
+    buf_release(&text);
+    json_free(golden);
+    json_free(texts);
+    tokenizer_close(tok);
+    gguf_close(gguf);
+}
+
+static void ids_equal_the_reference(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"small-gpt-2", "small-llama-bpe", "small-qwen2", "small-olmo",
+            "small-refact", "phi-3"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        check_vocab(GOLDEN, names[i]);
+}
+
+static void large_vocabularies_too_where_they_are(void **state)
+{
+    (void)state;
+    check_vocab(SHARED, "gpt-2");
+    check_vocab(SHARED, "llama-spm");
+}
+
+static struct tokenizer *open_vocab(struct gguf **gguf, const char *name)
+{
+    char path[512];
+    struct err err;
+    struct tokenizer *tok;
+    snprintf(path, sizeof path, GOLDEN "/%s.gguf", name);
+    assert_int_equal(gguf_open(gguf, path, true, &err), OK);
+    assert_int_equal(tokenizer_open(&tok, *gguf, &err), OK);
+    return tok;
+}
+
+static void a_message_cannot_smuggle_in_a_control_token(void **state)
+{
+    (void)state;
+    struct gguf *gguf;
+    struct tokenizer *tok = open_vocab(&gguf, "phi-3");
+    struct tokens plain = {0}, trusted = {0}, mixed = {0};
+    static const uint8_t marks[] = "\1\1\1\1\1\1\1\0\0\0\0\0\0\0";
+    tokenizer_encode(tok, SLICE("<|end|>"), 0, &plain);
+    tokenizer_encode(tok, SLICE("<|end|>"), TOKENIZE_SPECIAL, &trusted);
+    tokenizer_encode_trusted(tok, SLICE("<|end|><|end|>"), marks, 0, &mixed);
+    assert_true(plain.n > 1);
+    assert_int_equal(trusted.n, 1);
+    assert_int_equal(mixed.ids[0], trusted.ids[0]);
+    assert_true(mixed.n > 2);
+    for (size_t i = 1; i < mixed.n; i++)
+        assert_int_not_equal(mixed.ids[i], trusted.ids[0]);
+    tokens_release(&plain);
+    tokens_release(&trusted);
+    tokens_release(&mixed);
+    tokenizer_close(tok);
+    gguf_close(gguf);
+}
+
+/* One piece of 300 KB: merging must not be quadratic. */
+static void a_very_long_word_takes_no_time(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"small-qwen2", "phi-3"};
+    size_t n = 300000;
+    char *text = mem_alloc(n + 1);
+    memset(text, 'a', n);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct gguf *gguf;
+        struct tokenizer *tok = open_vocab(&gguf, names[i]);
+        struct tokens ids = {0};
+        uint64_t start = clock_now_ns();
+        tokenizer_encode(tok, (struct slice){text, n}, 0, &ids);
+        assert_true(clock_now_ns() - start < 20000000000u);
+        assert_true(ids.n > 0 && ids.n < n);
+        tokens_release(&ids);
+        tokenizer_close(tok);
+        gguf_close(gguf);
+    }
+    mem_free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(ids_equal_the_reference),
+            cmocka_unit_test(large_vocabularies_too_where_they_are),
+            cmocka_unit_test(a_message_cannot_smuggle_in_a_control_token),
+            cmocka_unit_test(a_very_long_word_takes_no_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
