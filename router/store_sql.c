@@ -319,16 +319,18 @@ static struct slice match_of(struct slice query, struct arena *arena)
         size_t n = 0;
         while (n < query.n && !strchr(" \t\n", query.ptr[n]))
             n++;
-        if (n) {
-            buf_add_text(&out, out.n ? " \"" : "\"");
-            for (size_t i = 0; i < n; i++)
-                if (query.ptr[i] != '"')
-                    buf_add(&out, query.ptr + i, 1);
+        size_t before = out.n;
+        buf_add_text(&out, out.n ? " \"" : "\"");
+        size_t empty = out.n;
+        for (size_t i = 0; i < n; i++)
+            if (query.ptr[i] != '"')
+                buf_add(&out, query.ptr + i, 1);
+        if (out.n > empty)
             buf_add_text(&out, "\"*");
-            query = (struct slice){query.ptr + n, query.n - n};
-        } else {
-            query = (struct slice){query.ptr + 1, query.n - 1};
-        }
+        else
+            out.n = before; /* nothing but quotes */
+        n += n < query.n;
+        query = (struct slice){query.ptr + n, query.n - n};
     }
     struct slice match = {arena_strndup(arena, buf_text(&out), out.n), out.n};
     buf_release(&out);

@@ -1,0 +1,373 @@
+/*
+ * test_core.c - the core driven by hand-made events: what is saved before what is sent, retries and fallback, a full disk, drafts,
+ * interrupted answers, several sessions. No thread, no clock.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "router/core.h"
+
+#define S 1000000000ull
+
+static struct core core;
+static uint64_t now;
+
+static int set_up(void **state)
+{
+    static struct endpoint_conf confs[] = {
+            {.name = "a", .kind = PROVIDER_OPENAI, .model = "m", .url = "http://h", .enabled = true, .retries = 1,
+                    .usd_per_mtok_in = 1, .usd_per_mtok_out = 1, .usd_per_mtok_cached = -1},
+            {.name = "b", .kind = PROVIDER_OPENAI, .model = "m", .url = "http://h", .enabled = true, .usd_per_mtok_in = 9,
+                    .usd_per_mtok_out = 9, .usd_per_mtok_cached = -1}};
+    struct core_config cfg = {confs, 2, ZONE_EXTERNAL, 1, 1700000000000};
+    (void)state;
+    now = 100 * S;
+    core_init(&core, &cfg);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    core_release(&core);
+    return 0;
+}
+
+static void act(enum action_kind kind, const char *text)
+{
+    struct action *a = action_new(kind);
+    a->text = text ? mem_strdup(text) : NULL;
+    a->now_ms = 1700000000000 + (int64_t)(now / 1000000);
+    core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+}
+
+static struct effect take(enum effect_kind kind)
+{
+    struct effect e = {0};
+    if (!core_take_effect(&core, &e) || e.kind != kind)
+        fail_msg("effect %d in place of %d", (int)e.kind, (int)kind);
+    return e;
+}
+
+static void expect_nothing(void)
+{
+    struct effect e;
+    if (core_take_effect(&core, &e))
+        fail_msg("unexpected effect %d", (int)e.kind);
+}
+
+static void answer_store(struct stored *command, enum status status)
+{
+    command->err = (struct err){0};
+    if (status != OK)
+        err_set(&command->err, status, "no space left");
+    core_apply(&core, &(struct event){.kind = EV_STORE, .t_ns = now, .u.stored = command});
+}
+
+/* Answers every store command with OK until something else comes; returns that, or a cleared effect. */
+static struct effect next_other(void)
+{
+    struct effect e;
+    while (core_take_effect(&core, &e)) {
+        if (e.kind != EFFECT_STORE)
+            return e;
+        answer_store(e.command, OK);
+    }
+    return (struct effect){.endpoint = -2};
+}
+
+static void emit_text(const struct request *r, const char *text)
+{
+    struct event e = {.request_id = r->id, .attempt = r->attempt, .kind = EV_TEXT, .n_bytes = (uint8_t)strlen(text), .t_ns = now};
+    memcpy(e.u.text, text, strlen(text));
+    core_apply(&core, &e);
+}
+
+static void emit_done(const struct request *r, enum status status, int64_t retry_after_ms)
+{
+    struct event e = {.request_id = r->id, .attempt = r->attempt, .kind = EV_DONE, .t_ns = now};
+    e.u.outcome = mem_alloc(sizeof *e.u.outcome);
+    e.u.outcome->finish_reason = status == OK ? FINISH_STOP : FINISH_NONE;
+    e.u.outcome->retry_after_ms = retry_after_ms;
+    if (status != OK)
+        err_set(&e.u.outcome->err, status, "went wrong");
+    core_apply(&core, &e);
+}
+
+static void tick(uint64_t ns)
+{
+    now += ns;
+    core_apply(&core, &(struct event){.kind = EV_TIMER, .t_ns = now});
+}
+
+static struct message *leaf(void)
+{
+    return session_find(core.session, core.session->leaf_id);
+}
+
+static void the_message_is_saved_before_it_is_sent(void **state)
+{
+    (void)state;
+    act(ACTION_DRAFT, "hello");
+    act(ACTION_SEND, "hello");
+    struct effect e = take(EFFECT_STORE);
+    expect_nothing(); /* nothing is sent yet */
+    assert_int_equal(e.command->op, STORE_PUT_MESSAGE);
+    assert_true(e.command->is_durable);
+    assert_int_equal(e.command->n_messages, 1);
+    assert_true(slice_eq(e.command->messages[0].text, "hello"));
+    assert_int_equal(e.command->session.draft.n, 0); /* the draft goes with the same transaction */
+    assert_int_equal(e.command->session.leaf_id, e.command->messages[0].id);
+    answer_store(e.command, OK);
+    e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    assert_int_equal(e.endpoint, 0); /* the cheaper one */
+    assert_int_equal(e.request->n_messages, 1);
+    assert_int_equal(next_other().endpoint, -2);
+    emit_text(e.request, "hi ");
+    emit_text(e.request, "there");
+    emit_done(e.request, OK, -1);
+    assert_string_equal(buf_text(&leaf()->text), "hi there");
+    assert_int_equal(leaf()->state, MESSAGE_DONE);
+    assert_int_equal(core.n_runs, 0);
+    request_free(e.request);
+    e = take(EFFECT_STORE); /* the finished answer */
+    assert_int_equal(e.command->messages[0].state, MESSAGE_DONE);
+    answer_store(e.command, OK);
+    assert_true(leaf()->is_saved);
+    assert_false(core_is_busy(&core));
+    assert_string_equal(core.session->title, "hello");
+}
+
+static struct effect send_and_take(const char *text)
+{
+    act(ACTION_SEND, text);
+    struct effect e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    struct effect rest = next_other();
+    assert_int_equal(rest.endpoint, -2);
+    return e;
+}
+
+static void a_failure_before_text_is_tried_again_then_elsewhere(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_done(e.request, ERR_SERVER, 2000);
+    request_free(e.request);
+    assert_int_equal(next_other().endpoint, -2);
+    assert_int_equal(core_deadline(&core), now + 2 * S); /* as the server asked */
+    tick(2 * S);
+    e = next_other();
+    assert_int_equal(e.endpoint, 0);
+    assert_int_equal(e.request->attempt, 1);
+    emit_done(e.request, ERR_SERVER, -1);
+    request_free(e.request);
+    e = next_other(); /* its one retry is used up: the other endpoint */
+    assert_int_equal(e.kind, EFFECT_SEND);
+    assert_int_equal(e.endpoint, 1);
+    assert_true(core.n_notices >= 2);
+    emit_text(e.request, "ok");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_string_equal(leaf()->endpoint, "b");
+    assert_int_equal(leaf()->state, MESSAGE_DONE);
+    next_other();
+}
+
+static void a_failure_behind_text_keeps_it_and_can_go_on(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_text(e.request, "half");
+    emit_done(e.request, ERR_NETWORK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->state, MESSAGE_FAILED);
+    assert_string_equal(buf_text(&leaf()->text), "half");
+    assert_int_equal(next_other().endpoint, -2); /* no silent second attempt */
+    act(ACTION_CONTINUE, NULL);
+    e = next_other();
+    assert_int_equal(e.request->n_messages, 2);
+    assert_int_equal(e.request->messages[1].role, MSG_ASSISTANT);
+    assert_true(slice_eq(e.request->messages[1].text, "half"));
+    emit_text(e.request, " and half");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_string_equal(buf_text(&leaf()->text), "half and half");
+    next_other();
+}
+
+static void an_endpoint_asked_for_by_name_has_no_fallback(void **state)
+{
+    (void)state;
+    act(ACTION_USE_ENDPOINT, "b");
+    struct effect e = send_and_take("x");
+    assert_int_equal(e.endpoint, 1);
+    emit_done(e.request, ERR_AUTH, -1);
+    request_free(e.request);
+    assert_int_equal(next_other().endpoint, -2);
+    assert_int_equal(leaf()->state, MESSAGE_FAILED);
+    assert_int_equal(leaf()->error_status, ERR_AUTH);
+    act(ACTION_USE_ENDPOINT, "nobody");
+    assert_int_equal(core.use_endpoint, 1);
+    assert_non_null(strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "a, b"));
+}
+
+static void stopping_ends_with_what_came(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_text(e.request, "one");
+    act(ACTION_STOP, NULL);
+    struct effect cancel = take(EFFECT_CANCEL);
+    assert_int_equal(cancel.request_id, e.request->id);
+    emit_text(e.request, "late");
+    emit_done(e.request, ERR_CANCELLED, -1);
+    assert_string_equal(buf_text(&leaf()->text), "one");
+    assert_int_equal(leaf()->state, MESSAGE_STOPPED);
+    request_free(e.request);
+    next_other();
+}
+
+static void a_full_disk_keeps_order_and_sends_nothing(void **state)
+{
+    (void)state;
+    act(ACTION_SEND, "first");
+    struct effect e = take(EFFECT_STORE);
+    answer_store(e.command, ERR_FULL);
+    expect_nothing();
+    assert_true(core.disk_failed_ns != 0);
+    assert_non_null(strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "/send-unsaved"));
+    assert_string_equal(buf_text(&core.session->messages[0]->text), "first");
+    act(ACTION_SEND_UNSAVED, NULL);
+    e = take(EFFECT_SEND);
+    emit_text(e.request, "answer");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    expect_nothing(); /* everything waits behind the refused command */
+    tick(1 * S);
+    e = take(EFFECT_STORE);
+    expect_nothing(); /* one at a time */
+    assert_true(slice_eq(e.command->messages[0].text, "first"));
+    answer_store(e.command, ERR_FULL);
+    expect_nothing();
+    tick(2 * S);
+    e = take(EFFECT_STORE);
+    assert_true(slice_eq(e.command->messages[0].text, "first"));
+    answer_store(e.command, OK);
+    int64_t last_state = -1;
+    struct effect more;
+    while (core_take_effect(&core, &more)) {
+        assert_int_equal(more.kind, EFFECT_STORE);
+        if (more.command->op == STORE_PUT_MESSAGE && more.command->n_messages)
+            last_state = more.command->messages[0].state;
+        answer_store(more.command, OK);
+    }
+    assert_int_equal(last_state, MESSAGE_DONE); /* the newest state is written last */
+    assert_int_equal(core.disk_failed_ns, 0);
+    assert_false(core_is_busy(&core));
+}
+
+static void drafts_are_saved_within_two_seconds(void **state)
+{
+    (void)state;
+    act(ACTION_DRAFT, "a");
+    now += S / 2;
+    act(ACTION_DRAFT, "ab");
+    assert_true(core_deadline(&core) <= 102 * S);
+    tick(S);
+    struct effect e = take(EFFECT_STORE);
+    assert_int_equal(e.command->op, STORE_PUT_DRAFT);
+    assert_true(slice_eq(e.command->session.draft, "ab"));
+    answer_store(e.command, OK);
+    assert_int_equal(core_deadline(&core), 0);
+}
+
+static void a_running_answer_is_checkpointed(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_text(e.request, "so far");
+    tick(2 * S);
+    struct effect checkpoint = take(EFFECT_STORE);
+    assert_int_equal(checkpoint.command->messages[0].state, MESSAGE_RUNNING);
+    assert_true(slice_eq(checkpoint.command->messages[0].text, "so far"));
+    answer_store(checkpoint.command, OK);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+}
+
+static void an_answer_goes_on_while_another_session_is_open(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    int64_t first = core.session->id;
+    act(ACTION_NEW_SESSION, NULL);
+    assert_int_not_equal(core.session->id, first);
+    emit_text(e.request, "text");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    struct effect saved = take(EFFECT_STORE);
+    assert_int_equal(saved.command->session.id, first);
+    assert_true(slice_eq(saved.command->messages[0].text, "text"));
+    answer_store(saved.command, OK);
+    assert_int_equal(core.n_others, 0);
+}
+
+static void shutting_down_saves_the_running_answer(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_text(e.request, "part");
+    act(ACTION_DRAFT, "next");
+    core_shut_down(&core, now);
+    take(EFFECT_CANCEL);
+    struct effect saved = take(EFFECT_STORE);
+    assert_int_equal(saved.command->messages[0].state, MESSAGE_STOPPED);
+    assert_true(slice_eq(saved.command->messages[0].text, "part"));
+    answer_store(saved.command, OK);
+    saved = take(EFFECT_STORE);
+    assert_int_equal(saved.command->op, STORE_PUT_DRAFT);
+    answer_store(saved.command, OK);
+    request_free(e.request);
+}
+
+static void nothing_permitted_is_said_in_the_answer(void **state)
+{
+    (void)state;
+    act(ACTION_SEND, "x");
+    struct effect e = take(EFFECT_STORE);
+    core.fleet.endpoints[0].open_until_ns = core.fleet.endpoints[1].open_until_ns = now + 60 * S;
+    answer_store(e.command, OK);
+    assert_int_equal(next_other().endpoint, -2);
+    assert_int_equal(leaf()->state, MESSAGE_FAILED);
+    assert_int_equal(core.last_decision.verdict, VERDICT_REFUSE);
+    assert_true(leaf()->error[0]);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            TEST(the_message_is_saved_before_it_is_sent),
+            TEST(a_failure_before_text_is_tried_again_then_elsewhere),
+            TEST(a_failure_behind_text_keeps_it_and_can_go_on),
+            TEST(an_endpoint_asked_for_by_name_has_no_fallback),
+            TEST(stopping_ends_with_what_came),
+            TEST(a_full_disk_keeps_order_and_sends_nothing),
+            TEST(drafts_are_saved_within_two_seconds),
+            TEST(a_running_answer_is_checkpointed),
+            TEST(an_answer_goes_on_while_another_session_is_open),
+            TEST(shutting_down_saves_the_running_answer),
+            TEST(nothing_permitted_is_said_in_the_answer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

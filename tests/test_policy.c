@@ -1,0 +1,194 @@
+/* test_policy.c - filters, price and ties, one table; the breaker of an endpoint; and what an answer costs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "engine/json.h"
+#include "router/policy.h"
+
+#define S 1000000000ull
+
+static struct endpoint_conf confs[] = {
+        {.name = "local", .kind = PROVIDER_LOCAL, .zone = ZONE_LOCAL, .enabled = true, .context_tok = 4096},
+        {.name = "cheap", .zone = ZONE_EXTERNAL, .enabled = true, .usd_per_mtok_in = 1, .usd_per_mtok_out = 2, .usd_per_mtok_cached = 0.1},
+        {.name = "dear", .zone = ZONE_EXTERNAL, .enabled = true, .usd_per_mtok_in = 10, .usd_per_mtok_out = 20, .usd_per_mtok_cached = -1},
+        {.name = "lab", .zone = ZONE_LAB, .enabled = true, .usd_per_mtok_in = -1, .usd_per_mtok_out = -1},
+};
+
+static struct endpoint_state states[4];
+static struct fleet fleet = {states, 4};
+
+static int set_up(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        confs[i].enabled = true;
+        states[i] = (struct endpoint_state){.conf = &confs[i]};
+    }
+    return 0;
+}
+
+static const char *chosen(const struct features *f, uint64_t tried, struct decision *d)
+{
+    policy_decide(d, f, &fleet, tried, 100 * S);
+    return d->chosen < 0 ? "-" : confs[d->candidates[d->chosen].endpoint].name;
+}
+
+static struct features plain(uint32_t n_input)
+{
+    return (struct features){.n_input_tok = n_input, .n_output_tok = 500, .max_zone = ZONE_EXTERNAL, .only_endpoint = -1};
+}
+
+static void the_cheapest_that_can_is_chosen(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(100);
+    assert_string_equal(chosen(&f, 0, &d), "local");
+    assert_string_equal(chosen(&f, 1, &d), "cheap"); /* local failed for this request */
+    assert_int_equal(d.candidates[0].filter, FILTER_TRIED);
+    f.n_input_tok = 5000;
+    assert_string_equal(chosen(&f, 0, &d), "cheap");
+    assert_int_equal(d.candidates[0].filter, FILTER_CONTEXT);
+    assert_non_null(strstr(d.candidates[0].reason, "4096"));
+    confs[1].enabled = false;
+    assert_string_equal(chosen(&f, 0, &d), "dear"); /* an unknown price counts as the highest known, behind a known one */
+    assert_false(d.candidates[3].is_price_known);
+    assert_int_equal(d.candidates[3].cost_nusd, d.candidates[2].cost_nusd);
+}
+
+static void a_zone_holds_for_everything(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(5000);
+    f.max_zone = ZONE_LAB;
+    assert_string_equal(chosen(&f, 0, &d), "lab");
+    f.only_endpoint = 1; /* not even by name */
+    assert_string_equal(chosen(&f, 0, &d), "-");
+    assert_int_equal(d.verdict, VERDICT_REFUSE);
+    assert_non_null(strstr(d.reason, "zone external"));
+}
+
+static void nobody_left_is_a_refusal_with_reasons(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(5000);
+    f.max_zone = ZONE_LOCAL;
+    assert_string_equal(chosen(&f, 0, &d), "-");
+    assert_int_equal(d.n_candidates, 4);
+    for (int i = 0; i < 4; i++)
+        assert_true(d.candidates[i].reason[0] && d.candidates[i].filter != FILTER_NONE);
+    struct fleet none = {states, 0};
+    policy_decide(&d, &f, &none, 0, 0);
+    assert_non_null(strstr(d.reason, "shunt doctor"));
+}
+
+static void the_same_input_decides_the_same(void **state)
+{
+    (void)state;
+    struct decision a, b;
+    struct features f = plain(100);
+    memset(&a, 0xAA, sizeof a);
+    memset(&b, 0x55, sizeof b);
+    policy_decide(&a, &f, &fleet, 0, 5);
+    policy_decide(&b, &f, &fleet, 0, 5);
+    assert_string_equal(a.reason, b.reason);
+    assert_int_equal(a.chosen, b.chosen);
+    for (int i = 0; i < 4; i++)
+        assert_string_equal(a.candidates[i].reason, b.candidates[i].reason);
+}
+
+static void fail_at(int endpoint, enum status status, int64_t retry_after_ms, uint64_t now_ns)
+{
+    fleet_observe(&fleet, &(struct observation){.endpoint = endpoint, .what = SEEN_START}, now_ns);
+    fleet_observe(&fleet, &(struct observation){.endpoint = endpoint, .what = SEEN_END, .status = status, .retry_after_ms = retry_after_ms, .cost_nusd = -1}, now_ns);
+}
+
+static void a_breaker_opens_and_lets_one_try(void **state)
+{
+    (void)state;
+    struct endpoint_state *e = &states[1];
+    fail_at(1, ERR_SERVER, -1, 100 * S);
+    fail_at(1, ERR_SERVER, -1, 100 * S);
+    assert_int_equal(fleet_breaker(e, 100 * S), BREAKER_CLOSED);
+    fail_at(1, ERR_INVALID, -1, 100 * S); /* the request's own fault */
+    assert_int_equal(fleet_breaker(e, 100 * S), BREAKER_CLOSED);
+    fail_at(1, ERR_NETWORK, -1, 100 * S);
+    assert_int_equal(fleet_breaker(e, 101 * S), BREAKER_OPEN);
+    assert_int_equal(fleet_breaker(e, 116 * S), BREAKER_HALF_OPEN);
+    fleet_observe(&fleet, &(struct observation){.endpoint = 1, .what = SEEN_START}, 116 * S);
+    assert_int_equal(fleet_breaker(e, 116 * S), BREAKER_OPEN); /* one is trying */
+    fleet_observe(&fleet, &(struct observation){.endpoint = 1, .what = SEEN_END, .status = OK, .cost_nusd = 5}, 117 * S);
+    assert_int_equal(fleet_breaker(e, 117 * S), BREAKER_CLOSED);
+    fail_at(1, ERR_RATE_LIMIT, 7000, 200 * S); /* at once, for as long as the server says */
+    assert_int_equal(fleet_breaker(e, 206 * S), BREAKER_OPEN);
+    assert_int_equal(fleet_breaker(e, 208 * S), BREAKER_HALF_OPEN);
+}
+
+static void an_answer_costs_what_the_prices_say(void **state)
+{
+    (void)state;
+    struct usage u = {1000, 100, 400, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
+    assert_int_equal(endpoint_cost_nusd(&confs[1], &u), 600 * 1000 + 400 * 100 + 100 * 2000);
+    assert_int_equal(endpoint_cost_nusd(&confs[2], &u), 1000 * 10000 + 100 * 20000); /* no price for cached ones: as fresh */
+    assert_int_equal(endpoint_cost_nusd(&confs[3], &u), -1);
+    u.output = TOKENS_UNKNOWN;
+    assert_int_equal(endpoint_cost_nusd(&confs[1], &u), -1);
+}
+
+static void a_decision_is_json(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct buf out;
+    struct features f = plain(100);
+    buf_init(&out, 1 << 16);
+    policy_decide(&d, &f, &fleet, 0, 0);
+    decision_print_json(&d, &fleet, &out);
+    struct json *root = json_parse(buf_slice(&out));
+    assert_string_equal(json_get_text(root, "endpoint"), "local");
+    assert_int_equal(json_count(json_get(root, "candidates")), 4);
+    assert_true(json_is_null(json_get(json_at(json_get(root, "candidates"), 3), "cost_usd")));
+    json_free(root);
+    buf_release(&out);
+}
+
+static void tokens_are_estimated_within_a_third(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        double n_tok; /* by a common tokenizer */
+    } cases[] = {{"The quick brown fox jumps over the lazy dog and runs away into the forest.", 16},
+            {"int main(void) { return printf(\"%d\\n\", 42); }", 18},
+            {"\xE4\xBB\x8A\xE5\xA4\xA9\xE5\xA4\xA9\xE6\xB0\x94\xE5\xBE\x88\xE5\xA5\xBD", 5.5}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct chat_message m = {MSG_USER, slice_of(cases[i].text)};
+        double n = features_of(&m, 1).n_input_tok - 10.0; /* less the template's share */
+        assert_true(n > cases[i].n_tok * 0.66 && n < cases[i].n_tok * 1.5);
+    }
+}
+
+#define TEST(f) cmocka_unit_test_setup(f, set_up)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            TEST(the_cheapest_that_can_is_chosen),
+            TEST(a_zone_holds_for_everything),
+            TEST(nobody_left_is_a_refusal_with_reasons),
+            TEST(the_same_input_decides_the_same),
+            TEST(a_breaker_opens_and_lets_one_try),
+            TEST(an_answer_costs_what_the_prices_say),
+            TEST(a_decision_is_json),
+            TEST(tokens_are_estimated_within_a_third),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

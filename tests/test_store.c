@@ -1,0 +1,346 @@
+/*
+ * test_store.c - the database: what was acknowledged is there after a kill, running answers of dead processes become interrupted
+ * ones, a full disk loses nothing, and a newer or damaged file is not touched.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "router/session.h"
+#include "router/store_sql.h"
+
+static char dir[64];
+
+static int set_up(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/shunt-store-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    char command[128];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command);
+}
+
+static struct store *open_store(void)
+{
+    struct store *store;
+    struct err err;
+    if (store_open(&store, dir, -1, &err) != OK)
+        fail_msg("%s", err.text);
+    return store;
+}
+
+/* Sends and waits; the answer is the caller's. */
+static struct stored *ask(struct store *store, struct stored *command)
+{
+    struct event event;
+    assert_true(store_send(store, command));
+    for (int i = 0; i < 10000; i++) {
+        if (store_poll_event(store, &event))
+            return event.u.stored;
+        poll(NULL, 0, 1);
+    }
+    fail_msg("the store does not answer");
+    return NULL;
+}
+
+static struct stored *put(int64_t session_id, int64_t id, int64_t parent, enum message_role role,
+        enum message_state state, const char *text)
+{
+    struct stored *c = stored_new(STORE_PUT_MESSAGE);
+    c->is_durable = true;
+    c->session = (struct session_row){.id = session_id, .created_ms = 1, .used_ms = id, .leaf_id = id, .title = SLICE("title")};
+    c->messages = arena_alloc(&c->arena, sizeof *c->messages);
+    c->messages[0] = (struct message_row){.id = id, .session_id = session_id, .parent_id = parent, .role = role,
+            .state = state, .created_ms = id, .text = slice_of(arena_strdup(&c->arena, text)), .cost_nusd = -1,
+            .usage = {1, 2, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN}};
+    c->n_messages = 1;
+    return c;
+}
+
+static void expect_ok(struct stored *answer)
+{
+    if (answer->err.status != OK)
+        fail_msg("%s", answer->err.text);
+    stored_free(answer);
+}
+
+static struct stored *load(struct store *store, int64_t id)
+{
+    struct stored *c = stored_new(STORE_LOAD);
+    c->session.id = id;
+    return ask(store, c);
+}
+
+static void a_tree_comes_back_as_it_was(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    expect_ok(ask(store, put(7, 1, 0, MSG_USER, MESSAGE_DONE, "one")));
+    expect_ok(ask(store, put(7, 2, 1, MSG_ASSISTANT, MESSAGE_DONE, "left")));
+    expect_ok(ask(store, put(7, 3, 1, MSG_ASSISTANT, MESSAGE_STOPPED, "right \xC3\xA9 \xF0\x9F\x98\x80")));
+    store_close(store);
+    store = open_store();
+    struct stored *s = load(store, 0);
+    assert_int_equal(s->err.status, OK);
+    assert_int_equal(s->session.id, 7);
+    assert_int_equal(s->n_messages, 3);
+    assert_int_equal(s->messages[2].parent_id, 1);
+    assert_int_equal(s->messages[2].state, MESSAGE_STOPPED);
+    assert_true(slice_eq(s->messages[2].text, "right \xC3\xA9 \xF0\x9F\x98\x80"));
+    assert_int_equal(s->messages[2].usage.output, 2);
+    assert_int_equal(s->messages[2].usage.cached_input, TOKENS_UNKNOWN);
+    assert_int_equal(s->messages[2].cost_nusd, -1);
+    struct session *session = session_from_rows(&s->session, s->messages, s->n_messages);
+    struct message **path;
+    assert_int_equal(session_path(session, &path), 2);
+    assert_int_equal(path[1]->id, 3);
+    mem_free(path);
+    session_free(session);
+    stored_free(s);
+    s = load(store, 99);
+    assert_int_equal(s->err.status, ERR_NOT_FOUND);
+    stored_free(s);
+    store_close(store);
+}
+
+/* A child writes and is killed at a random moment; it tells through a pipe what was acknowledged. */
+static void what_was_acknowledged_survives_a_kill(void **state)
+{
+    (void)state;
+    uint64_t rng = 5;
+    for (int round = 0; round < 8; round++) {
+        int fds[2], n_acknowledged = 0;
+        char byte;
+        assert_int_equal(pipe(fds), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct store *store = open_store();
+            for (int64_t i = 1; i < 100000; i++) {
+                struct stored *answer = ask(store, put(100 + round, 1000 * (100 + round) + i, 0, MSG_USER, MESSAGE_DONE, "text"));
+                if (answer->err.status == OK && write(fds[1], "x", 1) != 1)
+                    _exit(1);
+                stored_free(answer);
+            }
+            _exit(0);
+        }
+        close(fds[1]);
+        for (uint64_t left = 3 + rng_next(&rng) % 20; left > 0 && read(fds[0], &byte, 1) == 1; left--)
+            n_acknowledged++;
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        while (read(fds[0], &byte, 1) == 1)
+            n_acknowledged++;
+        close(fds[0]);
+        struct store *store = open_store();
+        struct stored *s = load(store, 100 + round);
+        assert_true((int)s->n_messages >= n_acknowledged && n_acknowledged > 0);
+        stored_free(s);
+        store_close(store);
+    }
+}
+
+static void a_running_answer_of_a_dead_process_is_interrupted(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct store *store = open_store();
+        stored_free(ask(store, put(7, 1, 0, MSG_USER, MESSAGE_DONE, "ask")));
+        stored_free(ask(store, put(7, 2, 1, MSG_ASSISTANT, MESSAGE_RUNNING, "partial")));
+        raise(SIGKILL);
+    }
+    waitpid(pid, NULL, 0);
+    struct store *store = open_store();
+    expect_ok(ask(store, put(8, 3, 0, MSG_ASSISTANT, MESSAGE_RUNNING, "mine")));
+    struct stored *s = load(store, 7);
+    assert_int_equal(s->messages[1].state, MESSAGE_INTERRUPTED);
+    assert_true(slice_eq(s->messages[1].text, "partial"));
+    stored_free(s);
+    s = load(store, 8); /* of a living process: it is still running */
+    assert_int_equal(s->messages[0].state, MESSAGE_RUNNING);
+    stored_free(s);
+    store_close(store);
+}
+
+static void search_takes_any_text(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query;
+        size_t n;
+    } cases[] = {{"", 2}, {"needle", 1}, {"need", 1}, {"hay needle", 1}, {"nothing", 0}, {"\"", 2}, {"a\" OR \"b", 0},
+            {"(x) AND NOT *", 0}, {"\xC3\xA9t\xC3\xA9", 1}, {"\xF0\x9F\x98\x80", 0}};
+    struct store *store = open_store();
+    expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "a needle in the hay")));
+    expect_ok(ask(store, put(2, 2, 0, MSG_USER, MESSAGE_DONE, "l'\xC3\xA9t\xC3\xA9 dernier")));
+    expect_ok(ask(store, put(2, 2, 0, MSG_USER, MESSAGE_DONE, "l'\xC3\xA9t\xC3\xA9 dernier"))); /* written twice, found once */
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct stored *c = stored_new(STORE_LIST);
+        c->query = slice_of(arena_strdup(&c->arena, cases[i].query));
+        c = ask(store, c);
+        if (c->err.status != OK || c->n_sessions != cases[i].n)
+            fail_msg("\"%s\" finds %zu: %s", cases[i].query, c->n_sessions, c->err.text);
+        stored_free(c);
+    }
+    store_close(store);
+}
+
+static void tokens_come_back_whole(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct telemetry_shape shape = {.n_moe_layers = 3, .n_experts = 8, .k = 2};
+    size_t n = token_record_bytes(&shape);
+    expect_ok(ask(store, put(1, 1, 0, MSG_ASSISTANT, MESSAGE_DONE, "x")));
+    for (int chunk = 0; chunk < 3; chunk++) {
+        struct stored *c = stored_new(STORE_PUT_TOKENS);
+        c->message_id = 1;
+        c->shape = &shape;
+        c->n_records = 2;
+        c->records = arena_alloc(&c->arena, 2 * n);
+        memset(c->records, 10 + chunk, 2 * n);
+        expect_ok(ask(store, c));
+    }
+    struct stored *c = stored_new(STORE_LOAD_TOKENS);
+    c->message_id = 1;
+    c = ask(store, c);
+    assert_int_equal(c->n_records, 6);
+    assert_int_equal(c->records[0], 10);
+    assert_int_equal(c->records[6 * n - 1], 12);
+    stored_free(c);
+    store_close(store);
+}
+
+/* The limit of file sizes stands for a full disk: it needs no rights. */
+static void a_full_disk_refuses_and_recovers(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct rlimit old, tight = {200000, RLIM_INFINITY};
+    char *text = mem_alloc(100001);
+    int n_ok = 0;
+    memset(text, 'x', 100000);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &old);
+    tight.rlim_max = old.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &tight);
+    enum status status = OK;
+    for (int64_t i = 1; i < 50 && status == OK; i++) {
+        struct stored *answer = ask(store, put(1, i, 0, MSG_USER, MESSAGE_DONE, text));
+        status = answer->err.status;
+        n_ok += status == OK;
+        stored_free(answer);
+    }
+    assert_true(status == ERR_FULL || status == ERR_IO);
+    setrlimit(RLIMIT_FSIZE, &old);
+    expect_ok(ask(store, put(1, 1000, 0, MSG_USER, MESSAGE_DONE, text)));
+    struct stored *s = load(store, 1);
+    assert_int_equal(s->n_messages, n_ok + 1); /* nothing half-written */
+    stored_free(s);
+    store_close(store);
+    mem_free(text);
+}
+
+static void a_newer_database_is_not_touched(void **state)
+{
+    (void)state;
+    char path[96];
+    struct store *store = open_store();
+    sqlite3 *db;
+    struct err err;
+    store_close(store);
+    snprintf(path, sizeof path, "%s/shunt.db", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(store_open(&store, dir, -1, &err), ERR_DENIED);
+    assert_non_null(strstr(err.text, "newer version"));
+}
+
+static void an_upgrade_makes_a_backup_first(void **state)
+{
+    (void)state;
+    static const struct migration steps[] = {{"CREATE TABLE a (x); INSERT INTO a VALUES (42)"}, {"ALTER TABLE a ADD y"},
+            {"nonsense"}};
+    char path[96], backup[128];
+    sqlite3 *db;
+    struct err err;
+    snprintf(path, sizeof path, "%s/up.db", dir);
+    snprintf(backup, sizeof backup, "%s.bak-v1", path);
+    assert_int_equal(db_open_with(&db, path, steps, 1, &err), OK);
+    db_close(db);
+    assert_int_not_equal(access(backup, F_OK), 0);
+    assert_int_equal(db_open_with(&db, path, steps, 2, &err), OK);
+    db_close(db);
+    assert_int_equal(access(backup, F_OK), 0);
+    assert_int_not_equal(db_open_with(&db, path, steps, 3, &err), OK); /* a failing step changes nothing */
+    assert_int_equal(db_open_with(&db, path, steps, 2, &err), OK);
+    db_close(db);
+}
+
+static void a_damaged_file_says_so(void **state)
+{
+    (void)state;
+    char path[96];
+    struct store *store;
+    struct err err;
+    snprintf(path, sizeof path, "%s/shunt.db", dir);
+    assert_int_equal(file_write(path, "this is not a database, whatever its name says ...", 50, 0600, &err), OK);
+    assert_int_equal(store_open(&store, dir, -1, &err), ERR_FORMAT);
+    assert_non_null(strstr(err.text, "shunt.db"));
+}
+
+static void an_export_never_overwrites(void **state)
+{
+    (void)state;
+    char path[96];
+    struct store *store = open_store();
+    snprintf(path, sizeof path, "%s/out.md", dir);
+    for (int i = 0; i < 2; i++) {
+        struct stored *c = stored_new(STORE_EXPORT);
+        c->key = slice_of(arena_strdup(&c->arena, path));
+        c->value = SLICE("# text\n");
+        c = ask(store, c);
+        assert_int_equal(c->err.status, i == 0 ? OK : ERR_IO);
+        stored_free(c);
+    }
+    store_close(store);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            TEST(a_tree_comes_back_as_it_was),
+            TEST(what_was_acknowledged_survives_a_kill),
+            TEST(a_running_answer_of_a_dead_process_is_interrupted),
+            TEST(search_takes_any_text),
+            TEST(tokens_come_back_whole),
+            TEST(a_full_disk_refuses_and_recovers),
+            TEST(a_newer_database_is_not_touched),
+            TEST(an_upgrade_makes_a_backup_first),
+            TEST(a_damaged_file_says_so),
+            TEST(an_export_never_overwrites),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
