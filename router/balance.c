@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define TOP_SHARE     0.09
-#define NULL_RUNS     24
+#define NULL_RUNS     64
 #define N_NULL_BUCKETS 24
 #define HEAT_LIMIT    1e20f
 #define FDR           0.01

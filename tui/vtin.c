@@ -167,7 +167,7 @@ static bool take_text(struct vtin *in, unsigned char c, struct key *out)
         return true;
     }
     in->utf8[in->n_utf8++] = (char)c;
-    if (utf8_whole(in->utf8, in->n_utf8) != in->n_utf8)
+    if (utf8_whole(in->utf8, in->n_utf8) == 0)
         return false; /* more bytes belong to it */
     uint32_t cp;
     size_t used = utf8_decode(in->utf8, in->n_utf8, &cp);

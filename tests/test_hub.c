@@ -1,0 +1,163 @@
+/* test_hub.c - the core with its real threads: a local mixture model, a remote server, the database, all in one conversation. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "router/hub.h"
+#include "tests/helper_server.h"
+#include "tests/helper_tiny_model.h"
+
+static char dir[64], model[96];
+
+static int set_up(void **state)
+{
+    struct tiny_model shape = {"qwen3moe", 2, 8, 2, 32, 16, 7};
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/shunt-hub-XXXXXX");
+    if (!mkdtemp(dir))
+        return -1;
+    snprintf(model, sizeof model, "%s/m.gguf", dir);
+    return tiny_model_write(model, &shape) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    char command[128];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command);
+}
+
+static struct hub *open_hub(struct endpoint_conf *confs, size_t n)
+{
+    struct hub *hub;
+    struct err err;
+    struct hub_config cfg = {.core = {confs, n, ZONE_EXTERNAL, 1, 1700000000000}, .data_dir = dir, .n_threads = 2};
+    if (hub_open(&hub, &cfg, &err) != OK)
+        fail_msg("%s", err.text);
+    return hub;
+}
+
+static void act(struct hub *hub, enum action_kind kind, const char *text)
+{
+    struct action *a = action_new(kind);
+    a->text = text ? mem_strdup(text) : NULL;
+    a->now_ms = clock_unix_ms();
+    a->params.temperature = 0;
+    a->params.max_tokens = 20;
+    a->has_params = true;
+    hub_act(hub, a);
+}
+
+static void wait_until_idle(struct hub *hub)
+{
+    uint64_t end = clock_now_ns() + 30000000000u;
+    while (core_is_busy(hub_core(hub)) && clock_now_ns() < end) {
+        struct pollfd fd = {hub_fd(hub), POLLIN, 0};
+        poll(&fd, 1, hub_timeout_ms(hub));
+        hub_step(hub, 2000000);
+    }
+    assert_false(core_is_busy(hub_core(hub)));
+}
+
+static struct message *leaf(const struct hub *hub)
+{
+    return session_find(hub_core(hub)->session, hub_core(hub)->session->leaf_id);
+}
+
+static void a_local_answer_is_saved_with_its_experts(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    struct hub *hub = open_hub(&conf, 1);
+    act(hub, ACTION_SEND, "tell me about the water");
+    wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->state, MESSAGE_DONE);
+    assert_int_equal(leaf(hub)->usage.output, 20);
+    assert_int_equal(leaf(hub)->cost_nusd, 0);
+    assert_int_equal(hub_core(hub)->balance->n_tokens, 20);
+    size_t n_bytes = leaf(hub)->tokens.records.n;
+    char *text = mem_strdup(buf_text(&leaf(hub)->text));
+    hub_close(hub);
+
+    hub = open_hub(&conf, 1); /* another day */
+    act(hub, ACTION_OPEN_SESSION, NULL);
+    wait_until_idle(hub);
+    assert_string_equal(buf_text(&leaf(hub)->text), text);
+    assert_int_equal(leaf(hub)->tokens.records.n, n_bytes);
+    assert_int_equal(hub_core(hub)->balance->n_tokens, 20);
+    mem_free(text);
+    hub_close(hub);
+}
+
+static void a_dead_server_falls_back_to_the_local_model(void **state)
+{
+    (void)state;
+    struct endpoint_conf confs[2] = {{.name = "remote", .kind = PROVIDER_OPENAI, .url = "http://127.0.0.1:1/v1", .model = "m", .enabled = true,
+                                             .stream = true, .connect_timeout_ms = 2000},
+            endpoint_local("moe", model)};
+    struct hub *hub = open_hub(confs, 2);
+    act(hub, ACTION_SEND, "tell me");
+    wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->state, MESSAGE_DONE);
+    assert_string_equal(leaf(hub)->endpoint, "moe");
+    assert_true(hub_core(hub)->n_notices > 0);
+    hub_close(hub);
+}
+
+static void a_remote_answer_comes_through_the_same_way(void **state)
+{
+    (void)state;
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+                                 "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n"
+                                 "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+                                 "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
+    struct server_script script = {answer, sizeof answer - 1};
+    struct server *server = server_open(&script, 1);
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/v1", server_port(server));
+    struct endpoint_conf conf = {.name = "remote", .kind = PROVIDER_OPENAI, .url = url, .model = "m", .enabled = true, .stream = true,
+            .usd_per_mtok_in = 2, .usd_per_mtok_out = 10, .usd_per_mtok_cached = -1};
+    struct hub *hub = open_hub(&conf, 1);
+    act(hub, ACTION_SEND, "hi");
+    wait_until_idle(hub);
+    assert_string_equal(buf_text(&leaf(hub)->text), "hello");
+    assert_int_equal(leaf(hub)->cost_nusd, 5 * 2000 + 10000);
+    hub_close(hub);
+    server_close(server);
+}
+
+static void a_missing_key_is_said_and_nothing_is_sent(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = {.name = "remote", .kind = PROVIDER_OPENAI, .url = "http://127.0.0.1:1/v1", .model = "m", .enabled = true,
+            .key_source = KEY_FROM_ENV, .key_value = "SHUNT_NO_SUCH_KEY"};
+    struct hub *hub = open_hub(&conf, 1);
+    act(hub, ACTION_SEND, "hi");
+    wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
+    assert_non_null(strstr(leaf(hub)->error, "SHUNT_NO_SUCH_KEY"));
+    hub_close(hub);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            TEST(a_local_answer_is_saved_with_its_experts),
+            TEST(a_dead_server_falls_back_to_the_local_model),
+            TEST(a_remote_answer_comes_through_the_same_way),
+            TEST(a_missing_key_is_said_and_nothing_is_sent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

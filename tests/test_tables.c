@@ -1,0 +1,164 @@
+/* test_tables.c - the tables that everything is derived from: names, helps, keys, roles, views and themes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tui/cmd.h"
+#include "tui/embedded.h"
+#include "tui/keys.h"
+#include "tui/theme.h"
+#include "tui/view.h"
+
+static void command_names_are_unique_and_helps_are_short(void **state)
+{
+    (void)state;
+    for (int i = 1; i < CMD_COUNT; i++) {
+        const struct command_def *c = &command_defs[i];
+        size_t n = strlen(c->help);
+        if (n == 0 || n > 60 || c->help[n - 1] == '.')
+            fail_msg("help of %s: %zu characters", c->name, n);
+        assert_int_equal(command_find(c->name), i);
+        assert_int_equal(strspn(c->name, "abcdefghijklmnopqrstuvwxyz-"), strlen(c->name));
+    }
+}
+
+static void every_command_can_be_reached(void **state)
+{
+    (void)state;
+    static const enum command by_name_only[] = {CMD_QUIT, CMD_SEND_UNSAVED, CMD_RENAME, CMD_SYSTEM, CMD_ENDPOINT, CMD_EXPORT};
+    for (int i = 1; i < CMD_COUNT; i++) {
+        bool is_reached = false;
+        for (size_t k = 0; k < n_default_bindings; k++)
+            is_reached |= (int)default_bindings[k].command == i;
+        for (size_t k = 0; k < ARRAY_LEN(by_name_only); k++)
+            is_reached |= (int)by_name_only[k] == i;
+        if (!is_reached)
+            fail_msg("%s has no key", command_defs[i].name);
+    }
+}
+
+static void default_keys_parse_and_stand_once(void **state)
+{
+    (void)state;
+    struct keymap *map = keymap_new();
+    assert_int_equal(keymap_n(map), n_default_bindings); /* none refused, none twice */
+    for (size_t i = 0; i < n_default_bindings; i++) {
+        struct slice rest = slice_of(default_bindings[i].keys);
+        struct buf back;
+        buf_init(&back, 64);
+        while (rest.ptr) {
+            struct key key;
+            assert_true(key_parse(slice_cut(&rest, ' '), &key));
+            buf_add_text(&back, back.n ? " " : "");
+            key_print(&key, &back);
+        }
+        assert_string_equal(buf_text(&back), default_bindings[i].keys);
+        buf_release(&back);
+    }
+    keymap_free(map);
+}
+
+static void keys_that_terminals_cannot_tell_are_not_used(void **state)
+{
+    (void)state;
+    static const char *const forbidden[] = {"C-s", "C-q", "C-i", "C-m", "C-["};
+    for (size_t i = 0; i < n_default_bindings; i++)
+        for (size_t k = 0; k < ARRAY_LEN(forbidden); k++)
+            assert_string_not_equal(default_bindings[i].keys, forbidden[k]);
+}
+
+static void letters_stay_with_the_input_line(void **state)
+{
+    (void)state;
+    struct keymap *map = keymap_new();
+    struct err err;
+    assert_int_equal(keymap_bind(map, CTX_INPUT, "x", CMD_UNDO, &err), ERR_CONFIG);
+    assert_int_equal(keymap_bind(map, CTX_CHAT, "?", CMD_HELP, &err), ERR_CONFIG);
+    assert_int_equal(keymap_bind(map, CTX_EXPERTS, "x", CMD_HELP, &err), OK);
+    assert_int_equal(keymap_bind(map, CTX_CHAT, "Hyper-x", CMD_HELP, &err), ERR_CONFIG);
+    keymap_free(map);
+}
+
+static void a_sequence_needs_both_keys(void **state)
+{
+    (void)state;
+    struct keymap *map = keymap_new();
+    struct key pending = {0}, x, one, two;
+    enum command command = CMD_NONE;
+    assert_true(key_parse(SLICE("C-x"), &x) && key_parse(SLICE("2"), &two) && key_parse(SLICE("5"), &one));
+    assert_int_equal(keymap_find(map, CTX_CHAT, &pending, &x, &command), KEYMAP_PREFIX);
+    assert_int_equal(keymap_find(map, CTX_CHAT, &pending, &two, &command), KEYMAP_BOUND);
+    assert_int_equal(command, CMD_OPEN_EXPERTS);
+    assert_int_equal(keymap_find(map, CTX_CHAT, &pending, &x, &command), KEYMAP_PREFIX);
+    assert_int_equal(keymap_find(map, CTX_CHAT, &pending, &one, &command), KEYMAP_UNBOUND);
+    assert_int_equal(pending.code, 0);
+    keymap_free(map);
+}
+
+static void every_view_has_its_number_and_command(void **state)
+{
+    (void)state;
+    for (int i = 0; i < VIEW_COUNT; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "open-%s", views[i].name);
+        assert_int_not_equal(command_find(name), CMD_NONE);
+        assert_non_null(views[i].ops->draw);
+        for (int k = 0; k < i; k++)
+            assert_int_not_equal(views[i].number, views[k].number);
+    }
+}
+
+static void themes_define_every_role_and_know_no_other(void **state)
+{
+    (void)state;
+    int n = 0;
+    for (const struct embedded *e = embedded_themes; e->name; e++, n++) {
+        struct theme theme;
+        struct err err = {0};
+        if (theme_parse(&theme, (struct slice){e->bytes, e->n}, e->name, &err) != OK)
+            fail_msg("%s", err.text);
+        for (int role = 0; role < ROLE_COUNT; role++)
+            if (theme.styles[role].fg.rgb == COLOR_DEFAULT)
+                fail_msg("theme %s leaves role %d without a colour", e->name, role);
+        for (int level = 0; level < RAMP_LEVELS; level++)
+            assert_true(theme.ramps[RAMP_ACTIVATION][level].n256 >= 16);
+        assert_int_equal(strlen(theme.mono), RAMP_LEVELS);
+    }
+    assert_true(n >= 1);
+}
+
+static void a_broken_theme_names_line_and_word(void **state)
+{
+    (void)state;
+    struct theme theme;
+    struct err err;
+    assert_int_equal(theme_parse(&theme, SLICE("[ui]\ntext = #zzzzzz default\n"), "x", &err), ERR_CONFIG);
+    assert_non_null(strstr(err.text, "x:2"));
+    assert_int_equal(theme_parse(&theme, SLICE("[ui]\nno.role = default\n"), "x", &err), ERR_CONFIG);
+    assert_int_equal(theme_parse(&theme, SLICE("[palette]\na = #ff0000 196 red\n[ui]\ntext = a default bold\n"), "x", &err), OK);
+    assert_int_equal(theme.styles[ROLE_TEXT].fg.n256, 196);
+    assert_int_equal(theme.styles[ROLE_DIM].fg.n256, 196); /* by its fallback */
+    assert_int_equal(theme.styles[ROLE_TEXT].attrs, ATTR_BOLD);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(command_names_are_unique_and_helps_are_short),
+            cmocka_unit_test(every_command_can_be_reached),
+            cmocka_unit_test(default_keys_parse_and_stand_once),
+            cmocka_unit_test(keys_that_terminals_cannot_tell_are_not_used),
+            cmocka_unit_test(letters_stay_with_the_input_line),
+            cmocka_unit_test(a_sequence_needs_both_keys),
+            cmocka_unit_test(every_view_has_its_number_and_command),
+            cmocka_unit_test(themes_define_every_role_and_know_no_other),
+            cmocka_unit_test(a_broken_theme_names_line_and_word),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,130 @@
+/* test_vtin.c - bytes into keys, whole and one at a time: sequences of several encodings, pastes, and what must be swallowed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "tui/keys.h"
+#include "tui/vtin.h"
+
+static void name_of(const struct key *key, struct buf *out)
+{
+    buf_add_text(out, out->n ? " " : "");
+    if (key->code == KEY_PASTE)
+        buf_printf(out, "<%.*s>", (int)key->text.n, key->text.ptr);
+    else
+        key_print(key, out);
+}
+
+static void expect(const char *bytes, size_t n, const char *names)
+{
+    for (int one_by_one = 0; one_by_one < 2; one_by_one++) {
+        struct vtin *in = vtin_open();
+        struct key key;
+        struct buf got;
+        buf_init(&got, 1 << 16);
+        for (size_t at = 0; at < n; at += one_by_one ? 1 : n) {
+            vtin_feed(in, bytes + at, one_by_one ? 1 : n, 1000);
+            while (vtin_next(in, &key, 1000))
+                name_of(&key, &got);
+        }
+        while (vtin_next(in, &key, 10000000000u)) /* time runs out */
+            name_of(&key, &got);
+        assert_int_equal(vtin_deadline(in), 0);
+        if (strcmp(buf_text(&got), names) != 0)
+            fail_msg("%s: \"%s\" in place of \"%s\"", one_by_one ? "one by one" : "whole", buf_text(&got), names);
+        buf_release(&got);
+        vtin_close(in);
+    }
+}
+
+#define EXPECT(bytes, names) expect(bytes, sizeof(bytes) - 1, names)
+
+static void keys_of_every_encoding(void **state)
+{
+    (void)state;
+    EXPECT("aZ \xC3\xA9\xF0\x9F\x98\x80", "a Z Space \xC3\xA9 \xF0\x9F\x98\x80");
+    EXPECT("\r\t\x7F\x01\x1F", "Enter Tab Backspace C-a C-_");
+    EXPECT("\x1B[A\x1BOB\x1B[1;5C\x1B[3~\x1B[5~\x1B[Z", "Up Down C-Right Delete PageUp S-Tab");
+    EXPECT("\x1BOP\x1B[15~\x1B[24;2~", "F1 F5 S-F12");
+    EXPECT("\x1B[13;2u\x1B[27;5;13~\x1B[97;5u", "S-Enter C-Enter C-a");
+    EXPECT("\x1B"
+           "b\x1B\r\x1B[1;3D",
+            "M-b M-Enter M-Left");
+    EXPECT("\x1B", "Esc");
+    EXPECT("\x1B\x1B", "M-Esc");
+    EXPECT("\x0A", "C-j");
+}
+
+static void what_means_nothing_is_swallowed(void **state)
+{
+    (void)state;
+    EXPECT("a\x1B[<0;300;100Mb", "a b");                     /* mouse */
+    EXPECT("a\x1B]11;rgb:0000/0000/0000\x07"
+           "b",
+            "a b");                                          /* colour reply */
+    EXPECT("a\x1BP1$r0m\x1B\\b", "a b");                     /* DCS */
+    EXPECT("a\x1B[?2026;2$yb", "a b");                       /* mode reply */
+    EXPECT("a\x1B[999999999999999999;9;9;9;9;9zb", "a b");
+    EXPECT("\xFF\xC3", "\xEF\xBF\xBD");                      /* broken, and unfinished */
+}
+
+static void a_paste_is_one_key_and_clean(void **state)
+{
+    (void)state;
+    EXPECT("x\x1B[200~one\rtwo\r\nthree\t\x1B[31m\x07 end\x1B[201~y", "x <one\ntwo\nthree\t[31m end> y");
+    EXPECT("\x1B[200~never closed", "<never closed>");
+}
+
+static void a_megabyte_takes_milliseconds(void **state)
+{
+    (void)state;
+    size_t n = 1 << 20;
+    char *bytes = mem_alloc(n + 12);
+    struct vtin *in = vtin_open();
+    struct key key;
+    memset(bytes + 6, 'x', n);
+    memcpy(bytes, "\x1B[200~", 6);
+    memcpy(bytes + 6 + n, "\x1B[201~", 6);
+    uint64_t start = clock_now_ns();
+    for (size_t at = 0; at < n + 12; at += 4096)
+        vtin_feed(in, bytes + at, n + 12 - at < 4096 ? n + 12 - at : 4096, 1);
+    assert_true(vtin_next(in, &key, 1));
+    assert_int_equal(key.text.n, n);
+    assert_true(clock_now_ns() - start < 2000000000u); /* sanitizers and a busy machine included */
+    vtin_close(in);
+    mem_free(bytes);
+}
+
+static void any_bytes_are_survived(void **state)
+{
+    (void)state;
+    uint64_t rng = 11;
+    struct vtin *in = vtin_open();
+    struct key key;
+    for (int round = 0; round < 2000; round++) {
+        char bytes[64];
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = (char)("\x1B[O~;200m]P\\\x07\xC3\xA9"[rng_next(&rng) % 14] ^ (rng_next(&rng) % 8 == 0 ? (int)rng_next(&rng) : 0));
+        vtin_feed(in, bytes, rng_next(&rng) % sizeof bytes, (uint64_t)round);
+        while (vtin_next(in, &key, (uint64_t)round))
+            continue;
+    }
+    vtin_close(in);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(keys_of_every_encoding),
+            cmocka_unit_test(what_means_nothing_is_swallowed),
+            cmocka_unit_test(a_paste_is_one_key_and_clean),
+            cmocka_unit_test(a_megabyte_takes_milliseconds),
+            cmocka_unit_test(any_bytes_are_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
