@@ -53,20 +53,22 @@ static bool contains(struct slice text, const char *needle)
 }
 
 /* The literal between the system turn's opening and its end in the template's own source: '<|im_start|>system\nYou are …
- * <|im_end|>\n'. A turn that is put together from variables has a quote or a brace in between. */
+ * <|im_end|>\n', the line's end escaped or as it is. A turn put together from variables has a quote or a brace in between. */
 static struct slice find_default_system(struct slice source)
 {
-    static const char open[] = "<|im_start|>system\\n", close[] = "<|im_end|>";
+    static const char open[] = "<|im_start|>system", close[] = "<|im_end|>";
     for (const char *at; (at = memmem(source.ptr, source.n, open, sizeof open - 1));) {
         struct slice rest = {at + sizeof open - 1, source.n - (size_t)(at - source.ptr) - sizeof open + 1};
-        const char *end = memmem(rest.ptr, rest.n, close, sizeof close - 1);
+        source = rest;
+        size_t n_skip = slice_has_prefix(rest, "\n") ? 1 : slice_has_prefix(rest, "\\n") ? 2 : 0;
+        rest = (struct slice){rest.ptr + n_skip, rest.n - n_skip};
+        const char *end = n_skip ? memmem(rest.ptr, rest.n, close, sizeof close - 1) : NULL;
         struct slice text = {rest.ptr, end ? (size_t)(end - rest.ptr) : 0};
         bool is_literal = text.n > 0;
         for (size_t i = 0; i < text.n; i++)
             is_literal &= !strchr("'\"{}\\", text.ptr[i]);
         if (is_literal)
             return text;
-        source = rest;
     }
     return (struct slice){"", 0};
 }

@@ -25,7 +25,7 @@ static const char *const words[] = {"the", "of", "and", "to", "in", "is", "you",
         "new", "work", "part", "take", "get", "place", "made", "live", "where", "after", "back", "little",
         "only", "round", "man", "year", "came", "show", "every", "good", "me", "give", "our", "under"};
 
-static const char chat_template[] =
+static const char chatml[] =
         "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
         "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
@@ -141,11 +141,11 @@ static struct vocab *make_vocab(void)
     return v;
 }
 
-static void put_vocab(struct writer *w, const struct vocab *v)
+static void put_vocab(struct writer *w, const struct vocab *v, const char *chat_template)
 {
     put_text(w, "tokenizer.ggml.model", "gpt2");
     put_text(w, "tokenizer.ggml.pre", "qwen2");
-    put_text(w, "tokenizer.chat_template", chat_template);
+    put_text(w, "tokenizer.chat_template", chat_template ? chat_template : chatml);
     put_key(w, "tokenizer.ggml.tokens", 9);
     put(w, 8, 4);
     put(w, v->n_tokens, 8);
@@ -298,7 +298,7 @@ bool tiny_model_write(const char *path, const struct tiny_model *shape)
     size_t at = w->out.n;
     put(w, 0, 8);
     put_hparams(w);
-    put_vocab(w, v);
+    put_vocab(w, v, shape->chat_template);
     for (int i = 0; i < 8; i++)
         w->out.ptr[at + (size_t)i] = (char)((uint64_t)w->n_keys >> 8 * i);
     put_tensor_infos(w);

@@ -12,6 +12,7 @@ struct tiny_model {
     const char *arch; /* "llama", "qwen3moe", "olmoe" */
     uint32_t n_layers, n_experts, n_used, n_embd, n_ff;
     uint64_t seed;
+    const char *chat_template; /* NULL: ChatML without a default system text */
 };
 
 bool tiny_model_write(const char *path, const struct tiny_model *shape);

@@ -83,6 +83,41 @@ static void a_control_token_in_a_message_is_text(void **state)
     tokens_release(&marks);
 }
 
+/* As model makers write it: the template has a system text for conversations without one. */
+static void assert_default_system(const char *template, const char *rendered)
+{
+    struct err err;
+    struct gguf *g;
+    char file[96];
+    struct tokens got = {0}, want = {0};
+    const struct chat_message message = {MSG_USER, SLICE("hello")};
+    struct chat_format own;
+    struct tiny_model shape = {"llama", 1, 0, 0, 16, 16, 3, template};
+    snprintf(file, sizeof file, "%s.system", path);
+    assert_true(tiny_model_write(file, &shape));
+    assert_int_equal(gguf_open(&g, file, true, &err), OK);
+    assert_int_equal(chat_format_find(&own, g, &err), OK);
+    chat_format_encode(&own, tok, &message, 1, &got);
+    tokenizer_encode(tok, slice_of(rendered), TOKENIZE_SPECIAL, &want);
+    assert_int_equal(got.n, want.n);
+    assert_memory_equal(got.ids, want.ids, want.n * sizeof *want.ids);
+    tokens_release(&got);
+    tokens_release(&want);
+    gguf_close(g);
+    unlink(file);
+}
+
+#define TURNS "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
+
+static void the_default_system_text_of_the_template_is_sent(void **state)
+{
+    (void)state;
+    const char *expected = "<|im_start|>system\nYou are kind<|im_end|>\n" TURNS;
+    assert_default_system("{{ '<|im_start|>system\\nYou are kind<|im_end|>\\n' }}", expected);
+    assert_default_system("{{ '<|im_start|>system\nYou are kind<|im_end|>\n' }}", expected);
+    assert_default_system("{{ '<|im_start|>system\n' + x + '<|im_end|>\n' + '<|im_start|>system' }}", TURNS);
+}
+
 static void a_file_without_a_template_is_refused(void **state)
 {
     (void)state;
@@ -101,6 +136,7 @@ int main(void)
             cmocka_unit_test(a_conversation_equals_the_template),
             cmocka_unit_test(an_unfinished_answer_stays_open),
             cmocka_unit_test(a_control_token_in_a_message_is_text),
+            cmocka_unit_test(the_default_system_text_of_the_template_is_sent),
             cmocka_unit_test(a_file_without_a_template_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
