@@ -85,7 +85,9 @@ static struct rendered *render(struct transcript *t, size_t i, int n_cols)
     r->message_id = m->id;
     r->version = m->version;
     r->n_cols = n_cols;
-    markdown_render(&r->text, slice_trim(buf_slice(&m->text)), n_cols - INDENT - 1);
+    void (*render_text)(struct markdown *, struct slice, int) =
+            m->role == MSG_ASSISTANT ? markdown_render : markdown_render_plain;
+    render_text(&r->text, slice_trim(buf_slice(&m->text)), n_cols - INDENT - 1);
     r->n_lines = 1 + (int)r->text.n_lines + has_footer(m) + 1;
     if (shows_reasoning(m)) {
         markdown_render(&r->reasoning, slice_trim(buf_slice(&m->reasoning)), n_cols - INDENT - 1);

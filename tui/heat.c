@@ -35,7 +35,14 @@ struct heat_map heat_map_fit(int n_layers, int n_experts, int n_screen_rows, int
     map.experts_per_col = divide_up(n_experts, cols);
     map.n_rows = divide_up(n_layers, map.layers_per_row);
     map.n_cols = divide_up(n_experts, map.experts_per_col);
+    map.is_tall = map.n_rows <= n_screen_rows;
+    map.cell_cols = map.n_cols * 2 <= n_screen_cols ? 2 : 1;
     return map;
+}
+
+int heat_map_screen_rows(const struct heat_map *map)
+{
+    return map->is_tall ? map->n_rows : divide_up(map->n_rows, 2);
 }
 
 int heat_map_row(const struct heat_map *map, int layer)

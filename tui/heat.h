@@ -13,13 +13,16 @@ float heat_scale(float times_uniform);
 int heat_level(float scaled, int shown);
 
 /* A folded grid: every cell stands for a block of layers x experts and shows the hottest of it. Two map rows fit one
- * screen row (half blocks). */
+ * screen row (half blocks), unless there is room for more. */
 struct heat_map {
     int n_layers, n_experts;
     int layers_per_row, experts_per_col;
     int n_rows, n_cols; /* of the map */
+    bool is_tall;       /* there is room: a map row takes a whole screen row */
+    int cell_cols;      /* screen columns of a cell: 1 or 2 */
 };
 struct heat_map heat_map_fit(int n_layers, int n_experts, int n_screen_rows, int n_screen_cols);
+int heat_map_screen_rows(const struct heat_map *map);
 int heat_map_row(const struct heat_map *map, int layer);
 int heat_map_col(const struct heat_map *map, int expert);
 

@@ -429,6 +429,21 @@ void markdown_render(struct markdown *md, struct slice source, int n_cols)
     render_part(md, (struct slice){source.ptr + stable, source.n - stable});
 }
 
+void markdown_render_plain(struct markdown *md, struct slice source, int n_cols)
+{
+    if (md->text.max_bytes == 0)
+        buf_init(&md->text, SIZE_MAX / 2);
+    md->n_stable_bytes = md->n_stable_lines = md->n_stable_spans = md->n_stable_text = 0;
+    md->n_cols = n_cols;
+    md->n_lines = md->n_spans = md->text.n = 0;
+    struct renderer r = {.md = md, .role = ROLE_TEXT};
+    buf_init(&r.text, SIZE_MAX / 2);
+    add_text(&r, source, ROLE_TEXT, 0);
+    flush(&r, false);
+    buf_release(&r.text);
+    mem_free(r.runs);
+}
+
 void markdown_draw_line(const struct markdown *md, size_t i_line, struct surface *out, int row,
         int col)
 {

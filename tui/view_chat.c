@@ -280,9 +280,11 @@ static void draw_rule(const struct app *app, struct surface *out, int row)
     if (core->session->title[0]) {
         int cols, room = out->rect.n_cols / 2 - 4;
         struct slice title = text_fit(slice_of(core->session->title), room, &cols);
-        surface_text(out, row, out->rect.n_cols - cols - 3, ROLE_RULE, 0, SLICE(" "));
-        surface_text(out, row, out->rect.n_cols - cols - 2, ROLE_DIM, 0, title);
-        surface_puts(out, row, out->rect.n_cols - 2, ROLE_RULE, " ");
+        bool is_cut = title.n < strlen(core->session->title);
+        int col = out->rect.n_cols - cols - is_cut - 3;
+        col += surface_text(out, row, col, ROLE_RULE, 0, SLICE(" "));
+        col += surface_text(out, row, col, ROLE_DIM, 0, title);
+        surface_puts(out, row, col, ROLE_DIM, is_cut ? "\xE2\x80\xA6 " : " ");
     }
 }
 

@@ -100,9 +100,10 @@ static void clamp_cursor(struct experts *v, const struct balance *b)
 
 static void draw_ruler(const struct experts *v, struct surface *out, int row)
 {
-    int step = v->map.n_cols >= 64 ? 16 : v->map.n_cols >= 32 ? 8 : 4;
-    for (int col = 0; col + 3 < v->map.n_cols; col += step)
-        surface_printf(out, row, LABEL_COLS + col, ROLE_DIM, "%d", col * v->map.experts_per_col);
+    const struct heat_map *m = &v->map;
+    int step = m->n_cols >= 64 ? 16 : m->n_cols >= 32 ? 8 : 4;
+    for (int c = 0; c * m->cell_cols + 3 < m->n_cols * m->cell_cols; c += step)
+        surface_printf(out, row, LABEL_COLS + c * m->cell_cols, ROLE_DIM, "%d", c * m->experts_per_col);
 }
 
 static void draw_row_figures(const struct experts *v, const struct balance *b, struct surface *out,
@@ -116,26 +117,34 @@ static void draw_row_figures(const struct experts *v, const struct balance *b, s
     surface_printf(out, row, col, ROLE_NUMBER, "%5.1f  %4.2f", value.effective, value.gini);
 }
 
+static void draw_map_row(const struct experts *v, struct surface *out, int row, int map_row)
+{
+    const struct heat_map *m = &v->map;
+    const uint8_t *top = v->levels + map_row * m->n_cols;
+    const uint8_t *bottom = m->is_tall ? top : map_row + 1 < m->n_rows ? top + m->n_cols : NULL;
+    for (int c = 0; c < m->n_cols * m->cell_cols; c++)
+        surface_heat(out, row, LABEL_COLS + c, RAMP_ACTIVATION, top[c / m->cell_cols],
+                bottom ? bottom[c / m->cell_cols] : 0);
+}
+
 static void draw_map(const struct experts *v, const struct balance *b, struct surface *out, int top,
         bool has_side)
 {
     const struct heat_map *m = &v->map;
+    int per_screen_row = m->is_tall ? 1 : 2, side = LABEL_COLS + m->n_cols * m->cell_cols + 2;
     draw_ruler(v, out, top);
     if (has_side)
-        surface_puts(out, top, LABEL_COLS + m->n_cols + 2, ROLE_DIM, "  eff  gini");
-    for (int r = 0; r < m->n_rows; r += 2) {
-        int row = top + 1 + r / 2;
-        int layer = b->shape.layers[r * m->layers_per_row];
-        surface_printf(out, row, 0, ROLE_DIM, "%3d ", layer);
-        for (int c = 0; c < m->n_cols; c++)
-            surface_heat(out, row, LABEL_COLS + c, RAMP_ACTIVATION, v->levels[r * m->n_cols + c],
-                    r + 1 < m->n_rows ? v->levels[(r + 1) * m->n_cols + c] : 0);
+        surface_puts(out, top, side, ROLE_DIM, "  eff  gini");
+    for (int r = 0; r < m->n_rows; r += per_screen_row) {
+        int row = top + 1 + r / per_screen_row;
+        surface_printf(out, row, 0, ROLE_DIM, "%3d ", b->shape.layers[r * m->layers_per_row]);
+        draw_map_row(v, out, row, r);
         if (has_side)
-            draw_row_figures(v, b, out, row, LABEL_COLS + m->n_cols + 2, r);
+            draw_row_figures(v, b, out, row, side, r);
     }
-    int cursor_row = top + 1 + heat_map_row(m, v->layer) / 2;
-    int cursor_col = LABEL_COLS + heat_map_col(m, v->expert);
-    surface_mark(out, (struct rect){cursor_row, cursor_col, 1, 1}, ROLE_SELECTED, ATTR_REVERSE);
+    int cursor_row = top + 1 + heat_map_row(m, v->layer) / per_screen_row;
+    int cursor_col = LABEL_COLS + heat_map_col(m, v->expert) * m->cell_cols;
+    surface_mark(out, (struct rect){cursor_row, cursor_col, 1, m->cell_cols}, ROLE_SELECTED, ATTR_REVERSE);
     surface_puts(out, cursor_row, LABEL_COLS - 1, ROLE_MATCH, "\xE2\x96\xB8");
 }
 
@@ -143,6 +152,17 @@ static const struct message *newest_answer(const struct core *core)
 {
     const struct message *leaf = session_find(core->session, core->session->leaf_id);
     return leaf && leaf->role == MSG_ASSISTANT ? leaf : NULL;
+}
+
+/* What the colours say: multiples of an even share. */
+static void draw_legend(struct surface *out, int col)
+{
+    if (col + RAMP_LEVELS + 28 > out->rect.n_cols)
+        return;
+    col += surface_puts(out, 0, col, ROLE_DIM, "even share \xC3\x97\xC2\xBD ");
+    for (int level = 0; level < RAMP_LEVELS; level++)
+        surface_heat(out, 0, col++, RAMP_ACTIVATION, level, level);
+    surface_puts(out, 0, col, ROLE_DIM, " \xC3\x97" "16");
 }
 
 static void draw_head(const struct experts *v, const struct app *app, const struct balance *b,
@@ -156,8 +176,9 @@ static void draw_head(const struct experts *v, const struct app *app, const stru
     col += surface_printf(out, 0, col, ROLE_DIM, "  %d x %d, top %d", b->shape.n_moe_layers,
             b->shape.n_experts, b->shape.k);
     if (v->map.layers_per_row > 1 || v->map.experts_per_col > 1)
-        surface_printf(out, 0, col, ROLE_DIM, "  cell: %d x %d, hottest", v->map.layers_per_row,
+        col += surface_printf(out, 0, col, ROLE_DIM, "  cell: %d x %d, hottest", v->map.layers_per_row,
                 v->map.experts_per_col);
+    draw_legend(out, col + 3);
     const char *state = v->is_frozen ? "frozen" : is_live ? "live" : "";
     surface_puts_right(out, 0, out->rect.n_cols - 1, v->is_frozen ? ROLE_WARN : ROLE_OK, state);
 }
@@ -210,7 +231,7 @@ static void draw_choice(const struct experts *v, const struct balance *b, struct
     for (uint32_t i = 0; i < k && col < out->rect.n_cols - 20; i++)
         col += surface_printf(out, row, col, ROLE_TEXT, "%u:%.2f ", b->last[layer * k + i],
                 (double)b->last_weight[layer * k + i]);
-    surface_printf(out, row, col, ROLE_DIM, " margin %.3f", (double)b->last_margin[layer]);
+    surface_printf(out, row, col, ROLE_DIM, " margin %.2g", (double)b->last_margin[layer]);
 }
 
 static void draw_balance(const struct balance *b, struct surface *out, int row)
@@ -245,7 +266,7 @@ static void draw_mixture(struct experts *v, const struct app *app, const struct 
     update_levels(v, app, b);
     draw_head(v, app, b, out);
     draw_map(v, b, out, 1, has_side);
-    int row = 2 + (v->map.n_rows + 1) / 2;
+    int row = 2 + heat_map_screen_rows(&v->map);
     if (is_small) {
         draw_cursor(v, b, out, n_rows - 1);
         return;
