@@ -18,7 +18,11 @@ static void widths_are_those_of_terminals(void **state)
         const char *text;
         int width;
     } cases[] = {{"abc", 3}, {"", 0}, {"\xE4\xB8\xAD\xE6\x96\x87", 4}, {"e\xCC\x81", 1}, {"\xF0\x9F\x98\x80", 2},
-            {"\xE2\x94\x80", 1}, {"\x1B[31m", 5}, {"\xE2\x80\xAE" "abc", 4}, {"\xFF", 1}};
+            {"\xE2\x94\x80", 1}, {"\x1B[31m", 5}, {"\xE2\x80\xAE" "abc", 4}, {"\xFF", 1},
+            {"\xE0\xA4\xB9\xE0\xA4\xBF\xE0\xA4\xA8\xE0\xA5\x8D\xE0\xA4\xA6\xE0\xA5\x80", 5}, /* हिन्दी */
+            {"\xE0\xB8\x99\xE0\xB8\xB5\xE0\xB9\x89", 1},                               /* นี้ */
+            {"\xF0\x9F\x87\xA8\xF0\x9F\x87\xAD", 2},                                    /* a flag */
+            {"\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB", 2}};                    /* joined emoji */
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         if (text_width(slice_of(cases[i].text)) != cases[i].width)
             fail_msg("\"%s\" is %d wide", cases[i].text, text_width(slice_of(cases[i].text)));
@@ -112,6 +116,22 @@ static void hostile_text_is_shown_as_dots(void **state)
     screen_release(&screen);
 }
 
+static void vowel_signs_and_marks_are_kept(void **state)
+{
+    (void)state;
+    struct screen screen = {0};
+    struct buf out;
+    const char *text = "\xE0\xA4\xB9\xE0\xA4\xBF\xE0\xA4\xA8\xE0\xA5\x8D\xE0\xA4\xA6\xE0\xA5\x80 \xE0\xB8\x99\xE0\xB8\xB5\xE0\xB9\x89 "
+                       "e\xCC\x81 \xF0\x9F\x87\xA8\xF0\x9F\x87\xAD\n";
+    screen_resize(&screen, 1, 20);
+    struct surface all = screen_surface(&screen);
+    assert_int_equal(surface_puts(&all, 0, 0, ROLE_TEXT, text), 12);
+    print(&screen, &out);
+    assert_string_equal(buf_text(&out), text);
+    buf_release(&out);
+    screen_release(&screen);
+}
+
 static void any_bytes_fit_the_grid(void **state)
 {
     (void)state;
@@ -142,6 +162,7 @@ int main(void)
             cmocka_unit_test(drawing_is_clipped),
             cmocka_unit_test(half_a_wide_cluster_never_stays),
             cmocka_unit_test(hostile_text_is_shown_as_dots),
+            cmocka_unit_test(vowel_signs_and_marks_are_kept),
             cmocka_unit_test(any_bytes_fit_the_grid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

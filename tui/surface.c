@@ -88,38 +88,39 @@ static void put(struct surface *s, int row, int col, const struct cell *value)
     second->width = second->n_bytes = 0;
 }
 
-/* A cluster that a terminal and ncurses could count differently keeps only its first code point. */
-static size_t stable_bytes(const struct cluster *c)
+static int put_part(struct surface *s, int row, int col, struct cell cell, struct slice shown, int width)
 {
-    uint32_t cp;
-    size_t first = utf8_decode(c->bytes.ptr, c->bytes.n, &cp), n = first;
-    while (n < c->bytes.n) {
-        size_t used = utf8_decode(c->bytes.ptr + n, c->bytes.n - n, &cp);
-        struct slice one = {c->bytes.ptr + n, used};
-        struct cluster alone;
-        bool is_mark = text_next_cluster(&one, &alone) && cp >= 0x300 &&
-                (cp < 0x370 || (cp >= 0x1AB0 && cp < 0x1B00) || (cp >= 0x1DC0 && cp < 0x1E00) ||
-                        (cp >= 0x20D0 && cp < 0x2100));
-        if (!is_mark || n + used > CELL_BYTES)
-            break;
-        n += used;
-    }
-    return n <= CELL_BYTES ? n : first;
+    cell.n_bytes = (uint8_t)(shown.n < CELL_BYTES ? shown.n : CELL_BYTES);
+    memcpy(cell.text, shown.ptr, cell.n_bytes);
+    cell.width = (uint8_t)width;
+    put(s, row, col, &cell);
+    return width;
+}
+
+static int put_cluster(struct surface *s, int row, int col, const struct cell *cell, const struct cluster *c)
+{
+    struct slice rest = c->bytes, part;
+    int n_spacing = 0, start = col;
+    while (text_next_part(c, &rest, CELL_BYTES, &part))
+        n_spacing++;
+    rest = c->bytes;
+    for (int width = c->width - (n_spacing - 1); text_next_part(c, &rest, CELL_BYTES, &part); width = 1)
+        col += put_part(s, row, col, *cell, part, width);
+    return col - start;
 }
 
 int surface_text(struct surface *s, int row, int col, enum role role, int attrs, struct slice text)
 {
+    const struct cell cell = {.role = (uint8_t)role, .attrs = (uint8_t)attrs};
     struct cluster c;
     int start = col;
     while (text_next_cluster(&text, &c) && c.bytes.ptr[0] != '\n') {
-        struct cell cell = {.role = (uint8_t)role, .attrs = (uint8_t)attrs};
-        bool is_tab = c.bytes.ptr[0] == '\t';
-        struct slice shown = is_tab ? SLICE(" ") : c.is_printable ? c.bytes : SLICE("\xC2\xB7");
-        cell.n_bytes = (uint8_t)(c.is_printable && !is_tab ? stable_bytes(&c) : shown.n);
-        memcpy(cell.text, shown.ptr, cell.n_bytes);
-        cell.width = (uint8_t)(is_tab ? 1 : c.width);
-        put(s, row, col, &cell);
-        col += cell.width;
+        if (c.bytes.ptr[0] == '\t')
+            col += put_part(s, row, col, cell, SLICE(" "), 1);
+        else if (!c.is_printable)
+            col += put_part(s, row, col, cell, SLICE("\xC2\xB7"), c.width);
+        else
+            col += put_cluster(s, row, col, &cell, &c);
     }
     return col - start;
 }

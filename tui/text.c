@@ -1,7 +1,7 @@
 /*
- * text.c - see text.h. utf8proc finds the clusters; the width of a cluster is what its first code point takes, since that is
- * what terminals and ncurses agree on; a cluster whose parts would add up to more is shown by its first code point alone
- * (surface.c keeps only what fits a cell).
+ * text.c - see text.h. utf8proc finds the clusters; how wide one is follows what ncurses and wcwidth count, so that the screen
+ * never shifts: a spacing vowel sign and the second half of a flag take a column of their own, a mark takes none. What
+ * terminals count differently among themselves (joined emoji, skin tones, variation selectors) is left out.
  */
 #include "tui/text.h"
 
@@ -33,6 +33,49 @@ static int width_of(uint32_t cp)
     return width < 0 ? 0 : width > 2 ? 2 : width;
 }
 
+/* Takes a column of its own inside a cluster. */
+static bool is_spacing(uint32_t cp)
+{
+    return utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_MC || (cp >= 0x1F1E6 && cp <= 0x1F1FF);
+}
+
+static bool is_zero_width_mark(uint32_t cp)
+{
+    utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)cp);
+    bool is_selector = (cp >= 0xFE00 && cp <= 0xFE0F) || (cp >= 0xE0100 && cp <= 0xE01EF);
+    return (category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_ME) && !is_selector && cp != 0x20E3;
+}
+
+/* Takes the code point at the front, and the marks behind it that have room. */
+static struct slice take_part(struct slice *cluster, size_t most_bytes)
+{
+    uint32_t cp;
+    size_t n = utf8_decode(cluster->ptr, cluster->n, &cp);
+    while (n < cluster->n) {
+        size_t used = utf8_decode(cluster->ptr + n, cluster->n - n, &cp);
+        if (!is_zero_width_mark(cp) || n + used > most_bytes)
+            break;
+        n += used;
+    }
+    struct slice part = {cluster->ptr, n};
+    *cluster = (struct slice){cluster->ptr + n, cluster->n - n};
+    return part;
+}
+
+bool text_next_part(const struct cluster *c, struct slice *rest, size_t most_bytes, struct slice *part)
+{
+    uint32_t cp;
+    while (rest->n) {
+        size_t n = utf8_decode(rest->ptr, rest->n, &cp);
+        if (rest->ptr == c->bytes.ptr || is_spacing(cp)) {
+            *part = take_part(rest, most_bytes);
+            return true;
+        }
+        *rest = (struct slice){rest->ptr + n, rest->n - n};
+    }
+    return false;
+}
+
 bool text_next_cluster(struct slice *s, struct cluster *out)
 {
     uint32_t cp, next;
@@ -52,6 +95,7 @@ bool text_next_cluster(struct slice *s, struct cluster *out)
             break;
         n += used;
         cp = next;
+        out->width += out->is_printable && is_spacing(cp);
     }
     out->bytes.n = n;
     *s = (struct slice){s->ptr + n, s->n - n};
