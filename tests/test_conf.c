@@ -48,6 +48,18 @@ static void values_follow_the_rules(void **state)
     }
 }
 
+static void a_broken_header_keeps_its_keys_to_itself(void **state)
+{
+    (void)state;
+    struct conf *c = parse("[endpoint \"a\"]\nurl = good\n[endpoint \"b\"\nurl = other\nkey = x\n[s]\nk = 1\n");
+    assert_string_equal(conf_get(c, "endpoint", "a", "url"), "good");
+    assert_null(conf_get(c, "endpoint", "a", "key"));
+    assert_string_equal(conf_get(c, "s", "", "k"), "1");
+    assert_int_equal(conf_n_warnings(c), 1);
+    assert_non_null(strstr(conf_warning_at(c, 0), "x.conf:3: "));
+    conf_free(c);
+}
+
 static void sections_and_their_names(void **state)
 {
     (void)state;
@@ -64,11 +76,11 @@ static void sections_and_their_names(void **state)
 static void nonsense_is_kept_and_said(void **state)
 {
     (void)state;
-    struct conf *c = parse("[s]\nnonsense\n[broken\nk = \"open\n");
+    struct conf *c = parse("[s]\nnonsense\n[broken\n[t]\nk = \"open\n");
     struct buf out;
     buf_init(&out, 1000);
     conf_print(c, &out);
-    assert_string_equal(buf_text(&out), "[s]\nnonsense\n[broken\nk = \"open\n");
+    assert_string_equal(buf_text(&out), "[s]\nnonsense\n[broken\n[t]\nk = \"open\n");
     assert_int_equal(conf_n_warnings(c), 3);
     assert_non_null(strstr(conf_warning_at(c, 0), "x.conf:2: "));
     buf_release(&out);
@@ -151,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(values_follow_the_rules),
+            cmocka_unit_test(a_broken_header_keeps_its_keys_to_itself),
             cmocka_unit_test(sections_and_their_names),
             cmocka_unit_test(nonsense_is_kept_and_said),
             cmocka_unit_test(an_edit_touches_nothing_else),
