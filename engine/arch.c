@@ -4,7 +4,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 static const struct arch *const archs[] = {&arch_llama, &arch_qwen3moe, &arch_olmoe};
 

@@ -3,7 +3,6 @@
  * architectures; what differs is in the rows of arch_*.c and in which tensors a layer has.
  */
 #include <math.h>
-#include <string.h>
 
 #include "engine/model_internal.h"
 

@@ -5,6 +5,8 @@
 #ifndef KERNELS_CPU_H
 #define KERNELS_CPU_H
 
+#include <stdatomic.h>
+
 #include "kernels/dot.h"
 #include "kernels/kernels.h"
 #include "kernels/pool.h"

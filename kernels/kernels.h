@@ -11,7 +11,6 @@
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "kernels/quant.h"

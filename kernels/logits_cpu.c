@@ -1,6 +1,5 @@
 /* logits_cpu.c - the last norm and the product with the vocabulary, for the tokens that want
  * it. */
-#include <string.h>
 
 #include "kernels/cpu.h"
 

@@ -1,5 +1,4 @@
 /* core_actions.c - what the user can do to the core, one function per action. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 

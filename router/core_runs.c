@@ -2,7 +2,6 @@
  * core_runs.c - a request's way: decided, sent, answered; tried again or elsewhere as long as the user has seen nothing of
  * it; ended. One budget of attempts per request.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 

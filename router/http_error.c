@@ -4,9 +4,7 @@
  */
 #include <curl/curl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "engine/json.h"
 #include "router/wire.h"

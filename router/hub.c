@@ -5,7 +5,6 @@
 #include "router/hub.h"
 
 #include <poll.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 

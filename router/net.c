@@ -5,7 +5,6 @@
 #include "router/net.h"
 
 #include <curl/curl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>

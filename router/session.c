@@ -1,7 +1,6 @@
 /* session.c - see session.h. */
 #include "router/session.h"
 
-#include <stdio.h>
 #include <string.h>
 
 struct session *session_new(int64_t id, int64_t now_ms)

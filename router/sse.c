@@ -1,8 +1,6 @@
 /* sse.c - see sse.h. */
 #include "router/sse.h"
 
-#include <string.h>
-
 void sse_init(struct sse *sse)
 {
     *sse = (struct sse){0};

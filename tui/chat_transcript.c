@@ -1,14 +1,11 @@
 /* chat_transcript.c - see chat_transcript.h. */
 #include "tui/chat_transcript.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "engine/engine.h"
 #include "tui/keys.h"
-#include "tui/text.h"
 
 #define INDENT 2 /* of text under its header: nothing stands left of it that a copy would catch */
 

@@ -3,7 +3,6 @@
  * TUI: the conversation is saved, the route is decided, and the answer's text goes to stdout
  * while it comes. Ctrl-C stops the answer, what came so far is kept.
  */
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>

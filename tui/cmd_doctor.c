@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "engine/model.h"
 
 #include "tui/cmd.h"
 #include "tui/keys.h"

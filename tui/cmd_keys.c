@@ -1,7 +1,6 @@
 /* cmd_keys.c - `shunt keys`: every binding, the user's included, in the words of commands.def.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "tui/cmd.h"
 #include "tui/keys.h"

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engine/engine.h"
+#include "engine/model.h"
 #include "engine/json.h"
 
 #include "tui/cmd.h"

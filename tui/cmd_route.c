@@ -1,7 +1,6 @@
 /* cmd_route.c - `shunt route`: where a prompt would go and why; nothing is sent and nothing is
  * opened. */
 #include <stdio.h>
-#include <string.h>
 
 #include "tui/cmd.h"
 

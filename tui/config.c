@@ -5,7 +5,6 @@
 #include "tui/config.h"
 
 #include <dirent.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,6 @@
  */
 #include "tui/keys.h"
 
-#include <stdio.h>
 #include <string.h>
 
 const struct binding default_bindings[] = {

@@ -1,10 +1,6 @@
 /* pane_side.c - see pane_side.h. What is not known is not drawn. */
 #include "tui/pane_side.h"
 
-#include <inttypes.h>
-#include <string.h>
-
-#include "engine/engine.h"
 #include "tui/heat.h"
 #include "tui/text.h"
 

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <locale.h>
 #include <ncurses.h>
 #include <signal.h>
 #include <stdio.h>

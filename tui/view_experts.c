@@ -3,11 +3,10 @@
  * a cursor with details, and the balance of the window beside what chance would give. Levels move with hysteresis and at
  * most ten times a second, so a long answer costs few bytes.
  */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/engine.h"
+#include "engine/model.h"
 #include "tui/heat.h"
 #include "tui/text.h"
 #include "tui/view.h"

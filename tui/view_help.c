@@ -1,8 +1,6 @@
 /* view_help.c - see view_help.h. Keys are the user's: the keymap is asked, not the defaults. */
 #include "tui/view_help.h"
 
-#include <string.h>
-
 #include "tui/keys.h"
 
 static const struct {
