@@ -37,7 +37,7 @@ struct app {
     struct help help;
     bool help_is_open;
     struct key pending; /* first key of a sequence */
-    uint64_t now_ns, frame_ns, version_shown, quit_armed_ns, wake_ns;
+    uint64_t now_ns, frame_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
     bool is_dirty, must_quit;
     int signal_pipe[2];
     struct notice own; /* of the app itself; newer than the core's when t_ns says so */
@@ -147,9 +147,9 @@ void app_suspend(struct app *app)
 /* What is only in memory is not thrown away by one key. */
 void app_quit(struct app *app)
 {
-    bool is_armed = app->quit_armed_ns && app->now_ns < app->quit_armed_ns + QUIT_NS;
-    if (app_core(app)->n_unsaved && !is_armed) {
-        app->quit_armed_ns = app->now_ns;
+    bool was_told = app->unsaved_told_ns && app->now_ns < app->unsaved_told_ns + NOTICE_NS;
+    if (app_core(app)->n_unsaved && !was_told) {
+        app->unsaved_told_ns = app->now_ns;
         app_notice(app, ERR_FULL, "not everything is saved: /export FILE writes it elsewhere; quit again to lose it");
         return;
     }
@@ -166,7 +166,7 @@ void app_interrupt(struct app *app)
     if (app->view == VIEW_CHAT && view_chat_clear_input(app->states[VIEW_CHAT], app))
         return;
     if (app->quit_armed_ns && app->now_ns < app->quit_armed_ns + QUIT_NS) {
-        app->must_quit = true;
+        app_quit(app);
         return;
     }
     app->quit_armed_ns = app->now_ns;
@@ -259,22 +259,36 @@ static void draw_fleet(const struct core *core, struct surface *out, int row, ui
     }
 }
 
-/* The last line: something to say, else the endpoints. Errors stay, information goes. */
-static void draw_status(struct app *app, struct surface *out, int row)
+/* What is to be said, or NULL. Errors of the disk stay, the rest goes. */
+static const struct notice *current_notice(const struct app *app)
 {
-    const struct core *core = app_core(app);
     const struct notice *notice = newest_notice(app);
-    bool is_fresh = notice->text[0] && app->now_ns < notice->t_ns + NOTICE_NS;
-    if (core->disk_failed_ns)
-        is_fresh = notice->text[0];
-    if (is_fresh) {
-        int cols;
-        struct slice text = text_fit(slice_of(notice->text), out->rect.n_cols - 2, &cols);
-        surface_text(out, row, 1, notice->status == OK ? ROLE_STATUS : ROLE_ERROR, 0, text);
-        app_wake_at(app, notice->t_ns + NOTICE_NS);
+    bool is_fresh = app->now_ns < notice->t_ns + NOTICE_NS || app_core(app)->disk_failed_ns;
+    return notice->text[0] && is_fresh ? notice : NULL;
+}
+
+static int count_status_rows(const struct app *app, int n_rows, int n_cols)
+{
+    const struct notice *notice = current_notice(app);
+    struct slice rest = slice_of(notice ? notice->text : ""), line;
+    int n = 0, most = n_rows / 5 < 1 ? 1 : n_rows / 5;
+    while (n < most && text_wrap(&rest, n_cols - 2, &line))
+        n++;
+    return n > 1 ? n : 1;
+}
+
+/* The last lines: something to say, else the endpoints. */
+static void draw_status(struct app *app, struct surface *out)
+{
+    const struct notice *notice = current_notice(app);
+    if (!notice) {
+        draw_fleet(app_core(app), out, 0, app->now_ns);
         return;
     }
-    draw_fleet(core, out, row, app->now_ns);
+    struct slice rest = slice_of(notice->text), line;
+    for (int row = 0; row < out->rect.n_rows && text_wrap(&rest, out->rect.n_cols - 2, &line); row++)
+        surface_text(out, row, 1, notice->status == OK ? ROLE_STATUS : ROLE_ERROR, 0, line);
+    app_wake_at(app, notice->t_ns + NOTICE_NS);
 }
 
 static void draw_body(struct app *app, struct surface *out)
@@ -290,19 +304,17 @@ static void draw(struct app *app)
 {
     struct surface all = screen_surface(&app->screen);
     int n_rows = all.rect.n_rows, n_cols = all.rect.n_cols;
-    if (n_rows < 8 || n_cols < 30) {
-        bool has_status = n_rows > 2;
-        struct surface body = surface_part(&all, (struct rect){0, 0, n_rows - has_status, n_cols});
-        draw_body(app, &body);
-        if (has_status)
-            draw_status(app, &all, n_rows - 1);
-        return;
-    }
-    struct surface body = surface_part(&all, (struct rect){1, 0, n_rows - 3, n_cols});
-    draw_tabs(app, &all);
+    bool is_small = n_rows < 8 || n_cols < 30;
+    int n_status = n_rows > 2 ? count_status_rows(app, n_rows, n_cols) : 0;
+    int top = is_small ? 0 : 1, bottom = n_rows - n_status - (is_small ? 0 : 1);
+    struct surface body = surface_part(&all, (struct rect){top, 0, bottom - top, n_cols});
+    struct surface status = surface_part(&all, (struct rect){n_rows - n_status, 0, n_status, n_cols});
     draw_body(app, &body);
-    draw_hints(app, &all, n_rows - 2);
-    draw_status(app, &all, n_rows - 1);
+    draw_status(app, &status);
+    if (is_small)
+        return;
+    draw_tabs(app, &all);
+    draw_hints(app, &all, bottom);
 }
 
 static void show(struct app *app)

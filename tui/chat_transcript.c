@@ -6,7 +6,9 @@
 #include <time.h>
 
 #include "tui/keys.h"
+#include "tui/text.h"
 
+#define FOOTER_COLS 6 /* indent, mark and a column at the right */
 #define INDENT 2 /* of text under its header: nothing stands left of it that a copy would catch */
 
 static void free_rendered(struct rendered *r)
@@ -59,10 +61,19 @@ static bool shows_reasoning(const struct message *m)
     return m->reasoning.n > 0 && m->text.n == 0; /* folded to a line as soon as the answer begins */
 }
 
-static bool has_footer(const struct message *m)
+/* Lines under an answer that is not simply done; a failure takes as many as its sentence needs. */
+static int count_footer_lines(const struct message *m, int n_cols)
 {
-    return m->role == MSG_ASSISTANT &&
-            (m->state != MESSAGE_DONE || m->finish == FINISH_LENGTH || m->finish == FINISH_CONTENT_FILTER);
+    bool is_cut = m->finish == FINISH_LENGTH || m->finish == FINISH_CONTENT_FILTER;
+    int n = 0;
+    if (m->role != MSG_ASSISTANT || (m->state == MESSAGE_DONE && !is_cut))
+        return 0;
+    if (m->state != MESSAGE_FAILED)
+        return 1;
+    struct slice rest = slice_of(m->error), line;
+    while (text_wrap(&rest, n_cols - FOOTER_COLS, &line))
+        n++;
+    return n > 0 ? n : 1;
 }
 
 static struct rendered *render(struct transcript *t, size_t i, int n_cols)
@@ -85,7 +96,8 @@ static struct rendered *render(struct transcript *t, size_t i, int n_cols)
     void (*render_text)(struct markdown *, struct slice, int) =
             m->role == MSG_ASSISTANT ? markdown_render : markdown_render_plain;
     render_text(&r->text, slice_trim(buf_slice(&m->text)), n_cols - INDENT - 1);
-    r->n_lines = 1 + (int)r->text.n_lines + has_footer(m) + 1;
+    r->n_footer = count_footer_lines(m, n_cols);
+    r->n_lines = 1 + (int)r->text.n_lines + r->n_footer + 1;
     if (shows_reasoning(m)) {
         markdown_render(&r->reasoning, slice_trim(buf_slice(&m->reasoning)), n_cols - INDENT - 1);
         r->n_lines += (int)r->reasoning.n_lines;
@@ -143,7 +155,7 @@ static void draw_header(const struct message *m, struct surface *out, int row)
     surface_printf(out, row, 1 + col, ROLE_DIM, "  %s%s", clock, m->is_saved ? "" : "  not saved yet");
 }
 
-static const char *running_text(const struct run *run, char out[96])
+static const char *running_text(const struct core *core, const struct run *run, char out[96])
 {
     const char *percent = "";
     char number[16] = "";
@@ -154,7 +166,8 @@ static const char *running_text(const struct run *run, char out[96])
     if (!run)
         return "";
     if (run->phase == RUN_WAITS_FOR_STORE)
-        return "saving the message …";
+        return core->disk_failed_ns ? "the disk does not take the message; /send-unsaved sends it all the same"
+                                    : "saving the message …";
     if (run->phase == RUN_WAITS_FOR_RETRY)
         return "waiting to try again …";
     if (run->phase == RUN_STOPPING)
@@ -175,14 +188,25 @@ static const char *running_text(const struct run *run, char out[96])
     }
 }
 
-static void draw_footer(const struct app *app, const struct message *m, struct surface *out, int row)
+static void draw_error(const struct message *m, int i_line, struct surface *out, int row)
+{
+    struct slice rest = slice_of(m->error), line = SLICE("");
+    for (int i = 0; i <= i_line; i++)
+        if (!text_wrap(&rest, out->rect.n_cols - FOOTER_COLS, &line))
+            return;
+    if (i_line == 0)
+        surface_puts(out, row, INDENT + 1, ROLE_ERROR, "\xE2\x9C\x97");
+    surface_text(out, row, INDENT + 3, ROLE_ERROR, 0, line);
+}
+
+static void draw_footer(const struct app *app, const struct message *m, int i_line, struct surface *out, int row)
 {
     char text[96];
     const char *go_on = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_CONTINUE);
     switch (m->state) {
     case MESSAGE_RUNNING:
         surface_puts(out, row, INDENT + 1, ROLE_DIM,
-                running_text(core_run_of(app_core(app), m->id), text));
+                running_text(app_core(app), core_run_of(app_core(app), m->id), text));
         break;
     case MESSAGE_INTERRUPTED:
         surface_printf(out, row, INDENT + 1, ROLE_WARN, "\xE2\x96\xA0 interrupted \xE2\x80\x93 %s goes on",
@@ -193,7 +217,7 @@ static void draw_footer(const struct app *app, const struct message *m, struct s
                 go_on ? go_on : "/continue");
         break;
     case MESSAGE_FAILED:
-        surface_printf(out, row, INDENT + 1, ROLE_ERROR, "\xE2\x9C\x97 %s", m->error);
+        draw_error(m, i_line, out, row);
         break;
     case MESSAGE_DONE:
         surface_puts(out, row, INDENT + 1, ROLE_WARN,
@@ -226,8 +250,8 @@ static void draw_line(const struct app *app, const struct message *m, const stru
                 count_words(buf_slice(&m->reasoning)));
     } else if (line <= n_reasoning + (int)r->text.n_lines) {
         markdown_draw_line(&r->text, (size_t)(line - n_reasoning - 1), out, row, INDENT + 1);
-    } else if (line == n_reasoning + (int)r->text.n_lines + 1 && has_footer(m)) {
-        draw_footer(app, m, out, row);
+    } else if (line - n_reasoning - (int)r->text.n_lines <= r->n_footer) {
+        draw_footer(app, m, line - n_reasoning - (int)r->text.n_lines - 1, out, row);
     }
 }
 

@@ -14,7 +14,7 @@ struct rendered {
     uint32_t version;
     int n_cols;
     struct markdown text, reasoning;
-    int n_lines;
+    int n_lines, n_footer;
 };
 
 struct transcript {
