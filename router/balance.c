@@ -1,17 +1,18 @@
 /*
- * balance.c - see balance.h. Heat decays by letting each new selection count more instead of shrinking all old ones: O(layers * k)
- * per token. The null model is closed where a formula exists and simulated, once per token count, where none does.
+ * balance.c - see balance.h. Heat decays by letting each new selection count more instead of
+ * shrinking all old ones: O(layers * k) per token. The null model is closed where a formula
+ * exists and simulated, once per token count, where none does.
  */
 #include "router/balance.h"
 
 #include <math.h>
 #include <string.h>
 
-#define TOP_SHARE     0.09
-#define NULL_RUNS     64
+#define TOP_SHARE      0.09
+#define NULL_RUNS      64
 #define N_NULL_BUCKETS 24
-#define HEAT_LIMIT    1e20f
-#define FDR           0.01
+#define HEAT_LIMIT     1e20f
+#define FDR            0.01
 
 struct null_cache {
     uint32_t n_tokens[N_NULL_BUCKETS]; /* 0: empty */
@@ -55,8 +56,8 @@ void balance_free(struct balance *b)
 {
     if (!b)
         return;
-    void *all[] = {b->counts, b->heat, b->weight, b->window, b->overlaps, b->last, b->last_weight,
-            b->last_margin, b->null_cache->flags, b->null_cache};
+    void *all[] = {b->counts, b->heat, b->weight, b->window, b->overlaps, b->last,
+            b->last_weight, b->last_margin, b->null_cache->flags, b->null_cache};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         mem_free(all[i]);
     mem_free(b);
@@ -136,7 +137,8 @@ float balance_heat(const struct balance *b, int layer, int expert)
     float g = exp2f(-1 / b->half_life_tok);
     float units = (1 - powf(g, (float)b->n_heat)) / (1 - g);
     float uniform = units * b->shape.k / b->shape.n_experts;
-    return b->heat[(size_t)layer * b->shape.n_experts + (size_t)expert] / b->heat_unit / uniform;
+    return b->heat[(size_t)layer * b->shape.n_experts + (size_t)expert] / b->heat_unit /
+           uniform;
 }
 
 static void sort_counts(uint32_t *counts, uint32_t n) /* Shell's method; n is a few hundred */
@@ -279,7 +281,8 @@ static void sort_doubles(double *v, size_t n)
         }
 }
 
-/* Benjamini and Hochberg 1995: the largest p that still keeps the share of false flags at FDR. */
+/* Benjamini and Hochberg 1995: the largest p that still keeps the share of false flags at FDR.
+ */
 static void flag_all(const struct balance *b)
 {
     size_t n = n_cells(b);

@@ -35,7 +35,8 @@ void core_init(struct core *core, const struct core_config *cfg)
             .base_ms = cfg->now_ms};
     struct fleet *fleet = &core->fleet;
     fleet->n_endpoints = (int)cfg->n_endpoints;
-    fleet->endpoints = arena_alloc(&fleet->arena, (cfg->n_endpoints + 1) * sizeof *fleet->endpoints);
+    fleet->endpoints =
+            arena_alloc(&fleet->arena, (cfg->n_endpoints + 1) * sizeof *fleet->endpoints);
     for (size_t i = 0; i < cfg->n_endpoints; i++)
         fleet->endpoints[i].conf = endpoint_conf_copy(&fleet->arena, &cfg->endpoints[i]);
     core->session = session_new(core_new_id(core, 0), cfg->now_ms);
@@ -84,8 +85,8 @@ void core_notice(struct core *core, uint64_t t_ns, enum status status, const cha
 int64_t core_unix_ms(const struct core *core, uint64_t t_ns)
 {
     return core->base_ns && t_ns > core->base_ns
-            ? core->base_ms + (int64_t)((t_ns - core->base_ns) / 1000000u)
-            : core->base_ms;
+                   ? core->base_ms + (int64_t)((t_ns - core->base_ns) / 1000000u)
+                   : core->base_ms;
 }
 
 /* Milliseconds and chance: sorts by time, and two processes never meet. */
@@ -201,7 +202,8 @@ static struct message *message_of_record(const struct core *core, uint32_t reque
     const struct run *run = core_find_run(core, request_id);
     if (run)
         core_find_message(core, run->message_id, &m);
-    else if ((m = session_find(core->session, core->session->leaf_id)) && m->request_id != request_id)
+    else if ((m = session_find(core->session, core->session->leaf_id)) &&
+             m->request_id != request_id)
         m = NULL;
     return m;
 }

@@ -47,8 +47,8 @@ static void take_params(struct run *run, struct action *a)
 
 static struct message *add_answer(struct core *core, uint64_t t_ns)
 {
-    struct message *answer = session_add(core->session, core_new_id(core, t_ns), MSG_ASSISTANT,
-            core_unix_ms(core, t_ns));
+    struct message *answer = session_add(
+            core->session, core_new_id(core, t_ns), MSG_ASSISTANT, core_unix_ms(core, t_ns));
     answer->state = MESSAGE_RUNNING;
     return answer;
 }
@@ -60,9 +60,11 @@ static void send(struct core *core, struct action *a, uint64_t t_ns)
     const char *text = text_of(a);
     if (slice_trim(slice_of(text)).n == 0 || refuse_while_running(core, t_ns))
         return;
-    struct message *user = session_add(s, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
+    struct message *user =
+            session_add(s, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
     if (!buf_add_text(&user->text, text)) {
-        core_notice(core, t_ns, ERR_USAGE, "the message is larger than %u MB", MESSAGE_MAX_BYTES >> 20);
+        core_notice(core, t_ns, ERR_USAGE, "the message is larger than %u MB",
+                MESSAGE_MAX_BYTES >> 20);
         s->leaf_id = user->parent_id;
         return;
     }
@@ -105,7 +107,8 @@ static void continue_answer(struct core *core, uint64_t t_ns)
     if (refuse_while_running(core, t_ns))
         return;
     bool can = leaf && leaf->role == MSG_ASSISTANT && leaf->state != MESSAGE_DONE;
-    if (leaf && leaf->role == MSG_USER) { /* it was saved, and the program ended before it was sent */
+    if (leaf && leaf->role ==
+                        MSG_USER) { /* it was saved, and the program ended before it was sent */
         leaf = add_answer(core, t_ns);
         can = true;
     }
@@ -237,13 +240,14 @@ static void export(struct core *core, const char *path, uint64_t t_ns)
     struct buf text;
     struct message **messages;
     buf_init(&text, 1u << 30);
-    buf_printf(&text, "# %s\n", core->session->title[0] ? core->session->title : "Conversation");
+    buf_printf(
+            &text, "# %s\n", core->session->title[0] ? core->session->title : "Conversation");
     size_t n = session_path(core->session, &messages);
     for (size_t i = 0; i < n; i++)
         buf_printf(&text, "\n**%s**\n\n%s\n",
-                messages[i]->role == MSG_USER   ? "you"
-                        : messages[i]->endpoint[0] ? messages[i]->endpoint
-                                                   : message_role_name(messages[i]->role),
+                messages[i]->role == MSG_USER ? "you"
+                : messages[i]->endpoint[0]    ? messages[i]->endpoint
+                                              : message_role_name(messages[i]->role),
                 buf_text(&messages[i]->text));
     mem_free(messages);
     struct stored *c = stored_new(STORE_EXPORT);

@@ -1,6 +1,7 @@
 /*
- * core_disk.c - what is sent to the store when, and what happens when the disk refuses: everything is kept in order and tried
- * again, one command at a time, so that an old state never overwrites a newer one.
+ * core_disk.c - what is sent to the store when, and what happens when the disk refuses:
+ * everything is kept in order and tried again, one command at a time, so that an old state
+ * never overwrites a newer one.
  */
 #include <stdio.h>
 #include <string.h>
@@ -61,7 +62,8 @@ void disk_put_tokens(struct core *core, struct message *m)
     *c->shape = log->shape;
     c->n_records = n;
     c->records = arena_alloc(&c->arena, n * log->record_bytes);
-    memcpy(c->records, log->records.ptr + log->n_stored * log->record_bytes, n * log->record_bytes);
+    memcpy(c->records, log->records.ptr + log->n_stored * log->record_bytes,
+            n * log->record_bytes);
     log->n_stored += n;
     disk_put(core, c);
 }
@@ -91,9 +93,10 @@ static void take_refusal(struct core *core, struct stored *c, uint64_t t_ns)
 {
     static const uint32_t waits_s[] = {1, 2, 5, 10, 30};
     uint32_t n = core->n_disk_retries < ARRAY_LEN(waits_s) ? core->n_disk_retries
-                                                            : ARRAY_LEN(waits_s) - 1;
+                                                           : ARRAY_LEN(waits_s) - 1;
     bool is_first = core->disk_failed_ns == 0;
-    /* What was in flight comes back one after the other: behind the refused, before what was held back meanwhile. */
+    /* What was in flight comes back one after the other: behind the refused, before what was
+     * held back meanwhile. */
     core->unsaved = mem_resize(core->unsaved, (core->n_unsaved + 1) * sizeof *core->unsaved);
     memmove(core->unsaved + core->n_refused + 1, core->unsaved + core->n_refused,
             (core->n_unsaved - core->n_refused) * sizeof *core->unsaved);
@@ -106,7 +109,8 @@ static void take_refusal(struct core *core, struct stored *c, uint64_t t_ns)
         char when[16];
         clock_text(core_unix_ms(core, core->disk_retry_ns), when);
         core_notice(core, t_ns, c->err.status,
-                "%s: everything is kept in memory and tried again at %s; /send-unsaved sends without saving, /export FILE writes to another place",
+                "%s: everything is kept in memory and tried again at %s; /send-unsaved sends "
+                "without saving, /export FILE writes to another place",
                 c->err.text, when);
     }
     core->version++;
@@ -133,8 +137,8 @@ static void mark_saved(struct core *core, const struct stored *c)
 {
     for (size_t i = 0; i < c->n_messages; i++) {
         struct message *m;
-        if (core_find_message(core, c->messages[i].id, &m) && m->state == c->messages[i].state &&
-                m->text.n == c->messages[i].text.n) {
+        if (core_find_message(core, c->messages[i].id, &m) &&
+                m->state == c->messages[i].state && m->text.n == c->messages[i].text.n) {
             m->is_saved = true;
             m->version++;
             core->version++;
@@ -173,7 +177,8 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
     core->session = session_from_rows(&c->session, c->messages, c->n_messages);
     const struct message *leaf = session_find(core->session, core->session->leaf_id);
     if (leaf && leaf->state == MESSAGE_INTERRUPTED)
-        core_notice(core, t_ns, OK, "the last answer was interrupted; what came is kept, and it can go on");
+        core_notice(core, t_ns, OK,
+                "the last answer was interrupted; what came is kept, and it can go on");
     ask_for_tokens(core);
 }
 
@@ -192,8 +197,8 @@ static void take_tokens(struct core *core, const struct stored *c)
     core->balance = balance_new(c->shape, 512);
     core->shape = *c->shape;
     for (size_t i = 0; i < c->n_records; i++)
-        balance_add(core->balance,
-                (const struct token_record *)(m->tokens.records.ptr + i * m->tokens.record_bytes));
+        balance_add(core->balance, (const struct token_record *)(m->tokens.records.ptr +
+                                                                 i * m->tokens.record_bytes));
 }
 
 static void take_list(struct core *core, struct stored *c)
@@ -202,7 +207,8 @@ static void take_list(struct core *core, struct stored *c)
     core->found_owner = c;
     core->found = c->sessions;
     core->n_found = c->n_sessions;
-    snprintf(core->found_query, sizeof core->found_query, "%.*s", (int)c->query.n, c->query.ptr);
+    snprintf(
+            core->found_query, sizeof core->found_query, "%.*s", (int)c->query.n, c->query.ptr);
 }
 
 void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
@@ -220,7 +226,8 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
         take_tokens(core, c);
         break;
     case STORE_EXPORT:
-        core_notice(core, t_ns, c->err.status, "%s%.*s", c->err.status == OK ? "written: " : c->err.text,
+        core_notice(core, t_ns, c->err.status, "%s%.*s",
+                c->err.status == OK ? "written: " : c->err.text,
                 c->err.status == OK ? (int)c->key.n : 0, c->key.ptr);
         break;
     case STORE_GET_SETTING:

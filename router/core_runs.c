@@ -1,19 +1,20 @@
 /*
- * core_runs.c - a request's way: decided, sent, answered; tried again or elsewhere as long as the user has seen nothing of
- * it; ended. One budget of attempts per request.
+ * core_runs.c - a request's way: decided, sent, answered; tried again or elsewhere as long as
+ * the user has seen nothing of it; ended. One budget of attempts per request.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/json.h"
+
 #include "router/core_internal.h"
 
-#define ATTEMPTS_MAX     8
+#define ATTEMPTS_MAX      8
 #define RETRY_WAIT_MAX_MS 30000
-#define BACKOFF_MS       500
-#define BACKOFF_MAX_MS   8000
-#define CHECKPOINT_NS    2000000000ull
+#define BACKOFF_MS        500
+#define BACKOFF_MAX_MS    8000
+#define CHECKPOINT_NS     2000000000ull
 
 struct run *runs_begin(struct core *core, struct session *session, struct message *answer)
 {
@@ -37,7 +38,8 @@ static void remove_run(struct core *core, struct run *run)
 }
 
 /* What the model gets: the path to the answer, and its own partial text when it is to go on. */
-static void fill_request(struct request *request, const struct session *s, const struct message *answer)
+static void fill_request(
+        struct request *request, const struct session *s, const struct message *answer)
 {
     struct message **path;
     size_t n = session_path(s, &path);
@@ -65,7 +67,8 @@ static void put_decision(struct core *core, const struct run *run, uint64_t t_ns
     disk_put(core, c);
 }
 
-static void decide(struct core *core, struct run *run, const struct request *request, uint64_t t_ns)
+static void decide(
+        struct core *core, struct run *run, const struct request *request, uint64_t t_ns)
 {
     struct features f = features_of(request->messages, request->n_messages);
     f.max_zone = core->max_zone;
@@ -99,7 +102,8 @@ static void send(struct core *core, struct run *run, struct request *request, ui
     struct session *s = core_find_message(core, run->message_id, &answer);
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
     snprintf(answer->endpoint, sizeof answer->endpoint, "%s", conf->name);
-    snprintf(answer->model, sizeof answer->model, "%s", conf->model ? base_name(conf->model) : "");
+    snprintf(answer->model, sizeof answer->model, "%s",
+            conf->model ? base_name(conf->model) : "");
     answer->request_id = run->request_id;
     answer->version++;
     request->attempt = run->attempt;
@@ -108,8 +112,8 @@ static void send(struct core *core, struct run *run, struct request *request, ui
     if (run->extra_json)
         request->extra_json = slice_of(arena_strdup(&request->arena, run->extra_json));
     for (int i = 0; i < request->params.n_stop; i++)
-        request->params.stop[i] = slice_of(arena_strndup(&request->arena, run->params.stop[i].ptr,
-                run->params.stop[i].n));
+        request->params.stop[i] = slice_of(
+                arena_strndup(&request->arena, run->params.stop[i].ptr, run->params.stop[i].n));
     request->endpoint = endpoint_conf_copy(&request->arena, conf);
     run->phase = RUN_SENT;
     run->state = RUN_QUEUED;
@@ -120,9 +124,10 @@ static void send(struct core *core, struct run *run, struct request *request, ui
     struct effect *effect = core_add_effect(core, EFFECT_SEND);
     effect->endpoint = run->endpoint;
     effect->request = request;
-    fleet_observe(&core->fleet, &(struct observation){.endpoint = run->endpoint, .what = SEEN_START},
-            t_ns);
-    disk_put_messages(core, s, &answer, 1, 0); /* from here on a crash leaves an interrupted answer */
+    fleet_observe(&core->fleet,
+            &(struct observation){.endpoint = run->endpoint, .what = SEEN_START}, t_ns);
+    disk_put_messages(
+            core, s, &answer, 1, 0); /* from here on a crash leaves an interrupted answer */
 }
 
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns)
@@ -217,15 +222,18 @@ static void observe_end(struct core *core, const struct run *run, const struct m
             .retry_after_ms = outcome->retry_after_ms,
             .ms = run->t_first_ns ? ms_between(run->t_first_ns, t_ns) : 0,
             .n_output_tok = answer->usage.output == TOKENS_UNKNOWN ? 0 : answer->usage.output,
-            .cost_nusd = endpoint_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &answer->usage)};
+            .cost_nusd = endpoint_cost_nusd(
+                    core->fleet.endpoints[run->endpoint].conf, &answer->usage)};
     fleet_observe(&core->fleet, &o, t_ns);
     if (outcome->err.status != OK)
         snprintf(core->fleet.endpoints[run->endpoint].last_error,
-                sizeof core->fleet.endpoints[run->endpoint].last_error, "%.150s", outcome->err.text);
+                sizeof core->fleet.endpoints[run->endpoint].last_error, "%.150s",
+                outcome->err.text);
 }
 
 /* -1: not again at this endpoint. */
-static int64_t retry_wait_ms(struct core *core, const struct run *run, const struct outcome *outcome)
+static int64_t retry_wait_ms(
+        struct core *core, const struct run *run, const struct outcome *outcome)
 {
     if (!status_is_retryable(outcome->err.status) || run->n_retries_left == 0 ||
             run->attempt + 1 >= ATTEMPTS_MAX)
@@ -244,8 +252,8 @@ static bool may_help_elsewhere(enum status status)
     return status != ERR_INVALID && status != ERR_FILTER && status != ERR_CANCELLED;
 }
 
-static bool try_elsewhere(struct core *core, struct run *run, const struct outcome *outcome,
-        uint64_t t_ns)
+static bool try_elsewhere(
+        struct core *core, struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     if (run->only_endpoint >= 0 || !may_help_elsewhere(outcome->err.status) ||
             run->attempt + 1 >= ATTEMPTS_MAX || run->endpoint >= 64)
@@ -272,8 +280,8 @@ static bool try_elsewhere(struct core *core, struct run *run, const struct outco
     return true;
 }
 
-static void end_failed(struct core *core, struct run *run, const struct outcome *outcome,
-        uint64_t t_ns)
+static void end_failed(
+        struct core *core, struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     int64_t wait_ms = run->t_first_ns ? -1 : retry_wait_ms(core, run, outcome);
     if (wait_ms >= 0) {
@@ -281,8 +289,8 @@ static void end_failed(struct core *core, struct run *run, const struct outcome 
         run->t_retry_ns = t_ns + (uint64_t)wait_ms * 1000000u;
         run->n_retries_left--;
         run->attempt++;
-        core_notice(core, t_ns, outcome->err.status, "%s; trying again in %.1f s", outcome->err.text,
-                (double)wait_ms / 1000);
+        core_notice(core, t_ns, outcome->err.status, "%s; trying again in %.1f s",
+                outcome->err.text, (double)wait_ms / 1000);
         return;
     }
     if (!run->t_first_ns && try_elsewhere(core, run, outcome, t_ns))
@@ -302,7 +310,8 @@ static void take_done(struct core *core, struct run *run, struct message *answer
         runs_end(core, run, MESSAGE_DONE, outcome, t_ns);
 }
 
-static void take_content(struct core *core, struct run *run, struct message *answer, uint64_t t_ns)
+static void take_content(
+        struct core *core, struct run *run, struct message *answer, uint64_t t_ns)
 {
     answer->version++;
     core->version++;
@@ -358,8 +367,9 @@ void runs_apply(struct core *core, const struct event *event)
     struct run *run = core_find_run(core, event->request_id);
     struct message *answer = NULL;
     bool is_ours = run && event->attempt == run->attempt &&
-            (run->phase == RUN_SENT || run->phase == RUN_STOPPING);
-    if (!is_ours || (run->phase == RUN_STOPPING && event->kind != EV_DONE && event->kind != EV_USAGE)) {
+                   (run->phase == RUN_SENT || run->phase == RUN_STOPPING);
+    if (!is_ours ||
+            (run->phase == RUN_STOPPING && event->kind != EV_DONE && event->kind != EV_USAGE)) {
         free_payload(event);
         return;
     }
@@ -404,7 +414,8 @@ void runs_timer(struct core *core, uint64_t t_ns)
             struct message *answer;
             struct session *s = core_find_message(core, run->message_id, &answer);
             run->t_saved_ns = t_ns;
-            if (core->n_unsaved) /* a full disk gets the whole answer later, not every state of it */
+            if (core->n_unsaved) /* a full disk gets the whole answer later, not every state of
+                                    it */
                 continue;
             disk_put_messages(core, s, &answer, 1, 0);
             disk_put_tokens(core, answer);
@@ -418,8 +429,8 @@ uint64_t runs_deadline(const struct core *core)
     for (size_t i = 0; i < core->n_runs; i++) {
         const struct run *run = &core->runs[i];
         uint64_t at = run->phase == RUN_WAITS_FOR_RETRY ? run->t_retry_ns
-                : run->phase == RUN_SENT               ? run->t_saved_ns + CHECKPOINT_NS
-                                                       : 0;
+                      : run->phase == RUN_SENT          ? run->t_saved_ns + CHECKPOINT_NS
+                                                        : 0;
         if (at && (!nearest || at < nearest))
             nearest = at;
     }

@@ -1,6 +1,6 @@
 /*
- * hub.c - see hub.h. Only this file knows that the core has threads around it. Rings that are full leave the effect in hub's
- * list; the order of effects to one thread is kept.
+ * hub.c - see hub.h. Only this file knows that the core has threads around it. Rings that are
+ * full leave the effect in hub's list; the order of effects to one thread is kept.
  */
 #include "router/hub.h"
 
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+
 #include "router/net.h"
 #include "router/store.h"
 
@@ -22,8 +23,8 @@ struct local {
 
 struct hub {
     struct core core;
-    struct store *store; /* NULL: nothing is stored */
-    struct net *net;     /* NULL until the first remote request */
+    struct store *store;  /* NULL: nothing is stored */
+    struct net *net;      /* NULL until the first remote request */
     struct local *locals; /* [n_endpoints] */
     int fd;
     char *kernel;
@@ -77,8 +78,9 @@ int hub_timeout_ms(const struct hub *hub)
 
 const struct engine *hub_engine(const struct hub *hub, int endpoint)
 {
-    return endpoint >= 0 && endpoint < hub->core.fleet.n_endpoints ? hub->locals[endpoint].engine
-                                                                   : NULL;
+    return endpoint >= 0 && endpoint < hub->core.fleet.n_endpoints
+                   ? hub->locals[endpoint].engine
+                   : NULL;
 }
 
 /* ---- effects out ------------------------------------------------------------------------ */
@@ -178,7 +180,8 @@ static bool carry_out(struct hub *hub, struct effect *effect)
         answer_without_store(hub, effect->command);
         return true;
     case EFFECT_SEND:
-        return is_local(hub, effect->endpoint) ? send_local(hub, effect) : send_remote(hub, effect);
+        return is_local(hub, effect->endpoint) ? send_local(hub, effect)
+                                               : send_remote(hub, effect);
     case EFFECT_CANCEL:
         cancel(hub, effect);
         return true;
@@ -228,7 +231,8 @@ static bool is_late(uint64_t end_ns)
     return clock_now_ns() >= end_ns;
 }
 
-/* The records of a token are in the ring before its text: the last event must not overtake them. */
+/* The records of a token are in the ring before its text: the last event must not overtake
+ * them. */
 static bool drain_engine(struct hub *hub, int i, uint64_t end_ns)
 {
     struct event event;
@@ -288,7 +292,8 @@ static void save_all(struct hub *hub)
     drain(hub, clock_now_ns() + 50000000u);
     core_shut_down(&hub->core, clock_now_ns());
     carry_out_all(hub);
-    while (hub->store && (hub->core.n_store_pending || hub->n_waiting) && clock_now_ns() < end) {
+    while (hub->store && (hub->core.n_store_pending || hub->n_waiting) &&
+            clock_now_ns() < end) {
         struct pollfd fd = {hub->fd, POLLIN, 0};
         poll(&fd, 1, 20);
         hub_step(hub, 50000000u);

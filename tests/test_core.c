@@ -1,15 +1,15 @@
 /*
- * test_core.c - the core driven by hand-made events: what is saved before what is sent, retries and fallback, a full disk, drafts,
- * interrupted answers, several sessions. No thread, no clock.
+ * test_core.c - the core driven by hand-made events: what is saved before what is sent, retries
+ * and fallback, a full disk, drafts, interrupted answers, several sessions. No thread, no
+ * clock.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
-
-#include <string.h>
 
 #include "router/core.h"
 
@@ -20,11 +20,23 @@ static uint64_t now;
 
 static int set_up(void **state)
 {
-    static struct endpoint_conf confs[] = {
-            {.name = "a", .kind = PROVIDER_OPENAI, .model = "m", .url = "http://h", .enabled = true, .retries = 1,
-                    .usd_per_mtok_in = 1, .usd_per_mtok_out = 1, .usd_per_mtok_cached = -1},
-            {.name = "b", .kind = PROVIDER_OPENAI, .model = "m", .url = "http://h", .enabled = true, .usd_per_mtok_in = 9,
-                    .usd_per_mtok_out = 9, .usd_per_mtok_cached = -1}};
+    static struct endpoint_conf confs[] = {{.name = "a",
+                                                   .kind = PROVIDER_OPENAI,
+                                                   .model = "m",
+                                                   .url = "http://h",
+                                                   .enabled = true,
+                                                   .retries = 1,
+                                                   .usd_per_mtok_in = 1,
+                                                   .usd_per_mtok_out = 1,
+                                                   .usd_per_mtok_cached = -1},
+            {.name = "b",
+                    .kind = PROVIDER_OPENAI,
+                    .model = "m",
+                    .url = "http://h",
+                    .enabled = true,
+                    .usd_per_mtok_in = 9,
+                    .usd_per_mtok_out = 9,
+                    .usd_per_mtok_cached = -1}};
     struct core_config cfg = {confs, 2, ZONE_EXTERNAL, 1, 1700000000000};
     (void)state;
     now = 100 * S;
@@ -70,7 +82,8 @@ static void answer_store(struct stored *command, enum status status)
     core_apply(&core, &(struct event){.kind = EV_STORE, .t_ns = now, .u.stored = command});
 }
 
-/* Answers every store command with OK until something else comes; returns that, or a cleared effect. */
+/* Answers every store command with OK until something else comes; returns that, or a cleared
+ * effect. */
 static struct effect next_other(void)
 {
     struct effect e;
@@ -84,7 +97,11 @@ static struct effect next_other(void)
 
 static void emit_text(const struct request *r, const char *text)
 {
-    struct event e = {.request_id = r->id, .attempt = r->attempt, .kind = EV_TEXT, .n_bytes = (uint8_t)strlen(text), .t_ns = now};
+    struct event e = {.request_id = r->id,
+            .attempt = r->attempt,
+            .kind = EV_TEXT,
+            .n_bytes = (uint8_t)strlen(text),
+            .t_ns = now};
     memcpy(e.u.text, text, strlen(text));
     core_apply(&core, &e);
 }
@@ -122,7 +139,8 @@ static void the_message_is_saved_before_it_is_sent(void **state)
     assert_true(e.command->is_durable);
     assert_int_equal(e.command->n_messages, 1);
     assert_true(slice_eq(e.command->messages[0].text, "hello"));
-    assert_int_equal(e.command->session.draft.n, 0); /* the draft goes with the same transaction */
+    assert_int_equal(
+            e.command->session.draft.n, 0); /* the draft goes with the same transaction */
     assert_int_equal(e.command->session.leaf_id, e.command->messages[0].id);
     answer_store(e.command, OK);
     e = next_other();
@@ -243,7 +261,8 @@ static void a_full_disk_keeps_order_and_sends_nothing(void **state)
     answer_store(e.command, ERR_FULL);
     expect_nothing();
     assert_true(core.disk_failed_ns != 0);
-    assert_non_null(strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "/send-unsaved"));
+    assert_non_null(
+            strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "/send-unsaved"));
     assert_string_equal(buf_text(&core.session->messages[0]->text), "first");
     act(ACTION_SEND_UNSAVED, NULL);
     e = take(EFFECT_SEND);
@@ -344,7 +363,8 @@ static void nothing_permitted_is_said_in_the_answer(void **state)
     (void)state;
     act(ACTION_SEND, "x");
     struct effect e = take(EFFECT_STORE);
-    core.fleet.endpoints[0].open_until_ns = core.fleet.endpoints[1].open_until_ns = now + 60 * S;
+    core.fleet.endpoints[0].open_until_ns = core.fleet.endpoints[1].open_until_ns =
+            now + 60 * S;
     answer_store(e.command, OK);
     assert_int_equal(next_other().endpoint, -2);
     assert_int_equal(leaf()->state, MESSAGE_FAILED);

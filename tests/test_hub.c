@@ -1,18 +1,19 @@
-/* test_hub.c - the core with its real threads: a local mixture model, a remote server, the database, all in one conversation. */
+/* test_hub.c - the core with its real threads: a local mixture model, a remote server, the
+ * database, all in one conversation. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <cmocka.h>
+
 #include "router/hub.h"
+
 #include "tests/helper_server.h"
 #include "tests/helper_tiny_model.h"
 
@@ -41,7 +42,9 @@ static struct hub *open_hub(struct endpoint_conf *confs, size_t n)
 {
     struct hub *hub;
     struct err err;
-    struct hub_config cfg = {.core = {confs, n, ZONE_EXTERNAL, 1, 1700000000000}, .data_dir = dir, .n_threads = 2};
+    struct hub_config cfg = {.core = {confs, n, ZONE_EXTERNAL, 1, 1700000000000},
+            .data_dir = dir,
+            .n_threads = 2};
     if (hub_open(&hub, &cfg, &err) != OK)
         fail_msg("%s", err.text);
     return hub;
@@ -102,8 +105,13 @@ static void a_local_answer_is_saved_with_its_experts(void **state)
 static void a_dead_server_falls_back_to_the_local_model(void **state)
 {
     (void)state;
-    struct endpoint_conf confs[2] = {{.name = "remote", .kind = PROVIDER_OPENAI, .url = "http://127.0.0.1:1/v1", .model = "m", .enabled = true,
-                                             .stream = true, .connect_timeout_ms = 2000},
+    struct endpoint_conf confs[2] = {{.name = "remote",
+                                             .kind = PROVIDER_OPENAI,
+                                             .url = "http://127.0.0.1:1/v1",
+                                             .model = "m",
+                                             .enabled = true,
+                                             .stream = true,
+                                             .connect_timeout_ms = 2000},
             endpoint_local("moe", model)};
     struct hub *hub = open_hub(confs, 2);
     act(hub, ACTION_SEND, "tell me");
@@ -117,16 +125,26 @@ static void a_dead_server_falls_back_to_the_local_model(void **state)
 static void a_remote_answer_comes_through_the_same_way(void **state)
 {
     (void)state;
-    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-                                 "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n"
-                                 "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
-                                 "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
+    static const char answer[] =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n"
+            "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+            "data: "
+            "{\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\ndata: "
+            "[DONE]\n\n";
     struct server_script script = {answer, sizeof answer - 1};
     struct server *server = server_open(&script, 1);
     char url[64];
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1", server_port(server));
-    struct endpoint_conf conf = {.name = "remote", .kind = PROVIDER_OPENAI, .url = url, .model = "m", .enabled = true, .stream = true,
-            .usd_per_mtok_in = 2, .usd_per_mtok_out = 10, .usd_per_mtok_cached = -1};
+    struct endpoint_conf conf = {.name = "remote",
+            .kind = PROVIDER_OPENAI,
+            .url = url,
+            .model = "m",
+            .enabled = true,
+            .stream = true,
+            .usd_per_mtok_in = 2,
+            .usd_per_mtok_out = 10,
+            .usd_per_mtok_cached = -1};
     struct hub *hub = open_hub(&conf, 1);
     act(hub, ACTION_SEND, "hi");
     wait_until_idle(hub);
@@ -139,8 +157,13 @@ static void a_remote_answer_comes_through_the_same_way(void **state)
 static void a_missing_key_is_said_and_nothing_is_sent(void **state)
 {
     (void)state;
-    struct endpoint_conf conf = {.name = "remote", .kind = PROVIDER_OPENAI, .url = "http://127.0.0.1:1/v1", .model = "m", .enabled = true,
-            .key_source = KEY_FROM_ENV, .key_value = "SHUNT_NO_SUCH_KEY"};
+    struct endpoint_conf conf = {.name = "remote",
+            .kind = PROVIDER_OPENAI,
+            .url = "http://127.0.0.1:1/v1",
+            .model = "m",
+            .enabled = true,
+            .key_source = KEY_FROM_ENV,
+            .key_value = "SHUNT_NO_SUCH_KEY"};
     struct hub *hub = open_hub(&conf, 1);
     act(hub, ACTION_SEND, "hi");
     wait_until_idle(hub);
