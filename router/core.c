@@ -89,11 +89,21 @@ int64_t core_unix_ms(const struct core *core, uint64_t t_ns)
                    : core->base_ms;
 }
 
-/* Milliseconds and chance: sorts by time, and two processes never meet. */
+/* Milliseconds and chance: sorts by time, and two processes never meet. Within a millisecond,
+ * or when the clock was set back, the next number: an answer sorts behind its question. */
 int64_t core_new_id(struct core *core, uint64_t t_ns)
 {
     uint64_t ms = (uint64_t)core_unix_ms(core, t_ns);
-    return (int64_t)((ms << 20 | (rng_next(&core->rng) & 0xFFFFF)) & INT64_MAX);
+    int64_t id = (int64_t)((ms << 20 | (rng_next(&core->rng) & 0xFFFFF)) & INT64_MAX);
+    core->newest_id = id > core->newest_id ? id : core->newest_id + 1;
+    return core->newest_id;
+}
+
+void core_saw_id(struct core *core, int64_t id)
+{
+    if (id > core->newest_id &&
+            id < INT64_MAX / 2) /* a damaged row must not use up the numbers */
+        core->newest_id = id;
 }
 
 struct effect *core_add_effect(struct core *core, enum effect_kind kind)

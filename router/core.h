@@ -109,6 +109,7 @@ struct core {
     uint64_t disk_retry_ns;
     uint64_t version; /* grows with every change: a front end draws when it moved */
     uint64_t rng;
+    int64_t newest_id; /* of a message or session, made or loaded: ids only grow */
     uint32_t next_request_id;
     struct effect *effects;
     size_t n_effects, cap_effects;

@@ -175,6 +175,8 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
     }
     core_leave_session(core, t_ns);
     core->session = session_from_rows(&c->session, c->messages, c->n_messages);
+    for (size_t i = 0; i < c->n_messages; i++)
+        core_saw_id(core, c->messages[i].id);
     const struct message *leaf = session_find(core->session, core->session->leaf_id);
     if (leaf && leaf->state == MESSAGE_INTERRUPTED)
         core_notice(core, t_ns, OK,

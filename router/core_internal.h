@@ -12,6 +12,8 @@ void core_notice(struct core *core, uint64_t t_ns, enum status status, const cha
         PRINTF(4, 5);
 int64_t core_unix_ms(const struct core *core, uint64_t t_ns);
 int64_t core_new_id(struct core *core, uint64_t t_ns);
+void core_saw_id(
+        struct core *core, int64_t id); /* loaded: what is made later gets a higher one */
 struct effect *core_add_effect(struct core *core, enum effect_kind kind);
 /* The session, open or not, that holds a message; *message gets it. NULL: none. */
 struct session *core_find_message(

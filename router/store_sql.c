@@ -441,8 +441,7 @@ static bool load_messages(sqlite3 *db, struct stored *c)
     size_t cap = 0;
     struct message_row *rows = NULL;
     bool *is_dead = NULL;
-    struct query q =
-            prepare(db, "SELECT * FROM message WHERE session_id = ? ORDER BY created_ms, id");
+    struct query q = prepare(db, "SELECT * FROM message WHERE session_id = ? ORDER BY id");
     bind_int(&q, c->session.id);
     while (step_row(&q)) {
         if (c->n_messages == cap) {

@@ -372,6 +372,22 @@ static void nothing_permitted_is_said_in_the_answer(void **state)
     assert_true(leaf()->error[0]);
 }
 
+/* 200 questions and answers within one millisecond, then a clock that was set back. */
+static void ids_only_grow(void **state)
+{
+    (void)state;
+    int64_t last = core.session->id;
+    for (int i = 0; i < 200; i++)
+        act(ACTION_ADD_MESSAGE, "x");
+    now -= 50 * S;
+    act(ACTION_ADD_MESSAGE, "x");
+    for (size_t i = 0; i < core.session->n_messages; i++) {
+        assert_true(core.session->messages[i]->id > last);
+        last = core.session->messages[i]->id;
+    }
+    next_other();
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -388,6 +404,7 @@ int main(void)
             TEST(an_answer_goes_on_while_another_session_is_open),
             TEST(shutting_down_saves_the_running_answer),
             TEST(nothing_permitted_is_said_in_the_answer),
+            TEST(ids_only_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
