@@ -165,20 +165,50 @@ bool core_is_busy(const struct core *core)
     return core->n_runs || core->n_store_pending || core->n_unsaved || core->is_loading;
 }
 
-void core_leave_session(struct core *core, uint64_t t_ns)
+static bool is_needed(const struct core *core, const struct session *s)
 {
-    (void)t_ns;
+    if (core->disk_failed_ns || core_run_in(core, s))
+        return true;
+    for (size_t i = 0; i < s->n_messages; i++)
+        if (!s->messages[i]->is_saved)
+            return true;
+    return false;
+}
+
+void core_leave_session(struct core *core)
+{
     disk_put_draft(core);
-    if (core_run_in(core, core->session)) {
-        core->others = mem_resize(core->others, (core->n_others + 1) * sizeof *core->others);
-        core->others[core->n_others++] = core->session;
-    } else {
-        session_free(core->session);
-    }
+    core->others = mem_resize(core->others, (core->n_others + 1) * sizeof *core->others);
+    core->others[core->n_others++] = core->session;
     core->session = NULL;
+    core_forget_saved(core);
     balance_free(core->balance);
     core->balance = NULL;
     core->is_dense = false;
+}
+
+void core_forget_saved(struct core *core)
+{
+    for (size_t i = core->n_others; i-- > 0;)
+        if (!is_needed(core, core->others[i])) {
+            session_free(core->others[i]);
+            core->others[i] = core->others[--core->n_others];
+        }
+}
+
+bool core_show_session(struct core *core, int64_t id)
+{
+    if (core->session->id == id)
+        return true;
+    for (size_t i = 0; i < core->n_others; i++)
+        if (core->others[i]->id == id) {
+            struct session *s = core->others[i];
+            core->others[i] = core->others[--core->n_others];
+            core_leave_session(core);
+            core->session = s;
+            return true;
+        }
+    return false;
 }
 
 void core_apply(struct core *core, const struct event *event)

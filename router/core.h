@@ -113,9 +113,11 @@ struct core {
     uint32_t next_request_id;
     struct effect *effects;
     size_t n_effects, cap_effects;
-    struct session **others; /* sessions that are not open but have an answer running */
+    struct session **
+            others; /* not open, but an answer runs in them or the disk does not have all yet */
     size_t n_others;
-    bool is_loading;         /* a session was asked for and has not come yet */
+    bool is_loading;      /* a session was asked for and has not come yet */
+    uint64_t newest_load; /* tag of the newest load: the answer to an older one is not shown */
     uint64_t draft_dirty_ns; /* since when the draft differs from what was sent to the store; 0:
                                 it does not */
     struct stored *

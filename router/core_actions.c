@@ -171,26 +171,19 @@ static void set_scroll(struct core *core, const struct action *a, uint64_t t_ns)
 
 static void new_session(struct core *core, uint64_t t_ns)
 {
-    core_leave_session(core, t_ns);
+    core_leave_session(core);
     core->session = session_new(core_new_id(core, t_ns), core_unix_ms(core, t_ns));
     core->is_loading = false;
 }
 
-static void open_session(struct core *core, int64_t id, uint64_t t_ns)
+static void open_session(struct core *core, int64_t id)
 {
-    if (id == core->session->id)
+    core->is_loading = !core_show_session(core, id);
+    if (!core->is_loading)
         return;
-    for (size_t i = 0; i < core->n_others; i++)
-        if (core->others[i]->id == id) { /* an answer still runs in it */
-            struct session *s = core->others[i];
-            core->others[i] = core->others[--core->n_others];
-            core_leave_session(core, t_ns);
-            core->session = s;
-            return;
-        }
     struct stored *load = stored_new(STORE_LOAD);
     load->session.id = id;
-    core->is_loading = true;
+    load->tag = ++core->newest_load;
     disk_ask(core, load);
 }
 
@@ -286,7 +279,7 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         new_session(core, t_ns);
         break;
     case ACTION_OPEN_SESSION:
-        open_session(core, a->id, t_ns);
+        open_session(core, a->id);
         break;
     case ACTION_LIST_SESSIONS:
         list_sessions(core, a);

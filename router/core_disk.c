@@ -166,6 +166,8 @@ static void ask_for_tokens(struct core *core)
 
 static void take_session(struct core *core, const struct stored *c, uint64_t t_ns)
 {
+    if (!core->is_loading || c->tag != core->newest_load)
+        return; /* the user went elsewhere meanwhile */
     core->is_loading = false;
     if (c->err.status == ERR_NOT_FOUND && c->session.id == 0)
         return; /* no session yet: the fresh one stays */
@@ -173,7 +175,9 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
         core_notice(core, t_ns, c->err.status, "%s", c->err.text);
         return;
     }
-    core_leave_session(core, t_ns);
+    if (core_show_session(core, c->session.id))
+        return;
+    core_leave_session(core);
     core->session = session_from_rows(&c->session, c->messages, c->n_messages);
     for (size_t i = 0; i < c->n_messages; i++)
         core_saw_id(core, c->messages[i].id);
@@ -242,6 +246,7 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
         take_saved(core, c, t_ns);
         if (core->disk_failed_ns)
             pump(core, t_ns);
+        core_forget_saved(core);
     }
     stored_free(c);
 }

@@ -20,8 +20,13 @@ struct session *core_find_message(
         const struct core *core, int64_t id, struct message **message);
 struct run *core_find_run(const struct core *core, uint32_t request_id);
 struct run *core_run_in(const struct core *core, const struct session *session);
-/* Puts the open session away: kept while an answer runs in it, else freed. */
-void core_leave_session(struct core *core, uint64_t t_ns);
+/* Puts the open session away: kept while an answer runs in it or the disk does not have all of
+ * it, else freed. */
+void core_leave_session(struct core *core);
+/* Frees what was put away and is needed no more. */
+void core_forget_saved(struct core *core);
+/* Shows the session if it is in memory, where it is newer than on the disk. */
+bool core_show_session(struct core *core, int64_t id);
 
 void actions_apply(struct core *core, struct action *action, uint64_t t_ns);
 

@@ -175,16 +175,6 @@ static uint32_t ms_between(uint64_t from_ns, uint64_t to_ns)
     return to_ns > from_ns ? (uint32_t)((to_ns - from_ns) / 1000000u) : 0;
 }
 
-static void drop_session(struct core *core, struct session *s)
-{
-    for (size_t i = 0; i < core->n_others; i++)
-        if (core->others[i] == s) {
-            core->others[i] = core->others[--core->n_others];
-            session_free(s);
-            return;
-        }
-}
-
 void runs_end(struct core *core, struct run *run, enum message_state state,
         const struct outcome *outcome, uint64_t t_ns)
 {
@@ -209,8 +199,6 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
     remove_run(core, run);
     disk_put_messages(core, s, &answer, 1, 0);
     disk_put_tokens(core, answer);
-    if (s != core->session)
-        drop_session(core, s);
 }
 
 static void observe_end(struct core *core, const struct run *run, const struct message *answer,

@@ -388,6 +388,114 @@ static void ids_only_grow(void **state)
     next_other();
 }
 
+/* Answers a load with a session of one question and an answer. */
+static void answer_load(struct stored *c, int64_t session_id, enum message_state state)
+{
+    assert_int_equal(c->op, STORE_LOAD);
+    c->session = (struct session_row){
+            .id = session_id, .created_ms = 1, .used_ms = 2, .leaf_id = 12};
+    c->messages = arena_alloc(&c->arena, 2 * sizeof *c->messages);
+    c->n_messages = 2;
+    c->messages[0] = (struct message_row){
+            .id = 11, .role = MSG_USER, .text = SLICE("question"), .cost_nusd = -1};
+    c->messages[1] = (struct message_row){.id = 12,
+            .parent_id = 11,
+            .role = MSG_ASSISTANT,
+            .state = state,
+            .text = SLICE("half"),
+            .cost_nusd = -1,
+            .usage = {TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN,
+                    TOKENS_UNKNOWN}};
+    answer_store(c, OK);
+}
+
+static void act_open(int64_t id)
+{
+    struct action *a = action_new(ACTION_OPEN_SESSION);
+    a->id = id;
+    core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+}
+
+static void a_row_never_replaces_a_session_in_memory(void **state)
+{
+    (void)state;
+    act_open(0); /* the newest: asked for before its answer runs */
+    struct effect load = take(EFFECT_STORE);
+    struct effect e = send_and_take("x");
+    struct session *open = core.session;
+    act_open(0);
+    struct effect again = take(EFFECT_STORE);
+    answer_load(load.command, open->id, MESSAGE_RUNNING);
+    answer_load(again.command, open->id, MESSAGE_RUNNING);
+    assert_ptr_equal(core.session, open);
+    assert_int_equal(core.n_others, 0);
+    act(ACTION_NEW_SESSION, NULL); /* the same when it is put away */
+    act_open(0);
+    load = next_other();
+    assert_int_equal(load.endpoint, -2);
+    emit_text(e.request, "to its session");
+    assert_string_equal(buf_text(&session_find(open, open->leaf_id)->text), "to its session");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+}
+
+static void a_session_put_away_with_an_answer_comes_back_from_memory(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    struct session *first = core.session;
+    act(ACTION_NEW_SESSION, NULL);
+    act_open(0);
+    answer_load(take(EFFECT_STORE).command, first->id, MESSAGE_RUNNING);
+    assert_ptr_equal(core.session, first);
+    assert_int_equal(core.n_others, 0);
+    emit_text(e.request, "text");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_string_equal(buf_text(&leaf()->text), "text");
+    next_other();
+}
+
+static void only_the_session_asked_for_last_is_opened(void **state)
+{
+    (void)state;
+    act_open(70);
+    act_open(80);
+    struct effect first = take(EFFECT_STORE), second = take(EFFECT_STORE);
+    answer_load(first.command, 70, MESSAGE_DONE);
+    assert_int_not_equal(core.session->id, 70);
+    assert_true(core_is_busy(&core));
+    answer_load(second.command, 80, MESSAGE_DONE);
+    assert_int_equal(core.session->id, 80);
+    next_other();
+    act_open(70);
+    first = take(EFFECT_STORE);
+    act(ACTION_NEW_SESSION, NULL);
+    answer_load(first.command, 70, MESSAGE_DONE);
+    assert_int_equal(core.session->n_messages, 0);
+    next_other();
+}
+
+/* The disk has an older state than the memory until it takes what waits. */
+static void an_unsaved_session_is_not_read_back(void **state)
+{
+    (void)state;
+    act(ACTION_SEND, "x");
+    struct session *first = core.session;
+    answer_store(take(EFFECT_STORE).command, ERR_FULL);
+    act(ACTION_STOP, NULL);
+    act(ACTION_NEW_SESSION, NULL);
+    act_open(first->id);
+    expect_nothing();
+    assert_ptr_equal(core.session, first);
+    act(ACTION_NEW_SESSION, NULL);
+    tick(1 * S);
+    next_other();
+    assert_int_equal(core.n_others, 0); /* saved: nobody needs it in memory */
+    assert_int_equal(core.n_unsaved, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -405,6 +513,10 @@ int main(void)
             TEST(shutting_down_saves_the_running_answer),
             TEST(nothing_permitted_is_said_in_the_answer),
             TEST(ids_only_grow),
+            TEST(a_row_never_replaces_a_session_in_memory),
+            TEST(a_session_put_away_with_an_answer_comes_back_from_memory),
+            TEST(only_the_session_asked_for_last_is_opened),
+            TEST(an_unsaved_session_is_not_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
