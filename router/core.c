@@ -295,4 +295,5 @@ void core_shut_down(struct core *core, uint64_t now_ns)
         runs_end(core, run, MESSAGE_STOPPED, &stopped, now_ns);
     }
     disk_put_draft(core);
+    disk_shut_down(core, now_ns);
 }

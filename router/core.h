@@ -126,7 +126,10 @@ struct core {
     size_t n_refused; /* of unsaved, at its front: came back from the store */
     uint32_t n_disk_retries;
     size_t n_store_pending; /* commands that the store has not answered */
-    int64_t base_ms;        /* Unix time at base_ns */
+    size_t n_puts_pending;  /* writes among them */
+    bool is_retrying;       /* the one write on its way is what the disk refused before */
+    bool is_shutting_down, has_last_try; /* at the end what was refused is tried once more */
+    int64_t base_ms;                     /* Unix time at base_ns */
     uint64_t base_ns;
 };
 
@@ -153,7 +156,9 @@ bool core_take_effect(struct core *core, struct effect *out);
 const struct run *core_run_of(const struct core *core, int64_t message_id);
 bool core_is_busy(const struct core *core); /* something runs, loads or waits to be saved */
 /* The end of the program: running answers become stopped ones, drafts and they are sent to the
- * store. */
+ * store; what the disk refused is tried once more. */
 void core_shut_down(struct core *core, uint64_t now_ns);
+/* OK, or a sentence about what the disk did not take. */
+enum status core_unsaved(const struct core *core, struct err *err) MUST_USE;
 
 #endif

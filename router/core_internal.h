@@ -52,6 +52,7 @@ void disk_put_messages(struct core *core, const struct session *session,
 void disk_put_tokens(struct core *core, struct message *message);
 void disk_put_draft(struct core *core);
 void disk_apply(struct core *core, struct stored *answer, uint64_t t_ns);
+void disk_shut_down(struct core *core, uint64_t t_ns);
 void disk_timer(struct core *core, uint64_t t_ns);
 uint64_t disk_deadline(const struct core *core);
 

@@ -78,7 +78,7 @@ static void answer_store(struct stored *command, enum status status)
 {
     command->err = (struct err){0};
     if (status != OK)
-        err_set(&command->err, status, "no space left");
+        err_set(&command->err, status, status == ERR_FULL ? "no space left" : "went wrong");
     core_apply(&core, &(struct event){.kind = EV_STORE, .t_ns = now, .u.stored = command});
 }
 
@@ -496,6 +496,113 @@ static void an_unsaved_session_is_not_read_back(void **state)
     assert_int_equal(core.n_unsaved, 0);
 }
 
+static const char *newest_notice(void)
+{
+    return core.n_notices ? core.notices[(core.n_notices - 1) % NOTICE_MAX].text : "";
+}
+
+static void what_is_refused_for_good_is_dropped_and_said(void **state)
+{
+    (void)state;
+    act(ACTION_ADD_MESSAGE, "first");
+    act(ACTION_ADD_MESSAGE, "second");
+    struct effect first = take(EFFECT_STORE), second = take(EFFECT_STORE);
+    answer_store(first.command, ERR_FULL);
+    answer_store(second.command, ERR_FULL);
+    tick(1 * S);
+    answer_store(take(EFFECT_STORE).command, ERR_FORMAT);
+    assert_non_null(strstr(newest_notice(), "went wrong"));
+    second = take(EFFECT_STORE); /* the next is not held up */
+    assert_true(slice_eq(second.command->messages[0].text, "second"));
+    answer_store(second.command, OK);
+    assert_false(core_is_busy(&core));
+    assert_int_equal(core_deadline(&core), 0);
+    assert_false(core.session->messages[0]->is_saved);
+    assert_true(core.session->messages[1]->is_saved);
+}
+
+static void a_message_refused_for_good_is_not_waited_for(void **state)
+{
+    (void)state;
+    act(ACTION_SEND, "x");
+    answer_store(take(EFFECT_STORE).command, ERR_FORMAT);
+    assert_int_equal(core.n_runs, 0);
+    assert_int_equal(leaf()->state, MESSAGE_FAILED);
+    assert_string_equal(leaf()->error, "went wrong");
+    size_t n_notices = core.n_notices;
+    answer_store(take(EFFECT_STORE).command,
+            ERR_FORMAT); /* the failed answer: the same is not said twice */
+    assert_int_equal(core.n_notices, n_notices);
+    assert_false(core_is_busy(&core));
+    act(ACTION_RETRY, NULL); /* the user may send it all the same */
+    struct effect e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    request_free(e.request);
+}
+
+/* A locked database takes the second command although it refused the first. */
+static void an_old_state_never_overwrites_a_newer_one(void **state)
+{
+    (void)state;
+    act(ACTION_RENAME, "nobody writes an empty session");
+    act(ACTION_ADD_MESSAGE, "x");
+    act(ACTION_RENAME, "newer");
+    struct effect old = take(EFFECT_STORE), newer = take(EFFECT_STORE);
+    answer_store(old.command, ERR_IO);
+    tick(1 * S);
+    expect_nothing(); /* one at a time: the newer one has not come back */
+    answer_store(newer.command, OK);
+    tick(0);
+    old = take(EFFECT_STORE);
+    assert_int_equal(old.command->n_messages, 1);
+    answer_store(old.command, OK);
+    newer = take(EFFECT_STORE);
+    assert_true(slice_eq(newer.command->session.title, "newer"));
+    answer_store(newer.command, OK);
+    assert_false(core_is_busy(&core));
+}
+
+static void the_end_tries_a_full_disk_once_more(void **state)
+{
+    (void)state;
+    struct err err;
+    act(ACTION_ADD_MESSAGE, "one");
+    act(ACTION_ADD_MESSAGE, "two");
+    struct effect first = take(EFFECT_STORE), second = take(EFFECT_STORE);
+    answer_store(first.command, ERR_FULL);
+    answer_store(second.command, ERR_FULL);
+    core_shut_down(&core, now);
+    expect_nothing();
+    assert_int_equal(core_deadline(&core), now);
+    tick(0);
+    first = take(EFFECT_STORE);
+    answer_store(first.command, OK);
+    second = take(EFFECT_STORE);
+    answer_store(second.command, ERR_FULL);
+    tick(60 * S);
+    expect_nothing(); /* once */
+    assert_int_equal(core_deadline(&core), 0);
+    assert_int_equal(core_unsaved(&core, &err), ERR_FULL);
+    assert_non_null(strstr(err.text, "1 message of \"one\""));
+    assert_non_null(strstr(err.text, "no space left"));
+}
+
+static void the_end_tries_a_first_refusal_once_more(void **state)
+{
+    (void)state;
+    struct err err;
+    act(ACTION_DRAFT, "half a thought");
+    core_shut_down(&core, now);
+    answer_store(take(EFFECT_STORE).command, ERR_FULL);
+    tick(0);
+    struct effect e = take(EFFECT_STORE);
+    assert_int_equal(core_unsaved(&core, &err), OK); /* it may still be taken */
+    answer_store(e.command, ERR_FULL);
+    assert_int_equal(core_deadline(&core), 0);
+    assert_int_equal(core_unsaved(&core, &err), ERR_FULL);
+    assert_non_null(strstr(err.text, "a draft"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -517,6 +624,11 @@ int main(void)
             TEST(a_session_put_away_with_an_answer_comes_back_from_memory),
             TEST(only_the_session_asked_for_last_is_opened),
             TEST(an_unsaved_session_is_not_read_back),
+            TEST(what_is_refused_for_good_is_dropped_and_said),
+            TEST(a_message_refused_for_good_is_not_waited_for),
+            TEST(an_old_state_never_overwrites_a_newer_one),
+            TEST(the_end_tries_a_full_disk_once_more),
+            TEST(the_end_tries_a_first_refusal_once_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
