@@ -167,17 +167,15 @@ static void take_saved(struct core *core, const struct stored *c, uint64_t t_ns)
         runs_dispatch(core, run, t_ns);
 }
 
-/* Another attempt would be refused the same way and hold up what waits behind it. */
+/* Another attempt would be refused the same way and hold up what waits behind it. A request
+ * that waits for it waits for the user: as with a full disk, nothing unsaved is sent unasked.
+ */
 static void take_rejection(struct core *core, const struct stored *c, uint64_t t_ns)
 {
     const struct notice *newest =
             &core->notices[(core->n_notices + NOTICE_MAX - 1) % NOTICE_MAX];
-    struct outcome outcome = {.err = c->err, .retry_after_ms = -1};
     if (strcmp(newest->text, c->err.text) != 0)
         core_notice(core, t_ns, c->err.status, "%s", c->err.text);
-    struct run *run = c->tag ? core_find_run(core, (uint32_t)c->tag) : NULL;
-    if (run && run->phase == RUN_WAITS_FOR_STORE)
-        runs_end(core, run, MESSAGE_FAILED, &outcome, t_ns);
 }
 
 /* Rows are written whole: once more does no harm. Records and decisions are appended. */

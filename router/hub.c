@@ -286,23 +286,34 @@ void hub_act(struct hub *hub, struct action *action)
     carry_out_all(hub);
 }
 
-static void save_all(struct hub *hub)
+static bool is_saving(const struct hub *hub)
+{
+    return hub->store &&
+           (hub->core.n_store_pending || hub->n_waiting || core_deadline(&hub->core));
+}
+
+enum status hub_save(struct hub *hub, struct err *err)
 {
     uint64_t end = clock_now_ns() + CLOSE_WAIT_NS;
     drain(hub, clock_now_ns() + 50000000u);
     core_shut_down(&hub->core, clock_now_ns());
     carry_out_all(hub);
-    while (hub->store && (hub->core.n_store_pending || hub->n_waiting) &&
-            clock_now_ns() < end) {
+    while (is_saving(hub) && clock_now_ns() < end) {
         struct pollfd fd = {hub->fd, POLLIN, 0};
-        poll(&fd, 1, 20);
+        poll(&fd, 1, core_deadline(&hub->core) ? 0 : 20);
         hub_step(hub, 50000000u);
     }
+    if (is_saving(hub))
+        return err_set(
+                err, ERR_IO, "the disk does not answer: what came last may not be saved");
+    return core_unsaved(&hub->core, err);
 }
 
 void hub_close(struct hub *hub)
 {
-    save_all(hub);
+    struct err err;
+    if (!hub->core.is_shutting_down && hub_save(hub, &err) != OK)
+        err = (struct err){0}; /* who wants to know asks hub_save */
     for (int i = 0; i < hub->core.fleet.n_endpoints; i++) {
         engine_close(hub->locals[i].engine);
         mem_free(hub->locals[i].record);

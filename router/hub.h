@@ -24,7 +24,10 @@ struct hub_config {
 };
 
 enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err *err) MUST_USE;
-void hub_close(struct hub *hub); /* saves, stops and joins everything */
+/* The end: answers stop, everything is sent to the store, what the disk refused is tried once
+ * more. Else a sentence about what could not be saved. */
+enum status hub_save(struct hub *hub, struct err *err) MUST_USE;
+void hub_close(struct hub *hub); /* stops and joins everything; saves if hub_save did not */
 const struct core *hub_core(const struct hub *hub);
 int hub_fd(const struct hub *hub);         /* readable when something is to drain */
 int hub_timeout_ms(const struct hub *hub); /* until the core's deadline; -1: none */

@@ -532,12 +532,53 @@ static const struct {
         [STORE_GET_SETTING] = {run_get_setting, false},
 };
 
+static bool is_newer(sqlite3 *db)
+{
+    struct query q = prepare(db, "PRAGMA user_version");
+    bool is_newer = step_row(&q) && sqlite3_column_int64(q.stmt, 0) > SCHEMA_VERSION;
+    return finish(&q) && is_newer;
+}
+
+/* ERR_FULL and ERR_IO may pass; everything else fails the same way each time. */
 static void fail(sqlite3 *db, struct stored *c)
 {
     int code = sqlite3_errcode(db) & 0xFF, e = sqlite3_system_errno(db);
     bool is_full = code == SQLITE_FULL || (code == SQLITE_IOERR && (e == ENOSPC || e == EFBIG));
-    err_set(&c->err, is_full ? ERR_FULL : ERR_IO, "the disk refuses to save (%s)",
-            is_full ? "no space left" : sqlite3_errmsg(db));
+    const char *verb = ops[c->op].is_write ? "save" : "read";
+    char why[256];
+    snprintf(why, sizeof why, "%s", is_full ? "no space left" : sqlite3_errmsg(db));
+    switch (code) {
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_NOMEM:
+    case SQLITE_PROTOCOL:
+        err_set(&c->err, is_full ? ERR_FULL : ERR_IO, "the disk refuses to %s (%s)", verb, why);
+        break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        err_set(&c->err, ERR_FORMAT,
+                "the database is damaged, cannot %s (%s): /send-unsaved sends without saving, "
+                "/export FILE writes to another place",
+                verb, why);
+        break;
+    default:
+        if (is_newer(db))
+            err_set(&c->err, ERR_DENIED,
+                    "a newer version of shunt has changed the database, cannot %s: "
+                    "/send-unsaved sends without saving, /export FILE writes to another place; "
+                    "then start again",
+                    verb);
+        else
+            err_set(&c->err, ERR_FORMAT,
+                    "the database cannot %s this (%s): /send-unsaved sends without saving, "
+                    "/export FILE writes to another place",
+                    verb, why);
+    }
 }
 
 void db_run(sqlite3 *db, struct stored *c)

@@ -2,12 +2,14 @@
  * database, all in one conversation. */
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -40,9 +42,10 @@ static int tear_down(void **state)
 
 static struct hub *open_hub(struct endpoint_conf *confs, size_t n)
 {
+    static uint64_t seed; /* as in life, no two runs of the program draw the same ids */
     struct hub *hub;
     struct err err;
-    struct hub_config cfg = {.core = {confs, n, ZONE_EXTERNAL, 1, 1700000000000},
+    struct hub_config cfg = {.core = {confs, n, ZONE_EXTERNAL, ++seed, 1700000000000},
             .data_dir = dir,
             .n_threads = 2};
     if (hub_open(&hub, &cfg, &err) != OK)
@@ -172,6 +175,63 @@ static void a_missing_key_is_said_and_nothing_is_sent(void **state)
     hub_close(hub);
 }
 
+/* The limit of file sizes stands for a full disk: it needs no rights. */
+static void limit_files(rlim_t n_bytes)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = n_bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void add_large_message(struct hub *hub)
+{
+    char *text = mem_alloc(1000001);
+    memset(text, 'x', 1000000);
+    act(hub, ACTION_ADD_MESSAGE, text);
+    mem_free(text);
+}
+
+static void wait_until_refused(struct hub *hub)
+{
+    for (int i = 0; i < 5000 && !hub_core(hub)->n_unsaved; i++) {
+        poll(NULL, 0, 1);
+        hub_step(hub, 2000000);
+    }
+    assert_true(hub_core(hub)->n_unsaved > 0);
+}
+
+static void the_end_saves_what_a_full_disk_refused(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    struct err err;
+    signal(SIGXFSZ, SIG_IGN);
+    struct hub *hub = open_hub(&conf, 1);
+    limit_files(300000);
+    add_large_message(hub);
+    wait_until_refused(hub);
+    limit_files(RLIM_INFINITY); /* room again, before the next try is due */
+    assert_int_equal(hub_save(hub, &err), OK);
+    hub_close(hub);
+
+    hub = open_hub(&conf, 1);
+    act(hub, ACTION_OPEN_SESSION, NULL);
+    wait_until_idle(hub);
+    assert_non_null(leaf(hub));
+    assert_int_equal(leaf(hub)->text.n, 1000000);
+    limit_files(300000);
+    add_large_message(hub);
+    wait_until_refused(hub);
+    uint64_t begin = clock_now_ns();
+    assert_int_not_equal(hub_save(hub, &err), OK);
+    assert_true(
+            clock_now_ns() - begin < 5000000000u); /* nobody waits for a disk that stays full */
+    limit_files(RLIM_INFINITY);
+    assert_non_null(strstr(err.text, "1 message"));
+    hub_close(hub);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -181,6 +241,7 @@ int main(void)
             TEST(a_dead_server_falls_back_to_the_local_model),
             TEST(a_remote_answer_comes_through_the_same_way),
             TEST(a_missing_key_is_said_and_nothing_is_sent),
+            TEST(the_end_saves_what_a_full_disk_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -346,6 +346,36 @@ static void an_export_never_overwrites(void **state)
     store_close(store);
 }
 
+static void run_sql(const char *sql)
+{
+    char path[96];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/shunt.db", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* Which errors may pass decides whether the core tries again for ever. */
+static void an_error_tells_whether_it_may_pass(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct stored *c = put(1, 1, 0, MSG_USER, MESSAGE_DONE, "of no session");
+    c->messages[0].session_id = 99;
+    c = ask(store, c);
+    assert_int_equal(c->err.status, ERR_FORMAT);
+    assert_non_null(strstr(c->err.text, "FOREIGN KEY"));
+    stored_free(c);
+    expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "x")));
+    run_sql("ALTER TABLE message ADD later TEXT; PRAGMA user_version = 99");
+    c = ask(store, put(1, 2, 1, MSG_USER, MESSAGE_DONE, "x"));
+    assert_int_equal(c->err.status, ERR_DENIED);
+    assert_non_null(strstr(c->err.text, "newer version"));
+    stored_free(c);
+    store_close(store);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -361,6 +391,7 @@ int main(void)
             TEST(an_upgrade_makes_a_backup_first),
             TEST(a_damaged_file_says_so),
             TEST(an_export_never_overwrites),
+            TEST(an_error_tells_whether_it_may_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
