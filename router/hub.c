@@ -18,6 +18,7 @@
 
 struct local {
     struct engine *engine; /* NULL: not loaded yet */
+    size_t n_open;         /* requests it took and has not told the end of */
     struct token_record *record;
 };
 
@@ -102,6 +103,8 @@ static bool send_local(struct hub *hub, struct effect *effect)
     struct local *local = &hub->locals[effect->endpoint];
     const struct endpoint_conf *conf = hub->core.fleet.endpoints[effect->endpoint].conf;
     if (local->engine && engine_state(local->engine) == ENGINE_FAILED) {
+        if (local->n_open)
+            return false;            /* closing it now would throw away their last events */
         engine_close(local->engine); /* the file may have been mended meanwhile */
         mem_free(local->record);
         *local = (struct local){0};
@@ -115,7 +118,9 @@ static bool send_local(struct hub *hub, struct effect *effect)
                 .wake_fd = hub->fd};
         local->engine = engine_open(&cfg);
     }
-    return engine_send(local->engine, effect->request);
+    bool was_taken = engine_send(local->engine, effect->request);
+    local->n_open += was_taken;
+    return was_taken;
 }
 
 static bool send_remote(struct hub *hub, struct effect *effect)
@@ -237,8 +242,10 @@ static bool drain_engine(struct hub *hub, int i, uint64_t end_ns)
 {
     struct event event;
     while (engine_poll_event(hub->locals[i].engine, &event)) {
-        if (event.kind == EV_DONE)
+        if (event.kind == EV_DONE) {
             drain_tokens(hub, i);
+            hub->locals[i].n_open--;
+        }
         core_apply(&hub->core, &event);
         if (is_late(end_ns))
             return true;

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "engine/engine.h"
+
 #include "router/hub.h"
 
 #include "tests/helper_server.h"
@@ -232,6 +234,38 @@ static void the_end_saves_what_a_full_disk_refused(void **state)
     hub_close(hub);
 }
 
+/* The second request finds the engine failed while the first one's last event is still in the
+ * ring. */
+static void a_failed_engine_is_reopened_when_it_has_told_all(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", "/nonexistent/model.gguf");
+    conf.retries = 0;
+    struct hub *hub = open_hub(&conf, 1);
+    act(hub, ACTION_SEND, "one");
+    for (int i = 0; i < 5000 && !hub_engine(hub, 0); i++) {
+        poll(NULL, 0, 1);
+        hub_step(hub, 2000000);
+    }
+    for (int i = 0; i < 5000 && engine_state(hub_engine(hub, 0)) != ENGINE_FAILED; i++)
+        poll(NULL, 0, 1);
+    poll(NULL, 0, 20);
+    int64_t first = hub_core(hub)->session->id;
+    act(hub, ACTION_NEW_SESSION, NULL);
+    act(hub, ACTION_ADD_MESSAGE, "two");
+    act(hub, ACTION_CONTINUE,
+            NULL); /* sent at once: nothing was taken from the ring in between */
+    wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
+    struct action *open = action_new(ACTION_OPEN_SESSION);
+    open->id = first;
+    hub_act(hub, open);
+    wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
+    assert_non_null(strstr(leaf(hub)->error, "/nonexistent/model.gguf"));
+    hub_close(hub);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -242,6 +276,7 @@ int main(void)
             TEST(a_remote_answer_comes_through_the_same_way),
             TEST(a_missing_key_is_said_and_nothing_is_sent),
             TEST(the_end_saves_what_a_full_disk_refused),
+            TEST(a_failed_engine_is_reopened_when_it_has_told_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
