@@ -103,8 +103,14 @@ static bool is_better(
     return fleet->endpoints[a->endpoint].conf->zone < fleet->endpoints[b->endpoint].conf->zone;
 }
 
+#define REASONS_MAX 3
+
+/* "no endpoint may take it: A (why), B (why), C (why) and 2 more" */
 static void refuse(struct decision *d, const struct fleet *fleet)
 {
+    const struct candidate *out[CANDIDATES_MAX];
+    int n = 0;
+    struct buf text;
     d->verdict = VERDICT_REFUSE;
     if (fleet->n_endpoints == 0) {
         snprintf(d->reason, sizeof d->reason,
@@ -112,17 +118,24 @@ static void refuse(struct decision *d, const struct fleet *fleet)
                 "[endpoint]");
         return;
     }
-    int only = -1;
     for (int i = 0; i < d->n_candidates; i++)
         if (d->candidates[i].filter != FILTER_NOT_CHOSEN_BY_USER)
-            only = only == -1 ? i : -2;
-    if (only >= 0)
-        snprintf(d->reason, sizeof d->reason, "%s cannot take it: %s",
-                fleet->endpoints[d->candidates[only].endpoint].conf->name,
-                d->candidates[only].reason);
+            out[n++] = &d->candidates[i];
+    buf_init(&text, 4096);
+    if (n == 1)
+        buf_printf(&text, "%s cannot take it: %s",
+                fleet->endpoints[out[0]->endpoint].conf->name, out[0]->reason);
     else
-        snprintf(d->reason, sizeof d->reason,
-                "none of %d endpoints may take it; `shunt route` says why", d->n_candidates);
+        buf_add_text(&text, "no endpoint may take it:");
+    for (int i = 0; n > 1 && i < n && i < REASONS_MAX; i++)
+        buf_printf(&text, "%s %s (%s)", i ? "," : "",
+                fleet->endpoints[out[i]->endpoint].conf->name, out[i]->reason);
+    if (n > REASONS_MAX)
+        buf_printf(&text, " and %d more", n - REASONS_MAX);
+    size_t n_bytes = utf8_whole(
+            buf_text(&text), text.n < sizeof d->reason ? text.n : sizeof d->reason - 1);
+    memcpy(d->reason, buf_text(&text), n_bytes);
+    buf_release(&text);
 }
 
 static void choose(struct decision *d, const struct features *f, const struct fleet *fleet)

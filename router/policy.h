@@ -47,7 +47,7 @@ struct decision {
     int chosen; /* index into candidates; -1 */
     int n_candidates;
     struct candidate candidates[CANDIDATES_MAX];
-    char reason[160]; /* one sentence, for a person */
+    char reason[400]; /* one sentence, for a person */
 };
 
 /* tried: bit per endpoint index < 64 that failed for this request already. */

@@ -108,6 +108,10 @@ static void nobody_left_is_a_refusal_with_reasons(void **state)
     assert_int_equal(d.n_candidates, 4);
     for (int i = 0; i < 4; i++)
         assert_true(d.candidates[i].reason[0] && d.candidates[i].filter != FILTER_NONE);
+    assert_string_equal(d.reason,
+            "no endpoint may take it: local (about 5000 tokens do not fit its context of 4096),"
+            " cheap (in zone external; this may travel to local at most),"
+            " dear (in zone external; this may travel to local at most) and 1 more");
     struct fleet none = {states, 0};
     policy_decide(&d, &f, &none, 0, 0);
     assert_non_null(strstr(d.reason, "shunt doctor"));
