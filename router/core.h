@@ -49,6 +49,14 @@ struct action {
 struct action *action_new(enum action_kind kind);
 void action_free(struct action *action);
 
+/* What earlier attempts took that left text or a bill. */
+struct spent {
+    bool is_any;
+    struct usage usage;
+    int64_t cost_nusd;
+    uint32_t ttft_ms, total_ms;
+};
+
 /* A request on its way. */
 struct run {
     uint32_t request_id;
@@ -62,6 +70,8 @@ struct run {
     enum run_state state;
     float fraction;
     uint64_t t_sent_ns, t_first_ns, t_retry_ns, t_saved_ns;
+    struct spent before;
+    struct usage usage; /* of this attempt */
     struct decision decision;
     struct gen_params params;
     bool has_params;

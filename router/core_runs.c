@@ -96,6 +96,68 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+static uint32_t ms_between(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? (uint32_t)((to_ns - from_ns) / 1000000u) : 0;
+}
+
+static bool is_free(const struct endpoint_conf *conf)
+{
+    return conf->usd_per_mtok_in == 0 && conf->usd_per_mtok_out == 0;
+}
+
+static const struct usage no_usage = {
+        TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
+
+static void begin_attempt(
+        struct run *run, struct message *answer, const struct endpoint_conf *conf)
+{
+    run->usage = no_usage;
+    run->before = (struct spent){.is_any = answer->text.n || answer->reasoning.n ||
+                                           answer->tool_calls.n ||
+                                           answer->usage.output != TOKENS_UNKNOWN};
+    if (run->before.is_any)
+        run->before = (struct spent){
+                true, answer->usage, answer->cost_nusd, answer->ttft_ms, answer->total_ms};
+    else if (is_free(conf))
+        answer->cost_nusd = 0; /* known even if the program dies before the end */
+}
+
+static uint32_t add_tokens(uint32_t a, uint32_t b)
+{
+    return a == TOKENS_UNKNOWN || b == TOKENS_UNKNOWN ? TOKENS_UNKNOWN : a + b;
+}
+
+static struct usage usage_with(const struct spent *before, const struct usage *u)
+{
+    const struct usage *b = &before->usage;
+    if (!before->is_any)
+        return *u;
+    return (struct usage){add_tokens(b->input, u->input), add_tokens(b->output, u->output),
+            add_tokens(b->cached_input, u->cached_input),
+            add_tokens(b->cache_write, u->cache_write), add_tokens(b->reasoning, u->reasoning)};
+}
+
+/* Adds what this attempt took to what the earlier ones took. A sum with an unknown part is
+ * unknown; an attempt that gave nothing and told nothing changes only the time. */
+static void count_attempt(
+        struct core *core, const struct run *run, struct message *answer, uint64_t t_ns)
+{
+    const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
+    bool gave = run->t_first_ns || run->usage.output != TOKENS_UNKNOWN;
+    int64_t cost_nusd = is_free(conf) || (!gave && run->before.is_any)
+                                ? 0
+                                : endpoint_cost_nusd(conf, &run->usage);
+    answer->total_ms = run->before.total_ms + ms_between(run->t_sent_ns, t_ns);
+    answer->usage = gave || !run->before.is_any ? usage_with(&run->before, &run->usage)
+                                                : run->before.usage;
+    answer->cost_nusd = cost_nusd;
+    if (run->before.is_any)
+        answer->cost_nusd = cost_nusd < 0 || run->before.cost_nusd < 0
+                                    ? -1
+                                    : run->before.cost_nusd + cost_nusd;
+}
+
 static void send(struct core *core, struct run *run, struct request *request, uint64_t t_ns)
 {
     struct message *answer;
@@ -104,6 +166,7 @@ static void send(struct core *core, struct run *run, struct request *request, ui
     snprintf(answer->endpoint, sizeof answer->endpoint, "%s", conf->name);
     snprintf(answer->model, sizeof answer->model, "%s",
             conf->model ? base_name(conf->model) : "");
+    begin_attempt(run, answer, conf);
     answer->request_id = run->request_id;
     answer->version++;
     request->attempt = run->attempt;
@@ -170,11 +233,6 @@ void runs_stop(struct core *core, struct run *run, uint64_t t_ns)
     }
 }
 
-static uint32_t ms_between(uint64_t from_ns, uint64_t to_ns)
-{
-    return to_ns > from_ns ? (uint32_t)((to_ns - from_ns) / 1000000u) : 0;
-}
-
 void runs_end(struct core *core, struct run *run, enum message_state state,
         const struct outcome *outcome, uint64_t t_ns)
 {
@@ -186,13 +244,8 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
     answer->retry_after_ms = outcome->retry_after_ms;
     snprintf(answer->error, sizeof answer->error, "%s",
             state == MESSAGE_FAILED ? outcome->err.text : "");
-    if (run->t_sent_ns)
-        answer->total_ms = ms_between(run->t_sent_ns, t_ns);
-    if (run->endpoint >= 0) {
-        const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
-        bool is_free = conf->usd_per_mtok_in == 0 && conf->usd_per_mtok_out == 0;
-        answer->cost_nusd = is_free ? 0 : endpoint_cost_nusd(conf, &answer->usage);
-    }
+    if (run->phase == RUN_SENT || run->phase == RUN_STOPPING)
+        count_attempt(core, run, answer, t_ns);
     answer->is_saved = false;
     answer->version++;
     core->version++;
@@ -201,17 +254,17 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
     disk_put_tokens(core, answer);
 }
 
-static void observe_end(struct core *core, const struct run *run, const struct message *answer,
-        const struct outcome *outcome, uint64_t t_ns)
+static void observe_end(
+        struct core *core, const struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     struct observation o = {.endpoint = run->endpoint,
             .what = SEEN_END,
             .status = outcome->err.status,
             .retry_after_ms = outcome->retry_after_ms,
             .ms = run->t_first_ns ? ms_between(run->t_first_ns, t_ns) : 0,
-            .n_output_tok = answer->usage.output == TOKENS_UNKNOWN ? 0 : answer->usage.output,
-            .cost_nusd = endpoint_cost_nusd(
-                    core->fleet.endpoints[run->endpoint].conf, &answer->usage)};
+            .n_output_tok = run->usage.output == TOKENS_UNKNOWN ? 0 : run->usage.output,
+            .cost_nusd =
+                    endpoint_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &run->usage)};
     fleet_observe(&core->fleet, &o, t_ns);
     if (outcome->err.status != OK)
         snprintf(core->fleet.endpoints[run->endpoint].last_error,
@@ -289,7 +342,8 @@ static void end_failed(
 static void take_done(struct core *core, struct run *run, struct message *answer,
         const struct outcome *outcome, uint64_t t_ns)
 {
-    observe_end(core, run, answer, outcome, t_ns);
+    count_attempt(core, run, answer, t_ns);
+    observe_end(core, run, outcome, t_ns);
     if (run->phase == RUN_STOPPING || outcome->err.status == ERR_CANCELLED)
         runs_end(core, run, MESSAGE_STOPPED, outcome, t_ns);
     else if (outcome->err.status != OK)
@@ -307,7 +361,9 @@ static void take_content(
         return;
     run->t_first_ns = t_ns;
     run->state = RUN_DECODE;
-    answer->ttft_ms = ms_between(run->t_sent_ns, t_ns);
+    answer->ttft_ms = run->before.ttft_ms + ms_between(run->t_sent_ns, t_ns);
+    count_attempt(core, run, answer,
+            t_ns); /* if the program dies now, the sum is not told as whole */
     fleet_observe(&core->fleet,
             &(struct observation){.endpoint = run->endpoint,
                     .what = SEEN_FIRST_TOKEN,
@@ -321,13 +377,14 @@ static void take_field(uint32_t *to, uint32_t from)
         *to = from;
 }
 
-static void take_usage(struct message *answer, const struct usage *u)
+static void take_usage(struct run *run, struct message *answer, const struct usage *u)
 {
-    take_field(&answer->usage.input, u->input);
-    take_field(&answer->usage.output, u->output);
-    take_field(&answer->usage.cached_input, u->cached_input);
-    take_field(&answer->usage.cache_write, u->cache_write);
-    take_field(&answer->usage.reasoning, u->reasoning);
+    take_field(&run->usage.input, u->input);
+    take_field(&run->usage.output, u->output);
+    take_field(&run->usage.cached_input, u->cached_input);
+    take_field(&run->usage.cache_write, u->cache_write);
+    take_field(&run->usage.reasoning, u->reasoning);
+    answer->usage = usage_with(&run->before, &run->usage);
 }
 
 static void take_tool(struct message *answer, struct tool_call *call)
@@ -376,7 +433,7 @@ void runs_apply(struct core *core, const struct event *event)
         take_content(core, run, answer, event->t_ns);
         break;
     case EV_USAGE:
-        take_usage(answer, &event->u.usage);
+        take_usage(run, answer, &event->u.usage);
         break;
     case EV_STATE:
         run->state = event->u.state.state;

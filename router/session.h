@@ -30,7 +30,8 @@ struct message {
     enum finish_reason finish;
     struct usage usage;
     int64_t cost_nusd; /* -1: unknown */
-    uint32_t ttft_ms, total_ms;
+    uint32_t ttft_ms,
+            total_ms;    /* they, usage and cost: of all attempts at this answer together */
     uint32_t request_id; /* of the running attempt; 0: none */
     bool is_saved;       /* the newest state is in the database */
     uint32_t version;    /* grows with every change of what is shown: key for render caches */

@@ -610,6 +610,85 @@ static void the_end_tries_a_first_refusal_once_more(void **state)
     assert_non_null(strstr(err.text, "a draft"));
 }
 
+static void emit_usage(const struct request *r, uint32_t input, uint32_t output)
+{
+    struct event e = {
+            .request_id = r->id, .attempt = r->attempt, .kind = EV_USAGE, .t_ns = now};
+    e.u.usage = (struct usage){input, output, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
+    core_apply(&core, &e);
+}
+
+static void an_answer_costs_what_all_its_attempts_cost(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    now += S;
+    emit_text(e.request, "half");
+    now += 2 * S;
+    emit_usage(e.request, 100, 10);
+    emit_done(e.request, ERR_NETWORK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->cost_nusd, 110 * 1000);
+    next_other();
+    act(ACTION_USE_ENDPOINT, "b"); /* nine times the price */
+    act(ACTION_CONTINUE, NULL);
+    e = next_other();
+    now += S;
+    emit_text(e.request, " more");
+    assert_int_equal(leaf()->cost_nusd, -1); /* what a crash would leave in the database */
+    now += 3 * S;
+    emit_usage(e.request, 100, 1);
+    emit_usage(e.request, 110, 20); /* the last one of an attempt counts */
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->usage.input, 210);
+    assert_int_equal(leaf()->usage.output, 30);
+    assert_int_equal(leaf()->usage.cached_input, TOKENS_UNKNOWN);
+    assert_int_equal(leaf()->cost_nusd, 110 * 1000 + 130 * 9000);
+    assert_int_equal(
+            leaf()->ttft_ms, 2000); /* so that output / (total - ttft) stays the speed */
+    assert_int_equal(leaf()->total_ms, 7000);
+    assert_int_equal(
+            core.fleet.endpoints[1].cost_nusd, 130 * 9000); /* each attempt where it was made */
+    next_other();
+}
+
+static void an_attempt_of_unknown_cost_makes_the_sum_unknown(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_text(e.request, "half");
+    emit_done(e.request, ERR_NETWORK, -1);
+    request_free(e.request);
+    next_other();
+    act(ACTION_CONTINUE, NULL);
+    e = next_other();
+    emit_text(e.request, " more");
+    emit_usage(e.request, 100, 10);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->cost_nusd, -1);
+    assert_int_equal(leaf()->usage.output, TOKENS_UNKNOWN);
+    next_other();
+}
+
+static void an_attempt_without_a_word_costs_nothing(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_done(e.request, ERR_AUTH, -1);
+    request_free(e.request);
+    e = next_other();
+    assert_int_equal(e.endpoint, 1);
+    emit_text(e.request, "ok");
+    emit_usage(e.request, 100, 10);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->cost_nusd, 110 * 9000);
+    assert_int_equal(leaf()->usage.output, 10);
+    next_other();
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -636,6 +715,9 @@ int main(void)
             TEST(an_old_state_never_overwrites_a_newer_one),
             TEST(the_end_tries_a_full_disk_once_more),
             TEST(the_end_tries_a_first_refusal_once_more),
+            TEST(an_answer_costs_what_all_its_attempts_cost),
+            TEST(an_attempt_of_unknown_cost_makes_the_sum_unknown),
+            TEST(an_attempt_without_a_word_costs_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
