@@ -166,6 +166,39 @@ static void a_record_of_another_shape_changes_nothing(void **state)
     balance_free(b);
 }
 
+/* 7 of 8 experts over a whole window: (1/8)^512 is no double. */
+static void chance_is_not_flagged_when_most_experts_are_used(void **state)
+{
+    (void)state;
+    struct telemetry_shape shape = shape_of(4, 8, 7);
+    struct balance *b = balance_new(&shape, 512);
+    uint64_t rng = 3;
+    for (int t = 0; t < 600; t++)
+        add_random(b, &rng);
+    for (int l = 0; l < 4; l++)
+        for (int e = 0; e < 8; e++)
+            assert_int_equal(balance_flag(b, l, e), 0);
+    uint16_t all_but_0[28];
+    for (int i = 0; i < 28; i++)
+        all_but_0[i] = (uint16_t)(1 + i % 7);
+    for (int t = 0; t < 512; t++)
+        add(b, all_but_0, PHASE_DECODE);
+    assert_int_equal(balance_flag(b, 0, 0), -1);
+    assert_int_equal(balance_flag(b, 3, 7), 1);
+    balance_free(b);
+}
+
+static void a_record_that_names_an_expert_twice_is_survived(void **state)
+{
+    (void)state;
+    struct telemetry_shape shape = shape_of(1, 8, 2);
+    struct balance *b = balance_new(&shape, 16);
+    for (int t = 0; t < 16; t++)
+        add(b, (uint16_t[]){3, 3}, PHASE_DECODE);
+    assert_int_equal(balance_flag(b, 0, 3), 1);
+    balance_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +208,8 @@ int main(void)
             cmocka_unit_test(only_a_planted_expert_is_flagged),
             cmocka_unit_test(heat_is_one_at_chance_and_fades),
             cmocka_unit_test(a_record_of_another_shape_changes_nothing),
+            cmocka_unit_test(a_record_that_names_an_expert_twice_is_survived),
+            cmocka_unit_test(chance_is_not_flagged_when_most_experts_are_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
