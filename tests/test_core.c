@@ -689,6 +689,121 @@ static void an_attempt_without_a_word_costs_nothing(void **state)
     next_other();
 }
 
+static void an_interrupted_answer_goes_on_after_loading(void **state)
+{
+    (void)state;
+    act_open(70);
+    answer_load(take(EFFECT_STORE).command, 70, MESSAGE_INTERRUPTED);
+    assert_non_null(strstr(newest_notice(), "interrupted"));
+    assert_int_equal(next_other().endpoint, -2);
+    act(ACTION_CONTINUE, NULL);
+    struct effect e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    assert_int_equal(e.request->n_messages, 2);
+    assert_true(slice_eq(e.request->messages[1].text, "half"));
+    emit_text(e.request, " and half");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(core.session->n_messages, 2); /* the same message */
+    assert_string_equal(buf_text(&leaf()->text), "half and half");
+    struct effect saved = take(EFFECT_STORE);
+    while (saved.command->op != STORE_PUT_MESSAGE ||
+            saved.command->messages[0].state != MESSAGE_DONE) {
+        answer_store(saved.command, OK);
+        saved = take(EFFECT_STORE);
+    }
+    assert_int_equal(saved.command->messages[0].id, 12);
+    answer_store(saved.command, OK);
+    act(ACTION_CONTINUE, NULL); /* it is whole now */
+    expect_nothing();
+    assert_non_null(strstr(newest_notice(), "no interrupted answer"));
+}
+
+static void a_question_saved_before_a_crash_is_answered(void **state)
+{
+    (void)state;
+    act_open(70);
+    struct stored *c = take(EFFECT_STORE).command;
+    c->session = (struct session_row){.id = 70, .leaf_id = 11};
+    c->messages = arena_alloc(&c->arena, sizeof *c->messages);
+    c->n_messages = 1;
+    c->messages[0] = (struct message_row){
+            .id = 11, .role = MSG_USER, .text = SLICE("question"), .cost_nusd = -1};
+    answer_store(c, OK);
+    act(ACTION_CONTINUE, NULL);
+    struct effect e = next_other();
+    assert_int_equal(e.request->n_messages, 1);
+    emit_text(e.request, "answer");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->parent_id, 11);
+    next_other();
+}
+
+static void retry_answers_again_beside_the_first(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_text(e.request, "first");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    struct message *first = leaf();
+    act(ACTION_RETRY, NULL);
+    assert_ptr_not_equal(leaf(), first);
+    e = next_other();
+    assert_int_equal(e.request->n_messages, 1); /* the model does not see its first answer */
+    emit_text(e.request, "second");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->parent_id, first->parent_id);
+    assert_string_equal(buf_text(&leaf()->text), "second");
+    assert_string_equal(buf_text(&first->text), "first"); /* and it is not lost */
+    struct message **path;
+    assert_int_equal(session_path(core.session, &path), 2);
+    mem_free(path);
+    assert_int_equal(core.session->n_messages, 3);
+    next_other();
+}
+
+static void a_long_retry_after_goes_elsewhere(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_done(e.request, ERR_RATE_LIMIT, 30001); /* longer than anybody wants to look at */
+    request_free(e.request);
+    e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    assert_int_equal(e.endpoint, 1);
+    emit_text(e.request, "ok");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    e = send_and_take("y");
+    assert_int_equal(e.endpoint, 1); /* the other is left alone */
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    now += 31 * S;
+    e = send_and_take("z");
+    assert_int_equal(e.endpoint, 0);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+}
+
+static void a_long_retry_after_with_nowhere_to_go_is_an_error(void **state)
+{
+    (void)state;
+    act(ACTION_USE_ENDPOINT, "a");
+    struct effect e = send_and_take("x");
+    emit_done(e.request, ERR_RATE_LIMIT, 30001);
+    request_free(e.request);
+    assert_int_equal(next_other().endpoint, -2);
+    assert_int_equal(leaf()->state, MESSAGE_FAILED);
+    assert_int_equal(leaf()->retry_after_ms, 30001); /* so that a person knows when */
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -718,6 +833,11 @@ int main(void)
             TEST(an_answer_costs_what_all_its_attempts_cost),
             TEST(an_attempt_of_unknown_cost_makes_the_sum_unknown),
             TEST(an_attempt_without_a_word_costs_nothing),
+            TEST(an_interrupted_answer_goes_on_after_loading),
+            TEST(a_question_saved_before_a_crash_is_answered),
+            TEST(retry_answers_again_beside_the_first),
+            TEST(a_long_retry_after_goes_elsewhere),
+            TEST(a_long_retry_after_with_nowhere_to_go_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
