@@ -804,6 +804,41 @@ static void a_long_retry_after_with_nowhere_to_go_is_an_error(void **state)
     assert_int_equal(leaf()->retry_after_ms, 30001); /* so that a person knows when */
 }
 
+/* It is put away before the disk refuses its message. */
+static void a_session_stays_in_memory_until_it_is_saved(void **state)
+{
+    (void)state;
+    act(ACTION_ADD_MESSAGE, "x");
+    struct session *first = core.session;
+    act(ACTION_NEW_SESSION, NULL);
+    answer_store(take(EFFECT_STORE).command, ERR_FULL);
+    act_open(first->id);
+    expect_nothing();
+    assert_ptr_equal(core.session, first);
+    tick(1 * S);
+    next_other();
+}
+
+static void a_draft_the_disk_refuses_comes_back_with_its_session(void **state)
+{
+    (void)state;
+    act(ACTION_ADD_MESSAGE, "x");
+    answer_store(take(EFFECT_STORE).command, OK);
+    struct session *first = core.session;
+    act(ACTION_DRAFT, "old");
+    tick(1 * S);
+    answer_store(take(EFFECT_STORE).command, ERR_FULL);
+    act(ACTION_DRAFT, "new");
+    act(ACTION_NEW_SESSION, NULL);
+    act_open(first->id);
+    expect_nothing();
+    assert_ptr_equal(core.session, first);
+    assert_string_equal(buf_text(&core.session->draft), "new");
+    tick(2 * S);
+    next_other();
+    assert_int_equal(core.n_others, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -838,6 +873,8 @@ int main(void)
             TEST(retry_answers_again_beside_the_first),
             TEST(a_long_retry_after_goes_elsewhere),
             TEST(a_long_retry_after_with_nowhere_to_go_is_an_error),
+            TEST(a_session_stays_in_memory_until_it_is_saved),
+            TEST(a_draft_the_disk_refuses_comes_back_with_its_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
