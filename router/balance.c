@@ -1,17 +1,18 @@
 /*
- * balance.c - see balance.h. Heat decays by letting each new selection count more instead of shrinking all old ones: O(layers * k)
- * per token. The null model is closed where a formula exists and simulated, once per token count, where none does.
+ * balance.c - see balance.h. Heat decays by letting each new selection count more instead of
+ * shrinking all old ones: O(layers * k) per token. The null model is closed where a formula
+ * exists and simulated, once per token count, where none does.
  */
 #include "router/balance.h"
 
 #include <math.h>
 #include <string.h>
 
-#define TOP_SHARE     0.09
-#define NULL_RUNS     64
+#define TOP_SHARE      0.09
+#define NULL_RUNS      64
 #define N_NULL_BUCKETS 24
-#define HEAT_LIMIT    1e20f
-#define FDR           0.01
+#define HEAT_LIMIT     1e20f
+#define FDR            0.01
 
 struct null_cache {
     uint32_t n_tokens[N_NULL_BUCKETS]; /* 0: empty */
@@ -55,8 +56,8 @@ void balance_free(struct balance *b)
 {
     if (!b)
         return;
-    void *all[] = {b->counts, b->heat, b->weight, b->window, b->overlaps, b->last, b->last_weight,
-            b->last_margin, b->null_cache->flags, b->null_cache};
+    void *all[] = {b->counts, b->heat, b->weight, b->window, b->overlaps, b->last,
+            b->last_weight, b->last_margin, b->null_cache->flags, b->null_cache};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         mem_free(all[i]);
     mem_free(b);
@@ -136,7 +137,8 @@ float balance_heat(const struct balance *b, int layer, int expert)
     float g = exp2f(-1 / b->half_life_tok);
     float units = (1 - powf(g, (float)b->n_heat)) / (1 - g);
     float uniform = units * b->shape.k / b->shape.n_experts;
-    return b->heat[(size_t)layer * b->shape.n_experts + (size_t)expert] / b->heat_unit / uniform;
+    return b->heat[(size_t)layer * b->shape.n_experts + (size_t)expert] / b->heat_unit /
+           uniform;
 }
 
 static void sort_counts(uint32_t *counts, uint32_t n) /* Shell's method; n is a few hundred */
@@ -250,16 +252,30 @@ void balance_layer(const struct balance *b, int layer, struct balance_stats *val
     null_stats(b, value->n_tokens, null_model);
 }
 
-/* Both tails of the binomial by its ratio recursion: P(X <= c) and P(X >= c). */
-static void binomial_tails(uint32_t n, double p, uint32_t c, double *below, double *above)
+struct tail {
+    double p;    /* two-sided */
+    int8_t sign; /* +1: more than expected */
+};
+
+/* For each count 0..n of a binomial: how likely one so far out is. The terms are computed from
+ * their logarithms: (1 - p)^n underflows when most experts are used. */
+static struct tail *binomial_tails(uint32_t n, double p)
 {
-    double term = exp(n * log1p(-p)), sum = 0, at = 0;
-    for (uint32_t i = 0; i <= c; i++) {
-        sum += at = term;
-        term *= (double)(n - i) / (i + 1) * p / (1 - p);
+    struct tail *tails = mem_alloc((n + 1) * sizeof *tails);
+    double *term = mem_alloc((n + 1) * sizeof *term), below = 0, above = 0;
+    int sign;
+    for (uint32_t c = 0; c <= n; c++) {
+        term[c] = exp(lgamma_r(n + 1.0, &sign) - lgamma_r(c + 1.0, &sign) -
+                      lgamma_r(n - c + 1.0, &sign) + c * log(p) + (n - c) * log1p(-p));
+        tails[c].p = below += term[c];
     }
-    *below = sum;
-    *above = 1 - sum + at;
+    for (uint32_t c = n + 1; c-- > 0;) {
+        above += term[c];
+        tails[c].sign = above < tails[c].p ? 1 : -1;
+        tails[c].p = fmin(1, 2 * fmin(tails[c].p, above));
+    }
+    mem_free(term);
+    return tails;
 }
 
 static int compare_doubles(const double *a, const double *b)
@@ -279,19 +295,22 @@ static void sort_doubles(double *v, size_t n)
         }
 }
 
-/* Benjamini and Hochberg 1995: the largest p that still keeps the share of false flags at FDR. */
+/* Benjamini and Hochberg 1995: the largest p that still keeps the share of false flags at FDR.
+ */
 static void flag_all(const struct balance *b)
 {
     size_t n = n_cells(b);
     uint32_t n_tok = n_in_window(b);
     double p_choice = (double)b->shape.k / b->shape.n_experts, limit = -1;
     double *p = mem_alloc((n + 1) * sizeof *p), *sorted;
+    struct tail *tails = binomial_tails(n_tok, p_choice);
     for (size_t i = 0; i < n; i++) {
-        double below, above;
-        binomial_tails(n_tok, p_choice, b->counts[i], &below, &above);
-        p[i] = fmin(1, 2 * fmin(below, above));
-        b->null_cache->flags[i] = above < below ? 1 : -1;
+        /* A damaged record may name an expert twice. */
+        const struct tail *tail = &tails[b->counts[i] < n_tok ? b->counts[i] : n_tok];
+        p[i] = tail->p;
+        b->null_cache->flags[i] = tail->sign;
     }
+    mem_free(tails);
     sorted = mem_dup(p, (n + 1) * sizeof *p);
     sort_doubles(sorted, n);
     for (size_t i = 0; i < n; i++)

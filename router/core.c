@@ -35,7 +35,8 @@ void core_init(struct core *core, const struct core_config *cfg)
             .base_ms = cfg->now_ms};
     struct fleet *fleet = &core->fleet;
     fleet->n_endpoints = (int)cfg->n_endpoints;
-    fleet->endpoints = arena_alloc(&fleet->arena, (cfg->n_endpoints + 1) * sizeof *fleet->endpoints);
+    fleet->endpoints =
+            arena_alloc(&fleet->arena, (cfg->n_endpoints + 1) * sizeof *fleet->endpoints);
     for (size_t i = 0; i < cfg->n_endpoints; i++)
         fleet->endpoints[i].conf = endpoint_conf_copy(&fleet->arena, &cfg->endpoints[i]);
     core->session = session_new(core_new_id(core, 0), cfg->now_ms);
@@ -84,15 +85,25 @@ void core_notice(struct core *core, uint64_t t_ns, enum status status, const cha
 int64_t core_unix_ms(const struct core *core, uint64_t t_ns)
 {
     return core->base_ns && t_ns > core->base_ns
-            ? core->base_ms + (int64_t)((t_ns - core->base_ns) / 1000000u)
-            : core->base_ms;
+                   ? core->base_ms + (int64_t)((t_ns - core->base_ns) / 1000000u)
+                   : core->base_ms;
 }
 
-/* Milliseconds and chance: sorts by time, and two processes never meet. */
+/* Milliseconds and chance: sorts by time, and two processes never meet. Within a millisecond,
+ * or when the clock was set back, the next number: an answer sorts behind its question. */
 int64_t core_new_id(struct core *core, uint64_t t_ns)
 {
     uint64_t ms = (uint64_t)core_unix_ms(core, t_ns);
-    return (int64_t)((ms << 20 | (rng_next(&core->rng) & 0xFFFFF)) & INT64_MAX);
+    int64_t id = (int64_t)((ms << 20 | (rng_next(&core->rng) & 0xFFFFF)) & INT64_MAX);
+    core->newest_id = id > core->newest_id ? id : core->newest_id + 1;
+    return core->newest_id;
+}
+
+void core_saw_id(struct core *core, int64_t id)
+{
+    if (id > core->newest_id &&
+            id < INT64_MAX / 2) /* a damaged row must not use up the numbers */
+        core->newest_id = id;
 }
 
 struct effect *core_add_effect(struct core *core, enum effect_kind kind)
@@ -154,20 +165,50 @@ bool core_is_busy(const struct core *core)
     return core->n_runs || core->n_store_pending || core->n_unsaved || core->is_loading;
 }
 
-void core_leave_session(struct core *core, uint64_t t_ns)
+static bool is_needed(const struct core *core, const struct session *s)
 {
-    (void)t_ns;
+    if (core->disk_failed_ns || core_run_in(core, s))
+        return true;
+    for (size_t i = 0; i < s->n_messages; i++)
+        if (!s->messages[i]->is_saved)
+            return true;
+    return false;
+}
+
+void core_leave_session(struct core *core)
+{
     disk_put_draft(core);
-    if (core_run_in(core, core->session)) {
-        core->others = mem_resize(core->others, (core->n_others + 1) * sizeof *core->others);
-        core->others[core->n_others++] = core->session;
-    } else {
-        session_free(core->session);
-    }
+    core->others = mem_resize(core->others, (core->n_others + 1) * sizeof *core->others);
+    core->others[core->n_others++] = core->session;
     core->session = NULL;
+    core_forget_saved(core);
     balance_free(core->balance);
     core->balance = NULL;
     core->is_dense = false;
+}
+
+void core_forget_saved(struct core *core)
+{
+    for (size_t i = core->n_others; i-- > 0;)
+        if (!is_needed(core, core->others[i])) {
+            session_free(core->others[i]);
+            core->others[i] = core->others[--core->n_others];
+        }
+}
+
+bool core_show_session(struct core *core, int64_t id)
+{
+    if (core->session->id == id)
+        return true;
+    for (size_t i = 0; i < core->n_others; i++)
+        if (core->others[i]->id == id) {
+            struct session *s = core->others[i];
+            core->others[i] = core->others[--core->n_others];
+            core_leave_session(core);
+            core->session = s;
+            return true;
+        }
+    return false;
 }
 
 void core_apply(struct core *core, const struct event *event)
@@ -201,7 +242,8 @@ static struct message *message_of_record(const struct core *core, uint32_t reque
     const struct run *run = core_find_run(core, request_id);
     if (run)
         core_find_message(core, run->message_id, &m);
-    else if ((m = session_find(core->session, core->session->leaf_id)) && m->request_id != request_id)
+    else if ((m = session_find(core->session, core->session->leaf_id)) &&
+             m->request_id != request_id)
         m = NULL;
     return m;
 }
@@ -253,4 +295,5 @@ void core_shut_down(struct core *core, uint64_t now_ns)
         runs_end(core, run, MESSAGE_STOPPED, &stopped, now_ns);
     }
     disk_put_draft(core);
+    disk_shut_down(core, now_ns);
 }

@@ -1,10 +1,11 @@
 /*
- * core.h - the one core: all state, changed only by core_apply and core_apply_token. It reads no clock, file
- * or screen: time is the event's t_ns. What should happen outside (send to an engine, to the net, to
- * the store) is left in a list of effects that the hub (hub.h) carries out, so everything here is tested
- * without a thread.
+ * core.h - the one core: all state, changed only by core_apply and core_apply_token. It reads
+ * no clock, file or screen: time is the event's t_ns. What should happen outside (send to an
+ * engine, to the net, to the store) is left in a list of effects that the hub (hub.h) carries
+ * out, so everything here is tested without a thread.
  *
- * Front ends look at the struct and never change it: they describe what the user did as an action.
+ * Front ends look at the struct and never change it: they describe what the user did as an
+ * action.
  */
 #ifndef ROUTER_CORE_H
 #define ROUTER_CORE_H
@@ -23,13 +24,13 @@ enum action_kind {
     ACTION_DRAFT,        /* text, cursor */
     ACTION_SCROLL,       /* id (message or 0: follow), line */
     ACTION_NEW_SESSION,
-    ACTION_OPEN_SESSION, /* id; 0: the newest */
-    ACTION_LIST_SESSIONS,/* text: search words or "" */
-    ACTION_RENAME,       /* text */
-    ACTION_SYSTEM,       /* text: system prompt of the session */
-    ACTION_USE_ENDPOINT, /* text: name, or "" for the router's choice */
-    ACTION_EXPORT,       /* text: path: the shown branch as markdown */
-    ACTION_ADD_MESSAGE,  /* text, id: enum message_role: what was said before, from elsewhere */
+    ACTION_OPEN_SESSION,  /* id; 0: the newest */
+    ACTION_LIST_SESSIONS, /* text: search words or "" */
+    ACTION_RENAME,        /* text */
+    ACTION_SYSTEM,        /* text: system prompt of the session */
+    ACTION_USE_ENDPOINT,  /* text: name, or "" for the router's choice */
+    ACTION_EXPORT,        /* text: path: the shown branch as markdown */
+    ACTION_ADD_MESSAGE, /* text, id: enum message_role: what was said before, from elsewhere */
     ACTION_COUNT
 };
 
@@ -39,13 +40,22 @@ struct action {
     char *text, *text2; /* owned; NULL reads as "" */
     int64_t id;
     uint32_t cursor, line;
-    struct gen_params params; /* ACTION_SEND; its stop texts are borrowed until the answer ends */
+    struct gen_params
+            params; /* ACTION_SEND; its stop texts are borrowed until the answer ends */
     bool has_params;
-    char *extra_json;         /* ACTION_SEND; see struct request */
-    int64_t now_ms;           /* Unix time, for created_ms */
+    char *extra_json; /* ACTION_SEND; see struct request */
+    int64_t now_ms;   /* Unix time, for created_ms */
 };
 struct action *action_new(enum action_kind kind);
 void action_free(struct action *action);
+
+/* What earlier attempts took that left text or a bill. */
+struct spent {
+    bool is_any;
+    struct usage usage;
+    int64_t cost_nusd;
+    uint32_t ttft_ms, total_ms;
+};
 
 /* A request on its way. */
 struct run {
@@ -60,6 +70,8 @@ struct run {
     enum run_state state;
     float fraction;
     uint64_t t_sent_ns, t_first_ns, t_retry_ns, t_saved_ns;
+    struct spent before;
+    struct usage usage; /* of this attempt */
     struct decision decision;
     struct gen_params params;
     bool has_params;
@@ -97,29 +109,37 @@ struct core {
     enum zone max_zone;
     struct decision last_decision;
     bool has_decision;
-    struct balance *balance; /* of the newest answer's model; NULL: nothing seen */
+    struct balance *balance;      /* of the newest answer's model; NULL: nothing seen */
     struct telemetry_shape shape; /* of the model that spoke last */
     bool is_dense;                /* the last local answer came from a model without experts */
     uint64_t n_tokens_lost;
     struct notice notices[NOTICE_MAX];
-    size_t n_notices; /* ever; the newest is notices[(n_notices - 1) % NOTICE_MAX] */
+    size_t n_notices;        /* ever; the newest is notices[(n_notices - 1) % NOTICE_MAX] */
     uint64_t disk_failed_ns; /* 0: the store works; else when it first refused */
     uint64_t disk_retry_ns;
     uint64_t version; /* grows with every change: a front end draws when it moved */
     uint64_t rng;
+    int64_t newest_id; /* of a message or session, made or loaded: ids only grow */
     uint32_t next_request_id;
     struct effect *effects;
     size_t n_effects, cap_effects;
-    struct session **others; /* sessions that are not open but have an answer running */
+    struct session **
+            others; /* not open, but an answer runs in them or the disk does not have all yet */
     size_t n_others;
-    bool is_loading;         /* a session was asked for and has not come yet */
-    uint64_t draft_dirty_ns; /* since when the draft differs from what was sent to the store; 0: it does not */
-    struct stored **unsaved; /* commands the disk refused, in order, and all that came behind them */
+    bool is_loading;      /* a session was asked for and has not come yet */
+    uint64_t newest_load; /* tag of the newest load: the answer to an older one is not shown */
+    uint64_t draft_dirty_ns; /* since when the draft differs from what was sent to the store; 0:
+                                it does not */
+    struct stored *
+            *unsaved; /* commands the disk refused, in order, and all that came behind them */
     size_t n_unsaved;
     size_t n_refused; /* of unsaved, at its front: came back from the store */
     uint32_t n_disk_retries;
     size_t n_store_pending; /* commands that the store has not answered */
-    int64_t base_ms;        /* Unix time at base_ns */
+    size_t n_puts_pending;  /* writes among them */
+    bool is_retrying;       /* the one write on its way is what the disk refused before */
+    bool is_shutting_down, has_last_try; /* at the end what was refused is tried once more */
+    int64_t base_ms;                     /* Unix time at base_ns */
     uint64_t base_ns;
 };
 
@@ -145,7 +165,10 @@ bool core_take_effect(struct core *core, struct effect *out);
 /* The running answer's run, or NULL. */
 const struct run *core_run_of(const struct core *core, int64_t message_id);
 bool core_is_busy(const struct core *core); /* something runs, loads or waits to be saved */
-/* The end of the program: running answers become stopped ones, drafts and they are sent to the store. */
+/* The end of the program: running answers become stopped ones, drafts and they are sent to the
+ * store; what the disk refused is tried once more. */
 void core_shut_down(struct core *core, uint64_t now_ns);
+/* OK, or a sentence about what the disk did not take. */
+enum status core_unsaved(const struct core *core, struct err *err) MUST_USE;
 
 #endif

@@ -46,8 +46,8 @@ static void take_params(struct run *run, struct action *a)
 
 static struct message *add_answer(struct core *core, uint64_t t_ns)
 {
-    struct message *answer = session_add(core->session, core_new_id(core, t_ns), MSG_ASSISTANT,
-            core_unix_ms(core, t_ns));
+    struct message *answer = session_add(
+            core->session, core_new_id(core, t_ns), MSG_ASSISTANT, core_unix_ms(core, t_ns));
     answer->state = MESSAGE_RUNNING;
     return answer;
 }
@@ -59,9 +59,11 @@ static void send(struct core *core, struct action *a, uint64_t t_ns)
     const char *text = text_of(a);
     if (slice_trim(slice_of(text)).n == 0 || refuse_while_running(core, t_ns))
         return;
-    struct message *user = session_add(s, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
+    struct message *user =
+            session_add(s, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
     if (!buf_add_text(&user->text, text)) {
-        core_notice(core, t_ns, ERR_USAGE, "the message is larger than %u MB", MESSAGE_MAX_BYTES >> 20);
+        core_notice(core, t_ns, ERR_USAGE, "the message is larger than %u MB",
+                MESSAGE_MAX_BYTES >> 20);
         s->leaf_id = user->parent_id;
         return;
     }
@@ -104,7 +106,8 @@ static void continue_answer(struct core *core, uint64_t t_ns)
     if (refuse_while_running(core, t_ns))
         return;
     bool can = leaf && leaf->role == MSG_ASSISTANT && leaf->state != MESSAGE_DONE;
-    if (leaf && leaf->role == MSG_USER) { /* it was saved, and the program ended before it was sent */
+    if (leaf && leaf->role ==
+                        MSG_USER) { /* it was saved, and the program ended before it was sent */
         leaf = add_answer(core, t_ns);
         can = true;
     }
@@ -167,26 +170,19 @@ static void set_scroll(struct core *core, const struct action *a, uint64_t t_ns)
 
 static void new_session(struct core *core, uint64_t t_ns)
 {
-    core_leave_session(core, t_ns);
+    core_leave_session(core);
     core->session = session_new(core_new_id(core, t_ns), core_unix_ms(core, t_ns));
     core->is_loading = false;
 }
 
-static void open_session(struct core *core, int64_t id, uint64_t t_ns)
+static void open_session(struct core *core, int64_t id)
 {
-    if (id == core->session->id)
+    core->is_loading = !core_show_session(core, id);
+    if (!core->is_loading)
         return;
-    for (size_t i = 0; i < core->n_others; i++)
-        if (core->others[i]->id == id) { /* an answer still runs in it */
-            struct session *s = core->others[i];
-            core->others[i] = core->others[--core->n_others];
-            core_leave_session(core, t_ns);
-            core->session = s;
-            return;
-        }
     struct stored *load = stored_new(STORE_LOAD);
     load->session.id = id;
-    core->is_loading = true;
+    load->tag = ++core->newest_load;
     disk_ask(core, load);
 }
 
@@ -236,13 +232,14 @@ static void export(struct core *core, const char *path, uint64_t t_ns)
     struct buf text;
     struct message **messages;
     buf_init(&text, 1u << 30);
-    buf_printf(&text, "# %s\n", core->session->title[0] ? core->session->title : "Conversation");
+    buf_printf(
+            &text, "# %s\n", core->session->title[0] ? core->session->title : "Conversation");
     size_t n = session_path(core->session, &messages);
     for (size_t i = 0; i < n; i++)
         buf_printf(&text, "\n**%s**\n\n%s\n",
-                messages[i]->role == MSG_USER   ? "you"
-                        : messages[i]->endpoint[0] ? messages[i]->endpoint
-                                                   : message_role_name(messages[i]->role),
+                messages[i]->role == MSG_USER ? "you"
+                : messages[i]->endpoint[0]    ? messages[i]->endpoint
+                                              : message_role_name(messages[i]->role),
                 buf_text(&messages[i]->text));
     mem_free(messages);
     struct stored *c = stored_new(STORE_EXPORT);
@@ -281,7 +278,7 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         new_session(core, t_ns);
         break;
     case ACTION_OPEN_SESSION:
-        open_session(core, a->id, t_ns);
+        open_session(core, a->id);
         break;
     case ACTION_LIST_SESSIONS:
         list_sessions(core, a);

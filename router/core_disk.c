@@ -1,6 +1,7 @@
 /*
- * core_disk.c - what is sent to the store when, and what happens when the disk refuses: everything is kept in order and tried
- * again, one command at a time, so that an old state never overwrites a newer one.
+ * core_disk.c - what is sent to the store when, and what happens when the disk refuses:
+ * everything is kept in order and tried again, one command at a time, so that an old state
+ * never overwrites a newer one.
  */
 #include <stdio.h>
 #include <string.h>
@@ -27,12 +28,18 @@ void disk_ask(struct core *core, struct stored *command)
     add_store_effect(core, command);
 }
 
+static void send_put(struct core *core, struct stored *command)
+{
+    core->n_puts_pending++;
+    add_store_effect(core, command);
+}
+
 void disk_put(struct core *core, struct stored *command)
 {
     if (core->disk_failed_ns)
         keep(core, command);
     else
-        add_store_effect(core, command);
+        send_put(core, command);
 }
 
 void disk_put_messages(struct core *core, const struct session *session,
@@ -61,7 +68,8 @@ void disk_put_tokens(struct core *core, struct message *m)
     *c->shape = log->shape;
     c->n_records = n;
     c->records = arena_alloc(&c->arena, n * log->record_bytes);
-    memcpy(c->records, log->records.ptr + log->n_stored * log->record_bytes, n * log->record_bytes);
+    memcpy(c->records, log->records.ptr + log->n_stored * log->record_bytes,
+            n * log->record_bytes);
     log->n_stored += n;
     disk_put(core, c);
 }
@@ -87,54 +95,63 @@ static void clock_text(int64_t unix_ms, char out[16])
     snprintf(out, 16, "%02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-static void take_refusal(struct core *core, struct stored *c, uint64_t t_ns)
+/* What was in flight comes back one after the other: behind the refused, before what was held
+ * back meanwhile. */
+static void keep_refused(struct core *core, struct stored *c)
+{
+    keep(core, c);
+    memmove(core->unsaved + core->n_refused + 1, core->unsaved + core->n_refused,
+            (core->n_unsaved - core->n_refused - 1) * sizeof *core->unsaved);
+    core->unsaved[core->n_refused++] = c;
+}
+
+static void take_refusal(struct core *core, struct stored *c, bool was_retry, uint64_t t_ns)
 {
     static const uint32_t waits_s[] = {1, 2, 5, 10, 30};
     uint32_t n = core->n_disk_retries < ARRAY_LEN(waits_s) ? core->n_disk_retries
-                                                            : ARRAY_LEN(waits_s) - 1;
+                                                           : ARRAY_LEN(waits_s) - 1;
     bool is_first = core->disk_failed_ns == 0;
-    /* What was in flight comes back one after the other: behind the refused, before what was held back meanwhile. */
-    core->unsaved = mem_resize(core->unsaved, (core->n_unsaved + 1) * sizeof *core->unsaved);
-    memmove(core->unsaved + core->n_refused + 1, core->unsaved + core->n_refused,
-            (core->n_unsaved - core->n_refused) * sizeof *core->unsaved);
-    core->unsaved[core->n_refused++] = c;
-    core->n_unsaved++;
+    keep_refused(core, c);
+    core->version++;
+    if (!is_first && !was_retry)
+        return; /* it was on its way already */
     core->disk_failed_ns = is_first ? t_ns : core->disk_failed_ns;
     core->disk_retry_ns = t_ns + waits_s[n] * 1000000000ull;
     core->n_disk_retries++;
-    if (is_first || core->n_disk_retries == ARRAY_LEN(waits_s)) {
+    if (core->is_shutting_down) {
+        core->disk_retry_ns = core->has_last_try ? t_ns : 0;
+    } else if (is_first || core->n_disk_retries == ARRAY_LEN(waits_s)) {
         char when[16];
         clock_text(core_unix_ms(core, core->disk_retry_ns), when);
         core_notice(core, t_ns, c->err.status,
-                "%s: everything is kept in memory and tried again at %s; /send-unsaved sends without saving, /export FILE writes to another place",
+                "%s: everything is kept in memory and tried again at %s; /send-unsaved sends "
+                "without saving, /export FILE writes to another place",
                 c->err.text, when);
     }
-    core->version++;
 }
 
 /* The disk took something again: the next of what waits goes on. */
-static void pump(struct core *core, uint64_t t_ns)
+static void pump(struct core *core)
 {
+    core->disk_retry_ns = 0;
     if (core->n_unsaved == 0) {
-        if (core->disk_failed_ns)
-            core_notice(core, t_ns, OK, "the disk takes data again; everything is saved");
-        core->disk_failed_ns = core->disk_retry_ns = 0;
+        core->disk_failed_ns = 0;
         core->n_disk_retries = 0;
         return;
     }
     struct stored *c = core->unsaved[0];
     memmove(core->unsaved, core->unsaved + 1, --core->n_unsaved * sizeof *core->unsaved);
     core->n_refused -= core->n_refused > 0;
-    core->disk_retry_ns = 0;
-    add_store_effect(core, c);
+    core->is_retrying = true;
+    send_put(core, c);
 }
 
 static void mark_saved(struct core *core, const struct stored *c)
 {
     for (size_t i = 0; i < c->n_messages; i++) {
         struct message *m;
-        if (core_find_message(core, c->messages[i].id, &m) && m->state == c->messages[i].state &&
-                m->text.n == c->messages[i].text.n) {
+        if (core_find_message(core, c->messages[i].id, &m) &&
+                m->state == c->messages[i].state && m->text.n == c->messages[i].text.n) {
             m->is_saved = true;
             m->version++;
             core->version++;
@@ -150,6 +167,51 @@ static void take_saved(struct core *core, const struct stored *c, uint64_t t_ns)
         runs_dispatch(core, run, t_ns);
 }
 
+/* Another attempt would be refused the same way and hold up what waits behind it. A request
+ * that waits for it waits for the user: as with a full disk, nothing unsaved is sent unasked.
+ */
+static void take_rejection(struct core *core, const struct stored *c, uint64_t t_ns)
+{
+    const struct notice *newest =
+            &core->notices[(core->n_notices + NOTICE_MAX - 1) % NOTICE_MAX];
+    if (strcmp(newest->text, c->err.text) != 0)
+        core_notice(core, t_ns, c->err.status, "%s", c->err.text);
+}
+
+/* Rows are written whole: once more does no harm. Records and decisions are appended. */
+static bool can_be_repeated(enum store_op op)
+{
+    return op == STORE_PUT_MESSAGE || op == STORE_PUT_SESSION || op == STORE_PUT_DRAFT;
+}
+
+static void take_put(struct core *core, struct stored *c, uint64_t t_ns)
+{
+    bool was_retry = core->is_retrying;
+    core->is_retrying = false;
+    core->n_puts_pending--;
+    if (c->err.status == ERR_FULL || c->err.status == ERR_IO) {
+        take_refusal(core, c, was_retry, t_ns);
+        return;
+    }
+    if (c->err.status == OK)
+        take_saved(core, c, t_ns);
+    else
+        take_rejection(core, c, t_ns);
+    if (was_retry && core->n_unsaved == 0 && c->err.status == OK)
+        core_notice(core, t_ns, OK, "the disk takes data again; everything is saved");
+    if (was_retry)
+        pump(core);
+    else if (core->disk_failed_ns)
+        core->disk_retry_ns =
+                t_ns; /* it was sent behind what was refused: the disk works again */
+    if (core->disk_failed_ns && !was_retry && c->err.status == OK && can_be_repeated(c->op))
+        keep_refused(
+                core, c); /* the older state is written later, and this one again behind it */
+    else
+        stored_free(c);
+    core_forget_saved(core);
+}
+
 static void ask_for_tokens(struct core *core)
 {
     const struct message *leaf = session_find(core->session, core->session->leaf_id);
@@ -162,6 +224,8 @@ static void ask_for_tokens(struct core *core)
 
 static void take_session(struct core *core, const struct stored *c, uint64_t t_ns)
 {
+    if (!core->is_loading || c->tag != core->newest_load)
+        return; /* the user went elsewhere meanwhile */
     core->is_loading = false;
     if (c->err.status == ERR_NOT_FOUND && c->session.id == 0)
         return; /* no session yet: the fresh one stays */
@@ -169,11 +233,16 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
         core_notice(core, t_ns, c->err.status, "%s", c->err.text);
         return;
     }
-    core_leave_session(core, t_ns);
+    if (core_show_session(core, c->session.id))
+        return;
+    core_leave_session(core);
     core->session = session_from_rows(&c->session, c->messages, c->n_messages);
+    for (size_t i = 0; i < c->n_messages; i++)
+        core_saw_id(core, c->messages[i].id);
     const struct message *leaf = session_find(core->session, core->session->leaf_id);
     if (leaf && leaf->state == MESSAGE_INTERRUPTED)
-        core_notice(core, t_ns, OK, "the last answer was interrupted; what came is kept, and it can go on");
+        core_notice(core, t_ns, OK,
+                "the last answer was interrupted; what came is kept, and it can go on");
     ask_for_tokens(core);
 }
 
@@ -192,8 +261,8 @@ static void take_tokens(struct core *core, const struct stored *c)
     core->balance = balance_new(c->shape, 512);
     core->shape = *c->shape;
     for (size_t i = 0; i < c->n_records; i++)
-        balance_add(core->balance,
-                (const struct token_record *)(m->tokens.records.ptr + i * m->tokens.record_bytes));
+        balance_add(core->balance, (const struct token_record *)(m->tokens.records.ptr +
+                                                                 i * m->tokens.record_bytes));
 }
 
 static void take_list(struct core *core, struct stored *c)
@@ -202,7 +271,8 @@ static void take_list(struct core *core, struct stored *c)
     core->found_owner = c;
     core->found = c->sessions;
     core->n_found = c->n_sessions;
-    snprintf(core->found_query, sizeof core->found_query, "%.*s", (int)c->query.n, c->query.ptr);
+    snprintf(
+            core->found_query, sizeof core->found_query, "%.*s", (int)c->query.n, c->query.ptr);
 }
 
 void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
@@ -220,27 +290,30 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
         take_tokens(core, c);
         break;
     case STORE_EXPORT:
-        core_notice(core, t_ns, c->err.status, "%s%.*s", c->err.status == OK ? "written: " : c->err.text,
+        core_notice(core, t_ns, c->err.status, "%s%.*s",
+                c->err.status == OK ? "written: " : c->err.text,
                 c->err.status == OK ? (int)c->key.n : 0, c->key.ptr);
         break;
     case STORE_GET_SETTING:
         break;
     default:
-        if (c->err.status != OK) {
-            take_refusal(core, c, t_ns);
-            return;
-        }
-        take_saved(core, c, t_ns);
-        if (core->disk_failed_ns)
-            pump(core, t_ns);
+        take_put(core, c, t_ns);
+        return;
     }
     stored_free(c);
 }
 
+static bool can_retry(const struct core *core)
+{
+    return core->disk_retry_ns && core->n_unsaved && core->n_puts_pending == 0;
+}
+
 void disk_timer(struct core *core, uint64_t t_ns)
 {
-    if (core->disk_retry_ns && t_ns >= core->disk_retry_ns && core->n_unsaved)
-        pump(core, t_ns);
+    if (can_retry(core) && t_ns >= core->disk_retry_ns) {
+        core->has_last_try = false;
+        pump(core);
+    }
     if (core->draft_dirty_ns && t_ns >= core->draft_dirty_ns + DRAFT_NS)
         disk_put_draft(core);
 }
@@ -248,7 +321,42 @@ void disk_timer(struct core *core, uint64_t t_ns)
 uint64_t disk_deadline(const struct core *core)
 {
     uint64_t draft = core->draft_dirty_ns ? core->draft_dirty_ns + DRAFT_NS : 0;
-    if (!core->disk_retry_ns || (draft && draft < core->disk_retry_ns))
+    if (!can_retry(core) || (draft && draft < core->disk_retry_ns))
         return draft;
     return core->disk_retry_ns;
+}
+
+void disk_shut_down(struct core *core, uint64_t t_ns)
+{
+    core->is_shutting_down = core->has_last_try = true;
+    if (core->disk_retry_ns)
+        core->disk_retry_ns = t_ns;
+}
+
+static size_t count_unsaved(const struct session *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_messages; i++)
+        n += !s->messages[i]->is_saved;
+    return n;
+}
+
+enum status core_unsaved(const struct core *core, struct err *err)
+{
+    if (core->n_unsaved == 0)
+        return OK;
+    const struct stored *first = core->unsaved[0];
+    size_t n = count_unsaved(core->session);
+    for (size_t i = 0; i < core->n_others; i++)
+        n += count_unsaved(core->others[i]);
+    char what[64] = "details of answers";
+    for (size_t i = 0; i < core->n_unsaved && !n; i++)
+        if (core->unsaved[i]->op == STORE_PUT_DRAFT)
+            snprintf(what, sizeof what, "a draft");
+    if (n)
+        snprintf(what, sizeof what, "%zu message%s", n, n == 1 ? "" : "s");
+    return err_set(err, first->err.status, "%s%s%.*s%s could not be saved: %s", what,
+            first->session.title.n ? " of \"" : "", (int)first->session.title.n,
+            first->session.title.ptr ? first->session.title.ptr : "",
+            first->session.title.n ? "\"" : "", first->err.text);
 }

@@ -1,6 +1,7 @@
 /*
- * core_internal.h - what the parts of the core share: core.c (state, time, effects), core_actions.c (what the user does),
- * core_runs.c (a request's way), core_disk.c (what is saved when).
+ * core_internal.h - what the parts of the core share: core.c (state, time, effects),
+ * core_actions.c (what the user does), core_runs.c (a request's way), core_disk.c (what is
+ * saved when).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H
@@ -11,17 +12,26 @@ void core_notice(struct core *core, uint64_t t_ns, enum status status, const cha
         PRINTF(4, 5);
 int64_t core_unix_ms(const struct core *core, uint64_t t_ns);
 int64_t core_new_id(struct core *core, uint64_t t_ns);
+void core_saw_id(
+        struct core *core, int64_t id); /* loaded: what is made later gets a higher one */
 struct effect *core_add_effect(struct core *core, enum effect_kind kind);
 /* The session, open or not, that holds a message; *message gets it. NULL: none. */
-struct session *core_find_message(const struct core *core, int64_t id, struct message **message);
+struct session *core_find_message(
+        const struct core *core, int64_t id, struct message **message);
 struct run *core_find_run(const struct core *core, uint32_t request_id);
 struct run *core_run_in(const struct core *core, const struct session *session);
-/* Puts the open session away: kept while an answer runs in it, else freed. */
-void core_leave_session(struct core *core, uint64_t t_ns);
+/* Puts the open session away: kept while an answer runs in it or the disk does not have all of
+ * it, else freed. */
+void core_leave_session(struct core *core);
+/* Frees what was put away and is needed no more. */
+void core_forget_saved(struct core *core);
+/* Shows the session if it is in memory, where it is newer than on the disk. */
+bool core_show_session(struct core *core, int64_t id);
 
 void actions_apply(struct core *core, struct action *action, uint64_t t_ns);
 
-/* A run for an answer that is the session's leaf; it waits until the store has the message before it. */
+/* A run for an answer that is the session's leaf; it waits until the store has the message
+ * before it. */
 struct run *runs_begin(struct core *core, struct session *session, struct message *answer);
 /* Decides and sends. */
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns);
@@ -33,7 +43,8 @@ uint64_t runs_deadline(const struct core *core);
 void runs_end(struct core *core, struct run *run, enum message_state state,
         const struct outcome *outcome, uint64_t t_ns);
 
-void disk_put(struct core *core, struct stored *command); /* a write: in order, behind what waits */
+void disk_put(
+        struct core *core, struct stored *command); /* a write: in order, behind what waits */
 void disk_ask(struct core *core, struct stored *command); /* a read */
 /* The session's row and these messages. request_id 0: nobody waits for it. */
 void disk_put_messages(struct core *core, const struct session *session,
@@ -41,6 +52,7 @@ void disk_put_messages(struct core *core, const struct session *session,
 void disk_put_tokens(struct core *core, struct message *message);
 void disk_put_draft(struct core *core);
 void disk_apply(struct core *core, struct stored *answer, uint64_t t_ns);
+void disk_shut_down(struct core *core, uint64_t t_ns);
 void disk_timer(struct core *core, uint64_t t_ns);
 uint64_t disk_deadline(const struct core *core);
 

@@ -1,18 +1,19 @@
 /*
- * core_runs.c - a request's way: decided, sent, answered; tried again or elsewhere as long as the user has seen nothing of
- * it; ended. One budget of attempts per request.
+ * core_runs.c - a request's way: decided, sent, answered; tried again or elsewhere as long as
+ * the user has seen nothing of it; ended. One budget of attempts per request.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/json.h"
+
 #include "router/core_internal.h"
 
-#define ATTEMPTS_MAX     8
+#define ATTEMPTS_MAX      8
 #define RETRY_WAIT_MAX_MS 30000
-#define BACKOFF_MS       500
-#define BACKOFF_MAX_MS   8000
-#define CHECKPOINT_NS    2000000000ull
+#define BACKOFF_MS        500
+#define BACKOFF_MAX_MS    8000
+#define CHECKPOINT_NS     2000000000ull
 
 struct run *runs_begin(struct core *core, struct session *session, struct message *answer)
 {
@@ -36,7 +37,8 @@ static void remove_run(struct core *core, struct run *run)
 }
 
 /* What the model gets: the path to the answer, and its own partial text when it is to go on. */
-static void fill_request(struct request *request, const struct session *s, const struct message *answer)
+static void fill_request(
+        struct request *request, const struct session *s, const struct message *answer)
 {
     struct message **path;
     size_t n = session_path(s, &path);
@@ -64,7 +66,8 @@ static void put_decision(struct core *core, const struct run *run, uint64_t t_ns
     disk_put(core, c);
 }
 
-static void decide(struct core *core, struct run *run, const struct request *request, uint64_t t_ns)
+static void decide(
+        struct core *core, struct run *run, const struct request *request, uint64_t t_ns)
 {
     struct features f = features_of(request->messages, request->n_messages);
     f.max_zone = core->max_zone;
@@ -92,13 +95,77 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+static uint32_t ms_between(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? (uint32_t)((to_ns - from_ns) / 1000000u) : 0;
+}
+
+static bool is_free(const struct endpoint_conf *conf)
+{
+    return conf->usd_per_mtok_in == 0 && conf->usd_per_mtok_out == 0;
+}
+
+static const struct usage no_usage = {
+        TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
+
+static void begin_attempt(
+        struct run *run, struct message *answer, const struct endpoint_conf *conf)
+{
+    run->usage = no_usage;
+    run->before = (struct spent){.is_any = answer->text.n || answer->reasoning.n ||
+                                           answer->tool_calls.n ||
+                                           answer->usage.output != TOKENS_UNKNOWN};
+    if (run->before.is_any)
+        run->before = (struct spent){
+                true, answer->usage, answer->cost_nusd, answer->ttft_ms, answer->total_ms};
+    else if (is_free(conf))
+        answer->cost_nusd = 0; /* known even if the program dies before the end */
+}
+
+static uint32_t add_tokens(uint32_t a, uint32_t b)
+{
+    return a == TOKENS_UNKNOWN || b == TOKENS_UNKNOWN ? TOKENS_UNKNOWN : a + b;
+}
+
+static struct usage usage_with(const struct spent *before, const struct usage *u)
+{
+    const struct usage *b = &before->usage;
+    if (!before->is_any)
+        return *u;
+    return (struct usage){add_tokens(b->input, u->input), add_tokens(b->output, u->output),
+            add_tokens(b->cached_input, u->cached_input),
+            add_tokens(b->cache_write, u->cache_write), add_tokens(b->reasoning, u->reasoning)};
+}
+
+/* Adds what this attempt took to what the earlier ones took. A sum with an unknown part is
+ * unknown; an attempt that gave nothing and told nothing changes only the time. */
+static void count_attempt(
+        struct core *core, const struct run *run, struct message *answer, uint64_t t_ns)
+{
+    const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
+    bool gave = run->t_first_ns || run->usage.output != TOKENS_UNKNOWN;
+    int64_t cost_nusd = is_free(conf) || (!gave && run->before.is_any)
+                                ? 0
+                                : endpoint_cost_nusd(conf, &run->usage);
+    answer->total_ms = run->before.total_ms + ms_between(run->t_sent_ns, t_ns);
+    answer->usage = gave || !run->before.is_any ? usage_with(&run->before, &run->usage)
+                                                : run->before.usage;
+    answer->cost_nusd = cost_nusd;
+    if (run->before.is_any)
+        answer->cost_nusd = cost_nusd < 0 || run->before.cost_nusd < 0
+                                    ? -1
+                                    : run->before.cost_nusd + cost_nusd;
+}
+
 static void send(struct core *core, struct run *run, struct request *request, uint64_t t_ns)
 {
     struct message *answer;
     struct session *s = core_find_message(core, run->message_id, &answer);
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
     snprintf(answer->endpoint, sizeof answer->endpoint, "%s", conf->name);
-    snprintf(answer->model, sizeof answer->model, "%s", conf->model ? base_name(conf->model) : "");
+    snprintf(answer->model, sizeof answer->model, "%s",
+            conf->model ? base_name(conf->model) : "");
+    begin_attempt(run, answer, conf);
     answer->request_id = run->request_id;
     answer->version++;
     request->attempt = run->attempt;
@@ -107,8 +174,8 @@ static void send(struct core *core, struct run *run, struct request *request, ui
     if (run->extra_json)
         request->extra_json = slice_of(arena_strdup(&request->arena, run->extra_json));
     for (int i = 0; i < request->params.n_stop; i++)
-        request->params.stop[i] = slice_of(arena_strndup(&request->arena, run->params.stop[i].ptr,
-                run->params.stop[i].n));
+        request->params.stop[i] = slice_of(
+                arena_strndup(&request->arena, run->params.stop[i].ptr, run->params.stop[i].n));
     request->endpoint = endpoint_conf_copy(&request->arena, conf);
     run->phase = RUN_SENT;
     run->state = RUN_QUEUED;
@@ -119,9 +186,10 @@ static void send(struct core *core, struct run *run, struct request *request, ui
     struct effect *effect = core_add_effect(core, EFFECT_SEND);
     effect->endpoint = run->endpoint;
     effect->request = request;
-    fleet_observe(&core->fleet, &(struct observation){.endpoint = run->endpoint, .what = SEEN_START},
-            t_ns);
-    disk_put_messages(core, s, &answer, 1, 0); /* from here on a crash leaves an interrupted answer */
+    fleet_observe(&core->fleet,
+            &(struct observation){.endpoint = run->endpoint, .what = SEEN_START}, t_ns);
+    disk_put_messages(
+            core, s, &answer, 1, 0); /* from here on a crash leaves an interrupted answer */
 }
 
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns)
@@ -164,21 +232,6 @@ void runs_stop(struct core *core, struct run *run, uint64_t t_ns)
     }
 }
 
-static uint32_t ms_between(uint64_t from_ns, uint64_t to_ns)
-{
-    return to_ns > from_ns ? (uint32_t)((to_ns - from_ns) / 1000000u) : 0;
-}
-
-static void drop_session(struct core *core, struct session *s)
-{
-    for (size_t i = 0; i < core->n_others; i++)
-        if (core->others[i] == s) {
-            core->others[i] = core->others[--core->n_others];
-            session_free(s);
-            return;
-        }
-}
-
 void runs_end(struct core *core, struct run *run, enum message_state state,
         const struct outcome *outcome, uint64_t t_ns)
 {
@@ -190,41 +243,37 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
     answer->retry_after_ms = outcome->retry_after_ms;
     snprintf(answer->error, sizeof answer->error, "%s",
             state == MESSAGE_FAILED ? outcome->err.text : "");
-    if (run->t_sent_ns)
-        answer->total_ms = ms_between(run->t_sent_ns, t_ns);
-    if (run->endpoint >= 0) {
-        const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
-        bool is_free = conf->usd_per_mtok_in == 0 && conf->usd_per_mtok_out == 0;
-        answer->cost_nusd = is_free ? 0 : endpoint_cost_nusd(conf, &answer->usage);
-    }
+    if (run->phase == RUN_SENT || run->phase == RUN_STOPPING)
+        count_attempt(core, run, answer, t_ns);
     answer->is_saved = false;
     answer->version++;
     core->version++;
     remove_run(core, run);
     disk_put_messages(core, s, &answer, 1, 0);
     disk_put_tokens(core, answer);
-    if (s != core->session)
-        drop_session(core, s);
 }
 
-static void observe_end(struct core *core, const struct run *run, const struct message *answer,
-        const struct outcome *outcome, uint64_t t_ns)
+static void observe_end(
+        struct core *core, const struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     struct observation o = {.endpoint = run->endpoint,
             .what = SEEN_END,
             .status = outcome->err.status,
             .retry_after_ms = outcome->retry_after_ms,
             .ms = run->t_first_ns ? ms_between(run->t_first_ns, t_ns) : 0,
-            .n_output_tok = answer->usage.output == TOKENS_UNKNOWN ? 0 : answer->usage.output,
-            .cost_nusd = endpoint_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &answer->usage)};
+            .n_output_tok = run->usage.output == TOKENS_UNKNOWN ? 0 : run->usage.output,
+            .cost_nusd =
+                    endpoint_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &run->usage)};
     fleet_observe(&core->fleet, &o, t_ns);
     if (outcome->err.status != OK)
         snprintf(core->fleet.endpoints[run->endpoint].last_error,
-                sizeof core->fleet.endpoints[run->endpoint].last_error, "%.150s", outcome->err.text);
+                sizeof core->fleet.endpoints[run->endpoint].last_error, "%.150s",
+                outcome->err.text);
 }
 
 /* -1: not again at this endpoint. */
-static int64_t retry_wait_ms(struct core *core, const struct run *run, const struct outcome *outcome)
+static int64_t retry_wait_ms(
+        struct core *core, const struct run *run, const struct outcome *outcome)
 {
     if (!status_is_retryable(outcome->err.status) || run->n_retries_left == 0 ||
             run->attempt + 1 >= ATTEMPTS_MAX)
@@ -243,8 +292,8 @@ static bool may_help_elsewhere(enum status status)
     return status != ERR_INVALID && status != ERR_FILTER && status != ERR_CANCELLED;
 }
 
-static bool try_elsewhere(struct core *core, struct run *run, const struct outcome *outcome,
-        uint64_t t_ns)
+static bool try_elsewhere(
+        struct core *core, struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     if (run->only_endpoint >= 0 || !may_help_elsewhere(outcome->err.status) ||
             run->attempt + 1 >= ATTEMPTS_MAX || run->endpoint >= 64)
@@ -271,8 +320,8 @@ static bool try_elsewhere(struct core *core, struct run *run, const struct outco
     return true;
 }
 
-static void end_failed(struct core *core, struct run *run, const struct outcome *outcome,
-        uint64_t t_ns)
+static void end_failed(
+        struct core *core, struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     int64_t wait_ms = run->t_first_ns ? -1 : retry_wait_ms(core, run, outcome);
     if (wait_ms >= 0) {
@@ -280,8 +329,8 @@ static void end_failed(struct core *core, struct run *run, const struct outcome 
         run->t_retry_ns = t_ns + (uint64_t)wait_ms * 1000000u;
         run->n_retries_left--;
         run->attempt++;
-        core_notice(core, t_ns, outcome->err.status, "%s; trying again in %.1f s", outcome->err.text,
-                (double)wait_ms / 1000);
+        core_notice(core, t_ns, outcome->err.status, "%s; trying again in %.1f s",
+                outcome->err.text, (double)wait_ms / 1000);
         return;
     }
     if (!run->t_first_ns && try_elsewhere(core, run, outcome, t_ns))
@@ -292,7 +341,8 @@ static void end_failed(struct core *core, struct run *run, const struct outcome 
 static void take_done(struct core *core, struct run *run, struct message *answer,
         const struct outcome *outcome, uint64_t t_ns)
 {
-    observe_end(core, run, answer, outcome, t_ns);
+    count_attempt(core, run, answer, t_ns);
+    observe_end(core, run, outcome, t_ns);
     if (run->phase == RUN_STOPPING || outcome->err.status == ERR_CANCELLED)
         runs_end(core, run, MESSAGE_STOPPED, outcome, t_ns);
     else if (outcome->err.status != OK)
@@ -301,7 +351,8 @@ static void take_done(struct core *core, struct run *run, struct message *answer
         runs_end(core, run, MESSAGE_DONE, outcome, t_ns);
 }
 
-static void take_content(struct core *core, struct run *run, struct message *answer, uint64_t t_ns)
+static void take_content(
+        struct core *core, struct run *run, struct message *answer, uint64_t t_ns)
 {
     answer->version++;
     core->version++;
@@ -309,7 +360,9 @@ static void take_content(struct core *core, struct run *run, struct message *ans
         return;
     run->t_first_ns = t_ns;
     run->state = RUN_DECODE;
-    answer->ttft_ms = ms_between(run->t_sent_ns, t_ns);
+    answer->ttft_ms = run->before.ttft_ms + ms_between(run->t_sent_ns, t_ns);
+    count_attempt(core, run, answer,
+            t_ns); /* if the program dies now, the sum is not told as whole */
     fleet_observe(&core->fleet,
             &(struct observation){.endpoint = run->endpoint,
                     .what = SEEN_FIRST_TOKEN,
@@ -323,13 +376,14 @@ static void take_field(uint32_t *to, uint32_t from)
         *to = from;
 }
 
-static void take_usage(struct message *answer, const struct usage *u)
+static void take_usage(struct run *run, struct message *answer, const struct usage *u)
 {
-    take_field(&answer->usage.input, u->input);
-    take_field(&answer->usage.output, u->output);
-    take_field(&answer->usage.cached_input, u->cached_input);
-    take_field(&answer->usage.cache_write, u->cache_write);
-    take_field(&answer->usage.reasoning, u->reasoning);
+    take_field(&run->usage.input, u->input);
+    take_field(&run->usage.output, u->output);
+    take_field(&run->usage.cached_input, u->cached_input);
+    take_field(&run->usage.cache_write, u->cache_write);
+    take_field(&run->usage.reasoning, u->reasoning);
+    answer->usage = usage_with(&run->before, &run->usage);
 }
 
 static void take_tool(struct message *answer, struct tool_call *call)
@@ -357,8 +411,9 @@ void runs_apply(struct core *core, const struct event *event)
     struct run *run = core_find_run(core, event->request_id);
     struct message *answer = NULL;
     bool is_ours = run && event->attempt == run->attempt &&
-            (run->phase == RUN_SENT || run->phase == RUN_STOPPING);
-    if (!is_ours || (run->phase == RUN_STOPPING && event->kind != EV_DONE && event->kind != EV_USAGE)) {
+                   (run->phase == RUN_SENT || run->phase == RUN_STOPPING);
+    if (!is_ours ||
+            (run->phase == RUN_STOPPING && event->kind != EV_DONE && event->kind != EV_USAGE)) {
         free_payload(event);
         return;
     }
@@ -377,7 +432,7 @@ void runs_apply(struct core *core, const struct event *event)
         take_content(core, run, answer, event->t_ns);
         break;
     case EV_USAGE:
-        take_usage(answer, &event->u.usage);
+        take_usage(run, answer, &event->u.usage);
         break;
     case EV_STATE:
         run->state = event->u.state.state;
@@ -403,7 +458,8 @@ void runs_timer(struct core *core, uint64_t t_ns)
             struct message *answer;
             struct session *s = core_find_message(core, run->message_id, &answer);
             run->t_saved_ns = t_ns;
-            if (core->n_unsaved) /* a full disk gets the whole answer later, not every state of it */
+            if (core->n_unsaved) /* a full disk gets the whole answer later, not every state of
+                                    it */
                 continue;
             disk_put_messages(core, s, &answer, 1, 0);
             disk_put_tokens(core, answer);
@@ -417,8 +473,8 @@ uint64_t runs_deadline(const struct core *core)
     for (size_t i = 0; i < core->n_runs; i++) {
         const struct run *run = &core->runs[i];
         uint64_t at = run->phase == RUN_WAITS_FOR_RETRY ? run->t_retry_ns
-                : run->phase == RUN_SENT               ? run->t_saved_ns + CHECKPOINT_NS
-                                                       : 0;
+                      : run->phase == RUN_SENT          ? run->t_saved_ns + CHECKPOINT_NS
+                                                        : 0;
         if (at && (!nearest || at < nearest))
             nearest = at;
     }

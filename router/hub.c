@@ -1,6 +1,6 @@
 /*
- * hub.c - see hub.h. Only this file knows that the core has threads around it. Rings that are full leave the effect in hub's
- * list; the order of effects to one thread is kept.
+ * hub.c - see hub.h. Only this file knows that the core has threads around it. Rings that are
+ * full leave the effect in hub's list; the order of effects to one thread is kept.
  */
 #include "router/hub.h"
 
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+
 #include "router/net.h"
 #include "router/store.h"
 
@@ -16,13 +17,14 @@
 
 struct local {
     struct engine *engine; /* NULL: not loaded yet */
+    size_t n_open;         /* requests it took and has not told the end of */
     struct token_record *record;
 };
 
 struct hub {
     struct core core;
-    struct store *store; /* NULL: nothing is stored */
-    struct net *net;     /* NULL until the first remote request */
+    struct store *store;  /* NULL: nothing is stored */
+    struct net *net;      /* NULL until the first remote request */
     struct local *locals; /* [n_endpoints] */
     int fd;
     char *kernel;
@@ -76,8 +78,9 @@ int hub_timeout_ms(const struct hub *hub)
 
 const struct engine *hub_engine(const struct hub *hub, int endpoint)
 {
-    return endpoint >= 0 && endpoint < hub->core.fleet.n_endpoints ? hub->locals[endpoint].engine
-                                                                   : NULL;
+    return endpoint >= 0 && endpoint < hub->core.fleet.n_endpoints
+                   ? hub->locals[endpoint].engine
+                   : NULL;
 }
 
 /* ---- effects out ------------------------------------------------------------------------ */
@@ -99,6 +102,8 @@ static bool send_local(struct hub *hub, struct effect *effect)
     struct local *local = &hub->locals[effect->endpoint];
     const struct endpoint_conf *conf = hub->core.fleet.endpoints[effect->endpoint].conf;
     if (local->engine && engine_state(local->engine) == ENGINE_FAILED) {
+        if (local->n_open)
+            return false;            /* closing it now would throw away their last events */
         engine_close(local->engine); /* the file may have been mended meanwhile */
         mem_free(local->record);
         *local = (struct local){0};
@@ -112,7 +117,9 @@ static bool send_local(struct hub *hub, struct effect *effect)
                 .wake_fd = hub->fd};
         local->engine = engine_open(&cfg);
     }
-    return engine_send(local->engine, effect->request);
+    bool was_taken = engine_send(local->engine, effect->request);
+    local->n_open += was_taken;
+    return was_taken;
 }
 
 static bool send_remote(struct hub *hub, struct effect *effect)
@@ -177,7 +184,8 @@ static bool carry_out(struct hub *hub, struct effect *effect)
         answer_without_store(hub, effect->command);
         return true;
     case EFFECT_SEND:
-        return is_local(hub, effect->endpoint) ? send_local(hub, effect) : send_remote(hub, effect);
+        return is_local(hub, effect->endpoint) ? send_local(hub, effect)
+                                               : send_remote(hub, effect);
     case EFFECT_CANCEL:
         cancel(hub, effect);
         return true;
@@ -227,13 +235,16 @@ static bool is_late(uint64_t end_ns)
     return clock_now_ns() >= end_ns;
 }
 
-/* The records of a token are in the ring before its text: the last event must not overtake them. */
+/* The records of a token are in the ring before its text: the last event must not overtake
+ * them. */
 static bool drain_engine(struct hub *hub, int i, uint64_t end_ns)
 {
     struct event event;
     while (engine_poll_event(hub->locals[i].engine, &event)) {
-        if (event.kind == EV_DONE)
+        if (event.kind == EV_DONE) {
             drain_tokens(hub, i);
+            hub->locals[i].n_open--;
+        }
         core_apply(&hub->core, &event);
         if (is_late(end_ns))
             return true;
@@ -281,22 +292,34 @@ void hub_act(struct hub *hub, struct action *action)
     carry_out_all(hub);
 }
 
-static void save_all(struct hub *hub)
+static bool is_saving(const struct hub *hub)
+{
+    return hub->store &&
+           (hub->core.n_store_pending || hub->n_waiting || core_deadline(&hub->core));
+}
+
+enum status hub_save(struct hub *hub, struct err *err)
 {
     uint64_t end = clock_now_ns() + CLOSE_WAIT_NS;
     drain(hub, clock_now_ns() + 50000000u);
     core_shut_down(&hub->core, clock_now_ns());
     carry_out_all(hub);
-    while (hub->store && (hub->core.n_store_pending || hub->n_waiting) && clock_now_ns() < end) {
+    while (is_saving(hub) && clock_now_ns() < end) {
         struct pollfd fd = {hub->fd, POLLIN, 0};
-        poll(&fd, 1, 20);
+        poll(&fd, 1, core_deadline(&hub->core) ? 0 : 20);
         hub_step(hub, 50000000u);
     }
+    if (is_saving(hub))
+        return err_set(
+                err, ERR_IO, "the disk does not answer: what came last may not be saved");
+    return core_unsaved(&hub->core, err);
 }
 
 void hub_close(struct hub *hub)
 {
-    save_all(hub);
+    struct err err;
+    if (!hub->core.is_shutting_down && hub_save(hub, &err) != OK)
+        err = (struct err){0}; /* who wants to know asks hub_save */
     for (int i = 0; i < hub->core.fleet.n_endpoints; i++) {
         engine_close(hub->locals[i].engine);
         mem_free(hub->locals[i].record);

@@ -1,8 +1,10 @@
 /*
- * hub.h - the core with its threads: opens the store, the net and an engine per local endpoint (on first use),
- * drains their rings into core_apply, carries out the effects. One owner thread, the front end's.
+ * hub.h - the core with its threads: opens the store, the net and an engine per local endpoint
+ * (on first use), drains their rings into core_apply, carries out the effects. One owner
+ * thread, the front end's.
  *
- * A front end polls hub_fd() (and its own descriptors) with hub_timeout_ms(), then calls hub_step.
+ * A front end polls hub_fd() (and its own descriptors) with hub_timeout_ms(), then calls
+ * hub_step.
  */
 #ifndef ROUTER_HUB_H
 #define ROUTER_HUB_H
@@ -22,11 +24,15 @@ struct hub_config {
 };
 
 enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err *err) MUST_USE;
-void hub_close(struct hub *hub); /* saves, stops and joins everything */
+/* The end: answers stop, everything is sent to the store, what the disk refused is tried once
+ * more. Else a sentence about what could not be saved. */
+enum status hub_save(struct hub *hub, struct err *err) MUST_USE;
+void hub_close(struct hub *hub); /* stops and joins everything; saves if hub_save did not */
 const struct core *hub_core(const struct hub *hub);
 int hub_fd(const struct hub *hub);         /* readable when something is to drain */
 int hub_timeout_ms(const struct hub *hub); /* until the core's deadline; -1: none */
-/* Drains at most budget_ns (2 ms in the TUI) and carries out effects. True: there is more to drain. */
+/* Drains at most budget_ns (2 ms in the TUI) and carries out effects. True: there is more to
+ * drain. */
 bool hub_step(struct hub *hub, uint64_t budget_ns);
 /* Hands the action to the core with the time of now. */
 void hub_act(struct hub *hub, struct action *action);

@@ -50,8 +50,8 @@ static int64_t highest_known_cost(const struct fleet *fleet, const struct usage 
     return highest;
 }
 
-static void explain(struct candidate *c, const struct features *f, const struct endpoint_state *e,
-        uint64_t now_ns)
+static void explain(struct candidate *c, const struct features *f,
+        const struct endpoint_state *e, uint64_t now_ns)
 {
     const struct endpoint_conf *conf = e->conf;
     char *out = c->reason;
@@ -85,14 +85,15 @@ static void explain(struct candidate *c, const struct features *f, const struct 
         else if (c->cost_nusd == 0)
             snprintf(out, n, "free, in zone %s", zone_name(conf->zone));
         else
-            snprintf(out, n, "about $%.6f for %u + %u tokens, zone %s", (double)c->cost_nusd / 1e9,
-                    f->n_input_tok, f->n_output_tok, zone_name(conf->zone));
+            snprintf(out, n, "about $%.6f for %u + %u tokens, zone %s",
+                    (double)c->cost_nusd / 1e9, f->n_input_tok, f->n_output_tok,
+                    zone_name(conf->zone));
     }
 }
 
 /* Cheaper first, then nearer, then the order of the configuration. */
-static bool is_better(const struct fleet *fleet, const struct candidate *a,
-        const struct candidate *b)
+static bool is_better(
+        const struct fleet *fleet, const struct candidate *a, const struct candidate *b)
 {
     if (a->cost_nusd != b->cost_nusd)
         return a->cost_nusd < b->cost_nusd;
@@ -101,25 +102,39 @@ static bool is_better(const struct fleet *fleet, const struct candidate *a,
     return fleet->endpoints[a->endpoint].conf->zone < fleet->endpoints[b->endpoint].conf->zone;
 }
 
+#define REASONS_MAX 3
+
+/* "no endpoint may take it: A (why), B (why), C (why) and 2 more" */
 static void refuse(struct decision *d, const struct fleet *fleet)
 {
+    const struct candidate *out[CANDIDATES_MAX];
+    int n = 0;
+    struct buf text;
     d->verdict = VERDICT_REFUSE;
     if (fleet->n_endpoints == 0) {
         snprintf(d->reason, sizeof d->reason,
-                "no endpoint is configured: `shunt doctor` says where to put a model or an [endpoint]");
+                "no endpoint is configured: `shunt doctor` says where to put a model or an "
+                "[endpoint]");
         return;
     }
-    int only = -1;
     for (int i = 0; i < d->n_candidates; i++)
         if (d->candidates[i].filter != FILTER_NOT_CHOSEN_BY_USER)
-            only = only == -1 ? i : -2;
-    if (only >= 0)
-        snprintf(d->reason, sizeof d->reason, "%s cannot take it: %s",
-                fleet->endpoints[d->candidates[only].endpoint].conf->name,
-                d->candidates[only].reason);
+            out[n++] = &d->candidates[i];
+    buf_init(&text, 4096);
+    if (n == 1)
+        buf_printf(&text, "%s cannot take it: %s",
+                fleet->endpoints[out[0]->endpoint].conf->name, out[0]->reason);
     else
-        snprintf(d->reason, sizeof d->reason, "none of %d endpoints may take it; `shunt route` says why",
-                d->n_candidates);
+        buf_add_text(&text, "no endpoint may take it:");
+    for (int i = 0; n > 1 && i < n && i < REASONS_MAX; i++)
+        buf_printf(&text, "%s %s (%s)", i ? "," : "",
+                fleet->endpoints[out[i]->endpoint].conf->name, out[i]->reason);
+    if (n > REASONS_MAX)
+        buf_printf(&text, " and %d more", n - REASONS_MAX);
+    size_t n_bytes = utf8_whole(
+            buf_text(&text), text.n < sizeof d->reason ? text.n : sizeof d->reason - 1);
+    memcpy(d->reason, buf_text(&text), n_bytes);
+    buf_release(&text);
 }
 
 static void choose(struct decision *d, const struct features *f, const struct fleet *fleet)
@@ -142,16 +157,18 @@ static void choose(struct decision *d, const struct features *f, const struct fl
     if (f->only_endpoint >= 0)
         snprintf(d->reason, sizeof d->reason, "%s: asked for by name", name);
     else if (n_left == 1)
-        snprintf(d->reason, sizeof d->reason, "%s: the only one that can (%s)", name, c->reason);
+        snprintf(
+                d->reason, sizeof d->reason, "%s: the only one that can (%s)", name, c->reason);
     else
-        snprintf(d->reason, sizeof d->reason, "%s: the cheapest of %d that can (%s)", name, n_left,
-                c->reason);
+        snprintf(d->reason, sizeof d->reason, "%s: the cheapest of %d that can (%s)", name,
+                n_left, c->reason);
 }
 
 void policy_decide(struct decision *out, const struct features *f, const struct fleet *fleet,
         uint64_t tried, uint64_t now_ns)
 {
-    struct usage expected = {f->n_input_tok, f->n_output_tok, 0, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
+    struct usage expected = {
+            f->n_input_tok, f->n_output_tok, 0, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
     int64_t highest = highest_known_cost(fleet, &expected);
     *out = (struct decision){.chosen = -1};
     for (int i = 0; i < fleet->n_endpoints && i < CANDIDATES_MAX; i++) {
@@ -170,7 +187,8 @@ void decision_print_json(const struct decision *d, const struct fleet *fleet, st
 {
     buf_add_text(out, "{\"endpoint\":");
     if (d->chosen >= 0)
-        json_add_string(out, slice_of(fleet->endpoints[d->candidates[d->chosen].endpoint].conf->name));
+        json_add_string(
+                out, slice_of(fleet->endpoints[d->candidates[d->chosen].endpoint].conf->name));
     else
         buf_add_text(out, "null");
     buf_add_text(out, ",\"reason\":");

@@ -1,6 +1,6 @@
 /*
- * policy.h - where a request goes: a pure function of features, fleet, zone limit and time. Hard filters
- * first, then the least expected price; every candidate keeps its reason.
+ * policy.h - where a request goes: a pure function of features, fleet, zone limit and time.
+ * Hard filters first, then the least expected price; every candidate keeps its reason.
  */
 #ifndef ROUTER_POLICY_H
 #define ROUTER_POLICY_H
@@ -32,9 +32,10 @@ enum filter { /* why a candidate is out; FILTER_NONE: it is in */
 struct candidate {
     int endpoint; /* index in the fleet */
     enum filter filter;
-    int64_t cost_nusd;   /* expected; unknown prices count as the fleet's highest known, is_price_known false */
+    int64_t cost_nusd; /* expected; unknown prices count as the fleet's highest known,
+                          is_price_known false */
     bool is_price_known;
-    char reason[96];     /* "out: prompt 9,000 tokens > context 8,192", "free, in zone local" */
+    char reason[96]; /* "out: prompt 9,000 tokens > context 8,192", "free, in zone local" */
 };
 
 #define CANDIDATES_MAX 64
@@ -46,7 +47,7 @@ struct decision {
     int chosen; /* index into candidates; -1 */
     int n_candidates;
     struct candidate candidates[CANDIDATES_MAX];
-    char reason[160]; /* one sentence, for a person */
+    char reason[400]; /* one sentence, for a person */
 };
 
 /* tried: bit per endpoint index < 64 that failed for this request already. */

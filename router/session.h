@@ -1,5 +1,6 @@
 /*
- * session.h - the open conversation: a tree of messages, of which one path from a root to leaf_id is shown.
+ * session.h - the open conversation: a tree of messages, of which one path from a root to
+ * leaf_id is shown.
  */
 #ifndef ROUTER_SESSION_H
 #define ROUTER_SESSION_H
@@ -13,7 +14,7 @@ struct token_log {
     struct telemetry_shape shape;
     size_t record_bytes; /* 0: nothing was recorded */
     struct buf records;
-    size_t n_stored;     /* records already sent to the store */
+    size_t n_stored; /* records already sent to the store */
 };
 
 struct message {
@@ -23,13 +24,14 @@ struct message {
     struct buf text, reasoning;
     char endpoint[64], model[128];
     char error[ERR_TEXT_BYTES];
-    enum status error_status;  /* of this run of the program; OK after loading */
-    int64_t retry_after_ms;    /* what the server asked for; -1: nothing */
-    struct buf tool_calls;     /* JSON objects {"id","name","arguments"}, comma between */
+    enum status error_status; /* of this run of the program; OK after loading */
+    int64_t retry_after_ms;   /* what the server asked for; -1: nothing */
+    struct buf tool_calls;    /* JSON objects {"id","name","arguments"}, comma between */
     enum finish_reason finish;
     struct usage usage;
     int64_t cost_nusd; /* -1: unknown */
-    uint32_t ttft_ms, total_ms;
+    uint32_t ttft_ms,
+            total_ms;    /* they, usage and cost: of all attempts at this answer together */
     uint32_t request_id; /* of the running attempt; 0: none */
     bool is_saved;       /* the newest state is in the database */
     uint32_t version;    /* grows with every change of what is shown: key for render caches */
@@ -55,11 +57,13 @@ struct message *session_add(struct session *session, int64_t id, enum message_ro
         int64_t now_ms); /* child of the leaf; becomes the leaf */
 /* The shown path, oldest first, into out (caller frees with mem_free). Returns its length. */
 size_t session_path(const struct session *session, struct message ***out);
-/* From and to rows of the store; slices of a filled row point into the command's arena (copies). */
-struct session *session_from_rows(const struct session_row *row, const struct message_row *rows,
-        size_t n_rows);
-void session_fill_row(const struct session *session, struct arena *arena, struct session_row *out);
-void message_fill_row(const struct session *session, const struct message *m, struct arena *arena,
-        struct message_row *out);
+/* From and to rows of the store; slices of a filled row point into the command's arena
+ * (copies). */
+struct session *session_from_rows(
+        const struct session_row *row, const struct message_row *rows, size_t n_rows);
+void session_fill_row(
+        const struct session *session, struct arena *arena, struct session_row *out);
+void message_fill_row(const struct session *session, const struct message *m,
+        struct arena *arena, struct message_row *out);
 
 #endif

@@ -1,10 +1,12 @@
 /*
- * store.h - the store thread: the only user of SQLite. Commands go in, answers come out as EV_STORE events,
- * in the order of the commands. Sessions are trees of messages; a message row is written whole each time
- * (state and text change while an answer runs).
+ * store.h - the store thread: the only user of SQLite. Commands go in, answers come out as
+ * EV_STORE events, in the order of the commands. Sessions are trees of messages; a message row
+ * is written whole each time (state and text change while an answer runs).
  *
- * Durability: a command with is_durable set is committed with synchronous=FULL before its answer comes.
- * ERR_FULL / ERR_IO in an answer means nothing of that command was kept: the core keeps it and retries.
+ * Durability: a command with is_durable set is committed with synchronous=FULL before its
+ * answer comes. ERR_FULL / ERR_IO in an answer means nothing of that command was kept: the core
+ * keeps it and retries. Any other error means the same, and that another attempt would fail the
+ * same way.
  */
 #ifndef ROUTER_STORE_H
 #define ROUTER_STORE_H
@@ -21,7 +23,8 @@ enum message_state {
     MESSAGE_FAILED       /* error text says why */
 };
 
-/* One message as it is stored; slices point into the arena of the command or answer that carries it. */
+/* One message as it is stored; slices point into the arena of the command or answer that
+ * carries it. */
 struct message_row {
     int64_t id, session_id, parent_id; /* parent 0: a root */
     enum message_role role;
@@ -40,11 +43,11 @@ struct session_row {
     int64_t leaf_id; /* newest message of the branch that is shown; 0: none */
     struct slice title, system;
     struct slice draft;
-    uint32_t draft_cursor; /* byte offset */
-    int64_t scroll_id;     /* message at the top of the screen; 0: follow the end */
-    uint32_t scroll_line;  /* line inside it */
-    uint32_t n_messages;   /* filled by LIST and LOAD */
-    struct slice snippet;  /* LIST: matching text or newest user message */
+    uint32_t draft_cursor;           /* byte offset */
+    int64_t scroll_id;               /* message at the top of the screen; 0: follow the end */
+    uint32_t scroll_line;            /* line inside it */
+    uint32_t n_messages;             /* filled by LIST and LOAD */
+    struct slice snippet;            /* LIST: matching text or newest user message */
     bool has_interrupted, has_draft; /* filled by LIST */
 };
 
@@ -55,17 +58,18 @@ enum store_op {
     STORE_PUT_TOKENS,   /* telemetry of message_id: shape + records, appended */
     STORE_PUT_DECISION, /* decision JSON */
     STORE_LIST,         /* query -> sessions, newest first, at most `limit` */
-    STORE_LOAD,         /* session.id (0: the newest used) -> session, all its messages; RUNNING ones whose
-                           process is gone are made INTERRUPTED */
-    STORE_LOAD_TOKENS,  /* message_id -> shape, records */
-    STORE_PUT_SETTING,  /* key, value */
-    STORE_GET_SETTING,  /* key -> value (n == 0: none) */
-    STORE_EXPORT,       /* value = bytes, key = path: writes a file (the way out when the disk is full) */
+    STORE_LOAD, /* session.id (0: the newest used) -> session, all its messages; RUNNING ones
+                   whose process is gone are made INTERRUPTED */
+    STORE_LOAD_TOKENS, /* message_id -> shape, records */
+    STORE_PUT_SETTING, /* key, value */
+    STORE_GET_SETTING, /* key -> value (n == 0: none) */
+    STORE_EXPORT,      /* value = bytes, key = path: writes a file (the way out when the disk is
+                          full) */
     STORE_OP_COUNT
 };
 
-/* Both a command and its answer: the answer is the command with the result fields filled. Everything it
- * points to lives in its arena; the struct is the arena's first allocation. */
+/* Both a command and its answer: the answer is the command with the result fields filled.
+ * Everything it points to lives in its arena; the struct is the arena's first allocation. */
 struct stored {
     struct arena arena;
     enum store_op op;
@@ -89,9 +93,11 @@ void stored_free(struct stored *stored);
 
 struct store;
 
-/* Opens (creates, backs up and migrates) DIR/shunt.db and starts the thread. ERR_DENIED: the schema is
- * newer than this program. ERR_FORMAT: not a database, or corrupt. The directory is created. */
-enum status store_open(struct store **out, const char *dir, int wake_fd, struct err *err) MUST_USE;
+/* Opens (creates, backs up and migrates) DIR/shunt.db and starts the thread. ERR_DENIED: the
+ * schema is newer than this program. ERR_FORMAT: not a database, or corrupt. The directory is
+ * created. */
+enum status store_open(
+        struct store **out, const char *dir, int wake_fd, struct err *err) MUST_USE;
 void store_close(struct store *store); /* finishes what was sent, joins */
 bool store_send(struct store *store, struct stored *command) MUST_USE; /* moves; false: full */
 bool store_poll_event(struct store *store, struct event *out);         /* EV_STORE, moved */

@@ -1,6 +1,7 @@
 /*
- * store_sql.c - one function per store command. Everything a command writes is one transaction; what it returns is copied into
- * the command's arena. Sizes that come from the database are checked like those of any file.
+ * store_sql.c - one function per store command. Everything a command writes is one transaction;
+ * what it returns is copied into the command's arena. Sizes that come from the database are
+ * checked like those of any file.
  */
 #include "router/store_sql.h"
 
@@ -41,7 +42,8 @@ static void bind_tokens(struct query *q, uint32_t value)
 
 static void bind_text(struct query *q, struct slice s)
 {
-    sqlite3_bind_text64(q->stmt, ++q->i_column, s.ptr ? s.ptr : "", s.n, SQLITE_STATIC, SQLITE_UTF8);
+    sqlite3_bind_text64(
+            q->stmt, ++q->i_column, s.ptr ? s.ptr : "", s.n, SQLITE_STATIC, SQLITE_UTF8);
 }
 
 static void bind_blob(struct query *q, const void *bytes, size_t n)
@@ -88,7 +90,8 @@ static struct slice read_text(struct query *q, struct arena *arena)
     return text ? (struct slice){arena_strndup(arena, text, n), n} : (struct slice){"", 0};
 }
 
-/* Who wrote a running answer: the process and when it started, so that a reused number is recognised. */
+/* Who wrote a running answer: the process and when it started, so that a reused number is
+ * recognised. */
 static void writer_of(int pid, char out[64])
 {
     char path[64], stat[1024];
@@ -123,7 +126,8 @@ static bool put_session(sqlite3 *db, const struct session_row *s)
     struct query q = prepare(db,
             "INSERT INTO session VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
             " used_ms = excluded.used_ms, leaf_id = excluded.leaf_id, title = excluded.title,"
-            " system = excluded.system, draft = excluded.draft, draft_cursor = excluded.draft_cursor,"
+            " system = excluded.system, draft = excluded.draft, draft_cursor = "
+            "excluded.draft_cursor,"
             " scroll_id = excluded.scroll_id, scroll_line = excluded.scroll_line");
     bind_int(&q, s->id);
     bind_int(&q, s->created_ms);
@@ -141,8 +145,8 @@ static bool put_session(sqlite3 *db, const struct session_row *s)
 /* The index has no copy of the text: the old one must be named to be taken out. */
 static bool index_message(sqlite3 *db, const struct message_row *m)
 {
-    struct query old = prepare(db,
-            "INSERT INTO search (search, rowid, text) SELECT 'delete', id, text FROM message WHERE id = ? AND state <> ?");
+    struct query old = prepare(db, "INSERT INTO search (search, rowid, text) SELECT 'delete', "
+                                   "id, text FROM message WHERE id = ? AND state <> ?");
     bind_int(&old, m->id);
     bind_int(&old, MESSAGE_RUNNING);
     if (!finish(&old))
@@ -163,13 +167,15 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
     if (m->state == MESSAGE_RUNNING)
         writer_of(getpid(), writer);
     struct query q = prepare(db,
-            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
+            "CONFLICT (id) DO UPDATE SET"
             " state = excluded.state, text = excluded.text, reasoning = excluded.reasoning,"
             " endpoint = excluded.endpoint, model = excluded.model, finish = excluded.finish,"
             " error = excluded.error, n_input = excluded.n_input, n_output = excluded.n_output,"
             " n_cached = excluded.n_cached, n_cache_write = excluded.n_cache_write,"
             " n_reasoning = excluded.n_reasoning, cost_nusd = excluded.cost_nusd,"
-            " ttft_ms = excluded.ttft_ms, total_ms = excluded.total_ms, writer = excluded.writer");
+            " ttft_ms = excluded.ttft_ms, total_ms = excluded.total_ms, writer = "
+            "excluded.writer");
     bind_int(&q, m->id);
     bind_int(&q, m->session_id);
     bind_int(&q, m->parent_id);
@@ -212,8 +218,8 @@ static bool run_put_session(sqlite3 *db, struct stored *c)
 
 static bool run_put_draft(sqlite3 *db, struct stored *c)
 {
-    struct query q = prepare(db,
-            "UPDATE session SET draft = ?, draft_cursor = ?, scroll_id = ?, scroll_line = ? WHERE id = ?");
+    struct query q = prepare(db, "UPDATE session SET draft = ?, draft_cursor = ?, scroll_id = "
+                                 "?, scroll_line = ? WHERE id = ?");
     bind_text(&q, c->session.draft);
     bind_int(&q, c->session.draft_cursor);
     bind_int(&q, c->session.scroll_id);
@@ -221,13 +227,15 @@ static bool run_put_draft(sqlite3 *db, struct stored *c)
     bind_int(&q, c->session.id);
     if (!finish(&q))
         return false;
-    return sqlite3_changes(db) > 0 || put_session(db, &c->session); /* a draft alone makes a session */
+    return sqlite3_changes(db) > 0 ||
+           put_session(db, &c->session); /* a draft alone makes a session */
 }
 
 static bool run_put_tokens(sqlite3 *db, struct stored *c)
 {
-    struct query q = prepare(db,
-            "INSERT INTO tokens VALUES (?1, (SELECT coalesce(max(i_chunk), -1) + 1 FROM tokens WHERE message_id = ?1), ?2, ?3)");
+    struct query q =
+            prepare(db, "INSERT INTO tokens VALUES (?1, (SELECT coalesce(max(i_chunk), -1) + 1 "
+                        "FROM tokens WHERE message_id = ?1), ?2, ?3)");
     bind_int(&q, c->message_id);
     bind_blob(&q, c->shape, sizeof *c->shape);
     bind_blob(&q, c->records, c->n_records * token_record_bytes(c->shape));
@@ -237,17 +245,19 @@ static bool run_put_tokens(sqlite3 *db, struct stored *c)
 static bool is_sane_shape(const struct telemetry_shape *shape)
 {
     return shape->n_moe_layers <= MOE_LAYERS_MAX && shape->k <= shape->n_experts &&
-            (size_t)shape->n_moe_layers * shape->k <= 1u << 16;
+           (size_t)shape->n_moe_layers * shape->k <= 1u << 16;
 }
 
 static bool run_load_tokens(sqlite3 *db, struct stored *c)
 {
     struct buf all;
     buf_init(&all, 256u << 20);
-    struct query q = prepare(db, "SELECT shape, records FROM tokens WHERE message_id = ? ORDER BY i_chunk");
+    struct query q = prepare(
+            db, "SELECT shape, records FROM tokens WHERE message_id = ? ORDER BY i_chunk");
     bind_int(&q, c->message_id);
     while (step_row(&q)) {
-        const void *shape = sqlite3_column_blob(q.stmt, 0), *records = sqlite3_column_blob(q.stmt, 1);
+        const void *shape = sqlite3_column_blob(q.stmt, 0),
+                   *records = sqlite3_column_blob(q.stmt, 1);
         size_t n = (size_t)sqlite3_column_bytes(q.stmt, 1);
         if (!shape || sqlite3_column_bytes(q.stmt, 0) != (int)sizeof *c->shape)
             continue;
@@ -256,7 +266,8 @@ static bool run_load_tokens(sqlite3 *db, struct stored *c)
             memcpy(c->shape, shape, sizeof *c->shape);
         }
         /* A chunk of another shape, or one that is no whole number of records, is left out. */
-        if (records && is_sane_shape(c->shape) && memcmp(shape, c->shape, sizeof *c->shape) == 0 &&
+        if (records && is_sane_shape(c->shape) &&
+                memcmp(shape, c->shape, sizeof *c->shape) == 0 &&
                 n % token_record_bytes(c->shape) == 0)
             buf_add(&all, records, n);
     }
@@ -272,7 +283,8 @@ static bool run_load_tokens(sqlite3 *db, struct stored *c)
 
 static bool run_put_decision(sqlite3 *db, struct stored *c)
 {
-    struct query q = prepare(db, "INSERT INTO decision (t_ms, message_id, json) VALUES (?,?,?)");
+    struct query q =
+            prepare(db, "INSERT INTO decision (t_ms, message_id, json) VALUES (?,?,?)");
     bind_int(&q, c->session.used_ms);
     bind_int(&q, c->message_id);
     bind_text(&q, c->value);
@@ -281,7 +293,8 @@ static bool run_put_decision(sqlite3 *db, struct stored *c)
 
 static bool run_put_setting(sqlite3 *db, struct stored *c)
 {
-    struct query q = prepare(db, "INSERT INTO setting VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+    struct query q = prepare(db, "INSERT INTO setting VALUES (?,?) ON CONFLICT (key) DO UPDATE "
+                                 "SET value = excluded.value");
     bind_text(&q, c->key);
     bind_text(&q, c->value);
     return finish(&q);
@@ -310,7 +323,8 @@ static void read_session(struct query *q, struct arena *arena, struct session_ro
     s->scroll_line = (uint32_t)read_int(q);
 }
 
-/* Words become quoted prefix terms, so that nothing in them is an operator of the query language. */
+/* Words become quoted prefix terms, so that nothing in them is an operator of the query
+ * language. */
 static struct slice match_of(struct slice query, struct arena *arena)
 {
     struct buf out;
@@ -337,12 +351,12 @@ static struct slice match_of(struct slice query, struct arena *arena)
     return match;
 }
 
-#define SESSION_COLUMNS                                                                            \
-    "s.id, s.created_ms, s.used_ms, s.leaf_id, s.title, s.system, s.draft, s.draft_cursor,"        \
+#define SESSION_COLUMNS                                                                        \
+    "s.id, s.created_ms, s.used_ms, s.leaf_id, s.title, s.system, s.draft, s.draft_cursor,"    \
     " s.scroll_id, s.scroll_line"
-#define LIST_COLUMNS                                                                               \
-    SESSION_COLUMNS                                                                                \
-    ", (SELECT count(*) FROM message m WHERE m.session_id = s.id)"                                \
+#define LIST_COLUMNS                                                                           \
+    SESSION_COLUMNS                                                                            \
+    ", (SELECT count(*) FROM message m WHERE m.session_id = s.id)"                             \
     ", (SELECT count(*) FROM message m WHERE m.session_id = s.id AND m.state IN (1, 2))"
 
 static void read_listed(struct query *q, struct stored *c)
@@ -360,15 +374,20 @@ static bool run_list(sqlite3 *db, struct stored *c)
     uint32_t limit = c->limit ? c->limit : 200;
     struct slice match = match_of(c->query, &c->arena);
     c->sessions = arena_alloc(&c->arena, limit * sizeof *c->sessions);
-    struct query q = prepare(db,
-            match.n ? "SELECT " LIST_COLUMNS ", substr(f.text, max(1, instr(lower(f.text), lower(?2)) - 20), 160)"
-                      " FROM session s JOIN (SELECT m.session_id AS id, max(m.id) AS message_id FROM search"
-                      " JOIN message m ON m.id = search.rowid WHERE search MATCH ?1 GROUP BY m.session_id) hit"
-                      " ON hit.id = s.id JOIN message f ON f.id = hit.message_id"
-                      " ORDER BY s.used_ms DESC LIMIT ?3"
-                    : "SELECT " LIST_COLUMNS ", (SELECT substr(m.text, 1, 160) FROM message m WHERE"
-                      " m.session_id = s.id AND m.role = 1 ORDER BY m.created_ms DESC, m.id DESC LIMIT 1)"
-                      " FROM session s ORDER BY s.used_ms DESC LIMIT ?3");
+    struct query q = prepare(
+            db, match.n ? "SELECT " LIST_COLUMNS
+                          ", substr(f.text, max(1, instr(lower(f.text), lower(?2)) - 20), 160)"
+                          " FROM session s JOIN (SELECT m.session_id AS id, max(m.id) AS "
+                          "message_id FROM search"
+                          " JOIN message m ON m.id = search.rowid WHERE search MATCH ?1 GROUP "
+                          "BY m.session_id) hit"
+                          " ON hit.id = s.id JOIN message f ON f.id = hit.message_id"
+                          " ORDER BY s.used_ms DESC LIMIT ?3"
+                        : "SELECT " LIST_COLUMNS
+                          ", (SELECT substr(m.text, 1, 160) FROM message m WHERE"
+                          " m.session_id = s.id AND m.role = 1 ORDER BY m.created_ms DESC, "
+                          "m.id DESC LIMIT 1)"
+                          " FROM session s ORDER BY s.used_ms DESC LIMIT ?3");
     if (match.n) {
         struct slice first = c->query;
         first = slice_trim(first);
@@ -382,8 +401,8 @@ static bool run_list(sqlite3 *db, struct stored *c)
     return finish(&q);
 }
 
-static void read_message(struct query *q, struct arena *arena, struct message_row *m,
-        struct slice *writer)
+static void read_message(
+        struct query *q, struct arena *arena, struct message_row *m, struct slice *writer)
 {
     m->id = read_int(q);
     m->session_id = read_int(q);
@@ -422,7 +441,7 @@ static bool load_messages(sqlite3 *db, struct stored *c)
     size_t cap = 0;
     struct message_row *rows = NULL;
     bool *is_dead = NULL;
-    struct query q = prepare(db, "SELECT * FROM message WHERE session_id = ? ORDER BY created_ms, id");
+    struct query q = prepare(db, "SELECT * FROM message WHERE session_id = ? ORDER BY id");
     bind_int(&q, c->session.id);
     while (step_row(&q)) {
         if (c->n_messages == cap) {
@@ -432,8 +451,8 @@ static bool load_messages(sqlite3 *db, struct stored *c)
         }
         struct slice writer;
         read_message(&q, &c->arena, &rows[c->n_messages], &writer);
-        is_dead[c->n_messages] = rows[c->n_messages].state == MESSAGE_RUNNING &&
-                !is_writer_alive(writer.ptr);
+        is_dead[c->n_messages] =
+                rows[c->n_messages].state == MESSAGE_RUNNING && !is_writer_alive(writer.ptr);
         c->n_messages++;
     }
     bool ok = finish(&q);
@@ -451,9 +470,10 @@ static bool load_messages(sqlite3 *db, struct stored *c)
 
 static bool run_load(sqlite3 *db, struct stored *c)
 {
-    struct query q = prepare(db,
-            c->session.id ? "SELECT " SESSION_COLUMNS " FROM session s WHERE s.id = ?"
-                          : "SELECT " SESSION_COLUMNS " FROM session s ORDER BY s.used_ms DESC LIMIT 1");
+    struct query q = prepare(
+            db, c->session.id ? "SELECT " SESSION_COLUMNS " FROM session s WHERE s.id = ?"
+                              : "SELECT " SESSION_COLUMNS
+                                " FROM session s ORDER BY s.used_ms DESC LIMIT 1");
     if (c->session.id)
         bind_int(&q, c->session.id);
     bool is_there = step_row(&q);
@@ -462,7 +482,8 @@ static bool run_load(sqlite3 *db, struct stored *c)
     if (!finish(&q))
         return false;
     if (!is_there) {
-        err_set(&c->err, ERR_NOT_FOUND, c->session.id ? "there is no session %llx" : "there is no session yet",
+        err_set(&c->err, ERR_NOT_FOUND,
+                c->session.id ? "there is no session %llx" : "there is no session yet",
                 (unsigned long long)c->session.id);
         return true;
     }
@@ -491,7 +512,8 @@ static void run_export(struct stored *c)
     bool ok = at == c->value.n && fsync(fd) == 0;
     ok = close(fd) == 0 && ok;
     if (!ok)
-        err_set(&c->err, e == ENOSPC ? ERR_FULL : ERR_IO, "cannot write %s: %s", path, strerror(e));
+        err_set(&c->err, e == ENOSPC ? ERR_FULL : ERR_IO, "cannot write %s: %s", path,
+                strerror(e));
 }
 
 static const struct {
@@ -510,12 +532,53 @@ static const struct {
         [STORE_GET_SETTING] = {run_get_setting, false},
 };
 
+static bool is_newer(sqlite3 *db)
+{
+    struct query q = prepare(db, "PRAGMA user_version");
+    bool is_newer = step_row(&q) && sqlite3_column_int64(q.stmt, 0) > SCHEMA_VERSION;
+    return finish(&q) && is_newer;
+}
+
+/* ERR_FULL and ERR_IO may pass; everything else fails the same way each time. */
 static void fail(sqlite3 *db, struct stored *c)
 {
     int code = sqlite3_errcode(db) & 0xFF, e = sqlite3_system_errno(db);
     bool is_full = code == SQLITE_FULL || (code == SQLITE_IOERR && (e == ENOSPC || e == EFBIG));
-    err_set(&c->err, is_full ? ERR_FULL : ERR_IO, "the disk refuses to save (%s)",
-            is_full ? "no space left" : sqlite3_errmsg(db));
+    const char *verb = ops[c->op].is_write ? "save" : "read";
+    char why[256];
+    snprintf(why, sizeof why, "%s", is_full ? "no space left" : sqlite3_errmsg(db));
+    switch (code) {
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_NOMEM:
+    case SQLITE_PROTOCOL:
+        err_set(&c->err, is_full ? ERR_FULL : ERR_IO, "the disk refuses to %s (%s)", verb, why);
+        break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        err_set(&c->err, ERR_FORMAT,
+                "the database is damaged, cannot %s (%s): /send-unsaved sends without saving, "
+                "/export FILE writes to another place",
+                verb, why);
+        break;
+    default:
+        if (is_newer(db))
+            err_set(&c->err, ERR_DENIED,
+                    "a newer version of shunt has changed the database, cannot %s: "
+                    "/send-unsaved sends without saving, /export FILE writes to another place; "
+                    "then start again",
+                    verb);
+        else
+            err_set(&c->err, ERR_FORMAT,
+                    "the database cannot %s this (%s): /send-unsaved sends without saving, "
+                    "/export FILE writes to another place",
+                    verb, why);
+    }
 }
 
 void db_run(sqlite3 *db, struct stored *c)

@@ -1,13 +1,13 @@
-/* test_balance.c - statistics against hand-made counts, the null model against the published table, flags against a planted expert. */
+/* test_balance.c - statistics against hand-made counts, the null model against the published
+ * table, flags against a planted expert. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
-
-#include <math.h>
-#include <string.h>
 
 #include "router/balance.h"
 
@@ -83,7 +83,8 @@ static void prefill_is_left_out_and_the_window_forgets(void **state)
     balance_free(b);
 }
 
-/* Values published for uniform random routing: share of experts never chosen, effective experts, Gini, share of the top 9 %. */
+/* Values published for uniform random routing: share of experts never chosen, effective
+ * experts, Gini, share of the top 9 %. */
 static void the_null_model_equals_the_table(void **state)
 {
     (void)state;
@@ -91,8 +92,9 @@ static void the_null_model_equals_the_table(void **state)
         uint16_t n_experts, k;
         uint32_t n;
         double dead_pct, effective, gini, top_pct, overlap;
-    } rows[] = {{128, 8, 20, 27.9, 81.9, .47, 25.9, .5}, {128, 8, 64, 1.5, 113.1, .27, 18.1, .5},
-            {256, 6, 20, 62.1, 90.8, .68, 38.2, .14}, {64, 6, 20, 14.0, 48.4, .38, 22.1, .56}};
+    } rows[] = {{128, 8, 20, 27.9, 81.9, .47, 25.9, .5},
+            {128, 8, 64, 1.5, 113.1, .27, 18.1, .5}, {256, 6, 20, 62.1, 90.8, .68, 38.2, .14},
+            {64, 6, 20, 14.0, 48.4, .38, 22.1, .56}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct telemetry_shape shape = shape_of(1, rows[i].n_experts, rows[i].k);
         struct balance *b = balance_new(&shape, 512);
@@ -106,7 +108,8 @@ static void the_null_model_equals_the_table(void **state)
         assert_true(fabs(null_model.gini - rows[i].gini) < 0.02);
         assert_true(fabs(100 * null_model.top_share - rows[i].top_pct) < 2);
         assert_true(fabs(null_model.overlap - rows[i].overlap) < 0.02);
-        assert_true(fabs(v.effective / null_model.effective - 1) < 0.15); /* chance looks like chance */
+        assert_true(fabs(v.effective / null_model.effective - 1) <
+                    0.15); /* chance looks like chance */
         balance_free(b);
     }
 }
@@ -163,6 +166,39 @@ static void a_record_of_another_shape_changes_nothing(void **state)
     balance_free(b);
 }
 
+/* 7 of 8 experts over a whole window: (1/8)^512 is no double. */
+static void chance_is_not_flagged_when_most_experts_are_used(void **state)
+{
+    (void)state;
+    struct telemetry_shape shape = shape_of(4, 8, 7);
+    struct balance *b = balance_new(&shape, 512);
+    uint64_t rng = 3;
+    for (int t = 0; t < 600; t++)
+        add_random(b, &rng);
+    for (int l = 0; l < 4; l++)
+        for (int e = 0; e < 8; e++)
+            assert_int_equal(balance_flag(b, l, e), 0);
+    uint16_t all_but_0[28];
+    for (int i = 0; i < 28; i++)
+        all_but_0[i] = (uint16_t)(1 + i % 7);
+    for (int t = 0; t < 512; t++)
+        add(b, all_but_0, PHASE_DECODE);
+    assert_int_equal(balance_flag(b, 0, 0), -1);
+    assert_int_equal(balance_flag(b, 3, 7), 1);
+    balance_free(b);
+}
+
+static void a_record_that_names_an_expert_twice_is_survived(void **state)
+{
+    (void)state;
+    struct telemetry_shape shape = shape_of(1, 8, 2);
+    struct balance *b = balance_new(&shape, 16);
+    for (int t = 0; t < 16; t++)
+        add(b, (uint16_t[]){3, 3}, PHASE_DECODE);
+    assert_int_equal(balance_flag(b, 0, 3), 1);
+    balance_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +208,8 @@ int main(void)
             cmocka_unit_test(only_a_planted_expert_is_flagged),
             cmocka_unit_test(heat_is_one_at_chance_and_fades),
             cmocka_unit_test(a_record_of_another_shape_changes_nothing),
+            cmocka_unit_test(a_record_that_names_an_expert_twice_is_survived),
+            cmocka_unit_test(chance_is_not_flagged_when_most_experts_are_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,15 @@
 /*
- * test_core.c - the core driven by hand-made events: what is saved before what is sent, retries and fallback, a full disk, drafts,
- * interrupted answers, several sessions. No thread, no clock.
+ * test_core.c - the core driven by hand-made events: what is saved before what is sent, retries
+ * and fallback, a full disk, drafts, interrupted answers, several sessions. No thread, no
+ * clock.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
-
-#include <string.h>
 
 #include "router/core.h"
 
@@ -20,11 +20,23 @@ static uint64_t now;
 
 static int set_up(void **state)
 {
-    static struct endpoint_conf confs[] = {
-            {.name = "a", .kind = PROVIDER_OPENAI, .model = "m", .url = "http://h", .enabled = true, .retries = 1,
-                    .usd_per_mtok_in = 1, .usd_per_mtok_out = 1, .usd_per_mtok_cached = -1},
-            {.name = "b", .kind = PROVIDER_OPENAI, .model = "m", .url = "http://h", .enabled = true, .usd_per_mtok_in = 9,
-                    .usd_per_mtok_out = 9, .usd_per_mtok_cached = -1}};
+    static struct endpoint_conf confs[] = {{.name = "a",
+                                                   .kind = PROVIDER_OPENAI,
+                                                   .model = "m",
+                                                   .url = "http://h",
+                                                   .enabled = true,
+                                                   .retries = 1,
+                                                   .usd_per_mtok_in = 1,
+                                                   .usd_per_mtok_out = 1,
+                                                   .usd_per_mtok_cached = -1},
+            {.name = "b",
+                    .kind = PROVIDER_OPENAI,
+                    .model = "m",
+                    .url = "http://h",
+                    .enabled = true,
+                    .usd_per_mtok_in = 9,
+                    .usd_per_mtok_out = 9,
+                    .usd_per_mtok_cached = -1}};
     struct core_config cfg = {confs, 2, ZONE_EXTERNAL, 1, 1700000000000};
     (void)state;
     now = 100 * S;
@@ -66,11 +78,12 @@ static void answer_store(struct stored *command, enum status status)
 {
     command->err = (struct err){0};
     if (status != OK)
-        err_set(&command->err, status, "no space left");
+        err_set(&command->err, status, status == ERR_FULL ? "no space left" : "went wrong");
     core_apply(&core, &(struct event){.kind = EV_STORE, .t_ns = now, .u.stored = command});
 }
 
-/* Answers every store command with OK until something else comes; returns that, or a cleared effect. */
+/* Answers every store command with OK until something else comes; returns that, or a cleared
+ * effect. */
 static struct effect next_other(void)
 {
     struct effect e;
@@ -84,7 +97,11 @@ static struct effect next_other(void)
 
 static void emit_text(const struct request *r, const char *text)
 {
-    struct event e = {.request_id = r->id, .attempt = r->attempt, .kind = EV_TEXT, .n_bytes = (uint8_t)strlen(text), .t_ns = now};
+    struct event e = {.request_id = r->id,
+            .attempt = r->attempt,
+            .kind = EV_TEXT,
+            .n_bytes = (uint8_t)strlen(text),
+            .t_ns = now};
     memcpy(e.u.text, text, strlen(text));
     core_apply(&core, &e);
 }
@@ -122,7 +139,8 @@ static void the_message_is_saved_before_it_is_sent(void **state)
     assert_true(e.command->is_durable);
     assert_int_equal(e.command->n_messages, 1);
     assert_true(slice_eq(e.command->messages[0].text, "hello"));
-    assert_int_equal(e.command->session.draft.n, 0); /* the draft goes with the same transaction */
+    assert_int_equal(
+            e.command->session.draft.n, 0); /* the draft goes with the same transaction */
     assert_int_equal(e.command->session.leaf_id, e.command->messages[0].id);
     answer_store(e.command, OK);
     e = next_other();
@@ -243,7 +261,8 @@ static void a_full_disk_keeps_order_and_sends_nothing(void **state)
     answer_store(e.command, ERR_FULL);
     expect_nothing();
     assert_true(core.disk_failed_ns != 0);
-    assert_non_null(strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "/send-unsaved"));
+    assert_non_null(
+            strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "/send-unsaved"));
     assert_string_equal(buf_text(&core.session->messages[0]->text), "first");
     act(ACTION_SEND_UNSAVED, NULL);
     e = take(EFFECT_SEND);
@@ -344,12 +363,480 @@ static void nothing_permitted_is_said_in_the_answer(void **state)
     (void)state;
     act(ACTION_SEND, "x");
     struct effect e = take(EFFECT_STORE);
-    core.fleet.endpoints[0].open_until_ns = core.fleet.endpoints[1].open_until_ns = now + 60 * S;
+    core.fleet.endpoints[0].open_until_ns = core.fleet.endpoints[1].open_until_ns =
+            now + 60 * S;
     answer_store(e.command, OK);
     assert_int_equal(next_other().endpoint, -2);
     assert_int_equal(leaf()->state, MESSAGE_FAILED);
     assert_int_equal(core.last_decision.verdict, VERDICT_REFUSE);
     assert_true(leaf()->error[0]);
+}
+
+/* 200 questions and answers within one millisecond, then a clock that was set back. */
+static void ids_only_grow(void **state)
+{
+    (void)state;
+    int64_t last = core.session->id;
+    for (int i = 0; i < 200; i++)
+        act(ACTION_ADD_MESSAGE, "x");
+    now -= 50 * S;
+    act(ACTION_ADD_MESSAGE, "x");
+    for (size_t i = 0; i < core.session->n_messages; i++) {
+        assert_true(core.session->messages[i]->id > last);
+        last = core.session->messages[i]->id;
+    }
+    next_other();
+}
+
+/* Answers a load with a session of one question and an answer. */
+static void answer_load(struct stored *c, int64_t session_id, enum message_state state)
+{
+    assert_int_equal(c->op, STORE_LOAD);
+    c->session = (struct session_row){
+            .id = session_id, .created_ms = 1, .used_ms = 2, .leaf_id = 12};
+    c->messages = arena_alloc(&c->arena, 2 * sizeof *c->messages);
+    c->n_messages = 2;
+    c->messages[0] = (struct message_row){
+            .id = 11, .role = MSG_USER, .text = SLICE("question"), .cost_nusd = -1};
+    c->messages[1] = (struct message_row){.id = 12,
+            .parent_id = 11,
+            .role = MSG_ASSISTANT,
+            .state = state,
+            .text = SLICE("half"),
+            .cost_nusd = -1,
+            .usage = {TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN,
+                    TOKENS_UNKNOWN}};
+    answer_store(c, OK);
+}
+
+static void act_open(int64_t id)
+{
+    struct action *a = action_new(ACTION_OPEN_SESSION);
+    a->id = id;
+    core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+}
+
+static void a_row_never_replaces_a_session_in_memory(void **state)
+{
+    (void)state;
+    act_open(0); /* the newest: asked for before its answer runs */
+    struct effect load = take(EFFECT_STORE);
+    struct effect e = send_and_take("x");
+    struct session *open = core.session;
+    act_open(0);
+    struct effect again = take(EFFECT_STORE);
+    answer_load(load.command, open->id, MESSAGE_RUNNING);
+    answer_load(again.command, open->id, MESSAGE_RUNNING);
+    assert_ptr_equal(core.session, open);
+    assert_int_equal(core.n_others, 0);
+    act(ACTION_NEW_SESSION, NULL); /* the same when it is put away */
+    act_open(0);
+    load = next_other();
+    assert_int_equal(load.endpoint, -2);
+    emit_text(e.request, "to its session");
+    assert_string_equal(buf_text(&session_find(open, open->leaf_id)->text), "to its session");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+}
+
+static void a_session_put_away_with_an_answer_comes_back_from_memory(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    struct session *first = core.session;
+    act(ACTION_NEW_SESSION, NULL);
+    act_open(0);
+    answer_load(take(EFFECT_STORE).command, first->id, MESSAGE_RUNNING);
+    assert_ptr_equal(core.session, first);
+    assert_int_equal(core.n_others, 0);
+    emit_text(e.request, "text");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_string_equal(buf_text(&leaf()->text), "text");
+    next_other();
+}
+
+static void only_the_session_asked_for_last_is_opened(void **state)
+{
+    (void)state;
+    act_open(70);
+    act_open(80);
+    struct effect first = take(EFFECT_STORE), second = take(EFFECT_STORE);
+    answer_load(first.command, 70, MESSAGE_DONE);
+    assert_int_not_equal(core.session->id, 70);
+    assert_true(core_is_busy(&core));
+    answer_load(second.command, 80, MESSAGE_DONE);
+    assert_int_equal(core.session->id, 80);
+    next_other();
+    act_open(70);
+    first = take(EFFECT_STORE);
+    act(ACTION_NEW_SESSION, NULL);
+    answer_load(first.command, 70, MESSAGE_DONE);
+    assert_int_equal(core.session->n_messages, 0);
+    next_other();
+}
+
+/* The disk has an older state than the memory until it takes what waits. */
+static void an_unsaved_session_is_not_read_back(void **state)
+{
+    (void)state;
+    act(ACTION_SEND, "x");
+    struct session *first = core.session;
+    answer_store(take(EFFECT_STORE).command, ERR_FULL);
+    act(ACTION_STOP, NULL);
+    act(ACTION_NEW_SESSION, NULL);
+    act_open(first->id);
+    expect_nothing();
+    assert_ptr_equal(core.session, first);
+    act(ACTION_NEW_SESSION, NULL);
+    tick(1 * S);
+    next_other();
+    assert_int_equal(core.n_others, 0); /* saved: nobody needs it in memory */
+    assert_int_equal(core.n_unsaved, 0);
+}
+
+static const char *newest_notice(void)
+{
+    return core.n_notices ? core.notices[(core.n_notices - 1) % NOTICE_MAX].text : "";
+}
+
+static void what_is_refused_for_good_is_dropped_and_said(void **state)
+{
+    (void)state;
+    act(ACTION_ADD_MESSAGE, "first");
+    act(ACTION_ADD_MESSAGE, "second");
+    struct effect first = take(EFFECT_STORE), second = take(EFFECT_STORE);
+    answer_store(first.command, ERR_FULL);
+    answer_store(second.command, ERR_FULL);
+    tick(1 * S);
+    answer_store(take(EFFECT_STORE).command, ERR_FORMAT);
+    assert_non_null(strstr(newest_notice(), "went wrong"));
+    second = take(EFFECT_STORE); /* the next is not held up */
+    assert_true(slice_eq(second.command->messages[0].text, "second"));
+    answer_store(second.command, OK);
+    assert_false(core_is_busy(&core));
+    assert_int_equal(core_deadline(&core), 0);
+    assert_false(core.session->messages[0]->is_saved);
+    assert_true(core.session->messages[1]->is_saved);
+}
+
+static void a_message_refused_for_good_waits_for_the_user(void **state)
+{
+    (void)state;
+    act(ACTION_SEND, "x");
+    answer_store(take(EFFECT_STORE).command, ERR_FORMAT);
+    expect_nothing();
+    assert_string_equal(newest_notice(), "went wrong");
+    size_t n_notices = core.n_notices;
+    act(ACTION_SEND_UNSAVED, NULL);
+    struct effect e, send = {.endpoint = -2};
+    while (core_take_effect(&core, &e)) {
+        if (e.kind == EFFECT_SEND)
+            send = e;
+        else
+            answer_store(e.command, ERR_FORMAT);
+    }
+    assert_int_equal(send.kind, EFFECT_SEND);
+    assert_int_equal(core.n_notices, n_notices); /* the same is not said twice */
+    emit_text(send.request, "text");
+    emit_done(send.request, OK, -1);
+    request_free(send.request);
+    answer_store(take(EFFECT_STORE).command, ERR_FORMAT);
+    assert_false(core_is_busy(&core));
+    assert_int_equal(leaf()->state, MESSAGE_DONE);
+}
+
+/* A locked database takes the second command although it refused the first. */
+static void an_old_state_never_overwrites_a_newer_one(void **state)
+{
+    (void)state;
+    act(ACTION_RENAME, "nobody writes an empty session");
+    act(ACTION_ADD_MESSAGE, "x");
+    act(ACTION_RENAME, "newer");
+    struct effect old = take(EFFECT_STORE), newer = take(EFFECT_STORE);
+    answer_store(old.command, ERR_IO);
+    tick(1 * S);
+    expect_nothing(); /* one at a time: the newer one has not come back */
+    answer_store(newer.command, OK);
+    tick(0);
+    old = take(EFFECT_STORE);
+    assert_int_equal(old.command->n_messages, 1);
+    answer_store(old.command, OK);
+    newer = take(EFFECT_STORE);
+    assert_true(slice_eq(newer.command->session.title, "newer"));
+    answer_store(newer.command, OK);
+    assert_false(core_is_busy(&core));
+}
+
+static void the_end_tries_a_full_disk_once_more(void **state)
+{
+    (void)state;
+    struct err err;
+    act(ACTION_ADD_MESSAGE, "one");
+    act(ACTION_ADD_MESSAGE, "two");
+    struct effect first = take(EFFECT_STORE), second = take(EFFECT_STORE);
+    answer_store(first.command, ERR_FULL);
+    answer_store(second.command, ERR_FULL);
+    core_shut_down(&core, now);
+    expect_nothing();
+    assert_int_equal(core_deadline(&core), now);
+    tick(0);
+    first = take(EFFECT_STORE);
+    answer_store(first.command, OK);
+    second = take(EFFECT_STORE);
+    answer_store(second.command, ERR_FULL);
+    tick(60 * S);
+    expect_nothing(); /* once */
+    assert_int_equal(core_deadline(&core), 0);
+    assert_int_equal(core_unsaved(&core, &err), ERR_FULL);
+    assert_non_null(strstr(err.text, "1 message of \"one\""));
+    assert_non_null(strstr(err.text, "no space left"));
+}
+
+static void the_end_tries_a_first_refusal_once_more(void **state)
+{
+    (void)state;
+    struct err err;
+    act(ACTION_DRAFT, "half a thought");
+    core_shut_down(&core, now);
+    answer_store(take(EFFECT_STORE).command, ERR_FULL);
+    tick(0);
+    struct effect e = take(EFFECT_STORE);
+    assert_int_equal(core_unsaved(&core, &err), OK); /* it may still be taken */
+    answer_store(e.command, ERR_FULL);
+    assert_int_equal(core_deadline(&core), 0);
+    assert_int_equal(core_unsaved(&core, &err), ERR_FULL);
+    assert_non_null(strstr(err.text, "a draft"));
+}
+
+static void emit_usage(const struct request *r, uint32_t input, uint32_t output)
+{
+    struct event e = {
+            .request_id = r->id, .attempt = r->attempt, .kind = EV_USAGE, .t_ns = now};
+    e.u.usage = (struct usage){input, output, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
+    core_apply(&core, &e);
+}
+
+static void an_answer_costs_what_all_its_attempts_cost(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    now += S;
+    emit_text(e.request, "half");
+    now += 2 * S;
+    emit_usage(e.request, 100, 10);
+    emit_done(e.request, ERR_NETWORK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->cost_nusd, 110 * 1000);
+    next_other();
+    act(ACTION_USE_ENDPOINT, "b"); /* nine times the price */
+    act(ACTION_CONTINUE, NULL);
+    e = next_other();
+    now += S;
+    emit_text(e.request, " more");
+    assert_int_equal(leaf()->cost_nusd, -1); /* what a crash would leave in the database */
+    now += 3 * S;
+    emit_usage(e.request, 100, 1);
+    emit_usage(e.request, 110, 20); /* the last one of an attempt counts */
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->usage.input, 210);
+    assert_int_equal(leaf()->usage.output, 30);
+    assert_int_equal(leaf()->usage.cached_input, TOKENS_UNKNOWN);
+    assert_int_equal(leaf()->cost_nusd, 110 * 1000 + 130 * 9000);
+    assert_int_equal(
+            leaf()->ttft_ms, 2000); /* so that output / (total - ttft) stays the speed */
+    assert_int_equal(leaf()->total_ms, 7000);
+    assert_int_equal(
+            core.fleet.endpoints[1].cost_nusd, 130 * 9000); /* each attempt where it was made */
+    next_other();
+}
+
+static void an_attempt_of_unknown_cost_makes_the_sum_unknown(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_text(e.request, "half");
+    emit_done(e.request, ERR_NETWORK, -1);
+    request_free(e.request);
+    next_other();
+    act(ACTION_CONTINUE, NULL);
+    e = next_other();
+    emit_text(e.request, " more");
+    emit_usage(e.request, 100, 10);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->cost_nusd, -1);
+    assert_int_equal(leaf()->usage.output, TOKENS_UNKNOWN);
+    next_other();
+}
+
+static void an_attempt_without_a_word_costs_nothing(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_done(e.request, ERR_AUTH, -1);
+    request_free(e.request);
+    e = next_other();
+    assert_int_equal(e.endpoint, 1);
+    emit_text(e.request, "ok");
+    emit_usage(e.request, 100, 10);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->cost_nusd, 110 * 9000);
+    assert_int_equal(leaf()->usage.output, 10);
+    next_other();
+}
+
+static void an_interrupted_answer_goes_on_after_loading(void **state)
+{
+    (void)state;
+    act_open(70);
+    answer_load(take(EFFECT_STORE).command, 70, MESSAGE_INTERRUPTED);
+    assert_non_null(strstr(newest_notice(), "interrupted"));
+    assert_int_equal(next_other().endpoint, -2);
+    act(ACTION_CONTINUE, NULL);
+    struct effect e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    assert_int_equal(e.request->n_messages, 2);
+    assert_true(slice_eq(e.request->messages[1].text, "half"));
+    emit_text(e.request, " and half");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(core.session->n_messages, 2); /* the same message */
+    assert_string_equal(buf_text(&leaf()->text), "half and half");
+    struct effect saved = take(EFFECT_STORE);
+    while (saved.command->op != STORE_PUT_MESSAGE ||
+            saved.command->messages[0].state != MESSAGE_DONE) {
+        answer_store(saved.command, OK);
+        saved = take(EFFECT_STORE);
+    }
+    assert_int_equal(saved.command->messages[0].id, 12);
+    answer_store(saved.command, OK);
+    act(ACTION_CONTINUE, NULL); /* it is whole now */
+    expect_nothing();
+    assert_non_null(strstr(newest_notice(), "no interrupted answer"));
+}
+
+static void a_question_saved_before_a_crash_is_answered(void **state)
+{
+    (void)state;
+    act_open(70);
+    struct stored *c = take(EFFECT_STORE).command;
+    c->session = (struct session_row){.id = 70, .leaf_id = 11};
+    c->messages = arena_alloc(&c->arena, sizeof *c->messages);
+    c->n_messages = 1;
+    c->messages[0] = (struct message_row){
+            .id = 11, .role = MSG_USER, .text = SLICE("question"), .cost_nusd = -1};
+    answer_store(c, OK);
+    act(ACTION_CONTINUE, NULL);
+    struct effect e = next_other();
+    assert_int_equal(e.request->n_messages, 1);
+    emit_text(e.request, "answer");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->parent_id, 11);
+    next_other();
+}
+
+static void retry_answers_again_beside_the_first(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_text(e.request, "first");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    struct message *first = leaf();
+    act(ACTION_RETRY, NULL);
+    assert_ptr_not_equal(leaf(), first);
+    e = next_other();
+    assert_int_equal(e.request->n_messages, 1); /* the model does not see its first answer */
+    emit_text(e.request, "second");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->parent_id, first->parent_id);
+    assert_string_equal(buf_text(&leaf()->text), "second");
+    assert_string_equal(buf_text(&first->text), "first"); /* and it is not lost */
+    struct message **path;
+    assert_int_equal(session_path(core.session, &path), 2);
+    mem_free(path);
+    assert_int_equal(core.session->n_messages, 3);
+    next_other();
+}
+
+static void a_long_retry_after_goes_elsewhere(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_done(e.request, ERR_RATE_LIMIT, 30001); /* longer than anybody wants to look at */
+    request_free(e.request);
+    e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    assert_int_equal(e.endpoint, 1);
+    emit_text(e.request, "ok");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    e = send_and_take("y");
+    assert_int_equal(e.endpoint, 1); /* the other is left alone */
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    now += 31 * S;
+    e = send_and_take("z");
+    assert_int_equal(e.endpoint, 0);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+}
+
+static void a_long_retry_after_with_nowhere_to_go_is_an_error(void **state)
+{
+    (void)state;
+    act(ACTION_USE_ENDPOINT, "a");
+    struct effect e = send_and_take("x");
+    emit_done(e.request, ERR_RATE_LIMIT, 30001);
+    request_free(e.request);
+    assert_int_equal(next_other().endpoint, -2);
+    assert_int_equal(leaf()->state, MESSAGE_FAILED);
+    assert_int_equal(leaf()->retry_after_ms, 30001); /* so that a person knows when */
+}
+
+/* It is put away before the disk refuses its message. */
+static void a_session_stays_in_memory_until_it_is_saved(void **state)
+{
+    (void)state;
+    act(ACTION_ADD_MESSAGE, "x");
+    struct session *first = core.session;
+    act(ACTION_NEW_SESSION, NULL);
+    answer_store(take(EFFECT_STORE).command, ERR_FULL);
+    act_open(first->id);
+    expect_nothing();
+    assert_ptr_equal(core.session, first);
+    tick(1 * S);
+    next_other();
+}
+
+static void a_draft_the_disk_refuses_comes_back_with_its_session(void **state)
+{
+    (void)state;
+    act(ACTION_ADD_MESSAGE, "x");
+    answer_store(take(EFFECT_STORE).command, OK);
+    struct session *first = core.session;
+    act(ACTION_DRAFT, "old");
+    tick(1 * S);
+    answer_store(take(EFFECT_STORE).command, ERR_FULL);
+    act(ACTION_DRAFT, "new");
+    act(ACTION_NEW_SESSION, NULL);
+    act_open(first->id);
+    expect_nothing();
+    assert_ptr_equal(core.session, first);
+    assert_string_equal(buf_text(&core.session->draft), "new");
+    tick(2 * S);
+    next_other();
+    assert_int_equal(core.n_others, 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -368,6 +855,26 @@ int main(void)
             TEST(an_answer_goes_on_while_another_session_is_open),
             TEST(shutting_down_saves_the_running_answer),
             TEST(nothing_permitted_is_said_in_the_answer),
+            TEST(ids_only_grow),
+            TEST(a_row_never_replaces_a_session_in_memory),
+            TEST(a_session_put_away_with_an_answer_comes_back_from_memory),
+            TEST(only_the_session_asked_for_last_is_opened),
+            TEST(an_unsaved_session_is_not_read_back),
+            TEST(what_is_refused_for_good_is_dropped_and_said),
+            TEST(a_message_refused_for_good_waits_for_the_user),
+            TEST(an_old_state_never_overwrites_a_newer_one),
+            TEST(the_end_tries_a_full_disk_once_more),
+            TEST(the_end_tries_a_first_refusal_once_more),
+            TEST(an_answer_costs_what_all_its_attempts_cost),
+            TEST(an_attempt_of_unknown_cost_makes_the_sum_unknown),
+            TEST(an_attempt_without_a_word_costs_nothing),
+            TEST(an_interrupted_answer_goes_on_after_loading),
+            TEST(a_question_saved_before_a_crash_is_answered),
+            TEST(retry_answers_again_beside_the_first),
+            TEST(a_long_retry_after_goes_elsewhere),
+            TEST(a_long_retry_after_with_nowhere_to_go_is_an_error),
+            TEST(a_session_stays_in_memory_until_it_is_saved),
+            TEST(a_draft_the_disk_refuses_comes_back_with_its_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,18 +1,23 @@
-/* test_hub.c - the core with its real threads: a local mixture model, a remote server, the database, all in one conversation. */
+/* test_hub.c - the core with its real threads: a local mixture model, a remote server, the
+ * database, all in one conversation. */
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <cmocka.h>
+
+#include "engine/engine.h"
+
 #include "router/hub.h"
+
 #include "tests/helper_server.h"
 #include "tests/helper_tiny_model.h"
 
@@ -39,9 +44,12 @@ static int tear_down(void **state)
 
 static struct hub *open_hub(struct endpoint_conf *confs, size_t n)
 {
+    static uint64_t seed; /* as in life, no two runs of the program draw the same ids */
     struct hub *hub;
     struct err err;
-    struct hub_config cfg = {.core = {confs, n, ZONE_EXTERNAL, 1, 1700000000000}, .data_dir = dir, .n_threads = 2};
+    struct hub_config cfg = {.core = {confs, n, ZONE_EXTERNAL, ++seed, 1700000000000},
+            .data_dir = dir,
+            .n_threads = 2};
     if (hub_open(&hub, &cfg, &err) != OK)
         fail_msg("%s", err.text);
     return hub;
@@ -102,8 +110,13 @@ static void a_local_answer_is_saved_with_its_experts(void **state)
 static void a_dead_server_falls_back_to_the_local_model(void **state)
 {
     (void)state;
-    struct endpoint_conf confs[2] = {{.name = "remote", .kind = PROVIDER_OPENAI, .url = "http://127.0.0.1:1/v1", .model = "m", .enabled = true,
-                                             .stream = true, .connect_timeout_ms = 2000},
+    struct endpoint_conf confs[2] = {{.name = "remote",
+                                             .kind = PROVIDER_OPENAI,
+                                             .url = "http://127.0.0.1:1/v1",
+                                             .model = "m",
+                                             .enabled = true,
+                                             .stream = true,
+                                             .connect_timeout_ms = 2000},
             endpoint_local("moe", model)};
     struct hub *hub = open_hub(confs, 2);
     act(hub, ACTION_SEND, "tell me");
@@ -117,16 +130,26 @@ static void a_dead_server_falls_back_to_the_local_model(void **state)
 static void a_remote_answer_comes_through_the_same_way(void **state)
 {
     (void)state;
-    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-                                 "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n"
-                                 "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
-                                 "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
+    static const char answer[] =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n"
+            "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+            "data: "
+            "{\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\ndata: "
+            "[DONE]\n\n";
     struct server_script script = {answer, sizeof answer - 1};
     struct server *server = server_open(&script, 1);
     char url[64];
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1", server_port(server));
-    struct endpoint_conf conf = {.name = "remote", .kind = PROVIDER_OPENAI, .url = url, .model = "m", .enabled = true, .stream = true,
-            .usd_per_mtok_in = 2, .usd_per_mtok_out = 10, .usd_per_mtok_cached = -1};
+    struct endpoint_conf conf = {.name = "remote",
+            .kind = PROVIDER_OPENAI,
+            .url = url,
+            .model = "m",
+            .enabled = true,
+            .stream = true,
+            .usd_per_mtok_in = 2,
+            .usd_per_mtok_out = 10,
+            .usd_per_mtok_cached = -1};
     struct hub *hub = open_hub(&conf, 1);
     act(hub, ACTION_SEND, "hi");
     wait_until_idle(hub);
@@ -139,13 +162,107 @@ static void a_remote_answer_comes_through_the_same_way(void **state)
 static void a_missing_key_is_said_and_nothing_is_sent(void **state)
 {
     (void)state;
-    struct endpoint_conf conf = {.name = "remote", .kind = PROVIDER_OPENAI, .url = "http://127.0.0.1:1/v1", .model = "m", .enabled = true,
-            .key_source = KEY_FROM_ENV, .key_value = "SHUNT_NO_SUCH_KEY"};
+    struct endpoint_conf conf = {.name = "remote",
+            .kind = PROVIDER_OPENAI,
+            .url = "http://127.0.0.1:1/v1",
+            .model = "m",
+            .enabled = true,
+            .key_source = KEY_FROM_ENV,
+            .key_value = "SHUNT_NO_SUCH_KEY"};
     struct hub *hub = open_hub(&conf, 1);
     act(hub, ACTION_SEND, "hi");
     wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
     assert_non_null(strstr(leaf(hub)->error, "SHUNT_NO_SUCH_KEY"));
+    hub_close(hub);
+}
+
+/* The limit of file sizes stands for a full disk: it needs no rights. */
+static void limit_files(rlim_t n_bytes)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = n_bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void add_large_message(struct hub *hub)
+{
+    char *text = mem_alloc(1000001);
+    memset(text, 'x', 1000000);
+    act(hub, ACTION_ADD_MESSAGE, text);
+    mem_free(text);
+}
+
+static void wait_until_refused(struct hub *hub)
+{
+    for (int i = 0; i < 5000 && !hub_core(hub)->n_unsaved; i++) {
+        poll(NULL, 0, 1);
+        hub_step(hub, 2000000);
+    }
+    assert_true(hub_core(hub)->n_unsaved > 0);
+}
+
+static void the_end_saves_what_a_full_disk_refused(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    struct err err;
+    signal(SIGXFSZ, SIG_IGN);
+    struct hub *hub = open_hub(&conf, 1);
+    limit_files(300000);
+    add_large_message(hub);
+    wait_until_refused(hub);
+    limit_files(RLIM_INFINITY); /* room again, before the next try is due */
+    assert_int_equal(hub_save(hub, &err), OK);
+    hub_close(hub);
+
+    hub = open_hub(&conf, 1);
+    act(hub, ACTION_OPEN_SESSION, NULL);
+    wait_until_idle(hub);
+    assert_non_null(leaf(hub));
+    assert_int_equal(leaf(hub)->text.n, 1000000);
+    limit_files(300000);
+    add_large_message(hub);
+    wait_until_refused(hub);
+    uint64_t begin = clock_now_ns();
+    assert_int_not_equal(hub_save(hub, &err), OK);
+    assert_true(
+            clock_now_ns() - begin < 5000000000u); /* nobody waits for a disk that stays full */
+    limit_files(RLIM_INFINITY);
+    assert_non_null(strstr(err.text, "1 message"));
+    hub_close(hub);
+}
+
+/* The second request finds the engine failed while the first one's last event is still in the
+ * ring. */
+static void a_failed_engine_is_reopened_when_it_has_told_all(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", "/nonexistent/model.gguf");
+    conf.retries = 0;
+    struct hub *hub = open_hub(&conf, 1);
+    act(hub, ACTION_SEND, "one");
+    for (int i = 0; i < 5000 && !hub_engine(hub, 0); i++) {
+        poll(NULL, 0, 1);
+        hub_step(hub, 2000000);
+    }
+    for (int i = 0; i < 5000 && engine_state(hub_engine(hub, 0)) != ENGINE_FAILED; i++)
+        poll(NULL, 0, 1);
+    poll(NULL, 0, 20);
+    int64_t first = hub_core(hub)->session->id;
+    act(hub, ACTION_NEW_SESSION, NULL);
+    act(hub, ACTION_ADD_MESSAGE, "two");
+    act(hub, ACTION_CONTINUE,
+            NULL); /* sent at once: nothing was taken from the ring in between */
+    wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
+    struct action *open = action_new(ACTION_OPEN_SESSION);
+    open->id = first;
+    hub_act(hub, open);
+    wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
+    assert_non_null(strstr(leaf(hub)->error, "/nonexistent/model.gguf"));
     hub_close(hub);
 }
 
@@ -158,6 +275,8 @@ int main(void)
             TEST(a_dead_server_falls_back_to_the_local_model),
             TEST(a_remote_answer_comes_through_the_same_way),
             TEST(a_missing_key_is_said_and_nothing_is_sent),
+            TEST(the_end_saves_what_a_full_disk_refused),
+            TEST(a_failed_engine_is_reopened_when_it_has_told_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

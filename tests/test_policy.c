@@ -1,23 +1,42 @@
-/* test_policy.c - filters, price and ties, one table; the breaker of an endpoint; and what an answer costs. */
+/* test_policy.c - filters, price and ties, one table; the breaker of an endpoint; and what an
+ * answer costs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
-#include <string.h>
-
 #include "engine/json.h"
+
 #include "router/policy.h"
 
 #define S 1000000000ull
 
 static struct endpoint_conf confs[] = {
-        {.name = "local", .kind = PROVIDER_LOCAL, .zone = ZONE_LOCAL, .enabled = true, .context_tok = 4096},
-        {.name = "cheap", .zone = ZONE_EXTERNAL, .enabled = true, .usd_per_mtok_in = 1, .usd_per_mtok_out = 2, .usd_per_mtok_cached = 0.1},
-        {.name = "dear", .zone = ZONE_EXTERNAL, .enabled = true, .usd_per_mtok_in = 10, .usd_per_mtok_out = 20, .usd_per_mtok_cached = -1},
-        {.name = "lab", .zone = ZONE_LAB, .enabled = true, .usd_per_mtok_in = -1, .usd_per_mtok_out = -1},
+        {.name = "local",
+                .kind = PROVIDER_LOCAL,
+                .zone = ZONE_LOCAL,
+                .enabled = true,
+                .context_tok = 4096},
+        {.name = "cheap",
+                .zone = ZONE_EXTERNAL,
+                .enabled = true,
+                .usd_per_mtok_in = 1,
+                .usd_per_mtok_out = 2,
+                .usd_per_mtok_cached = 0.1},
+        {.name = "dear",
+                .zone = ZONE_EXTERNAL,
+                .enabled = true,
+                .usd_per_mtok_in = 10,
+                .usd_per_mtok_out = 20,
+                .usd_per_mtok_cached = -1},
+        {.name = "lab",
+                .zone = ZONE_LAB,
+                .enabled = true,
+                .usd_per_mtok_in = -1,
+                .usd_per_mtok_out = -1},
 };
 
 static struct endpoint_state states[4];
@@ -41,7 +60,10 @@ static const char *chosen(const struct features *f, uint64_t tried, struct decis
 
 static struct features plain(uint32_t n_input)
 {
-    return (struct features){.n_input_tok = n_input, .n_output_tok = 500, .max_zone = ZONE_EXTERNAL, .only_endpoint = -1};
+    return (struct features){.n_input_tok = n_input,
+            .n_output_tok = 500,
+            .max_zone = ZONE_EXTERNAL,
+            .only_endpoint = -1};
 }
 
 static void the_cheapest_that_can_is_chosen(void **state)
@@ -57,7 +79,8 @@ static void the_cheapest_that_can_is_chosen(void **state)
     assert_int_equal(d.candidates[0].filter, FILTER_CONTEXT);
     assert_non_null(strstr(d.candidates[0].reason, "4096"));
     confs[1].enabled = false;
-    assert_string_equal(chosen(&f, 0, &d), "dear"); /* an unknown price counts as the highest known, behind a known one */
+    assert_string_equal(chosen(&f, 0, &d),
+            "dear"); /* an unknown price counts as the highest known, behind a known one */
     assert_false(d.candidates[3].is_price_known);
     assert_int_equal(d.candidates[3].cost_nusd, d.candidates[2].cost_nusd);
 }
@@ -85,6 +108,10 @@ static void nobody_left_is_a_refusal_with_reasons(void **state)
     assert_int_equal(d.n_candidates, 4);
     for (int i = 0; i < 4; i++)
         assert_true(d.candidates[i].reason[0] && d.candidates[i].filter != FILTER_NONE);
+    assert_string_equal(d.reason,
+            "no endpoint may take it: local (about 5000 tokens do not fit its context of 4096),"
+            " cheap (in zone external; this may travel to local at most),"
+            " dear (in zone external; this may travel to local at most) and 1 more");
     struct fleet none = {states, 0};
     policy_decide(&d, &f, &none, 0, 0);
     assert_non_null(strstr(d.reason, "shunt doctor"));
@@ -107,8 +134,15 @@ static void the_same_input_decides_the_same(void **state)
 
 static void fail_at(int endpoint, enum status status, int64_t retry_after_ms, uint64_t now_ns)
 {
-    fleet_observe(&fleet, &(struct observation){.endpoint = endpoint, .what = SEEN_START}, now_ns);
-    fleet_observe(&fleet, &(struct observation){.endpoint = endpoint, .what = SEEN_END, .status = status, .retry_after_ms = retry_after_ms, .cost_nusd = -1}, now_ns);
+    fleet_observe(
+            &fleet, &(struct observation){.endpoint = endpoint, .what = SEEN_START}, now_ns);
+    fleet_observe(&fleet,
+            &(struct observation){.endpoint = endpoint,
+                    .what = SEEN_END,
+                    .status = status,
+                    .retry_after_ms = retry_after_ms,
+                    .cost_nusd = -1},
+            now_ns);
 }
 
 static void a_breaker_opens_and_lets_one_try(void **state)
@@ -125,7 +159,10 @@ static void a_breaker_opens_and_lets_one_try(void **state)
     assert_int_equal(fleet_breaker(e, 116 * S), BREAKER_HALF_OPEN);
     fleet_observe(&fleet, &(struct observation){.endpoint = 1, .what = SEEN_START}, 116 * S);
     assert_int_equal(fleet_breaker(e, 116 * S), BREAKER_OPEN); /* one is trying */
-    fleet_observe(&fleet, &(struct observation){.endpoint = 1, .what = SEEN_END, .status = OK, .cost_nusd = 5}, 117 * S);
+    fleet_observe(&fleet,
+            &(struct observation){
+                    .endpoint = 1, .what = SEEN_END, .status = OK, .cost_nusd = 5},
+            117 * S);
     assert_int_equal(fleet_breaker(e, 117 * S), BREAKER_CLOSED);
     fail_at(1, ERR_RATE_LIMIT, 7000, 200 * S); /* at once, for as long as the server says */
     assert_int_equal(fleet_breaker(e, 206 * S), BREAKER_OPEN);
@@ -137,7 +174,8 @@ static void an_answer_costs_what_the_prices_say(void **state)
     (void)state;
     struct usage u = {1000, 100, 400, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
     assert_int_equal(endpoint_cost_nusd(&confs[1], &u), 600 * 1000 + 400 * 100 + 100 * 2000);
-    assert_int_equal(endpoint_cost_nusd(&confs[2], &u), 1000 * 10000 + 100 * 20000); /* no price for cached ones: as fresh */
+    assert_int_equal(endpoint_cost_nusd(&confs[2], &u),
+            1000 * 10000 + 100 * 20000); /* no price for cached ones: as fresh */
     assert_int_equal(endpoint_cost_nusd(&confs[3], &u), -1);
     u.output = TOKENS_UNKNOWN;
     assert_int_equal(endpoint_cost_nusd(&confs[1], &u), -1);
@@ -166,7 +204,8 @@ static void tokens_are_estimated_within_a_third(void **state)
     static const struct {
         const char *text;
         double n_tok; /* by a common tokenizer */
-    } cases[] = {{"The quick brown fox jumps over the lazy dog and runs away into the forest.", 16},
+    } cases[] = {
+            {"The quick brown fox jumps over the lazy dog and runs away into the forest.", 16},
             {"int main(void) { return printf(\"%d\\n\", 42); }", 18},
             {"\xE4\xBB\x8A\xE5\xA4\xA9\xE5\xA4\xA9\xE6\xB0\x94\xE5\xBE\x88\xE5\xA5\xBD", 5.5}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -1,23 +1,23 @@
 /*
- * test_store.c - the database: what was acknowledged is there after a kill, running answers of dead processes become interrupted
- * ones, a full disk loses nothing, and a newer or damaged file is not touched.
+ * test_store.c - the database: what was acknowledged is there after a kill, running answers of
+ * dead processes become interrupted ones, a full disk loses nothing, and a newer or damaged
+ * file is not touched.
  */
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "router/session.h"
 #include "router/store_sql.h"
@@ -62,15 +62,25 @@ static struct stored *ask(struct store *store, struct stored *command)
     return NULL;
 }
 
-static struct stored *put(int64_t session_id, int64_t id, int64_t parent, enum message_role role,
-        enum message_state state, const char *text)
+static struct stored *put(int64_t session_id, int64_t id, int64_t parent,
+        enum message_role role, enum message_state state, const char *text)
 {
     struct stored *c = stored_new(STORE_PUT_MESSAGE);
     c->is_durable = true;
-    c->session = (struct session_row){.id = session_id, .created_ms = 1, .used_ms = id, .leaf_id = id, .title = SLICE("title")};
+    c->session = (struct session_row){.id = session_id,
+            .created_ms = 1,
+            .used_ms = id,
+            .leaf_id = id,
+            .title = SLICE("title")};
     c->messages = arena_alloc(&c->arena, sizeof *c->messages);
-    c->messages[0] = (struct message_row){.id = id, .session_id = session_id, .parent_id = parent, .role = role,
-            .state = state, .created_ms = id, .text = slice_of(arena_strdup(&c->arena, text)), .cost_nusd = -1,
+    c->messages[0] = (struct message_row){.id = id,
+            .session_id = session_id,
+            .parent_id = parent,
+            .role = role,
+            .state = state,
+            .created_ms = id,
+            .text = slice_of(arena_strdup(&c->arena, text)),
+            .cost_nusd = -1,
             .usage = {1, 2, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN}};
     c->n_messages = 1;
     return c;
@@ -96,7 +106,8 @@ static void a_tree_comes_back_as_it_was(void **state)
     struct store *store = open_store();
     expect_ok(ask(store, put(7, 1, 0, MSG_USER, MESSAGE_DONE, "one")));
     expect_ok(ask(store, put(7, 2, 1, MSG_ASSISTANT, MESSAGE_DONE, "left")));
-    expect_ok(ask(store, put(7, 3, 1, MSG_ASSISTANT, MESSAGE_STOPPED, "right \xC3\xA9 \xF0\x9F\x98\x80")));
+    expect_ok(ask(store,
+            put(7, 3, 1, MSG_ASSISTANT, MESSAGE_STOPPED, "right \xC3\xA9 \xF0\x9F\x98\x80")));
     store_close(store);
     store = open_store();
     struct stored *s = load(store, 0);
@@ -122,7 +133,8 @@ static void a_tree_comes_back_as_it_was(void **state)
     store_close(store);
 }
 
-/* A child writes and is killed at a random moment; it tells through a pipe what was acknowledged. */
+/* A child writes and is killed at a random moment; it tells through a pipe what was
+ * acknowledged. */
 static void what_was_acknowledged_survives_a_kill(void **state)
 {
     (void)state;
@@ -135,7 +147,8 @@ static void what_was_acknowledged_survives_a_kill(void **state)
         if (pid == 0) {
             struct store *store = open_store();
             for (int64_t i = 1; i < 100000; i++) {
-                struct stored *answer = ask(store, put(100 + round, 1000 * (100 + round) + i, 0, MSG_USER, MESSAGE_DONE, "text"));
+                struct stored *answer = ask(store, put(100 + round, 1000 * (100 + round) + i, 0,
+                                                           MSG_USER, MESSAGE_DONE, "text"));
                 if (answer->err.status == OK && write(fds[1], "x", 1) != 1)
                     _exit(1);
                 stored_free(answer);
@@ -143,7 +156,8 @@ static void what_was_acknowledged_survives_a_kill(void **state)
             _exit(0);
         }
         close(fds[1]);
-        for (uint64_t left = 3 + rng_next(&rng) % 20; left > 0 && read(fds[0], &byte, 1) == 1; left--)
+        for (uint64_t left = 3 + rng_next(&rng) % 20; left > 0 && read(fds[0], &byte, 1) == 1;
+                left--)
             n_acknowledged++;
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
@@ -187,12 +201,15 @@ static void search_takes_any_text(void **state)
     static const struct {
         const char *query;
         size_t n;
-    } cases[] = {{"", 2}, {"needle", 1}, {"need", 1}, {"hay needle", 1}, {"nothing", 0}, {"\"", 2}, {"a\" OR \"b", 0},
-            {"(x) AND NOT *", 0}, {"\xC3\xA9t\xC3\xA9", 1}, {"\xF0\x9F\x98\x80", 0}};
+    } cases[] = {{"", 2}, {"needle", 1}, {"need", 1}, {"hay needle", 1}, {"nothing", 0},
+            {"\"", 2}, {"a\" OR \"b", 0}, {"(x) AND NOT *", 0}, {"\xC3\xA9t\xC3\xA9", 1},
+            {"\xF0\x9F\x98\x80", 0}};
     struct store *store = open_store();
     expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "a needle in the hay")));
     expect_ok(ask(store, put(2, 2, 0, MSG_USER, MESSAGE_DONE, "l'\xC3\xA9t\xC3\xA9 dernier")));
-    expect_ok(ask(store, put(2, 2, 0, MSG_USER, MESSAGE_DONE, "l'\xC3\xA9t\xC3\xA9 dernier"))); /* written twice, found once */
+    expect_ok(
+            ask(store, put(2, 2, 0, MSG_USER, MESSAGE_DONE,
+                               "l'\xC3\xA9t\xC3\xA9 dernier"))); /* written twice, found once */
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct stored *c = stored_new(STORE_LIST);
         c->query = slice_of(arena_strdup(&c->arena, cases[i].query));
@@ -279,8 +296,8 @@ static void a_newer_database_is_not_touched(void **state)
 static void an_upgrade_makes_a_backup_first(void **state)
 {
     (void)state;
-    static const struct migration steps[] = {{"CREATE TABLE a (x); INSERT INTO a VALUES (42)"}, {"ALTER TABLE a ADD y"},
-            {"nonsense"}};
+    static const struct migration steps[] = {{"CREATE TABLE a (x); INSERT INTO a VALUES (42)"},
+            {"ALTER TABLE a ADD y"}, {"nonsense"}};
     char path[96], backup[128];
     sqlite3 *db;
     struct err err;
@@ -292,7 +309,8 @@ static void an_upgrade_makes_a_backup_first(void **state)
     assert_int_equal(db_open_with(&db, path, steps, 2, &err), OK);
     db_close(db);
     assert_int_equal(access(backup, F_OK), 0);
-    assert_int_not_equal(db_open_with(&db, path, steps, 3, &err), OK); /* a failing step changes nothing */
+    assert_int_not_equal(
+            db_open_with(&db, path, steps, 3, &err), OK); /* a failing step changes nothing */
     assert_int_equal(db_open_with(&db, path, steps, 2, &err), OK);
     db_close(db);
 }
@@ -304,7 +322,9 @@ static void a_damaged_file_says_so(void **state)
     struct store *store;
     struct err err;
     snprintf(path, sizeof path, "%s/shunt.db", dir);
-    assert_int_equal(file_write(path, "this is not a database, whatever its name says ...", 50, 0600, &err), OK);
+    assert_int_equal(file_write(path, "this is not a database, whatever its name says ...", 50,
+                             0600, &err),
+            OK);
     assert_int_equal(store_open(&store, dir, -1, &err), ERR_FORMAT);
     assert_non_null(strstr(err.text, "shunt.db"));
 }
@@ -326,6 +346,36 @@ static void an_export_never_overwrites(void **state)
     store_close(store);
 }
 
+static void run_sql(const char *sql)
+{
+    char path[96];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/shunt.db", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* Which errors may pass decides whether the core tries again for ever. */
+static void an_error_tells_whether_it_may_pass(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct stored *c = put(1, 1, 0, MSG_USER, MESSAGE_DONE, "of no session");
+    c->messages[0].session_id = 99;
+    c = ask(store, c);
+    assert_int_equal(c->err.status, ERR_FORMAT);
+    assert_non_null(strstr(c->err.text, "FOREIGN KEY"));
+    stored_free(c);
+    expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "x")));
+    run_sql("ALTER TABLE message ADD later TEXT; PRAGMA user_version = 99");
+    c = ask(store, put(1, 2, 1, MSG_USER, MESSAGE_DONE, "x"));
+    assert_int_equal(c->err.status, ERR_DENIED);
+    assert_non_null(strstr(c->err.text, "newer version"));
+    stored_free(c);
+    store_close(store);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -341,6 +391,7 @@ int main(void)
             TEST(an_upgrade_makes_a_backup_first),
             TEST(a_damaged_file_says_so),
             TEST(an_export_never_overwrites),
+            TEST(an_error_tells_whether_it_may_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

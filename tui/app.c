@@ -1,6 +1,7 @@
 /*
- * app.c - see app.h. The loop sleeps in poll; what is dirty is drawn at most thirty times a second, a key at once. It has no timer
- * of its own: deadlines come from the core, the input parser, an armed quit and views that asked to be drawn again.
+ * app.c - see app.h. The loop sleeps in poll; what is dirty is drawn at most thirty times a
+ * second, a key at once. It has no timer of its own: deadlines come from the core, the input
+ * parser, an armed quit and views that asked to be drawn again.
  */
 #include "tui/app.h"
 
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+
 #include "tui/cmd.h"
 #include "tui/keys.h"
 #include "tui/term.h"
@@ -194,8 +196,8 @@ static void draw_tabs(const struct app *app, struct surface *out)
     int col = 0, n_cols = out->rect.n_cols;
     for (int i = 0; i < VIEW_COUNT; i++) {
         bool is_open = (int)app->view == i && !app->help_is_open;
-        col += surface_printf(out, 0, col, is_open ? ROLE_TAB_ACTIVE : ROLE_TAB, n_cols < 50 ? " %d " : " %d %s ",
-                views[i].number, views[i].title);
+        col += surface_printf(out, 0, col, is_open ? ROLE_TAB_ACTIVE : ROLE_TAB,
+                n_cols < 50 ? " %d " : " %d %s ", views[i].number, views[i].title);
     }
     if (app->help_is_open)
         col += surface_puts(out, 0, col, ROLE_TAB_ACTIVE, " Help ");
@@ -217,7 +219,9 @@ static void draw_hints(const struct app *app, struct surface *out, int row)
     for (int pass = 0; pass < 3; pass++)
         for (size_t i = 0; i < keymap_n(app->keymap); i++) {
             const struct binding *b = keymap_at(app->keymap, i);
-            enum context wanted = pass == 0 ? context : pass == 1 && context == CTX_CHAT ? CTX_INPUT : CTX_GLOBAL;
+            enum context wanted = pass == 0                          ? context
+                                  : pass == 1 && context == CTX_CHAT ? CTX_INPUT
+                                                                     : CTX_GLOBAL;
             const char *hint = command_defs[b->command].hint;
             if (b->context != wanted || !hint || was_shown[b->command])
                 continue;
@@ -248,7 +252,9 @@ static void draw_fleet(const struct core *core, struct surface *out, int row, ui
         const struct endpoint_state *e = &core->fleet.endpoints[i];
         bool is_open = fleet_breaker(e, now_ns) == BREAKER_OPEN;
         enum role role = !e->conf->enabled ? ROLE_DIM : is_open ? ROLE_ERROR : ROLE_OK;
-        const char *mark = !e->conf->enabled ? "\xE2\x97\x8B" : is_open ? "\xE2\x9C\x97" : "\xE2\x97\x8F";
+        const char *mark = !e->conf->enabled ? "\xE2\x97\x8B"
+                           : is_open         ? "\xE2\x9C\x97"
+                                             : "\xE2\x97\x8F";
         if (col + text_width(slice_of(e->conf->name)) + 14 > out->rect.n_cols)
             return;
         col += surface_puts(out, row, col, role, mark);
@@ -299,7 +305,8 @@ static void draw_body(struct app *app, struct surface *out)
         views[app->view].ops->draw(app->states[app->view], app, out);
 }
 
-/* Tabs, body, hints, status; on a very small screen only the body, and the status line if there is something to say. */
+/* Tabs, body, hints, status; on a very small screen only the body, and the status line if there
+ * is something to say. */
 static void draw(struct app *app)
 {
     struct surface all = screen_surface(&app->screen);
@@ -575,6 +582,8 @@ int app_run(struct config *config, const struct theme *theme, struct slice attac
     loop(&app);
     term_close(app.term);
     app.term = NULL;
+    if (hub_save(app.hub, &err) != OK)
+        app.exit_code = cmd_fail(&err);
     hub_close(app.hub);
     close_all(&app);
     return app.exit_code;

@@ -91,7 +91,10 @@ static void wait_for_answer(struct ask *ask)
             ask->was_stopped = true;
             hub_act(ask->hub, new_action(ACTION_STOP, NULL));
         }
-        if (core->disk_failed_ns && !was_unsaved) {
+        const struct run *run = core_run_of(core, ask->answer_id);
+        bool is_refused =
+                run && run->phase == RUN_WAITS_FOR_STORE && core->n_store_pending == 0;
+        if (is_refused && !was_unsaved) {
             was_unsaved = true; /* an answer is worth more here than its record: the warning was
                                    printed */
             hub_act(ask->hub, new_action(ACTION_SEND_UNSAVED, NULL));
@@ -232,6 +235,8 @@ int cmd_ask(struct args *args)
     }
     config_print_warnings(&ask.config);
     code = open_hub(&ask, &err) == OK ? run(&ask) : cmd_fail(&err);
+    if (ask.hub && hub_save(ask.hub, &err) != OK)
+        cmd_fail(&err); /* the answer was printed: that is what the exit status tells */
     if (ask.hub)
         hub_close(ask.hub);
     config_release(&ask.config);
