@@ -14,6 +14,7 @@
 #define BACKOFF_MS        500
 #define BACKOFF_MAX_MS    8000
 #define CHECKPOINT_NS     2000000000ull
+#define ECHO_MIN_BYTES    16
 
 struct run *runs_begin(struct core *core, struct session *session, struct message *answer)
 {
@@ -183,6 +184,8 @@ static void send(struct core *core, struct run *run, struct request *request, ui
     run->t_sent_ns = t_ns;
     run->t_saved_ns = t_ns;
     run->t_first_ns = 0;
+    run->n_base = conf->kind != PROVIDER_LOCAL && answer->text.n >= ECHO_MIN_BYTES ? answer->text.n : 0;
+    run->n_echo = 0;
     struct effect *effect = core_add_effect(core, EFFECT_SEND);
     effect->endpoint = run->endpoint;
     effect->request = request;
@@ -338,9 +341,40 @@ static void end_failed(
     runs_end(core, run, MESSAGE_FAILED, outcome, t_ns);
 }
 
+/* What looked like an echo and was held back is part of the answer after all. */
+static void give_back_echo(struct run *run, struct message *answer)
+{
+    struct arena arena = {0};
+    buf_add_text(&answer->text, arena_strndup(&arena, buf_text(&answer->text), run->n_echo));
+    run->n_base = run->n_echo = 0;
+    arena_release(&arena);
+}
+
+/* Asked to go on with an answer, some servers send its beginning once more. What equals it is held back until it is whole
+ * (and dropped) or differs (and was meant). Returns what is to be shown now. */
+static struct slice drop_echo(struct run *run, struct message *answer, struct slice text)
+{
+    const char *base = buf_text(&answer->text);
+    size_t n = 0;
+    while (n < text.n && run->n_echo + n < run->n_base && base[run->n_echo + n] == text.ptr[n])
+        n++;
+    if (run->n_echo + n == run->n_base) {
+        run->n_base = run->n_echo = 0;
+        return (struct slice){text.ptr + n, text.n - n};
+    }
+    if (n == text.n) {
+        run->n_echo += n;
+        return SLICE("");
+    }
+    give_back_echo(run, answer);
+    return text;
+}
+
 static void take_done(struct core *core, struct run *run, struct message *answer,
         const struct outcome *outcome, uint64_t t_ns)
 {
+    if (outcome->err.status == OK)
+        give_back_echo(run, answer);
     count_attempt(core, run, answer, t_ns);
     observe_end(core, run, outcome, t_ns);
     if (run->phase == RUN_STOPPING || outcome->err.status == ERR_CANCELLED)
@@ -368,6 +402,16 @@ static void take_content(
                     .what = SEEN_FIRST_TOKEN,
                     .ms = (double)(t_ns - run->t_sent_ns) / 1e6},
             t_ns);
+}
+
+static void take_text(struct core *core, struct run *run, struct message *answer, const struct event *event)
+{
+    struct slice text = {event->u.text, event->n_bytes};
+    if (run->n_base)
+        text = drop_echo(run, answer, text);
+    buf_add_slice(&answer->text, text);
+    if (text.n)
+        take_content(core, run, answer, event->t_ns);
 }
 
 static void take_field(uint32_t *to, uint32_t from)
@@ -420,8 +464,7 @@ void runs_apply(struct core *core, const struct event *event)
     core_find_message(core, run->message_id, &answer);
     switch ((enum event_kind)event->kind) {
     case EV_TEXT:
-        buf_add(&answer->text, event->u.text, event->n_bytes);
-        take_content(core, run, answer, event->t_ns);
+        take_text(core, run, answer, event);
         break;
     case EV_REASONING:
         buf_add(&answer->reasoning, event->u.text, event->n_bytes);

@@ -653,6 +653,37 @@ static void an_answer_costs_what_all_its_attempts_cost(void **state)
     next_other();
 }
 
+/* Stops after a text long enough to be told from chance, goes on, and gets the given pieces. */
+static const char *text_after_continuing(const char *const *pieces, size_t n)
+{
+    struct effect e = send_and_take("x");
+    emit_text(e.request, "Once upon a time in Rome");
+    emit_done(e.request, ERR_NETWORK, -1);
+    request_free(e.request);
+    next_other();
+    act(ACTION_CONTINUE, NULL);
+    e = next_other();
+    for (size_t i = 0; i < n; i++)
+        emit_text(e.request, pieces[i]);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    return buf_text(&leaf()->text);
+}
+
+static void a_beginning_sent_twice_is_shown_once(void **state)
+{
+    (void)state;
+    const char *const echo[] = {"Once upon ", "a time in ", "Rome there", " was"};
+    const char *const same_start[] = {"Once upon ", "another time"};
+    const char *const short_end[] = {"Once upon"};
+    assert_string_equal(text_after_continuing(echo, 4), "Once upon a time in Rome there was");
+    act(ACTION_NEW_SESSION, NULL);
+    assert_string_equal(text_after_continuing(same_start, 2), "Once upon a time in RomeOnce upon another time");
+    act(ACTION_NEW_SESSION, NULL);
+    assert_string_equal(text_after_continuing(short_end, 1), "Once upon a time in RomeOnce upon");
+}
+
 static void an_attempt_of_unknown_cost_makes_the_sum_unknown(void **state)
 {
     (void)state;
@@ -866,6 +897,7 @@ int main(void)
             TEST(the_end_tries_a_full_disk_once_more),
             TEST(the_end_tries_a_first_refusal_once_more),
             TEST(an_answer_costs_what_all_its_attempts_cost),
+            TEST(a_beginning_sent_twice_is_shown_once),
             TEST(an_attempt_of_unknown_cost_makes_the_sum_unknown),
             TEST(an_attempt_without_a_word_costs_nothing),
             TEST(an_interrupted_answer_goes_on_after_loading),
