@@ -1,6 +1,6 @@
 /*
- * editor.c - see editor.h. The text is one buffer; screen lines are found by wrapping it, which is cheap for what people
- * type; a long paste is inserted with one move of the tail.
+ * editor.c - see editor.h. The text is one buffer; screen lines are found by wrapping it, which
+ * is cheap for what people type; a long paste is inserted with one move of the tail.
  */
 #include "tui/editor.h"
 
@@ -10,6 +10,7 @@
 
 #define TEXT_MAX_BYTES (32u << 20)
 #define UNDO_MAX       200
+#define UNDO_MAX_BYTES (8u << 20) /* together; the newest step is kept whatever it takes */
 
 struct editor_undo {
     char *text;
@@ -44,48 +45,45 @@ void editor_release(struct editor *e)
     buf_release(&e->draft);
 }
 
+/* What comes from a paste, a pipe or a store becomes whole characters and lines that end with
+ * LF, without NUL. */
+static void add_clean(struct buf *out, struct slice text)
+{
+    size_t done = 0, n;
+    for (size_t i = 0; i < text.n; i += n) {
+        uint32_t cp;
+        n = utf8_decode(text.ptr + i, text.n - i, &cp);
+        if (cp != 0 && cp != '\r' && !(cp == 0xFFFD && n == 1))
+            continue;
+        bool is_crlf = cp == '\r' && i + 1 < text.n && text.ptr[i + 1] == '\n';
+        buf_add(out, text.ptr + done, i - done);
+        buf_add_text(out, is_crlf ? "" : cp == '\r' ? "\n" : "\xEF\xBF\xBD");
+        done = i + n;
+    }
+    buf_add(out, text.ptr + done, text.n - done);
+}
+
+static void drop_oldest_undo(struct editor *e)
+{
+    mem_free(e->undo[0].text);
+    memmove(e->undo, e->undo + 1, --e->n_undo * sizeof *e->undo);
+}
+
 static void remember_state(struct editor *e, bool is_typing)
 {
     if (is_typing && e->n_undo && e->undo[e->n_undo - 1].is_typing)
         return;
     if (!e->undo)
         e->undo = mem_alloc(UNDO_MAX * sizeof *e->undo);
-    if (e->n_undo == UNDO_MAX) {
-        mem_free(e->undo[0].text);
-        memmove(e->undo, e->undo + 1, --e->n_undo * sizeof *e->undo);
+    size_t n_bytes = e->text.n;
+    for (size_t i = 0; i < e->n_undo; i++)
+        n_bytes += e->undo[i].n;
+    while (e->n_undo && (e->n_undo == UNDO_MAX || n_bytes > UNDO_MAX_BYTES)) {
+        n_bytes -= e->undo[0].n;
+        drop_oldest_undo(e);
     }
-    e->undo[e->n_undo++] = (struct editor_undo){mem_dup(buf_text(&e->text), e->text.n + 1), e->text.n,
-            e->cursor, is_typing};
-}
-
-void editor_set(struct editor *e, struct slice text, size_t cursor)
-{
-    free_undo(e);
-    buf_clear(&e->text);
-    buf_add_slice(&e->text, text);
-    e->cursor = cursor <= e->text.n ? cursor : e->text.n;
-    e->goal_col = -1;
-    e->i_history = e->n_history;
-}
-
-static void replace(struct editor *e, size_t begin, size_t end, struct slice with)
-{
-    size_t tail = e->text.n - end;
-    char *rest = mem_dup(buf_text(&e->text) + end, tail);
-    e->text.n = begin;
-    if (buf_add_slice(&e->text, with))
-        e->cursor = e->text.n;
-    buf_add(&e->text, rest, tail);
-    mem_free(rest);
-    e->goal_col = -1;
-}
-
-void editor_insert(struct editor *e, struct slice text)
-{
-    if (e->text.n + text.n > TEXT_MAX_BYTES)
-        return;
-    remember_state(e, false);
-    replace(e, e->cursor, e->cursor, text);
+    e->undo[e->n_undo++] = (struct editor_undo){
+            mem_dup(buf_text(&e->text), e->text.n + 1), e->text.n, e->cursor, is_typing};
 }
 
 /* The cluster border before / behind a place. */
@@ -95,7 +93,8 @@ static size_t step_left(const struct editor *e, size_t at)
     size_t line = at;
     while (line > 0 && text[line - 1] != '\n' && at - line < 4096)
         line--;
-    while (line > 0 && ((unsigned char)text[line] & 0xC0) == 0x80) /* a long line: begin at a character */
+    while (line > 0 &&
+            ((unsigned char)text[line] & 0xC0) == 0x80) /* a long line: begin at a character */
         line--;
     if (line == at)
         return at > 0 ? at - 1 : 0;
@@ -113,10 +112,69 @@ static size_t step_right(const struct editor *e, size_t at)
     return text_next_cluster(&rest, &c) ? at + c.bytes.n : at;
 }
 
+/* The border at a place, or behind it where it lies inside a cluster. */
+static size_t next_border(const struct editor *e, size_t at)
+{
+    size_t end = at > 0 ? step_right(e, step_left(e, at)) : 0;
+    return end > at ? end : at;
+}
+
+static size_t last_border(const struct editor *e, size_t at)
+{
+    size_t begin = step_left(e, at);
+    return step_right(e, begin) > at ? begin : at;
+}
+
+void editor_set(struct editor *e, struct slice text, size_t cursor)
+{
+    free_undo(e);
+    buf_clear(&e->text);
+    add_clean(&e->text, text);
+    cursor = cursor <= e->text.n ? cursor : e->text.n;
+    while (cursor > 0 && ((unsigned char)buf_text(&e->text)[cursor] & 0xC0) == 0x80)
+        cursor--;
+    e->cursor = next_border(e, cursor);
+    e->goal_col = -1;
+    e->i_history = e->n_history;
+}
+
+/* The new text must fit. */
+static void replace(struct editor *e, size_t begin, size_t end, struct slice with)
+{
+    size_t tail = e->text.n - end;
+    char *rest = mem_dup(buf_text(&e->text) + end, tail);
+    e->text.n = begin;
+    buf_add_slice(&e->text, with);
+    size_t cursor = e->text.n;
+    buf_add(&e->text, rest, tail);
+    mem_free(rest);
+    e->cursor = next_border(e, cursor); /* what was typed may join what follows */
+    e->goal_col = -1;
+}
+
+static void insert(struct editor *e, struct slice text, bool is_typing)
+{
+    if (text.n == 0 || e->text.n + text.n > TEXT_MAX_BYTES)
+        return;
+    remember_state(e, is_typing);
+    replace(e, e->cursor, e->cursor, text);
+}
+
+void editor_insert(struct editor *e, struct slice text)
+{
+    struct buf clean;
+    buf_init(&clean, TEXT_MAX_BYTES);
+    add_clean(&clean, text);
+    if (!clean.is_cut)
+        insert(e, buf_slice(&clean), false);
+    buf_release(&clean);
+}
+
 static bool is_word(const struct editor *e, size_t at)
 {
     unsigned char c = (unsigned char)buf_text(&e->text)[at];
-    return c >= 0x80 || c == '_' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
+    return c >= 0x80 || c == '_' || (c >= '0' && c <= '9') ||
+           ((c | 32) >= 'a' && (c | 32) <= 'z');
 }
 
 static size_t word_left(const struct editor *e, size_t at)
@@ -125,7 +183,7 @@ static size_t word_left(const struct editor *e, size_t at)
         at--;
     while (at > 0 && is_word(e, at - 1))
         at--;
-    return at;
+    return last_border(e, at);
 }
 
 static size_t word_right(const struct editor *e, size_t at)
@@ -134,7 +192,7 @@ static size_t word_right(const struct editor *e, size_t at)
         at++;
     while (at < e->text.n && is_word(e, at))
         at++;
-    return at;
+    return next_border(e, at);
 }
 
 static size_t line_start(const struct editor *e, size_t at)
@@ -162,7 +220,8 @@ struct line_walk {
 
 static struct line_walk walk_lines(const struct editor *e, int n_cols)
 {
-    return (struct line_walk){e, buf_slice(&e->text), n_cols < 1 ? 1 : n_cols, 0, 0, true, false};
+    return (struct line_walk){
+            e, buf_slice(&e->text), n_cols < 1 ? 1 : n_cols, 0, 0, true, false};
 }
 
 static bool next_line(struct line_walk *w)
@@ -185,7 +244,8 @@ static bool next_line(struct line_walk *w)
 
 static size_t next_begin(const struct line_walk *w)
 {
-    return w->rest.n ? (size_t)(w->rest.ptr - buf_text(&w->e->text)) : w->e->text.n + 1;
+    return w->rest.n ? (size_t)(w->rest.ptr - buf_text(&w->e->text))
+                     : w->e->text.n + !w->ends_open;
 }
 
 static int column_of(const struct editor *e, size_t begin, size_t at)
@@ -199,7 +259,7 @@ static int find_cursor(const struct editor *e, int n_cols, struct line_walk *fou
     int i = 0;
     for (struct line_walk w = walk_lines(e, n_cols); next_line(&w); i++) {
         *found = w;
-        if (e->cursor < next_begin(&w) || (w.rest.n == 0 && !w.ends_open))
+        if (e->cursor < next_begin(&w))
             return i;
     }
     return i > 0 ? i - 1 : 0;
@@ -209,16 +269,20 @@ static bool move_line(struct editor *e, int n_cols, int by)
 {
     struct line_walk at;
     int i = find_cursor(e, n_cols, &at), wanted = i + by, k = 0;
-    int goal = e->goal_col >= 0 ? e->goal_col : column_of(e, at.begin, e->cursor < at.end ? e->cursor : at.end);
+    int goal = e->goal_col >= 0
+                       ? e->goal_col
+                       : column_of(e, at.begin, e->cursor < at.end ? e->cursor : at.end);
     if (wanted < 0)
         return false;
     for (struct line_walk w = walk_lines(e, n_cols); next_line(&w); k++) {
         if (k != wanted)
             continue;
         int cols;
-        struct slice fit = text_fit((struct slice){buf_text(&e->text) + w.begin, w.end - w.begin},
-                goal, &cols);
+        struct slice fit = text_fit(
+                (struct slice){buf_text(&e->text) + w.begin, w.end - w.begin}, goal, &cols);
         e->cursor = w.begin + fit.n;
+        if (fit.n && e->cursor == next_begin(&w)) /* that is the start of the line below */
+            e->cursor = step_left(e, e->cursor);
         e->goal_col = goal;
         return true;
     }
@@ -230,11 +294,13 @@ static bool show_history(struct editor *e, int by)
     size_t wanted = e->i_history + (size_t)by;
     if ((by < 0 && e->i_history == 0) || (by > 0 && e->i_history >= e->n_history))
         return false;
+    remember_state(e, false);
     if (e->i_history == e->n_history) {
         buf_clear(&e->draft);
         buf_add_slice(&e->draft, buf_slice(&e->text));
     }
-    struct slice text = wanted == e->n_history ? buf_slice(&e->draft) : slice_of(e->history[wanted]);
+    struct slice text =
+            wanted == e->n_history ? buf_slice(&e->draft) : slice_of(e->history[wanted]);
     buf_clear(&e->text);
     buf_add_slice(&e->text, text);
     e->cursor = e->text.n;
@@ -243,24 +309,21 @@ static bool show_history(struct editor *e, int by)
     return true;
 }
 
+static void delete (struct editor *e, size_t begin, size_t end)
+{
+    if (begin == end)
+        return;
+    remember_state(e, false);
+    replace(e, begin, end, SLICE(""));
+}
+
 static void cut(struct editor *e, size_t begin, size_t end)
 {
     if (begin == end)
         return;
-    remember_state(e, false);
     buf_clear(&e->killed);
     buf_add(&e->killed, buf_text(&e->text) + begin, end - begin);
-    replace(e, begin, end, SLICE(""));
-    e->cursor = begin;
-}
-
-static void delete(struct editor *e, size_t begin, size_t end)
-{
-    if (begin == end)
-        return;
-    remember_state(e, false);
-    replace(e, begin, end, SLICE(""));
-    e->cursor = begin;
+    delete (e, begin, end);
 }
 
 static void undo(struct editor *e)
@@ -271,6 +334,8 @@ static void undo(struct editor *e)
     buf_clear(&e->text);
     buf_add(&e->text, u->text, u->n);
     e->cursor = u->cursor;
+    e->goal_col = -1;
+    e->i_history = e->n_history;
     mem_free(u->text);
 }
 
@@ -349,20 +414,20 @@ bool editor_key(struct editor *e, const struct key *key)
     }
     if (key->code < 0x20 || key->code >= KEY_SPECIAL || key->mods & (MOD_CTRL | MOD_ALT))
         return false;
-    remember_state(e, true);
-    replace(e, e->cursor, e->cursor, (struct slice){utf8, utf8_encode(key->code, utf8)});
+    insert(e, (struct slice){utf8, utf8_encode(key->code, utf8)}, true);
     return true;
 }
 
 void editor_remember(struct editor *e, struct slice text)
 {
-    if (e->n_history == 0 || !slice_eq(text, e->history[e->n_history - 1])) {
+    struct buf clean;
+    buf_init(&clean, TEXT_MAX_BYTES);
+    add_clean(&clean, text);
+    if (e->n_history == 0 || !slice_eq(buf_slice(&clean), e->history[e->n_history - 1])) {
         e->history = mem_resize(e->history, (e->n_history + 1) * sizeof *e->history);
-        char *copy = mem_alloc(text.n + 1);
-        if (text.n)
-            memcpy(copy, text.ptr, text.n);
-        e->history[e->n_history++] = copy;
+        e->history[e->n_history++] = mem_strdup(buf_text(&clean));
     }
+    buf_release(&clean);
     e->i_history = e->n_history;
 }
 

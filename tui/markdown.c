@@ -1,17 +1,24 @@
 /*
- * markdown.c - see markdown.h. md4c tells the structure; its callbacks collect styled text per block, which is wrapped when the
- * block ends. While a text grows, everything before the last blank line outside fences is rendered once and kept.
+ * markdown.c - see markdown.h. md4c tells the structure; its callbacks collect styled text per
+ * block, which is wrapped when the block ends. A text is rendered in parts that end at blank
+ * lines outside fences and lists, and the parts before the last one are kept while it grows: a
+ * whole text goes through the same parts, so both ways give the same lines. Definitions of
+ * links are given to every part; a new one renders all again.
  */
 #include "tui/markdown.h"
 
 #include <md4c.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "tui/markdown_parts.h"
 #include "tui/text.h"
 
-#define INDENT_MAX  24
-#define NESTING_MAX 64
+#define INDENT_MAX            24
+#define NESTING_MAX           64
+#define TEXT_COLS_MIN         8
+#define DEFINITIONS_MAX_BYTES 16384
 
 /* A piece of the current block's text with one style. */
 struct run {
@@ -28,20 +35,21 @@ struct renderer {
     struct markdown *md;
     struct buf text; /* of the current block */
     struct run *runs;
-    size_t n_runs, cap_runs;
+    size_t n_runs, cap_runs, i_run; /* i_run: the first one that reaches into the next line */
     int indent;
     struct list lists[NESTING_MAX];
     int n_lists, depth;
     char mark[16]; /* list mark that goes before the next line */
     uint8_t role, attrs;
     uint8_t role_stack[NESTING_MAX], attr_stack[NESTING_MAX];
+    char *targets[NESTING_MAX]; /* of links and images, beside the styles */
     int n_styles;
-    char *link;
-    bool in_code, was_block;
+    bool was_block;
     int i_cell; /* column of a table row */
 };
 
-static void add_span(struct markdown *md, uint32_t start, uint32_t n, uint8_t role, uint8_t attrs)
+static void add_span(
+        struct markdown *md, uint32_t start, uint32_t n, uint8_t role, uint8_t attrs)
 {
     if (md->n_spans == md->cap_spans)
         md->spans = mem_resize(md->spans,
@@ -61,8 +69,8 @@ static void begin_line(struct markdown *md, int indent)
 static void add_text(struct renderer *r, struct slice text, uint8_t role, uint8_t attrs)
 {
     if (r->n_runs == r->cap_runs)
-        r->runs = mem_resize(r->runs,
-                (r->cap_runs = r->cap_runs ? r->cap_runs * 2 : 64) * sizeof *r->runs);
+        r->runs = mem_resize(
+                r->runs, (r->cap_runs = r->cap_runs ? r->cap_runs * 2 : 64) * sizeof *r->runs);
     r->runs[r->n_runs++] = (struct run){(uint32_t)r->text.n, (uint32_t)text.n, role, attrs};
     buf_add_slice(&r->text, text);
 }
@@ -73,12 +81,14 @@ static void emit_line(struct renderer *r, struct slice line, int indent)
     struct markdown *md = r->md;
     uint32_t begin = (uint32_t)(line.ptr - buf_text(&r->text)), end = begin + (uint32_t)line.n;
     begin_line(md, indent);
-    for (size_t i = 0; i < r->n_runs; i++) {
+    while (r->i_run < r->n_runs && r->runs[r->i_run].start + r->runs[r->i_run].n <= begin)
+        r->i_run++;
+    for (size_t i = r->i_run; i < r->n_runs && r->runs[i].start < end; i++) {
         const struct run *run = &r->runs[i];
         uint32_t from = run->start > begin ? run->start : begin;
         uint32_t to = run->start + run->n < end ? run->start + run->n : end;
         if (from >= to)
-            continue;
+            continue; /* an empty run */
         uint32_t at = (uint32_t)md->text.n;
         buf_add(&md->text, buf_text(&r->text) + from, to - from);
         add_span(md, at, to - from, run->role, run->attrs);
@@ -92,9 +102,12 @@ static void blank_between_blocks(struct renderer *r)
     r->was_block = true;
 }
 
+/* Deep nesting leaves room for the text. */
 static int indent_of(const struct renderer *r)
 {
-    return r->indent < INDENT_MAX ? r->indent : INDENT_MAX;
+    int most = r->md->n_cols - TEXT_COLS_MIN;
+    most = most < 0 ? 0 : most > INDENT_MAX ? INDENT_MAX : most;
+    return r->indent < most ? r->indent : most;
 }
 
 /* Ends the block's text: wraps it, with the list mark before the first line. */
@@ -103,8 +116,6 @@ static void flush(struct renderer *r, bool is_preformatted)
     struct slice rest = buf_slice(&r->text), line;
     int indent = indent_of(r), n_cols = r->md->n_cols - indent, n_mark = (int)strlen(r->mark);
     bool is_first = true;
-    if (n_cols < 8)
-        n_cols = 8;
     while (text_wrap(&rest, is_preformatted ? 1 << 20 : n_cols, &line)) {
         struct slice part = line;
         do { /* code keeps its lines; what is too wide goes on below */
@@ -131,7 +142,7 @@ static void flush(struct renderer *r, bool is_preformatted)
     }
     r->mark[0] = '\0';
     buf_clear(&r->text);
-    r->n_runs = 0;
+    r->n_runs = r->i_run = 0;
 }
 
 static void push_style(struct renderer *r, uint8_t role, uint8_t attrs)
@@ -155,18 +166,17 @@ static void pop_style(struct renderer *r)
 
 static void label_code(struct renderer *r, const MD_BLOCK_CODE_DETAIL *code)
 {
-    char label[64];
-    size_t n = code->lang.size < 40 ? code->lang.size : 40;
+    size_t n = code->lang.size < 40 ? code->lang.size : utf8_whole(code->lang.text, 40);
     if (n == 0)
         return;
-    snprintf(label, sizeof label, "%.*s", (int)n, code->lang.text);
-    add_text(r, slice_of(label), ROLE_DIM, 0);
+    add_text(r, (struct slice){code->lang.text, n}, ROLE_DIM, 0);
     flush(r, false);
 }
 
 static void enter_item(struct renderer *r)
 {
-    struct list *list = r->n_lists > 0 && r->n_lists <= NESTING_MAX ? &r->lists[r->n_lists - 1] : NULL;
+    struct list *list =
+            r->n_lists > 0 && r->n_lists <= NESTING_MAX ? &r->lists[r->n_lists - 1] : NULL;
     if (list && list->is_ordered)
         snprintf(r->mark, sizeof r->mark, "%u. ", list->number++);
     else
@@ -212,7 +222,6 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
         if (type == MD_BLOCK_CODE)
             label_code(r, detail);
         r->indent += 2;
-        r->in_code = true;
         push_style(r, ROLE_MD_CODE, 0);
         break;
     case MD_BLOCK_TABLE:
@@ -229,7 +238,7 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
         break;
     case MD_BLOCK_HR:
         blank_between_blocks(r);
-        for (int i = 0; i < 20; i++)
+        for (int i = 0; i < 20 && i < r->md->n_cols - indent_of(r); i++)
             add_text(r, SLICE("\xE2\x94\x80"), ROLE_RULE, 0);
         flush(r, false);
         break;
@@ -251,7 +260,8 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *user)
         r->n_lists--;
         break;
     case MD_BLOCK_LI: {
-        struct list *list = r->n_lists > 0 && r->n_lists <= NESTING_MAX ? &r->lists[r->n_lists - 1] : NULL;
+        struct list *list =
+                r->n_lists > 0 && r->n_lists <= NESTING_MAX ? &r->lists[r->n_lists - 1] : NULL;
         flush(r, false);
         int n = 3;
         if (list && list->is_ordered) {
@@ -277,7 +287,6 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *user)
     case MD_BLOCK_CODE:
         flush(r, true);
         r->indent -= 2;
-        r->in_code = false;
         pop_style(r);
         break;
     case MD_BLOCK_TH:
@@ -288,6 +297,32 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *user)
         break;
     }
     return 0;
+}
+
+static void push_target(struct renderer *r, const MD_ATTRIBUTE *target)
+{
+    if (r->n_styles >= NESTING_MAX || target->size == 0)
+        return;
+    char *copy = mem_alloc(target->size + 1);
+    memcpy(copy, target->text, target->size);
+    r->targets[r->n_styles] = copy;
+}
+
+/* The target of a link or an image is shown: text and target may say different things. */
+static void show_target(struct renderer *r)
+{
+    char *target = r->n_styles < NESTING_MAX ? r->targets[r->n_styles] : NULL;
+    if (!target)
+        return;
+    struct slice shown = buf_slice(&r->text);
+    size_t n = strlen(target);
+    if (shown.n < n || memcmp(shown.ptr + shown.n - n, target, n) != 0) {
+        add_text(r, SLICE(" ("), ROLE_DIM, 0);
+        add_text(r, slice_of(target), ROLE_MD_LINK, 0);
+        add_text(r, SLICE(")"), ROLE_DIM, 0);
+    }
+    mem_free(target);
+    r->targets[r->n_styles] = NULL;
 }
 
 static int enter_span(MD_SPANTYPE type, void *detail, void *user)
@@ -303,34 +338,18 @@ static int enter_span(MD_SPANTYPE type, void *detail, void *user)
     case MD_SPAN_CODE:
         push_style(r, ROLE_MD_CODE, 0);
         break;
-    case MD_SPAN_A: {
-        const MD_SPAN_A_DETAIL *a = detail;
-        mem_free(r->link);
-        r->link = mem_alloc(a->href.size + 1);
-        if (a->href.size)
-            memcpy(r->link, a->href.text, a->href.size);
+    case MD_SPAN_A:
+        push_target(r, &((MD_SPAN_A_DETAIL *)detail)->href);
         push_style(r, r->role, ATTR_UNDERLINE);
         break;
-    }
+    case MD_SPAN_IMG:
+        push_target(r, &((MD_SPAN_IMG_DETAIL *)detail)->src);
+        push_style(r, r->role, ATTR_UNDERLINE);
+        break;
     default:
         push_style(r, r->role, 0);
     }
     return 0;
-}
-
-/* The target of a link is shown: text and target may say different things. */
-static void show_link(struct renderer *r)
-{
-    struct slice shown = buf_slice(&r->text);
-    size_t n = strlen(r->link);
-    bool is_same = shown.n >= n && n && memcmp(shown.ptr + shown.n - n, r->link, n) == 0;
-    if (n && !is_same) {
-        add_text(r, SLICE(" ("), ROLE_DIM, 0);
-        add_text(r, slice_of(r->link), ROLE_MD_LINK, 0);
-        add_text(r, SLICE(")"), ROLE_DIM, 0);
-    }
-    mem_free(r->link);
-    r->link = NULL;
 }
 
 static int leave_span(MD_SPANTYPE type, void *detail, void *user)
@@ -338,21 +357,45 @@ static int leave_span(MD_SPANTYPE type, void *detail, void *user)
     struct renderer *r = user;
     (void)detail;
     pop_style(r);
-    if (type == MD_SPAN_A && r->link)
-        show_link(r);
+    if (type == MD_SPAN_A || type == MD_SPAN_IMG)
+        show_target(r);
     return 0;
+}
+
+/* Numbers and the names that are met in answers; md4c gives entities as they stand. */
+static struct slice decode_entity(struct slice s, char utf8[4])
+{
+    static const struct {
+        const char *name, *text;
+    } known[] = {{"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""},
+            {"&apos;", "'"}, {"&nbsp;", "\xC2\xA0"}, {"&ndash;", "\xE2\x80\x93"},
+            {"&mdash;", "\xE2\x80\x94"}, {"&hellip;", "\xE2\x80\xA6"}, {"&copy;", "\xC2\xA9"},
+            {"&times;", "\xC3\x97"}, {"&larr;", "\xE2\x86\x90"}, {"&rarr;", "\xE2\x86\x92"},
+            {"&le;", "\xE2\x89\xA4"}, {"&ge;", "\xE2\x89\xA5"}, {"&ne;", "\xE2\x89\xA0"}};
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (slice_eq(s, known[i].name))
+            return slice_of(known[i].text);
+    if (s.n < 4 || s.ptr[1] != '#')
+        return s;
+    bool is_hex = (s.ptr[2] | 32) == 'x';
+    unsigned long cp = strtoul(s.ptr + (is_hex ? 3 : 2), NULL, is_hex ? 16 : 10);
+    return (struct slice){
+            utf8, utf8_encode(cp == 0 || cp > 0x10FFFF ? 0xFFFD : (uint32_t)cp, utf8)};
 }
 
 static int take_text(MD_TEXTTYPE type, const MD_CHAR *text, MD_SIZE n, void *user)
 {
     struct renderer *r = user;
     struct slice s = {text, n};
+    char utf8[4];
     if (type == MD_TEXT_BR)
         s = SLICE("\n");
     else if (type == MD_TEXT_SOFTBR)
         s = SLICE(" ");
     else if (type == MD_TEXT_NULLCHAR)
         s = SLICE("\xEF\xBF\xBD");
+    else if (type == MD_TEXT_ENTITY)
+        s = decode_entity(s, utf8);
     add_text(r, s, r->role, r->attrs);
     return 0;
 }
@@ -360,52 +403,77 @@ static int take_text(MD_TEXTTYPE type, const MD_CHAR *text, MD_SIZE n, void *use
 static void render_part(struct markdown *md, struct slice source)
 {
     static const MD_PARSER parser = {0,
-            MD_FLAG_TABLES | MD_FLAG_STRIKETHROUGH | MD_FLAG_NOHTMLSPANS | MD_FLAG_NOHTMLBLOCKS |
-                    MD_FLAG_PERMISSIVEURLAUTOLINKS,
+            MD_FLAG_TABLES | MD_FLAG_STRIKETHROUGH | MD_FLAG_NOHTMLSPANS |
+                    MD_FLAG_NOHTMLBLOCKS | MD_FLAG_PERMISSIVEURLAUTOLINKS,
             enter_block, leave_block, enter_span, leave_span, take_text, NULL, NULL};
     struct renderer r = {.md = md, .role = ROLE_TEXT, .was_block = md->n_lines > 0};
+    struct buf with_definitions;
+    buf_init(&with_definitions, UINT32_MAX - 1);
     buf_init(&r.text, SIZE_MAX / 2);
+    if (md->definitions.n && buf_add_slice(&with_definitions, buf_slice(&md->definitions)) &&
+            buf_add_text(&with_definitions, "\n") && buf_add_slice(&with_definitions, source))
+        source = buf_slice(&with_definitions);
     if (source.n && source.n < UINT32_MAX)
         md_parse(source.ptr, (MD_SIZE)source.n, &parser, &r);
     if (r.text.n)
         flush(&r, false);
+    buf_release(&with_definitions);
     buf_release(&r.text);
     mem_free(r.runs);
-    mem_free(r.link);
+    for (int i = 0; i < NESTING_MAX; i++)
+        mem_free(r.targets[i]);
 }
 
-/* Where the part that later text cannot change ends: behind a blank line that is followed by an unindented line, outside a
- * fence, and not inside a list or a quote, which could go on. */
-static size_t find_stable(struct slice source, size_t from)
+static int note_block(MD_BLOCKTYPE type, void *detail, void *user)
 {
-    size_t stable = from, at = from;
-    bool in_fence = false, was_blank = false, was_plain = true;
-    char fence = 0;
-    while (at < source.n) {
-        const char *line = source.ptr + at, *end = memchr(line, '\n', source.n - at);
-        if (!end)
-            break;
-        size_t n = (size_t)(end - line), skip = 0;
-        while (skip < n && line[skip] == ' ')
-            skip++;
-        bool is_blank = skip == n;
-        bool is_fence = n - skip >= 3 && (line[skip] == '`' || line[skip] == '~') &&
-                line[skip + 1] == line[skip] && line[skip + 2] == line[skip];
-        if (was_blank && !is_blank && !in_fence && was_plain && skip == 0)
-            stable = at;
-        if (is_fence && (!in_fence || line[skip] == fence)) {
-            in_fence = !in_fence;
-            fence = line[skip];
-        }
-        if (!is_blank && !in_fence) {
-            char c = line[skip];
-            was_plain = skip == 0 && c != '-' && c != '*' && c != '+' && c != '>' && c != '|' &&
-                    c != '[' && c != '<' && !(c >= '0' && c <= '9') && c != '\t';
-        }
-        was_blank = is_blank;
-        at += n + 1;
-    }
-    return stable;
+    (void)detail;
+    *(bool *)user |= type != MD_BLOCK_DOC;
+    return 0;
+}
+
+static int ignore_block(MD_BLOCKTYPE type, void *detail, void *user)
+{
+    (void)type, (void)detail, (void)user;
+    return 0;
+}
+
+static int ignore_span(MD_SPANTYPE type, void *detail, void *user)
+{
+    (void)type, (void)detail, (void)user;
+    return 0;
+}
+
+static int ignore_text(MD_TEXTTYPE type, const MD_CHAR *text, MD_SIZE n, void *user)
+{
+    (void)type, (void)text, (void)n, (void)user;
+    return 0;
+}
+
+/* A line of its own that shows nothing. */
+static bool is_definition(struct slice line)
+{
+    static const MD_PARSER parser = {
+            0, 0, note_block, ignore_block, ignore_span, ignore_span, ignore_text, NULL, NULL};
+    bool has_block = false;
+    if (line.n < 4 || line.n > 2048 || line.ptr[0] != '[' || !memmem(line.ptr, line.n, "]:", 2))
+        return false;
+    return md_parse(line.ptr, (MD_SIZE)line.n, &parser, &has_block) == 0 && !has_block;
+}
+
+static void forget_parts(struct markdown *md)
+{
+    md->n_stable_bytes = md->n_stable_lines = md->n_stable_spans = md->n_stable_text = 0;
+}
+
+static void update_definitions(struct markdown *md, struct slice source)
+{
+    struct buf found;
+    buf_init(&found, DEFINITIONS_MAX_BYTES);
+    markdown_find_definitions(source, is_definition, &found);
+    if (!slice_eq(buf_slice(&found), buf_text(&md->definitions)))
+        forget_parts(md);
+    buf_release(&md->definitions);
+    md->definitions = found;
 }
 
 void markdown_render(struct markdown *md, struct slice source, int n_cols)
@@ -413,20 +481,21 @@ void markdown_render(struct markdown *md, struct slice source, int n_cols)
     if (md->text.max_bytes == 0)
         buf_init(&md->text, SIZE_MAX / 2);
     if (n_cols != md->n_cols || source.n < md->n_stable_bytes)
-        md->n_stable_bytes = md->n_stable_lines = md->n_stable_spans = md->n_stable_text = 0;
+        forget_parts(md);
+    update_definitions(md, source);
     md->n_cols = n_cols;
     md->n_lines = md->n_stable_lines;
     md->n_spans = md->n_stable_spans;
     md->text.n = md->n_stable_text;
-    size_t stable = find_stable(source, md->n_stable_bytes);
-    if (stable > md->n_stable_bytes) {
-        render_part(md, (struct slice){source.ptr + md->n_stable_bytes, stable - md->n_stable_bytes});
-        md->n_stable_bytes = stable;
+    size_t at = md->n_stable_bytes, end;
+    for (; (end = markdown_part_end(source, at)) > at; at = end) {
+        render_part(md, (struct slice){source.ptr + at, end - at});
+        md->n_stable_bytes = end;
         md->n_stable_lines = md->n_lines;
         md->n_stable_spans = md->n_spans;
         md->n_stable_text = md->text.n;
     }
-    render_part(md, (struct slice){source.ptr + stable, source.n - stable});
+    render_part(md, (struct slice){source.ptr + at, source.n - at});
 }
 
 void markdown_render_plain(struct markdown *md, struct slice source, int n_cols)
@@ -459,6 +528,7 @@ void markdown_draw_line(const struct markdown *md, size_t i_line, struct surface
 void markdown_release(struct markdown *md)
 {
     buf_release(&md->text);
+    buf_release(&md->definitions);
     mem_free(md->spans);
     mem_free(md->lines);
     *md = (struct markdown){0};

@@ -1,6 +1,6 @@
 /*
- * markdown.h - a message's text as screen lines of role spans (md4c). The rendering of the stable prefix of a
- * growing text is kept; only the open tail is parsed again.
+ * markdown.h - a message's text as screen lines of role spans (md4c). The rendering of the
+ * stable prefix of a growing text is kept; only the open tail is parsed again.
  */
 #ifndef TUI_MARKDOWN_H
 #define TUI_MARKDOWN_H
@@ -16,17 +16,19 @@ struct md_line {
     uint16_t indent;
 };
 
-struct markdown { /* zero-initialised is empty */
-    struct buf text; /* what the spans point to */
+struct markdown {           /* zero-initialised is empty */
+    struct buf text;        /* what the spans point to */
+    struct buf definitions; /* of links, in the whole text */
     struct md_span *spans;
     size_t n_spans, cap_spans;
     struct md_line *lines;
     size_t n_lines, cap_lines;
     int n_cols; /* it was wrapped for */
-    size_t n_stable_bytes, n_stable_lines, n_stable_spans, n_stable_text; /* prefix that stays */
+    size_t n_stable_bytes, n_stable_lines, n_stable_spans,
+            n_stable_text; /* prefix that stays */
 };
-/* Renders source for n_cols columns; call again with a longer source while it streams. Model text is untrusted:
- * nothing in it reaches the screen but printable clusters. */
+/* Renders source for n_cols columns; call again with a longer source while it streams. Model
+ * text is untrusted: nothing in it reaches the screen but printable clusters. */
 void markdown_render(struct markdown *md, struct slice source, int n_cols);
 /* The same lines for text that is shown as it was typed. */
 void markdown_render_plain(struct markdown *md, struct slice source, int n_cols);

@@ -1,7 +1,8 @@
 /*
- * term.c - see term.h. ncurses computes the difference between two screens and writes it into a memfd; the bytes go to the terminal
- * in one write between the marks of a synchronised update. ncurses sets terminal modes on the descriptor it
- * writes to, so raw mode, the alternate screen and their restoration are done here.
+ * term.c - see term.h. ncurses computes the difference between two screens and writes it into a
+ * memfd; the bytes go to the terminal in one write between the marks of a synchronised update.
+ * ncurses sets terminal modes on the descriptor it writes to, so raw mode, the alternate screen
+ * and their restoration are done here.
  */
 #include "tui/term.h"
 
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <ncurses.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,10 +23,11 @@
 
 #include "tui/theme.h"
 
-#define ENTER "\x1B[?1049h\x1B[?2004h\x1B[?25l"
-#define LEAVE "\x1B[?2026l\x1B[?2004l\x1B[0m\x1B[?25h\x1B[?1049l"
+#define ENTER    "\x1B[?1049h\x1B[?2004h\x1B[?25l"
+#define LEAVE    "\x1B[?2026l\x1B[?2004l\x1B[0m\x1B[?25h\x1B[?1049l"
 #define SYNC_ON  "\x1B[?2026h"
 #define SYNC_OFF "\x1B[?2026l"
+#define STUCK_MS 500
 
 struct term {
     int fd, mem_fd, saved_stderr, stderr_fd;
@@ -45,14 +48,32 @@ struct term {
 static volatile int crash_fd = -1;
 static struct termios crash_modes;
 
+/* False: the terminal takes nothing more (Ctrl-S, a dead connection). Async-signal-safe. */
+static bool write_fully(int fd, const char *bytes, size_t n)
+{
+    while (n) {
+        ssize_t done = write(fd, bytes, n);
+        struct pollfd p = {fd, POLLOUT, 0};
+        if (done > 0)
+            bytes += done, n -= (size_t)done;
+        else if (done < 0 && errno == EAGAIN && poll(&p, 1, STUCK_MS) == 0)
+            return false;
+        else if (done < 0 && errno != EAGAIN && errno != EINTR)
+            return false;
+    }
+    return true;
+}
+
 void term_restore(void)
 {
     int fd = crash_fd;
     if (fd < 0)
         return;
     crash_fd = -1;
-    ssize_t n = write(fd, LEAVE, sizeof LEAVE - 1);
-    (void)n;
+    if (!write_fully(fd, LEAVE, sizeof LEAVE - 1)) { /* goes in place of what still waits */
+        tcflush(fd, TCOFLUSH);
+        write_fully(fd, LEAVE, sizeof LEAVE - 1);
+    }
     tcsetattr(fd, TCSANOW, &crash_modes);
 }
 
@@ -81,19 +102,6 @@ static void set_raw(struct term *term)
     modes.c_cc[VTIME] = 0;
     tcsetattr(term->fd, TCSANOW, &modes);
     crash_fd = term->fd;
-}
-
-static void write_fully(int fd, const char *bytes, size_t n)
-{
-    while (n) {
-        ssize_t done = write(fd, bytes, n);
-        if (done < 0 && errno == EAGAIN)
-            usleep(1000);
-        else if (done < 0 && errno != EINTR)
-            return;
-        else if (done > 0)
-            bytes += done, n -= (size_t)done;
-    }
 }
 
 /* Libraries that print must not break the screen: it is shown when the screen is gone. */
@@ -143,14 +151,15 @@ static void make_pairs(struct term *term)
     term->n_pairs = 0;
     memset(term->heat_pairs, 0, 3 * RAMP_LEVELS * RAMP_LEVELS * sizeof *term->heat_pairs);
     for (int i = 0; i < ROLE_COUNT; i++)
-        term->pairs[i] = make_pair(term, &term->theme->styles[i].fg, &term->theme->styles[i].bg);
+        term->pairs[i] =
+                make_pair(term, &term->theme->styles[i].fg, &term->theme->styles[i].bg);
 }
 
 /* Half-block pairs are made when they are first needed: few of the 144 ever are. */
 static int heat_pair(struct term *term, const struct cell *cell)
 {
     int *pair = &term->heat_pairs[(cell->ramp * RAMP_LEVELS + cell->level_top) * RAMP_LEVELS +
-            cell->level_bottom];
+                                  cell->level_bottom];
     const struct color *ramp = term->theme->ramps[cell->ramp];
     if (*pair == 0)
         *pair = make_pair(term, &ramp[cell->level_top], &ramp[cell->level_bottom]);
@@ -168,7 +177,8 @@ static enum status open_ncurses(struct term *term, const char *name, struct err 
     snprintf(number, sizeof number, "%d", term->n_cols);
     setenv("COLUMNS", number, 1);
     term->screen = term->mem && in ? newterm(name, term->mem, in) : NULL;
-    if (!term->screen && term->mem && in) /* no such terminal here: what nearly all understand */
+    if (!term->screen && term->mem &&
+            in) /* no such terminal here: what nearly all understand */
         term->screen = newterm("xterm-256color", term->mem, in);
     if (!term->screen && term->mem && in)
         term->screen = newterm("ansi", term->mem, in);
@@ -176,7 +186,8 @@ static enum status open_ncurses(struct term *term, const char *name, struct err 
     unsetenv("COLUMNS");
     if (!term->screen)
         return err_set(err, ERR_UNSUPPORTED,
-                "the terminal \"%s\" is unknown here; set TERM to xterm-256color, or use `shunt ask`",
+                "the terminal \"%s\" is unknown here; set TERM to xterm-256color, or use "
+                "`shunt ask`",
                 name);
     set_term(term->screen);
     start_color();
@@ -191,7 +202,8 @@ enum status term_open(struct term **out, const struct theme *theme, struct err *
     const char *name = theme->term;
     if (!name[0] || strcmp(name, "dumb") == 0)
         return err_set(err, ERR_UNSUPPORTED,
-                "TERM is \"%s\", a terminal without a screen: set TERM to your terminal's name, or use `shunt ask`",
+                "TERM is \"%s\", a terminal without a screen: set TERM to your terminal's "
+                "name, or use `shunt ask`",
                 name);
     struct term *term = mem_alloc(sizeof *term);
     term->saved_stderr = term->stderr_fd = -1;
@@ -278,16 +290,16 @@ bool term_check_size(struct term *term, int *n_rows, int *n_cols)
 static attr_t curses_attrs(uint8_t attrs)
 {
     return (attrs & ATTR_BOLD ? A_BOLD : 0) | (attrs & ATTR_DIM ? A_DIM : 0) |
-            (attrs & ATTR_UNDERLINE ? A_UNDERLINE : 0) | (attrs & ATTR_REVERSE ? A_REVERSE : 0) |
-            (attrs & ATTR_ITALIC ? A_ITALIC : 0);
+           (attrs & ATTR_UNDERLINE ? A_UNDERLINE : 0) | (attrs & ATTR_REVERSE ? A_REVERSE : 0) |
+           (attrs & ATTR_ITALIC ? A_ITALIC : 0);
 }
 
 /* Without colours the selected and the failed must still show. */
 static attr_t mono_attrs(enum role role)
 {
-    return role == ROLE_SELECTED ? A_REVERSE
-            : role == ROLE_ERROR || role == ROLE_MATCH ? A_BOLD
-                                                       : 0;
+    return role == ROLE_SELECTED                      ? A_REVERSE
+           : role == ROLE_ERROR || role == ROLE_MATCH ? A_BOLD
+                                                      : 0;
 }
 
 static void put_heat(struct term *term, int row, int col, const struct cell *cell)
@@ -340,7 +352,8 @@ static void paint(struct term *term, const struct screen *screen)
         for (int col = 0; col < screen->n_cols && col < COLS; col++) {
             const struct cell *cell = &screen->cells[row * screen->n_cols + col];
             bool is_last = row == LINES - 1 && col == COLS - 1;
-            if (cell->width > 0 && !is_last) /* writing the last cell would scroll some terminals */
+            if (cell->width > 0 &&
+                    !is_last) /* writing the last cell would scroll some terminals */
                 put_cell(term, row, col, cell);
         }
     if (screen->cursor_row >= 0)
@@ -415,8 +428,10 @@ void term_take(struct term *term)
 void term_suspend(struct term *term)
 {
     term_give(term);
-    signal(SIGTSTP, SIG_DFL);
+    struct sigaction stop = {.sa_handler = SIG_DFL}, old;
+    sigaction(SIGTSTP, &stop, &old);
     kill(0, SIGTSTP); /* the whole job, as the terminal would */
+    sigaction(SIGTSTP, &old, NULL);
     term_take(term);
 }
 

@@ -1,0 +1,309 @@
+/*
+ * test_term.c - the program in a real terminal: what it leaves behind on every way out,
+ * suspending, sizes, and that it is silent while nothing happens. Bytes are checked as the
+ * terminal gets them.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/helper_pty.h"
+
+#define CTRL_C "\x03"
+#define CTRL_D "\x04"
+#define CTRL_Z "\x1A"
+
+static char folder[64], data[96], config[96];
+static struct pty *pty;
+
+static int set_up_all(void **state)
+{
+    (void)state;
+    static const char *const unset[] = {"NO_COLOR", "COLORTERM", "CLICOLOR", "XDG_CONFIG_HOME",
+            "XDG_DATA_HOME", "LINES", "COLUMNS"};
+    snprintf(folder, sizeof folder, "/tmp/shunt-term-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(config, sizeof config, "%s/shunt.conf", folder);
+    struct err err;
+    assert_int_equal(file_write(config, "", 0, 0600, &err), OK);
+    for (size_t i = 0; i < ARRAY_LEN(unset); i++)
+        unsetenv(unset[i]);
+    setenv("HOME", folder, 1);
+    setenv("LC_ALL", "C.UTF-8", 1);
+    return 0;
+}
+
+static int tear_down_all(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    if (pty)
+        pty_close(pty);
+    pty = NULL;
+    return 0;
+}
+
+/* A new data folder for each: drafts are kept. */
+static void start(int n_rows, int n_cols, const char *term)
+{
+    static int n_started;
+    snprintf(data, sizeof data, "%s/data%d", folder, n_started++);
+    char *argv[] = {(char[]){SHUNT_BINARY}, (char[]){"--config"}, config, (char[]){"--data"},
+            data, NULL};
+    pty = pty_open(&(struct pty_config){n_rows, n_cols, term, argv});
+}
+
+static void start_chat(int n_rows, int n_cols)
+{
+    start(n_rows, n_cols, "xterm-256color");
+    pty_wait_text(pty, "Chat");
+    pty_wait_quiet(pty);
+    assert_int_equal(pty_mode(pty, 1049), 'h');
+    assert_int_equal(pty_mode(pty, 2004), 'h');
+    assert_false(pty_is_cooked(pty));
+}
+
+/* The main screen, a visible cursor, no bracketed paste, no mouse, no open update, the shell's
+ * modes. */
+static void expect_clean_terminal(void)
+{
+    static const int off[] = {
+            1049, 1047, 2004, 2026, 1, 1000, 1002, 1003, 1004, 1005, 1006, 1015};
+    for (size_t i = 0; i < ARRAY_LEN(off); i++)
+        if (pty_mode(pty, off[i]) == 'h')
+            fail_msg("mode %d stays on", off[i]);
+    assert_int_not_equal(pty_mode(pty, 25), 'l');
+    assert_true(pty_is_cooked(pty));
+    struct slice bytes = pty_bytes(pty);
+    const char *leave = memmem(bytes.ptr, bytes.n, "\x1B[?1049l", 8);
+    const char *colours = memmem(bytes.ptr, bytes.n, "\x1B[0m\x1B[?25h", 10);
+    assert_true(colours && leave && colours < leave);
+}
+
+static void quitting_leaves_the_terminal_clean(void **state)
+{
+    (void)state;
+    start_chat(24, 80);
+    pty_type(pty, CTRL_D);
+    int status = pty_wait_status(pty, true);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    expect_clean_terminal();
+    assert_int_equal(
+            strspn(pty_picture(pty), "\n"), strlen(pty_picture(pty))); /* as it was before */
+}
+
+static void interrupting_twice_quits(void **state)
+{
+    (void)state;
+    start_chat(24, 80);
+    pty_type(pty, CTRL_C);
+    pty_wait_text(pty, "again quits");
+    pty_type(pty, CTRL_C);
+    assert_true(WIFEXITED(pty_wait_status(pty, true)));
+    expect_clean_terminal();
+}
+
+static void signals_that_end_it_leave_the_terminal_clean(void **state)
+{
+    (void)state;
+    static const int signals[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        start_chat(24, 80);
+        pty_signal(pty, signals[i]);
+        int status = pty_wait_status(pty, true);
+        if (!WIFEXITED(status))
+            fail_msg("signal %d: wait status %x", signals[i], (unsigned)status);
+        expect_clean_terminal();
+        tear_down(NULL);
+    }
+}
+
+static void crashes_leave_the_terminal_clean(void **state)
+{
+    (void)state;
+    static const int signals[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL};
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        start_chat(24, 80);
+        pty_signal(pty, signals[i]);
+        int status = pty_wait_status(pty, true);
+        if (!WIFSIGNALED(status) || WTERMSIG(status) != signals[i])
+            fail_msg("signal %d: wait status %x", signals[i], (unsigned)status);
+        expect_clean_terminal();
+        tear_down(NULL);
+    }
+}
+
+static void expect_stop_and_return(const char *picture)
+{
+    int status = pty_wait_status(pty, true);
+    assert_true(WIFSTOPPED(status));
+    expect_clean_terminal();
+    pty_signal(pty, SIGCONT);
+    assert_true(WIFCONTINUED(pty_wait_status(pty, true)));
+    pty_wait_quiet(pty);
+    assert_int_equal(pty_mode(pty, 1049), 'h');
+    assert_int_equal(pty_mode(pty, 2004), 'h');
+    assert_false(pty_is_cooked(pty));
+    assert_string_equal(pty_picture(pty), picture);
+}
+
+static void suspending_gives_the_terminal_back_and_returns(void **state)
+{
+    (void)state;
+    start_chat(24, 80);
+    pty_type(pty, "half a line");
+    pty_wait_text(pty, "half a line");
+    char *picture = mem_strdup(pty_picture(pty));
+    for (int i = 0; i < 2; i++) {
+        pty_type(pty, CTRL_Z);
+        expect_stop_and_return(picture);
+        pty_signal(pty, SIGTSTP); /* from outside: the second time as the first */
+        expect_stop_and_return(picture);
+    }
+    mem_free(picture);
+    pty_type(pty, CTRL_C CTRL_D);
+    assert_true(WIFEXITED(pty_wait_status(pty, true)));
+    expect_clean_terminal();
+}
+
+static void a_terminal_without_a_size_counts_as_80_by_24(void **state)
+{
+    (void)state;
+    start_chat(24, 80);
+    char *picture = mem_strdup(pty_picture(pty));
+    tear_down(NULL);
+    start_chat(0, 0);
+    assert_string_equal(pty_picture(pty), picture);
+    mem_free(picture);
+}
+
+static void a_storm_of_sizes_ends_with_the_right_picture(void **state)
+{
+    (void)state;
+    uint64_t rng = 5;
+    start_chat(30, 100);
+    char *picture = mem_strdup(pty_picture(pty));
+    tear_down(NULL);
+    start_chat(24, 80);
+    for (int i = 0; i < 200; i++) {
+        pty_resize(pty, 1 + (int)(rng_next(&rng) % 60), 1 + (int)(rng_next(&rng) % 200));
+        pty_signal(pty, SIGWINCH);
+        pty_read(pty, i % 4);
+    }
+    pty_resize(pty, 30, 100);
+    pty_wait_quiet(pty);
+    assert_string_equal(pty_picture(pty), picture);
+    mem_free(picture);
+    pty_type(pty, CTRL_D);
+    assert_true(WIFEXITED(pty_wait_status(pty, true)));
+    expect_clean_terminal();
+}
+
+static void nothing_is_written_while_nothing_happens(void **state)
+{
+    (void)state;
+    start_chat(24, 80);
+    assert_int_equal(pty_read(pty, 2000), 0);
+}
+
+static void tiny_terminals_are_survived(void **state)
+{
+    (void)state;
+    static const int sizes[][2] = {{5, 20}, {1, 1}, {2, 2}, {1, 200}, {60, 1}, {3, 8}};
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        start(sizes[i][0], sizes[i][1], "xterm-256color");
+        pty_read(pty, 300);
+        pty_type(pty, "some text that is longer than the window\n\x18"
+                      "2\x18"
+                      "6\x1B[A\x1BOP");
+        pty_wait_quiet(pty);
+        assert_int_equal(pty_mode(pty, 1049), 'h');
+        pty_signal(pty, SIGTERM);
+        assert_true(WIFEXITED(pty_wait_status(pty, true)));
+        expect_clean_terminal();
+        tear_down(NULL);
+    }
+}
+
+/* A terminal that takes nothing more (Ctrl-S, a dead connection) must not keep the program
+ * alive. */
+static void a_stuck_terminal_does_not_keep_it_alive(void **state)
+{
+    (void)state;
+    start_chat(60, 200);
+    for (int i = 0; i < 200; i++) {
+        pty_type(pty, "\x0C"); /* draws everything again; nobody reads it */
+        usleep(5000);
+    }
+    pty_signal(pty, SIGTERM);
+    assert_true(WIFEXITED(pty_wait_status(pty, false)));
+    pty_read(pty, 300);
+    expect_clean_terminal();
+}
+
+static void a_terminal_without_a_screen_is_refused_in_one_sentence(void **state)
+{
+    (void)state;
+    static const char *const terms[] = {"dumb", "", NULL};
+    for (size_t i = 0; i < ARRAY_LEN(terms); i++) {
+        start(24, 80, terms[i]);
+        int status = pty_wait_status(pty, true);
+        struct slice bytes = pty_bytes(pty);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 1);
+        assert_null(memchr(bytes.ptr, 0x1B, bytes.n));
+        struct slice rest = bytes, line = slice_cut(&rest, '\n');
+        assert_true(slice_has_prefix(line, "shunt: TERM is \""));
+        assert_int_equal(slice_trim(rest).n, 0);
+        assert_true(pty_is_cooked(pty));
+        tear_down(NULL);
+    }
+}
+
+static void an_unknown_terminal_is_used_like_most(void **state)
+{
+    (void)state;
+    start(24, 80, "no-such-terminal");
+    pty_wait_text(pty, "Chat");
+    pty_type(pty, CTRL_D);
+    assert_true(WIFEXITED(pty_wait_status(pty, true)));
+    expect_clean_terminal();
+}
+
+#define TEST(f) cmocka_unit_test_teardown(f, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            TEST(quitting_leaves_the_terminal_clean),
+            TEST(interrupting_twice_quits),
+            TEST(signals_that_end_it_leave_the_terminal_clean),
+            TEST(crashes_leave_the_terminal_clean),
+            TEST(suspending_gives_the_terminal_back_and_returns),
+            TEST(a_terminal_without_a_size_counts_as_80_by_24),
+            TEST(a_storm_of_sizes_ends_with_the_right_picture),
+            TEST(nothing_is_written_while_nothing_happens),
+            TEST(tiny_terminals_are_survived),
+            TEST(a_stuck_terminal_does_not_keep_it_alive),
+            TEST(a_terminal_without_a_screen_is_refused_in_one_sentence),
+            TEST(an_unknown_terminal_is_used_like_most),
+    };
+    return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
+}
