@@ -76,7 +76,18 @@ static void code_keeps_its_lines(void **state)
 static void a_table_has_a_line_per_row(void **state)
 {
     (void)state;
-    expect("| a | b |\n|---|---|\n| 1 | 2 |\n", 30, "a  \xE2\x94\x82  b\n1  \xE2\x94\x82  2\n");
+    expect("| a | b |\n|---|---|\n| 1 | 2 |\n", 30, "a │ b\n──┼──\n1 │ 2\n");
+    expect("| shape | cost |\n|:-:|---:|\n| old | *2^n* |\n| 中 | 1 |\n", 30,
+            "shape │ cost\n──────┼─────\n old  │  2^n\n 中   │    1\n");
+    expect("- | a | b |\n  |---|---|\n  | 1 |\n", 30, " • a │ b\n   ──┼──\n   1 │ \n");
+}
+
+static void a_wide_table_wraps_its_longest_cells(void **state)
+{
+    (void)state;
+    expect("| k | long |\n|---|---|\n| 1 | one two three |\n| 2 | x |\n", 13,
+            "k │ long\n──┼──────────\n1 │ one two\n  │ three\n2 │ x\n");
+    expect("| a | b | c |\n|---|---|---|\n| 1 | 2 | 3 |\n", 10, "a\nb\nc\n1\n2\n3\n"); /* no room at all */
 }
 
 static void targets_of_links_are_shown(void **state)
@@ -452,6 +463,7 @@ int main(void)
             cmocka_unit_test(lists_have_marks_and_depth),
             cmocka_unit_test(code_keeps_its_lines),
             cmocka_unit_test(a_table_has_a_line_per_row),
+            cmocka_unit_test(a_wide_table_wraps_its_longest_cells),
             cmocka_unit_test(targets_of_links_are_shown),
             cmocka_unit_test(definitions_are_found_wherever_they_stand),
             cmocka_unit_test(entities_are_characters_and_html_is_text),

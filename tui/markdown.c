@@ -13,12 +13,14 @@
 #include <string.h>
 
 #include "tui/markdown_parts.h"
+#include "tui/markdown_table.h"
 #include "tui/text.h"
 
 #define INDENT_MAX            24
 #define NESTING_MAX           64
 #define TEXT_COLS_MIN         8
 #define DEFINITIONS_MAX_BYTES 16384
+#define TABLE_GAP             3 /* " │ " */
 
 /* A piece of the current block's text with one style. */
 struct run {
@@ -45,7 +47,7 @@ struct renderer {
     char *targets[NESTING_MAX]; /* of links and images, beside the styles */
     int n_styles;
     bool was_block;
-    int i_cell; /* column of a table row */
+    struct table table; /* the open one */
 };
 
 static void add_span(
@@ -75,15 +77,15 @@ static void add_text(struct renderer *r, struct slice text, uint8_t role, uint8_
     buf_add_slice(&r->text, text);
 }
 
-/* One wrapped line: the parts of the runs inside it become spans. */
-static void emit_line(struct renderer *r, struct slice line, int indent)
+/* The parts of the runs from i_run on that lie inside the slice become spans of the last line. Returns the first run that
+ * reaches into it. */
+static size_t add_styled(struct renderer *r, size_t i_run, struct slice part)
 {
     struct markdown *md = r->md;
-    uint32_t begin = (uint32_t)(line.ptr - buf_text(&r->text)), end = begin + (uint32_t)line.n;
-    begin_line(md, indent);
-    while (r->i_run < r->n_runs && r->runs[r->i_run].start + r->runs[r->i_run].n <= begin)
-        r->i_run++;
-    for (size_t i = r->i_run; i < r->n_runs && r->runs[i].start < end; i++) {
+    uint32_t begin = (uint32_t)(part.ptr - buf_text(&r->text)), end = begin + (uint32_t)part.n;
+    while (i_run < r->n_runs && r->runs[i_run].start + r->runs[i_run].n <= begin)
+        i_run++;
+    for (size_t i = i_run; i < r->n_runs && r->runs[i].start < end; i++) {
         const struct run *run = &r->runs[i];
         uint32_t from = run->start > begin ? run->start : begin;
         uint32_t to = run->start + run->n < end ? run->start + run->n : end;
@@ -93,6 +95,31 @@ static void emit_line(struct renderer *r, struct slice line, int indent)
         buf_add(&md->text, buf_text(&r->text) + from, to - from);
         add_span(md, at, to - from, run->role, run->attrs);
     }
+    return i_run;
+}
+
+static void emit_line(struct renderer *r, struct slice line, int indent)
+{
+    begin_line(r->md, indent);
+    r->i_run = add_styled(r, r->i_run, line);
+}
+
+/* The list mark goes in front of the line that was begun last. */
+static void put_mark(struct renderer *r, int indent)
+{
+    struct markdown *md = r->md;
+    struct md_line *line = &md->lines[md->n_lines - 1];
+    uint32_t at = (uint32_t)md->text.n, n = (uint32_t)strlen(r->mark);
+    int width = text_width(slice_of(r->mark));
+    if (n == 0)
+        return;
+    buf_add_text(&md->text, r->mark);
+    r->mark[0] = '\0';
+    line->indent = (uint16_t)(indent > width ? indent - width : 0);
+    add_span(md, at, n, ROLE_MD_QUOTE, 0);
+    struct md_span mark = md->spans[md->n_spans - 1];
+    memmove(md->spans + line->i_span + 1, md->spans + line->i_span, (line->n_spans - 1) * sizeof mark);
+    md->spans[line->i_span] = mark;
 }
 
 static void blank_between_blocks(struct renderer *r)
@@ -110,40 +137,139 @@ static int indent_of(const struct renderer *r)
     return r->indent < most ? r->indent : most;
 }
 
+static void forget_text(struct renderer *r)
+{
+    buf_clear(&r->text);
+    r->n_runs = r->i_run = 0;
+}
+
 /* Ends the block's text: wraps it, with the list mark before the first line. */
 static void flush(struct renderer *r, bool is_preformatted)
 {
     struct slice rest = buf_slice(&r->text), line;
-    int indent = indent_of(r), n_cols = r->md->n_cols - indent, n_mark = (int)strlen(r->mark);
-    bool is_first = true;
+    int indent = indent_of(r), n_cols = r->md->n_cols - indent, cols;
     while (text_wrap(&rest, is_preformatted ? 1 << 20 : n_cols, &line)) {
         struct slice part = line;
         do { /* code keeps its lines; what is too wide goes on below */
-            int cols;
             struct slice fit = is_preformatted ? text_fit(part, n_cols, &cols) : part;
             if (is_preformatted && fit.n == 0 && part.n)
                 fit = part;
             emit_line(r, fit, indent);
-            if (is_first && n_mark) {
-                struct md_line *l = &r->md->lines[r->md->n_lines - 1];
-                uint32_t at = (uint32_t)r->md->text.n;
-                buf_add_text(&r->md->text, r->mark);
-                int width = text_width(slice_of(r->mark));
-                l->indent = (uint16_t)(indent > width ? indent - width : 0);
-                add_span(r->md, at, (uint32_t)n_mark, ROLE_MD_QUOTE, 0);
-                struct md_span mark = r->md->spans[r->md->n_spans - 1];
-                memmove(r->md->spans + l->i_span + 1, r->md->spans + l->i_span,
-                        (l->n_spans - 1) * sizeof mark);
-                r->md->spans[l->i_span] = mark;
-            }
-            is_first = false;
+            put_mark(r, indent);
             part = (struct slice){part.ptr + fit.n, part.n - fit.n};
         } while (part.n);
     }
     r->mark[0] = '\0';
-    buf_clear(&r->text);
-    r->n_runs = r->i_run = 0;
+    forget_text(r);
 }
+
+/* ---- tables ----------------------------------------------------------------------------- */
+
+static void add_padding(struct renderer *r, int n_cols)
+{
+    uint32_t at = (uint32_t)r->md->text.n;
+    for (int i = 0; i < n_cols; i++)
+        buf_add(&r->md->text, " ", 1);
+    if (n_cols > 0)
+        add_span(r->md, at, (uint32_t)n_cols, ROLE_TEXT, 0);
+}
+
+static void add_ruled(struct renderer *r, const char *text)
+{
+    add_span(r->md, (uint32_t)r->md->text.n, (uint32_t)strlen(text), ROLE_RULE, 0);
+    buf_add_text(&r->md->text, text);
+}
+
+static void emit_cell_line(struct renderer *r, const struct table_cell *cell, struct slice line, int width, bool is_last)
+{
+    int left = width - text_width(line);
+    int before = cell->align == TABLE_RIGHT ? left : cell->align == TABLE_CENTRE ? left / 2 : 0;
+    add_padding(r, before);
+    add_styled(r, cell->i_run, line);
+    if (is_last)
+        return;
+    add_padding(r, left - before);
+    add_ruled(r, " \xE2\x94\x82 ");
+}
+
+/* As many lines as the cell that wraps most. */
+static void emit_row(struct renderer *r, const struct table_cell *cells, int indent)
+{
+    const struct table *t = &r->table;
+    struct slice rest[TABLE_COLUMNS_MAX];
+    bool has_more = true;
+    for (int i = 0; i < t->n_columns; i++)
+        rest[i] = (struct slice){buf_text(&r->text) + cells[i].start, cells[i].n};
+    while (has_more) {
+        has_more = false;
+        begin_line(r->md, indent);
+        for (int i = 0; i < t->n_columns; i++) {
+            struct slice line = {rest[i].ptr, 0};
+            if (text_wrap(&rest[i], t->widths[i], &line))
+                has_more |= rest[i].n > 0;
+            emit_cell_line(r, &cells[i], line, t->widths[i], i + 1 == t->n_columns);
+        }
+        put_mark(r, indent);
+    }
+}
+
+static void emit_table_rule(struct renderer *r, int indent)
+{
+    begin_line(r->md, indent);
+    for (int i = 0; i < r->table.n_columns; i++) {
+        if (i)
+            add_ruled(r, "\xE2\x94\x80\xE2\x94\xBC\xE2\x94\x80");
+        for (int k = 0; k < r->table.widths[i]; k++)
+            add_ruled(r, "\xE2\x94\x80");
+    }
+}
+
+/* Too many columns for the screen: one cell below the other. */
+static void emit_cells(struct renderer *r, int indent, int n_cols)
+{
+    const struct table *t = &r->table;
+    for (size_t i = 0; i < t->n_cells; i++) {
+        struct slice rest = {buf_text(&r->text) + t->cells[i].start, t->cells[i].n}, line;
+        while (text_wrap(&rest, n_cols, &line)) {
+            begin_line(r->md, indent);
+            add_styled(r, t->cells[i].i_run, line);
+            put_mark(r, indent);
+        }
+    }
+}
+
+static void end_table(struct renderer *r)
+{
+    struct table *t = &r->table;
+    int indent = indent_of(r), n_cols = r->md->n_cols - indent;
+    size_t n_columns = t->n_columns > 0 ? (size_t)t->n_columns : 1;
+    bool fits = table_fit(t, buf_text(&r->text), n_cols, TABLE_GAP);
+    if (!fits)
+        emit_cells(r, indent, n_cols);
+    for (size_t i = 0; fits && i + n_columns <= t->n_cells; i += n_columns) {
+        emit_row(r, t->cells + i, indent);
+        if (i == 0)
+            emit_table_rule(r, indent);
+    }
+    table_release(t);
+    forget_text(r);
+}
+
+static void enter_cell(struct renderer *r, MD_ALIGN align)
+{
+    table_add(&r->table, (struct table_cell){(uint32_t)r->text.n, 0, r->n_runs,
+            align == MD_ALIGN_RIGHT    ? TABLE_RIGHT
+            : align == MD_ALIGN_CENTER ? TABLE_CENTRE
+                                       : TABLE_LEFT});
+}
+
+static void leave_cell(struct renderer *r)
+{
+    struct table_cell *cell = &r->table.cells[r->table.n_cells - 1];
+    cell->n = (uint32_t)r->text.n - cell->start;
+}
+
+/* ----------------------------------------------------------------------------------------- */
 
 static void push_style(struct renderer *r, uint8_t role, uint8_t attrs)
 {
@@ -225,15 +351,14 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
         push_style(r, ROLE_MD_CODE, 0);
         break;
     case MD_BLOCK_TABLE:
+        if (r->text.n)
+            flush(r, false);
         blank_between_blocks(r);
-        break;
-    case MD_BLOCK_TR:
-        r->i_cell = 0;
+        r->table.n_columns = (int)((MD_BLOCK_TABLE_DETAIL *)detail)->col_count;
         break;
     case MD_BLOCK_TH:
     case MD_BLOCK_TD:
-        if (r->i_cell++)
-            add_text(r, SLICE("  \xE2\x94\x82  "), ROLE_RULE, 0);
+        enter_cell(r, ((MD_BLOCK_TD_DETAIL *)detail)->align);
         push_style(r, r->role, type == MD_BLOCK_TH ? ATTR_BOLD : 0);
         break;
     case MD_BLOCK_HR:
@@ -280,8 +405,10 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *user)
         pop_style(r);
         break;
     case MD_BLOCK_P:
-    case MD_BLOCK_TR:
         flush(r, false);
+        break;
+    case MD_BLOCK_TABLE:
+        end_table(r);
         break;
     case MD_BLOCK_HTML:
     case MD_BLOCK_CODE:
@@ -291,6 +418,7 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *user)
         break;
     case MD_BLOCK_TH:
     case MD_BLOCK_TD:
+        leave_cell(r);
         pop_style(r);
         break;
     default:
@@ -417,6 +545,7 @@ static void render_part(struct markdown *md, struct slice source)
         md_parse(source.ptr, (MD_SIZE)source.n, &parser, &r);
     if (r.text.n)
         flush(&r, false);
+    table_release(&r.table);
     buf_release(&with_definitions);
     buf_release(&r.text);
     mem_free(r.runs);
