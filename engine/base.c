@@ -64,6 +64,7 @@ enum status err_set(struct err *err, enum status status, const char *fmt, ...)
     va_end(va);
     if (n >= (int)sizeof err->text)
         err->text[utf8_whole(err->text, sizeof err->text - 1)] = '\0';
+    utf8_make_printable(err->text); /* names of files and words of servers are in it */
     return err->status = status;
 }
 
@@ -78,6 +79,7 @@ enum status err_prefix(struct err *err, const char *fmt, ...)
     size_t at = n < 0 ? 0 : (size_t)n < sizeof err->text ? (size_t)n : sizeof err->text - 1;
     snprintf(err->text + at, sizeof err->text - at, "%s", rest);
     err->text[utf8_whole(err->text, strlen(err->text))] = '\0';
+    utf8_make_printable(err->text);
     return err->status;
 }
 
@@ -477,6 +479,24 @@ size_t utf8_encode(uint32_t cp, char out[4])
         out[i] = (char)(0x80 | (cp & 0x3F));
     out[0] = (char)((0xF00u >> n & 0xFF) | cp);
     return n;
+}
+
+bool utf8_is_hostile(uint32_t cp)
+{
+    return (cp < 0x20 && cp != '\n' && cp != '\t') || (cp >= 0x7F && cp < 0xA0) ||
+           (cp >= 0x202A && cp <= 0x202E) || (cp >= 0x2066 && cp <= 0x2069) || cp == 0x200E ||
+           cp == 0x200F;
+}
+
+void utf8_make_printable(char *text)
+{
+    size_t n_text = strlen(text), n;
+    for (size_t i = 0; i < n_text; i += n) {
+        uint32_t cp;
+        n = utf8_decode(text + i, n_text - i, &cp);
+        if (cp < 0x20 || utf8_is_hostile(cp) || (cp == 0xFFFD && n == 1))
+            memset(text + i, ' ', n);
+    }
 }
 
 size_t utf8_whole(const char *s, size_t n)

@@ -22,14 +22,14 @@
 
 enum status {
     OK = 0,
-    ERR_USAGE,       /* the command line or a field a person typed is wrong */
-    ERR_CONFIG,      /* a configuration file is wrong */
-    ERR_IO,          /* a file or device failed */
-    ERR_FULL,        /* no space left: keep the data and try again */
-    ERR_NOMEM,       /* a large allocation was refused */
-    ERR_NOT_FOUND,   /* no such file, model, endpoint, session */
-    ERR_FORMAT,      /* the bytes of a file do not follow their format */
-    ERR_PROTOCOL,    /* a server does not follow its protocol: another attempt may get through */
+    ERR_USAGE,     /* the command line or a field a person typed is wrong */
+    ERR_CONFIG,    /* a configuration file is wrong */
+    ERR_IO,        /* a file or device failed */
+    ERR_FULL,      /* no space left: keep the data and try again */
+    ERR_NOMEM,     /* a large allocation was refused */
+    ERR_NOT_FOUND, /* no such file, model, endpoint, session */
+    ERR_FORMAT,    /* the bytes of a file do not follow their format */
+    ERR_PROTOCOL,  /* a server does not follow its protocol: another attempt may get through */
     ERR_UNSUPPORTED, /* valid, but this program cannot do it */
     ERR_INVALID,     /* the server says the request is malformed */
     ERR_AUTH,        /* missing or refused key */
@@ -65,14 +65,14 @@ bool status_is_retryable(enum status status);
 
 /* ---- memory ----------------------------------------------------------------------------- */
 
-void *mem_alloc(size_t n_bytes);                      /* zeroed; never NULL: ends the program */
-void *mem_resize(void *ptr, size_t n_bytes);          /* never NULL */
-void *mem_try(size_t n_bytes);                        /* zeroed, 64-byte aligned; NULL if refused */
-void *mem_dup(const void *ptr, size_t n_bytes);       /* never NULL */
-char *mem_strdup(const char *text);                   /* never NULL */
-void mem_free(void *ptr);                             /* of any of the above; NULL is fine */
-void *mem_map(size_t n_bytes);                        /* zeroed pages that cost nothing until they are
-                                                         written; NULL if refused */
+void *mem_alloc(size_t n_bytes);                /* zeroed; never NULL: ends the program */
+void *mem_resize(void *ptr, size_t n_bytes);    /* never NULL */
+void *mem_try(size_t n_bytes);                  /* zeroed, 64-byte aligned; NULL if refused */
+void *mem_dup(const void *ptr, size_t n_bytes); /* never NULL */
+char *mem_strdup(const char *text);             /* never NULL */
+void mem_free(void *ptr);                       /* of any of the above; NULL is fine */
+void *mem_map(size_t n_bytes);                  /* zeroed pages that cost nothing until they are
+                                                   written; NULL if refused */
 void mem_unmap(void *ptr, size_t n_bytes);
 bool size_mul(size_t a, size_t b, size_t *out) MUST_USE; /* false on overflow */
 bool size_add(size_t a, size_t b, size_t *out) MUST_USE;
@@ -99,12 +99,12 @@ struct slice slice_of(const char *text); /* NULL gives an empty slice */
 struct slice slice_trim(struct slice s); /* white space at both ends */
 bool slice_eq(struct slice s, const char *text);
 bool slice_has_prefix(struct slice s, const char *prefix);
-/* Cuts s at the first `sep`: returns what is before it and leaves what is after it in *s; without
- * `sep` returns all and leaves *s empty with ptr NULL. */
+/* Cuts s at the first `sep`: returns what is before it and leaves what is after it in *s;
+ * without `sep` returns all and leaves *s empty with ptr NULL. */
 struct slice slice_cut(struct slice *s, char sep);
-bool slice_to_u64(struct slice s, uint64_t *out) MUST_USE;    /* decimal, whole slice */
+bool slice_to_u64(struct slice s, uint64_t *out) MUST_USE; /* decimal, whole slice */
 bool slice_to_i64(struct slice s, int64_t *out) MUST_USE;
-bool slice_to_double(struct slice s, double *out) MUST_USE;   /* finite, locale independent */
+bool slice_to_double(struct slice s, double *out) MUST_USE; /* finite, locale independent */
 
 /* ---- buf: growing bytes with a maximum, always followed by a NUL ------------------------- */
 
@@ -136,23 +136,30 @@ size_t utf8_encode(uint32_t cp, char out[4]);
 /* Longest prefix of s that does not end inside a multi-byte sequence that could still be
  * completed. Malformed bytes count as complete. */
 size_t utf8_whole(const char *s, size_t n);
+/* C0 but TAB and LF, DEL, C1 and the bidirectional controls: what steers a terminal, or makes
+ * text read differently from what it is. */
+bool utf8_is_hostile(uint32_t cp);
+/* Makes one line of it that a terminal can take: what is hostile, malformed or a line break
+ * becomes a space. */
+void utf8_make_printable(char *text);
 
 /* ---- files ------------------------------------------------------------------------------ */
 
 /* Reads a whole regular file of at most max_bytes into b (initialised by the callee). */
-enum status file_read(struct buf *b, const char *path, size_t max_bytes, struct err *err) MUST_USE;
+enum status file_read(
+        struct buf *b, const char *path, size_t max_bytes, struct err *err) MUST_USE;
 /* Replaces the file that path names (through symlinks) by the bytes: temporary file beside it,
  * fsync, rename; keeps the old file's mode, else uses `mode`. */
-enum status file_write(const char *path, const void *ptr, size_t n, unsigned mode, struct err *err)
-        MUST_USE;
+enum status file_write(
+        const char *path, const void *ptr, size_t n, unsigned mode, struct err *err) MUST_USE;
 /* Creates the directory and its parents, mode 0700. */
 enum status dir_make(const char *path, struct err *err) MUST_USE;
 
 /* ---- clocks and chance ------------------------------------------------------------------ */
 
-uint64_t clock_now_ns(void);  /* CLOCK_MONOTONIC */
-int64_t clock_unix_ms(void);  /* CLOCK_REALTIME */
-uint64_t rng_next(uint64_t *state);    /* splitmix64 (Steele, Lea, Flood 2014) */
-double rng_uniform(uint64_t *state);   /* [0, 1) */
+uint64_t clock_now_ns(void);         /* CLOCK_MONOTONIC */
+int64_t clock_unix_ms(void);         /* CLOCK_REALTIME */
+uint64_t rng_next(uint64_t *state);  /* splitmix64 (Steele, Lea, Flood 2014) */
+double rng_uniform(uint64_t *state); /* [0, 1) */
 
 #endif

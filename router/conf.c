@@ -1,6 +1,6 @@
 /*
- * conf.c - see conf.h. The file is kept as its lines; an entry remembers where in its line the value stands, so an edit
- * touches nothing else.
+ * conf.c - see conf.h. The file is kept as its lines; an entry remembers where in its line the
+ * value stands, so an edit touches nothing else.
  */
 #include "router/conf.h"
 
@@ -14,7 +14,7 @@ struct line {
     char *text;          /* without the line's end */
     const char *newline; /* "\n", "\r\n" or "" */
     size_t value_begin, value_end;
-    int i_entry; /* -1: no entry */
+    int i_entry;                /* -1: no entry */
     char *section, *subsection; /* of a header; NULL otherwise */
 };
 
@@ -43,10 +43,12 @@ void conf_warn(struct conf *conf, int line, const char *fmt, ...)
     va_start(va, fmt);
     vsnprintf(text, sizeof text, fmt, va);
     va_end(va);
+    utf8_make_printable(text);
     size_t n = strlen(conf->path) + strlen(text) + 24;
     char *warning = mem_alloc(n);
     snprintf(warning, n, "%s:%d: %s", conf->path, line, text);
-    conf->warnings = mem_resize(conf->warnings, (conf->n_warnings + 1) * sizeof *conf->warnings);
+    conf->warnings =
+            mem_resize(conf->warnings, (conf->n_warnings + 1) * sizeof *conf->warnings);
     conf->warnings[conf->n_warnings++] = warning;
 }
 
@@ -135,18 +137,18 @@ static void add_entry(struct conf *conf, struct line *line, const char *section,
                 (conf->cap_entries = conf->cap_entries ? conf->cap_entries * 2 : 32) *
                         sizeof *conf->entries);
     line->i_entry = (int)conf->n_entries;
-    conf->entries[conf->n_entries++] = (struct conf_entry){mem_strdup(section),
-            mem_strdup(subsection), copy(key.ptr, key.n),
-            read_value(conf, line, equals + 1, number), number};
+    conf->entries[conf->n_entries++] =
+            (struct conf_entry){mem_strdup(section), mem_strdup(subsection),
+                    copy(key.ptr, key.n), read_value(conf, line, equals + 1, number), number};
 }
 
-static struct line *add_line(struct conf *conf, size_t at, const char *text, size_t n,
-        const char *newline)
+static struct line *add_line(
+        struct conf *conf, size_t at, const char *text, size_t n, const char *newline)
 {
     if (conf->n_lines == conf->cap_lines)
-        conf->lines = mem_resize(conf->lines,
-                (conf->cap_lines = conf->cap_lines ? conf->cap_lines * 2 : 64) *
-                        sizeof *conf->lines);
+        conf->lines = mem_resize(
+                conf->lines, (conf->cap_lines = conf->cap_lines ? conf->cap_lines * 2 : 64) *
+                                     sizeof *conf->lines);
     memmove(conf->lines + at + 1, conf->lines + at, (conf->n_lines - at) * sizeof *conf->lines);
     conf->n_lines++;
     conf->lines[at] = (struct line){.text = copy(text, n), .newline = newline, .i_entry = -1};
@@ -178,7 +180,8 @@ static void interpret(struct conf *conf, bool warns)
             add_entry(conf, line, section, subsection, (size_t)(equals - line->text), (int)i + 1);
         } else if (warns) {
             conf_warn(conf, (int)i + 1,
-                    "\"%.60s\" is neither `key = value` nor a [section]; the line is ignored", s.ptr);
+                    "\"%.60s\" is neither `key = value` nor a [section]; the line is ignored",
+                    s.ptr);
         }
     }
 }
@@ -194,11 +197,15 @@ struct conf *conf_parse(struct slice text, const char *name)
         const char *end = memchr(text.ptr, '\n', text.n);
         size_t n = end ? (size_t)(end - text.ptr) : text.n, used = n + (end != NULL);
         bool is_crlf = end && n > 0 && text.ptr[n - 1] == '\r';
-        add_line(conf, conf->n_lines, text.ptr, n - is_crlf, is_crlf ? "\r\n" : end ? "\n" : "");
+        add_line(conf, conf->n_lines, text.ptr, n - is_crlf,
+                is_crlf ? "\r\n"
+                : end   ? "\n"
+                        : "");
         text = (struct slice){text.ptr + used, text.n - used};
     }
     if (has_nul)
-        conf_warn(conf, 1, "the file contains NUL bytes; what follows one on its line is ignored");
+        conf_warn(conf, 1,
+                "the file contains NUL bytes; what follows one on its line is ignored");
     interpret(conf, true);
     return conf;
 }
@@ -262,8 +269,8 @@ const struct conf_entry *conf_entry_at(const struct conf *conf, size_t i)
     return &conf->entries[i];
 }
 
-static int find_entry(const struct conf *conf, const char *section, const char *subsection,
-        const char *key)
+static int find_entry(
+        const struct conf *conf, const char *section, const char *subsection, const char *key)
 {
     for (size_t i = conf->n_entries; i-- > 0;) {
         const struct conf_entry *e = &conf->entries[i];
@@ -274,8 +281,8 @@ static int find_entry(const struct conf *conf, const char *section, const char *
     return -1;
 }
 
-const char *conf_get(const struct conf *conf, const char *section, const char *subsection,
-        const char *key)
+const char *conf_get(
+        const struct conf *conf, const char *section, const char *subsection, const char *key)
 {
     int i = find_entry(conf, section, subsection, key);
     return i < 0 ? NULL : conf->entries[i].value;
@@ -286,8 +293,8 @@ static void add_value(struct buf *out, const char *value)
 {
     size_t n = strlen(value);
     bool is_plain = n > 0 && value[0] != '"' && value[0] != ';' && !is_blank(value[0]) &&
-            !is_blank(value[n - 1]) && !strpbrk(value, "\n\r") && !strstr(value, " ;") &&
-            !strstr(value, "\t;");
+                    !is_blank(value[n - 1]) && !strpbrk(value, "\n\r") &&
+                    !strstr(value, " ;") && !strstr(value, "\t;");
     if (is_plain) {
         buf_add_text(out, value);
         return;
@@ -306,7 +313,8 @@ static const char *file_newline(const struct conf *conf)
     return conf->n_lines && strcmp(conf->lines[0].newline, "\r\n") == 0 ? "\r\n" : "\n";
 }
 
-/* The line behind the last one of the section that says something; a new section at the end when there is none. */
+/* The line behind the last one of the section that says something; a new section at the end
+ * when there is none. */
 static size_t section_end(struct conf *conf, const char *section, const char *subsection)
 {
     size_t end = 0;
@@ -315,7 +323,7 @@ static size_t section_end(struct conf *conf, const char *section, const char *su
         const struct line *line = &conf->lines[i];
         if (line->section)
             is_inside = strcasecmp(line->section, section) == 0 &&
-                    strcmp(line->subsection, subsection) == 0;
+                        strcmp(line->subsection, subsection) == 0;
         if (is_inside && (line->section || line->i_entry >= 0))
             end = i + 1;
     }
@@ -431,7 +439,8 @@ bool conf_parse_bool(const char *text, bool *out)
     return false;
 }
 
-/* Edit distance (Levenshtein 1966) of words of at most 31 bytes; longer ones are far from everything. */
+/* Edit distance (Levenshtein 1966) of words of at most 31 bytes; longer ones are far from
+ * everything. */
 static size_t distance(const char *a, const char *b)
 {
     size_t row[32], n = strlen(b), m = strlen(a);

@@ -1,12 +1,14 @@
 /*
- * http_error.c - what an error of a provider means: by status first, then by the code in the body, then by its words. Bodies come as
- * many shapes of JSON, as HTML pages of proxies, or empty.
+ * http_error.c - what an error of a provider means: by status first, then by the code in the
+ * body, then by its words. Bodies come as many shapes of JSON, as HTML pages of proxies, or
+ * empty.
  */
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/json.h"
+
 #include "router/wire.h"
 
 #define MESSAGE_MAX_BYTES_SHOWN 400
@@ -53,7 +55,8 @@ static const struct {
 static enum status refine(enum status status, int http_status, const char *text)
 {
     bool may_be_other = http_status == 0 || http_status == 400 || http_status == 413 ||
-            http_status == 422 || http_status == 429 || http_status == 403 || http_status >= 500;
+                        http_status == 422 || http_status == 429 || http_status == 403 ||
+                        http_status >= 500;
     for (size_t i = 0; may_be_other && i < ARRAY_LEN(by_words); i++)
         if (text && strcasestr(text, by_words[i].words)) {
             if (http_status == 429 && by_words[i].status != ERR_QUOTA)
@@ -65,7 +68,8 @@ static enum status refine(enum status status, int http_status, const char *text)
 
 static const char *find_message(const struct json *root)
 {
-    static const char *const names[] = {"message", "Message", "detail", "error_description", "title"};
+    static const char *const names[] = {
+            "message", "Message", "detail", "error_description", "title"};
     if (json_is_array(root))
         root = json_first(root);
     const struct json *error = json_get(root, "error");
@@ -133,7 +137,8 @@ static int64_t read_wait_ms(const struct http_head *head, const char *message)
     if (slice_to_double(slice_trim(slice_of(head->retry_after)), &value))
         return value < 0 ? 0 : value > 1e9 ? (int64_t)1e12 : (int64_t)(value * 1000);
     if (head->retry_after[0]) { /* a date counts from the response's own */
-        time_t then = curl_getdate(head->retry_after, NULL), now = curl_getdate(head->date, NULL);
+        time_t then = curl_getdate(head->retry_after, NULL),
+               now = curl_getdate(head->date, NULL);
         if (then >= 0 && now >= 0)
             return then > now ? (int64_t)(then - now) * 1000 : 0;
     }
@@ -142,12 +147,8 @@ static int64_t read_wait_ms(const struct http_head *head, const char *message)
 
 static void set_text(struct outcome *out, enum status status, const char *message)
 {
-    char clean[MESSAGE_MAX_BYTES_SHOWN + 1];
-    size_t n = 0;
-    for (; message[n] && n < sizeof clean - 1; n++) /* a server's text never reaches a terminal raw */
-        clean[n] = (unsigned char)message[n] < 0x20 || message[n] == 0x7F ? ' ' : message[n];
-    clean[utf8_whole(clean, n)] = '\0';
-    err_set(&out->err, status, "%s", clean);
+    size_t n = strnlen(message, MESSAGE_MAX_BYTES_SHOWN);
+    err_set(&out->err, status, "%.*s", (int)utf8_whole(message, n), message);
 }
 
 void http_error_read(const struct http_head *head, struct slice body, struct outcome *out)

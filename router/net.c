@@ -1,6 +1,7 @@
 /*
- * net.c - see net.h. The thread sleeps in curl_multi_poll until a socket, a command or the nearest deadline. Events that find the
- * ring full wait in their transfer's list and pause that transfer alone.
+ * net.c - see net.h. The thread sleeps in curl_multi_poll until a socket, a command or the
+ * nearest deadline. Events that find the ring full wait in their transfer's list and pause that
+ * transfer alone.
  */
 #include "router/net.h"
 
@@ -12,12 +13,14 @@
 #include <unistd.h>
 
 #include "engine/queue.h"
+
 #include "router/wire.h"
 
+#define KEY_MIN_BYTES       8 /* shorter ones are words that stand everywhere */
 #define N_EVENTS            4096
 #define N_COMMANDS          64
 #define ERROR_BODY_BYTES    (256u << 10)
-#define UNSENT_PAUSE_EVENTS 256   /* more than so many waiting: pause the transfer */
+#define UNSENT_PAUSE_EVENTS 256 /* more than so many waiting: pause the transfer */
 #define FULL_RING_WAIT_MS   5
 #define FOREVER_MS          (1 << 30)
 
@@ -82,7 +85,8 @@ static void emit(void *arg, struct event *event)
     event->request_id = t->request->id;
     event->attempt = t->request->attempt;
     event->t_ns = clock_now_ns();
-    t->has_content |= event->kind == EV_TEXT || event->kind == EV_REASONING || event->kind == EV_TOOL;
+    t->has_content |=
+            event->kind == EV_TEXT || event->kind == EV_REASONING || event->kind == EV_TOOL;
     if (t->n_unsent == t->cap_unsent)
         t->unsent = mem_resize(t->unsent,
                 (t->cap_unsent = t->cap_unsent ? t->cap_unsent * 2 : 64) * sizeof *t->unsent);
@@ -98,14 +102,19 @@ static void emit_state(struct transfer *t, enum run_state state)
     emit(t, &event);
 }
 
-/* A server that echoes the key must not put it on the screen or into the database, nor control characters on a terminal. */
+/* A server that echoes the key must not put it on the screen or into the database. Messages are
+ * cut: a beginning of the key at their end counts too. */
 static void redact(struct err *err, const struct secret *key)
 {
-    char *at;
-    for (char *c = err->text; *c; c++)
-        *c = (unsigned char)*c < 0x20 || *c == 0x7F ? ' ' : *c;
-    while (key->n >= 8 && (at = memmem(err->text, strlen(err->text), key->bytes, key->n)))
+    char *text = err->text, *at;
+    size_t n_text = strlen(text), n;
+    if (key->n < KEY_MIN_BYTES)
+        return;
+    while ((at = memmem(text, n_text, key->bytes, key->n)))
         memset(at, '*', key->n);
+    for (n = key->n < n_text ? key->n : n_text; n >= KEY_MIN_BYTES / 2; n--)
+        if (memcmp(text + n_text - n, key->bytes, n) == 0)
+            memset(text + n_text - n, '*', n);
 }
 
 static void say_where(struct transfer *t, struct outcome *outcome)
@@ -126,6 +135,7 @@ static void say_where(struct transfer *t, struct outcome *outcome)
 static void end_transfer(struct transfer *t, struct outcome *outcome)
 {
     struct event event = {.kind = EV_DONE, .status = (uint16_t)outcome->err.status};
+    redact(&outcome->err, &t->key); /* before words behind a cut message hide that it was cut */
     if (outcome->err.status != OK && outcome->err.status != ERR_CANCELLED)
         say_where(t, outcome);
     redact(&outcome->err, &t->key);
@@ -150,7 +160,8 @@ static void end_with(struct transfer *t, enum status status, const char *fmt, ..
     vsnprintf(text, sizeof text, fmt, va);
     va_end(va);
     struct outcome ignored = outcome;
-    if (t->parser && t->head.status / 100 == 2) /* what came whole before is kept: usage, tool calls */
+    if (t->parser &&
+            t->head.status / 100 == 2) /* what came whole before is kept: usage, tool calls */
         t->wire->finish(t->parser, true, &ignored);
     err_set(&outcome.err, status, "%s", text);
     end_transfer(t, &outcome);
@@ -182,7 +193,8 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
             {"date", head->date, sizeof head->date},
             {"content-type", head->content_type, sizeof head->content_type}};
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
-        if (name.n == strlen(wanted[i].name) && strncasecmp(name.ptr, wanted[i].name, name.n) == 0)
+        if (name.n == strlen(wanted[i].name) &&
+                strncasecmp(name.ptr, wanted[i].name, name.n) == 0)
             take_header(wanted[i].out, wanted[i].n_out, slice_trim(value));
     return size * n;
 }
@@ -237,7 +249,8 @@ static void set_options(struct transfer *t)
     snprintf(url, sizeof url, "%.*s%s", (int)n, base, p->path);
     add_header(t, "Content-Type: application/json");
     add_header(t, e->stream ? "Accept: text/event-stream" : "Accept: application/json");
-    add_header(t, "Accept-Encoding: identity"); /* decoded all the same when a proxy compresses */
+    add_header(
+            t, "Accept-Encoding: identity"); /* decoded all the same when a proxy compresses */
     add_header(t, "Expect:");
     add_key_header(t);
     curl_easy_setopt(t->easy, CURLOPT_URL, url);
@@ -378,8 +391,8 @@ static void finish_failed(struct transfer *t, CURLcode code)
             return;
         }
         if (outcome.err.status == ERR_NETWORK)
-            err_set(&outcome.err, curl_status(code), "the connection was cut in the middle of the answer (%s)",
-                    text);
+            err_set(&outcome.err, curl_status(code),
+                    "the connection was cut in the middle of the answer (%s)", text);
         end_transfer(t, &outcome);
         return;
     }
@@ -397,7 +410,8 @@ static void finish_done(struct transfer *t)
         t->wire->finish(t->parser, false, &outcome);
     else if (status / 100 == 3)
         err_set(&outcome.err, ERR_CONFIG,
-                "the server redirects elsewhere (HTTP %ld), which is not followed: put the new address into url",
+                "the server redirects elsewhere (HTTP %ld), which is not followed: put the new "
+                "address into url",
                 status);
     else
         http_error_read(&t->head, buf_slice(&t->error_body), &outcome);
@@ -430,7 +444,8 @@ static uint64_t deadline_of(const struct transfer *t, const char **what, uint32_
         const char *what;
     } limits[] = {
             {e->total_timeout_ms, t->t_start_ns, "the whole answer"},
-            {t->has_content ? e->idle_timeout_ms : 0, t->t_last_ns, "the next part of the answer"},
+            {t->has_content ? e->idle_timeout_ms : 0, t->t_last_ns,
+                    "the next part of the answer"},
             {t->has_content ? 0 : e->first_token_timeout_ms, t->t_start_ns, "the first token"},
     };
     uint64_t nearest = UINT64_MAX;

@@ -108,6 +108,18 @@ static void only_an_unfinished_tail_is_held_back(void **state)
     assert_int_equal(utf8_whole("", 0), 0);
 }
 
+static void an_error_is_one_line_that_a_terminal_can_take(void **state)
+{
+    (void)state;
+    struct err err;
+    err_set(&err, ERR_IO,
+            "a\x1B[2J\nb\t\x7F\xC2\x9B"
+            "c\xE2\x80\xAE\xFF\xC3\xA9");
+    assert_string_equal(err.text, "a [2J b    c    \xC3\xA9");
+    err_prefix(&err, "%s: ", "\x1B");
+    assert_string_equal(err.text, " : a [2J b    c    \xC3\xA9");
+}
+
 static void an_error_is_cut_between_characters(void **state)
 {
     (void)state;
@@ -205,6 +217,7 @@ int main(void)
             cmocka_unit_test(utf8_decodes_and_marks_what_is_broken),
             cmocka_unit_test(only_an_unfinished_tail_is_held_back),
             cmocka_unit_test(an_error_is_cut_between_characters),
+            cmocka_unit_test(an_error_is_one_line_that_a_terminal_can_take),
             cmocka_unit_test(a_file_is_replaced_through_a_link_and_keeps_its_mode),
             cmocka_unit_test(an_arena_gives_zeroed_aligned_memory),
             cmocka_unit_test(a_ring_keeps_order_between_threads),

@@ -77,8 +77,8 @@ int ask_input_read_args(struct ask_input *in, struct args *args)
         }
     }
     if (in->session && !is_session_id(in->session))
-        return cmd_usage("ask", "--continue=%s is not a session id", in->session);
-    return -1;
+        err_set(&args->err, ERR_USAGE, "--continue=%s is not a session id", in->session);
+    return args->err.status == OK ? -1 : cmd_usage("ask", "%s", args->err.text);
 }
 
 /* A pipe or a file is read; a terminal, /dev/null and a closed descriptor are not. */

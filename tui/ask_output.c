@@ -6,22 +6,13 @@
 
 #include "engine/json.h"
 
-/* C0, DEL, C1 and the bidirectional controls, which can make text read differently from what it
- * is. */
-static bool is_hostile(uint32_t cp)
-{
-    return (cp < 0x20 && cp != '\n' && cp != '\t') || (cp >= 0x7F && cp < 0xA0) ||
-           (cp >= 0x202A && cp <= 0x202E) || (cp >= 0x2066 && cp <= 0x2069) || cp == 0x200E ||
-           cp == 0x200F;
-}
-
 static void print_clean(struct slice text)
 {
     for (size_t i = 0; i < text.n;) {
         uint32_t cp;
         char utf8[4];
         i += utf8_decode(text.ptr + i, text.n - i, &cp);
-        if (is_hostile(cp))
+        if (utf8_is_hostile(cp))
             fputs("\xC2\xB7", stdout);
         else
             fwrite(utf8, 1, utf8_encode(cp, utf8), stdout);
@@ -128,7 +119,7 @@ void ask_print_json(const struct core *core, const struct message *answer)
     add_usage(&out, &answer->usage);
     add_error(&out, answer);
     buf_add_text(&out, ",\"route\":");
-    if (core->has_decision)
+    if (core && core->has_decision)
         decision_print_json(&core->last_decision, &core->fleet, &out);
     else
         buf_add_text(&out, "null");
@@ -136,6 +127,17 @@ void ask_print_json(const struct core *core, const struct message *answer)
     buf_add_text(&out, "}");
     puts(buf_text(&out));
     buf_release(&out);
+}
+
+void ask_print_json_failure(const struct err *err)
+{
+    struct message none = {.error_status = err->status,
+            .retry_after_ms = -1,
+            .cost_nusd = -1,
+            .usage = {TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN,
+                    TOKENS_UNKNOWN}};
+    memcpy(none.error, err->text, sizeof none.error);
+    ask_print_json(NULL, &none);
 }
 
 void ask_print_stats(const struct core *core, const struct message *answer)

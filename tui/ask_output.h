@@ -12,6 +12,8 @@ void ask_print_end(const struct message *answer, size_t n_printed);
 /* The object of design.md: text, reasoning, tool_calls, finish_reason, usage, error, route,
  * timing, cost_usd. */
 void ask_print_json(const struct core *core, const struct message *answer);
+/* The same without an answer: only the error says something. */
+void ask_print_json_failure(const struct err *err);
 void ask_print_stats(const struct core *core, const struct message *answer); /* on stderr */
 
 #endif

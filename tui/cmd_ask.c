@@ -103,8 +103,7 @@ static void wait_for_answer(struct ask *ask)
     }
 }
 
-/* False: no such session; the reason was printed. */
-static bool open_session(struct ask *ask)
+static enum status open_session(struct ask *ask, struct err *err)
 {
     uint64_t id = 0;
     for (const char *c = ask->in.session; c && *c; c++)
@@ -114,25 +113,28 @@ static bool open_session(struct ask *ask)
     hub_act(ask->hub, action);
     while (core_is_busy(hub_core(ask->hub)) && !interrupted)
         step(ask);
+    if (interrupted)
+        return err_set(err, ERR_CANCELLED, "interrupted");
     if (id == 0 || hub_core(ask->hub)->session->id == (int64_t)id)
-        return true;
-    fprintf(stderr, "shunt: there is no session %s\n", ask->in.session);
-    return false;
+        return OK;
+    return err_set(err, ERR_NOT_FOUND, "there is no session %s", ask->in.session);
 }
 
-static bool choose_endpoint(struct ask *ask)
+static enum status choose_endpoint(struct ask *ask, struct err *err)
 {
     const struct fleet *fleet = &hub_core(ask->hub)->fleet;
     if (fleet_find(fleet, ask->in.endpoint) >= 0) {
         hub_act(ask->hub, new_action(ACTION_USE_ENDPOINT, ask->in.endpoint));
-        return true;
+        return OK;
     }
-    fprintf(stderr,
-            "shunt: there is no endpoint \"%s\"; the configuration has:", ask->in.endpoint);
+    struct buf names;
+    buf_init(&names, ERR_TEXT_BYTES);
     for (int i = 0; i < fleet->n_endpoints; i++)
-        fprintf(stderr, "%s %s", i ? "," : "", fleet->endpoints[i].conf->name);
-    fprintf(stderr, "%s\n", fleet->n_endpoints ? "" : " none");
-    return false;
+        buf_printf(&names, "%s %s", i ? "," : "", fleet->endpoints[i].conf->name);
+    err_set(err, ERR_USAGE, "there is no endpoint \"%s\"; the configuration has:%s",
+            ask->in.endpoint, names.n ? buf_text(&names) : " none");
+    buf_release(&names);
+    return ERR_USAGE;
 }
 
 static void send_prompt(struct ask *ask)
@@ -172,14 +174,20 @@ static int exit_code(const struct ask *ask)
     }
 }
 
+/* Ends before there is an answer. */
+static int fail(const struct ask *ask, const struct err *err)
+{
+    if (ask->in.is_json)
+        ask_print_json_failure(err);
+    return cmd_fail(err);
+}
+
 static int run(struct ask *ask)
 {
-    if (ask->in.endpoint && !choose_endpoint(ask))
-        return EXIT_USAGE;
-    if (ask->in.is_continue && !open_session(ask))
-        return EXIT_FAILED;
-    if (interrupted)
-        return EXIT_INTERRUPTED;
+    struct err err;
+    if ((ask->in.endpoint && choose_endpoint(ask, &err) != OK) ||
+            (ask->in.is_continue && open_session(ask, &err) != OK))
+        return fail(ask, &err);
     send_prompt(ask);
     wait_for_answer(ask);
     const struct core *core = hub_core(ask->hub);
@@ -218,28 +226,41 @@ static enum status open_hub(struct ask *ask, struct err *err)
     return hub_open(&ask->hub, &cfg, err);
 }
 
+/* Parsing stopped early: is the object wanted all the same? */
+static bool asks_for_json(const struct args *args)
+{
+    for (int i = args->i; i < args->argc && strcmp(args->argv[i], "--") != 0; i++)
+        if (strcmp(args->argv[i], "--json") == 0)
+            return true;
+    return false;
+}
+
+static int run_with_config(struct ask *ask, const struct global_flags *globals)
+{
+    struct err err;
+    if (ask_input_complete(&ask->in, &err) != OK ||
+            config_load(&ask->config, globals, &err) != OK)
+        return fail(ask, &err);
+    config_print_warnings(&ask->config);
+    int code = open_hub(ask, &err) == OK ? run(ask) : fail(ask, &err);
+    if (ask->hub && hub_save(ask->hub, &err) != OK)
+        cmd_fail(&err); /* the answer was printed: that is what the exit status tells */
+    if (ask->hub)
+        hub_close(ask->hub);
+    config_release(&ask->config);
+    return code;
+}
+
 int cmd_ask(struct args *args)
 {
     struct ask ask = {0};
-    struct err err;
-    int code = ask_input_read_args(&ask.in, args);
     struct sigaction action = {.sa_handler = on_interrupt};
+    int code = ask_input_read_args(&ask.in, args);
     sigaction(SIGINT, &action, NULL);
-    if (code < 0 && ask_input_complete(&ask.in, &err) != OK)
-        code = cmd_fail(&err);
-    if (code < 0 && config_load(&ask.config, &args->globals, &err) != OK)
-        code = cmd_fail(&err);
-    if (code >= 0) {
-        ask_input_release(&ask.in);
-        return code;
-    }
-    config_print_warnings(&ask.config);
-    code = open_hub(&ask, &err) == OK ? run(&ask) : cmd_fail(&err);
-    if (ask.hub && hub_save(ask.hub, &err) != OK)
-        cmd_fail(&err); /* the answer was printed: that is what the exit status tells */
-    if (ask.hub)
-        hub_close(ask.hub);
-    config_release(&ask.config);
+    if (code < 0)
+        code = run_with_config(&ask, &args->globals);
+    else if (code == EXIT_USAGE && (ask.in.is_json || asks_for_json(args)))
+        ask_print_json_failure(&args->err);
     ask_input_release(&ask.in);
     return code;
 }

@@ -39,19 +39,15 @@ static int unknown_command(const char *name)
     return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+static int run(struct args *args)
 {
-    static const struct flag_def flags[] = {{256, "version", NULL, "Print the version"}};
-    setlocale(LC_CTYPE, "");
-    signal(SIGPIPE, SIG_DFL);
-    struct args args = {.argc = argc, .argv = argv, .i = 1, .flags = flags, .n_flags = 1};
-    switch (args_next(&args)) {
+    switch (args_next(args)) {
     case ARG_END:
-        return cmd_tui(&args);
+        return cmd_tui(args);
     case ARG_HELP:
         return print_help(NULL);
     case ARG_BAD:
-        fprintf(stderr, "shunt: %s\n", args.err.text);
+        fprintf(stderr, "shunt: %s\n", args->err.text);
         return EXIT_USAGE;
     case ARG_WORD:
         break;
@@ -59,11 +55,23 @@ int main(int argc, char **argv)
         puts("shunt " SHUNT_VERSION);
         return EXIT_DONE;
     }
-    const struct cmd_def *cmd = find_command(args.value);
+    const struct cmd_def *cmd = find_command(args->value);
     if (!cmd)
-        return unknown_command(args.value);
-    args.flags = cmd->flags;
-    args.n_flags = cmd->n_flags;
-    int code = cmd->run(&args);
-    return fflush(stdout) == 0 ? code : EXIT_FAILED;
+        return unknown_command(args->value);
+    args->flags = cmd->flags;
+    args->n_flags = cmd->n_flags;
+    return cmd->run(args);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct flag_def flags[] = {{256, "version", NULL, "Print the version"}};
+    setlocale(LC_CTYPE, "");
+    signal(SIGPIPE, SIG_DFL);
+    struct args args = {.argc = argc, .argv = argv, .i = 1, .flags = flags, .n_flags = 1};
+    int code = run(&args);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "shunt: not everything could be written to standard output\n");
+    return EXIT_FAILED;
 }
