@@ -1,7 +1,8 @@
 /*
- * chat_template.c - see chat_template.h. Each row spells a conversation; the text is built whole, with a mark per byte that
- * tells format from message, and tokenised once: so cuts between them fall where they do in the rendered template, and
- * nobody can smuggle a control token in through a message.
+ * chat_template.c - see chat_template.h. Each row spells a conversation; the text is built
+ * whole, with a mark per byte that tells format from message, and tokenised once: so cuts
+ * between them fall where they do in the rendered template, and nobody can smuggle a control
+ * token in through a message.
  */
 #include "engine/chat_template.h"
 
@@ -11,12 +12,13 @@
 
 struct chat_format_row {
     const char *name;
-    const char *marks[2]; /* texts that the template contains; the first row whose marks all occur wins */
+    const char *marks[2]; /* texts that the template contains; the first row whose marks all
+                             occur wins */
     const char *begin;    /* once, unless the vocabulary adds BOS by itself */
     struct {
         const char *open, *close;
-    } turns[3];             /* by role: system, user, assistant */
-    const char *answer;     /* where the assistant begins */
+    } turns[3];         /* by role: system, user, assistant */
+    const char *answer; /* where the assistant begins */
     const char *stop;
     bool folds_system; /* the system text goes in front of the first user text */
     bool trims;        /* message text without white space around it */
@@ -24,7 +26,8 @@ struct chat_format_row {
 
 static const struct chat_format_row rows[] = {
         {"ChatML", {"<|im_start|>"}, "",
-                {{"<|im_start|>system\n", "<|im_end|>\n"}, {"<|im_start|>user\n", "<|im_end|>\n"},
+                {{"<|im_start|>system\n", "<|im_end|>\n"},
+                        {"<|im_start|>user\n", "<|im_end|>\n"},
                         {"<|im_start|>assistant\n", "<|im_end|>\n"}},
                 "<|im_start|>assistant\n", "<|im_end|>", false, false},
         {"Llama 3", {"<|start_header_id|>"}, "<|begin_of_text|>",
@@ -33,10 +36,10 @@ static const struct chat_format_row rows[] = {
                         {"<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>"}},
                 "<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>", false, true},
         {"Llama 2", {"[INST]", "<<SYS>>"}, "<s>",
-                {{"<<SYS>>\n", "\n<</SYS>>\n\n"}, {"[INST] ", " [/INST]"}, {" ", " </s><s>"}}, " ",
-                "</s>", true, true},
-        {"Mistral", {"[INST]"}, "<s>", {{"", "\n\n"}, {"[INST] ", " [/INST]"}, {" ", "</s>"}}, " ",
-                "</s>", true, true},
+                {{"<<SYS>>\n", "\n<</SYS>>\n\n"}, {"[INST] ", " [/INST]"}, {" ", " </s><s>"}},
+                " ", "</s>", true, true},
+        {"Mistral", {"[INST]"}, "<s>", {{"", "\n\n"}, {"[INST] ", " [/INST]"}, {" ", "</s>"}},
+                " ", "</s>", true, true},
         {"Phi 3", {"<|user|>", "<|end|>"}, "",
                 {{"<|system|>\n", "<|end|>\n"}, {"<|user|>\n", "<|end|>\n"},
                         {"<|assistant|>\n", "<|end|>\n"}},
@@ -52,15 +55,20 @@ static bool contains(struct slice text, const char *needle)
     return !needle || memmem(text.ptr, text.n, needle, strlen(needle)) != NULL;
 }
 
-/* The literal between the system turn's opening and its end in the template's own source: '<|im_start|>system\nYou are …
- * <|im_end|>\n', the line's end escaped or as it is. A turn put together from variables has a quote or a brace in between. */
+/* The literal between the system turn's opening and its end in the template's own source:
+ * '<|im_start|>system\nYou are …
+ * <|im_end|>\n', the line's end escaped or as it is. A turn put together from variables has a
+ * quote or a brace in between. */
 static struct slice find_default_system(struct slice source)
 {
     static const char open[] = "<|im_start|>system", close[] = "<|im_end|>";
     for (const char *at; (at = memmem(source.ptr, source.n, open, sizeof open - 1));) {
-        struct slice rest = {at + sizeof open - 1, source.n - (size_t)(at - source.ptr) - sizeof open + 1};
+        struct slice rest = {
+                at + sizeof open - 1, source.n - (size_t)(at - source.ptr) - sizeof open + 1};
         source = rest;
-        size_t n_skip = slice_has_prefix(rest, "\n") ? 1 : slice_has_prefix(rest, "\\n") ? 2 : 0;
+        size_t n_skip = slice_has_prefix(rest, "\n")    ? 1
+                        : slice_has_prefix(rest, "\\n") ? 2
+                                                        : 0;
         rest = (struct slice){rest.ptr + n_skip, rest.n - n_skip};
         const char *end = n_skip ? memmem(rest.ptr, rest.n, close, sizeof close - 1) : NULL;
         struct slice text = {rest.ptr, end ? (size_t)(end - rest.ptr) : 0};
@@ -80,7 +88,8 @@ enum status chat_format_find(struct chat_format *out, const struct gguf *gguf, s
     enum status status = gguf_get_str(gguf, "tokenizer.chat_template", &source, err);
     if (status == ERR_NOT_FOUND)
         return err_set(err, ERR_UNSUPPORTED,
-                "%s carries no chat template (tokenizer.chat_template): it is not made for chat; use an instruct model",
+                "%s carries no chat template (tokenizer.chat_template): it is not made for "
+                "chat; use an instruct model",
                 gguf_path(gguf));
     if (status != OK)
         return status;
@@ -89,7 +98,8 @@ enum status chat_format_find(struct chat_format *out, const struct gguf *gguf, s
             out->row = &rows[i];
     if (!out->row)
         return err_set(err, ERR_UNSUPPORTED,
-                "%s has a chat template of a kind this version does not know (it knows ChatML, Llama 2 and 3, Mistral, Phi 3 and Tulu)",
+                "%s has a chat template of a kind this version does not know (it knows ChatML, "
+                "Llama 2 and 3, Mistral, Phi 3 and Tulu)",
                 gguf_path(gguf));
     out->default_system = find_default_system(source);
     return OK;
@@ -117,8 +127,8 @@ static void add(struct marked *m, struct slice text, bool is_format)
         buf_add(&m->marks, is_format ? "\1" : "\0", 1);
 }
 
-static void add_turn(struct marked *m, const struct chat_format_row *row, enum message_role role,
-        struct slice text, bool is_closed)
+static void add_turn(struct marked *m, const struct chat_format_row *row,
+        enum message_role role, struct slice text, bool is_closed)
 {
     int turn = role == MSG_TOOL ? MSG_USER : (int)role;
     add(m, slice_of(row->turns[turn].open), true);
@@ -171,7 +181,8 @@ void chat_format_encode(const struct chat_format *format, const struct tokenizer
     if (out->n == before)
         add(&m, slice_of(format->row->begin), true);
     add_messages(&m, format, messages, n_messages);
-    tokenizer_encode_trusted(tok, buf_slice(&m.text), (const uint8_t *)buf_text(&m.marks), 0, out);
+    tokenizer_encode_trusted(
+            tok, buf_slice(&m.text), (const uint8_t *)buf_text(&m.marks), 0, out);
     buf_release(&m.text);
     buf_release(&m.marks);
 }

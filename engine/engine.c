@@ -1,7 +1,8 @@
 /*
- * engine.c - the engine thread: loads the model, then turns. Each turn takes commands, builds one batch of all decoding slots' next
- * tokens plus a piece of one waiting prompt, runs it, and hands out the tokens. The piece is as long as measured speed
- * allows without delaying a running answer by more than 100 ms. With nothing to do the thread sleeps in poll.
+ * engine.c - the engine thread: loads the model, then turns. Each turn takes commands, builds
+ * one batch of all decoding slots' next tokens plus a piece of one waiting prompt, runs it, and
+ * hands out the tokens. The piece is as long as measured speed allows without delaying a
+ * running answer by more than 100 ms. With nothing to do the thread sleeps in poll.
  */
 #include "engine/engine.h"
 
@@ -12,12 +13,12 @@
 
 #include "engine/engine_internal.h"
 
-#define N_EVENTS         4096
-#define N_COMMANDS       64
-#define TELEMETRY_BYTES  (24u << 20) /* of the ring */
-#define BATCH_TOK        512
-#define SHARED_CHUNK_MS  100.0 /* a prompt's piece while others decode */
-#define LONELY_CHUNK_MS  400.0 /* alone: short enough to show progress */
+#define N_EVENTS          4096
+#define N_COMMANDS        64
+#define TELEMETRY_BYTES   (24u << 20) /* of the ring */
+#define BATCH_TOK         512
+#define SHARED_CHUNK_MS   100.0 /* a prompt's piece while others decode */
+#define LONELY_CHUNK_MS   400.0 /* alone: short enough to show progress */
 #define FULL_RING_WAIT_MS 5
 
 static void poke(int fd)
@@ -36,8 +37,8 @@ bool engine_push(struct engine *e, struct event *event)
     return true;
 }
 
-void engine_emit_state(struct engine *e, const struct request *request, enum run_state state,
-        float fraction)
+void engine_emit_state(
+        struct engine *e, const struct request *request, enum run_state state, float fraction)
 {
     struct event event = {.request_id = request->id,
             .kind = EV_STATE,
@@ -51,9 +52,10 @@ void engine_emit_state(struct engine *e, const struct request *request, enum run
 
 /* ---- the thread ------------------------------------------------------------------------- */
 
-/* Waits until the ring has room, unless the engine is closing; then the event's memory is freed. */
-static void push_done(struct engine *e, const struct request *request, enum status status,
-        const char *text)
+/* Waits until the ring has room, unless the engine is closing; then the event's memory is
+ * freed. */
+static void push_done(
+        struct engine *e, const struct request *request, enum status status, const char *text)
 {
     struct event event = {.request_id = request->id,
             .kind = EV_DONE,
@@ -73,7 +75,8 @@ static void push_done(struct engine *e, const struct request *request, enum stat
     }
 }
 
-static void refuse(struct engine *e, struct request *request, enum status status, const char *text)
+static void refuse(
+        struct engine *e, struct request *request, enum status status, const char *text)
 {
     push_done(e, request, status, text);
     request_free(request);
@@ -84,7 +87,8 @@ static void cancel(struct engine *e, uint32_t request_id)
     for (size_t i = 0; i < e->n_waiting; i++)
         if (e->waiting[i]->id == request_id) {
             struct request *request = e->waiting[i];
-            memmove(e->waiting + i, e->waiting + i + 1, (--e->n_waiting - i) * sizeof *e->waiting);
+            memmove(e->waiting + i, e->waiting + i + 1,
+                    (--e->n_waiting - i) * sizeof *e->waiting);
             refuse(e, request, ERR_CANCELLED, "stopped");
             return;
         }
@@ -104,9 +108,9 @@ static void take_commands(struct engine *e)
             refuse(e, command.request, e->error.status, e->error.text);
         } else {
             if (e->n_waiting == e->cap_waiting)
-                e->waiting = mem_resize(e->waiting,
-                        (e->cap_waiting = e->cap_waiting ? e->cap_waiting * 2 : 8) *
-                                sizeof *e->waiting);
+                e->waiting = mem_resize(
+                        e->waiting, (e->cap_waiting = e->cap_waiting ? e->cap_waiting * 2 : 8) *
+                                            sizeof *e->waiting);
             e->waiting[e->n_waiting++] = command.request;
             if (atomic_load(&e->state) == ENGINE_LOADING)
                 engine_emit_state(e, command.request, RUN_LOADING, -1);
@@ -150,7 +154,8 @@ static enum status load(struct engine *e, struct err *err)
         return status;
     size_t record_bytes = token_record_bytes(model_shape(e->model));
     size_t n_records = TELEMETRY_BYTES / record_bytes;
-    e->telemetry = telemetry_open(model_shape(e->model), (uint32_t)(n_records < 8192 ? n_records : 8192));
+    e->telemetry = telemetry_open(
+            model_shape(e->model), (uint32_t)(n_records < 8192 ? n_records : 8192));
     e->record = mem_alloc(record_bytes);
     e->slots = mem_alloc((size_t)e->cfg.n_slots * sizeof *e->slots);
     for (int i = 0; i < e->cfg.n_slots; i++) {
@@ -162,7 +167,8 @@ static enum status load(struct engine *e, struct err *err)
     return OK;
 }
 
-/* The free slot whose cache begins like the request's prompt: found by the newest text both saw. */
+/* The free slot whose cache begins like the request's prompt: found by the newest text both
+ * saw. */
 static struct slot *find_free_slot(struct engine *e, const struct request *request)
 {
     struct tokens prompt = {0};
@@ -210,7 +216,8 @@ struct turn {
     struct slot *slots[BATCH_TOK];
 };
 
-static void add_token(struct turn *turn, struct slot *slot, int32_t token, uint32_t pos, bool want)
+static void add_token(
+        struct turn *turn, struct slot *slot, int32_t token, uint32_t pos, bool want)
 {
     uint32_t i = turn->n++;
     turn->tokens[i] = token;
@@ -246,8 +253,8 @@ static void fill_turn(struct engine *e, struct turn *turn)
         uint32_t most = chunk_tok(e, is_alone), room = BATCH_TOK - turn->n;
         most = most < room ? most : room;
         for (uint32_t n = 0; n < most && slot->n_done + n < slot->prompt.n; n++)
-            add_token(turn, slot, slot->prompt.ids[slot->n_done + n], (uint32_t)(slot->n_done + n),
-                    slot->n_done + n + 1 == slot->prompt.n);
+            add_token(turn, slot, slot->prompt.ids[slot->n_done + n],
+                    (uint32_t)(slot->n_done + n), slot->n_done + n + 1 == slot->prompt.n);
         break;
     }
 }
@@ -285,7 +292,8 @@ static void record_token(struct engine *e, uint32_t i, const struct slot *slot, 
     poke(e->cfg.wake_fd);
 }
 
-/* The routing in a record is that of the pass that produced the token: the pass over the token before it. */
+/* The routing in a record is that of the pass that produced the token: the pass over the token
+ * before it. */
 static void choose_next(struct engine *e, uint32_t i, struct slot *slot)
 {
     int32_t token = sampler_choose(slot->sampler, model_logits(e->model, i), e->record);
@@ -313,8 +321,8 @@ static void take_results(struct engine *e, const struct turn *turn)
     for (int i = 0; i < e->cfg.n_slots; i++) {
         struct slot *slot = &e->slots[i];
         if (slot->state == SLOT_PREFILL)
-            engine_emit_state(e, slot->request, RUN_PREFILL,
-                    (float)slot->n_done / (float)slot->prompt.n);
+            engine_emit_state(
+                    e, slot->request, RUN_PREFILL, (float)slot->n_done / (float)slot->prompt.n);
     }
 }
 
@@ -497,7 +505,7 @@ bool engine_poll_event(struct engine *e, struct event *out)
 bool engine_poll_token(struct engine *e, struct token_record *out, uint64_t *n_lost)
 {
     return atomic_load(&e->state) == ENGINE_READY &&
-            telemetry_get(e->telemetry, &e->token_cursor, out, n_lost);
+           telemetry_get(e->telemetry, &e->token_cursor, out, n_lost);
 }
 
 enum engine_state engine_state(const struct engine *e)

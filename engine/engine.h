@@ -1,8 +1,10 @@
 /*
- * engine.h - one loaded local model and the thread that runs it: the only header a router needs.
+ * engine.h - one loaded local model and the thread that runs it: the only header a router
+ * needs.
  *
  * engine_open returns at once; the thread loads the file while requests queue, and a failure to
- * load ends every request with the reason. All calls are from one owner thread except where said.
+ * load ends every request with the reason. All calls are from one owner thread except where
+ * said.
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H

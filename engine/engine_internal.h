@@ -13,9 +13,15 @@
 #include "engine/sampler.h"
 #include "engine/tokenizer.h"
 
-enum slot_state { SLOT_FREE, SLOT_PREFILL, SLOT_DECODE, SLOT_FLUSH /* over, but not everything is sent */ };
+enum slot_state {
+    SLOT_FREE,
+    SLOT_PREFILL,
+    SLOT_DECODE,
+    SLOT_FLUSH /* over, but not everything is sent */
+};
 
-/* Text on its way out: held back while it may still become a stop string, a reasoning tag or a whole character. */
+/* Text on its way out: held back while it may still become a stop string, a reasoning tag or a
+ * whole character. */
 struct out_text {
     struct buf pending;
     bool is_reasoning, has_begun; /* has_begun: something visible was sent */
@@ -33,8 +39,8 @@ struct slot {
     int32_t next; /* decode: the token to feed */
     struct sampler *sampler;
     struct out_text out;
-    struct buf unsent;      /* text behind the filter that the ring had no room for */
-    struct buf unsent_kind; /* one byte per byte of unsent: 1 reasoning */
+    struct buf unsent;       /* text behind the filter that the ring had no room for */
+    struct buf unsent_kind;  /* one byte per byte of unsent: 1 reasoning */
     struct outcome *outcome; /* set when it is over */
     bool usage_sent;
 };
@@ -54,10 +60,11 @@ struct engine {
     int command_fd; /* eventfd: commands are waiting, or the engine is closing */
     struct queue commands, events;
     atomic_bool is_closing;
-    atomic_int state; /* enum engine_state */
+    atomic_int state;                    /* enum engine_state */
     struct model *_Atomic model_running; /* for cancel from the owner's thread */
     uint64_t token_cursor;               /* the owner's place in the telemetry ring */
-    /* the thread's own from here on; readable by the owner once the state says ready or failed */
+    /* the thread's own from here on; readable by the owner once the state says ready or failed
+     */
     struct err error;
     struct model *model;
     struct tokenizer *tok;
@@ -70,18 +77,19 @@ struct engine {
     double prefill_ms_per_tok; /* measured; 0: not yet */
 };
 
-/* Begins a request in a free slot: prompt, prefix reuse, sampler. On failure the request ends with an error. */
+/* Begins a request in a free slot: prompt, prefix reuse, sampler. On failure the request ends
+ * with an error. */
 void slot_begin(struct engine *e, struct slot *slot, struct request *request);
 /* The token was chosen: text out, end conditions. */
 void slot_take_token(struct engine *e, struct slot *slot, int32_t token);
 /* Ends the slot's request: remaining text, usage, outcome. */
-void slot_end(struct engine *e, struct slot *slot, enum finish_reason finish, enum status status,
-        const char *text);
+void slot_end(struct engine *e, struct slot *slot, enum finish_reason finish,
+        enum status status, const char *text);
 /* Sends what the ring has room for; frees the slot when all is out. */
 void slot_flush(struct engine *e, struct slot *slot);
 /* Events that may be dropped when the ring is full: states. */
-void engine_emit_state(struct engine *e, const struct request *request, enum run_state state,
-        float fraction);
+void engine_emit_state(
+        struct engine *e, const struct request *request, enum run_state state, float fraction);
 bool engine_push(struct engine *e, struct event *event);
 
 #endif

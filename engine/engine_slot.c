@@ -1,6 +1,7 @@
 /*
- * engine_slot.c - one request inside the engine: its prompt and how much of it the cache already holds, and the way of its text
- * from tokens to events: whole characters only, nothing that may still turn out to be a stop string or a <think> tag.
+ * engine_slot.c - one request inside the engine: its prompt and how much of it the cache
+ * already holds, and the way of its text from tokens to events: whole characters only, nothing
+ * that may still turn out to be a stop string or a <think> tag.
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +24,8 @@ static uint32_t slot_context(const struct engine *e)
     return model_info(e->model)->context_tok / n_slots;
 }
 
-/* The cache keeps the longest common prefix; at least the last prompt token is computed again for its logits. */
+/* The cache keeps the longest common prefix; at least the last prompt token is computed again
+ * for its logits. */
 static void reuse_prefix(struct engine *e, struct slot *slot)
 {
     size_t n = common_prefix(&slot->cached, &slot->prompt);
@@ -42,13 +44,15 @@ void slot_begin(struct engine *e, struct slot *slot, struct request *request)
     slot->usage_sent = false;
     slot->out.is_reasoning = slot->out.has_begun = false;
     buf_clear(&slot->out.pending);
-    chat_format_encode(&e->format, e->tok, request->messages, request->n_messages, &slot->prompt);
+    chat_format_encode(
+            &e->format, e->tok, request->messages, request->n_messages, &slot->prompt);
     slot->state = SLOT_PREFILL;
     uint32_t context_tok = slot_context(e);
     if (slot->prompt.n == 0 || slot->prompt.n >= context_tok) {
         char text[160];
         snprintf(text, sizeof text,
-                slot->prompt.n ? "the prompt has %zu tokens, but the context holds %u: begin a new session, or raise `context` on the endpoint"
+                slot->prompt.n ? "the prompt has %zu tokens, but the context holds %u: begin a "
+                                 "new session, or raise `context` on the endpoint"
                                : "the prompt is empty",
                 slot->prompt.n, context_tok);
         slot_end(e, slot, FINISH_ERROR, slot->prompt.n ? ERR_CONTEXT : ERR_INVALID, text);
@@ -84,7 +88,8 @@ static size_t overlap(struct slice text, struct slice mark)
     return n;
 }
 
-/* Where the first stop string begins, or SIZE_MAX; *held: bytes at the end that may become one. */
+/* Where the first stop string begins, or SIZE_MAX; *held: bytes at the end that may become one.
+ */
 static size_t find_stop(const struct engine *e, const struct slot *slot, size_t *held)
 {
     struct slice text = buf_slice(&slot->out.pending);
@@ -180,8 +185,8 @@ void slot_take_token(struct engine *e, struct slot *slot, int32_t token)
         slot_end(e, slot, FINISH_LENGTH, OK, "");
 }
 
-void slot_end(struct engine *e, struct slot *slot, enum finish_reason finish, enum status status,
-        const char *text)
+void slot_end(struct engine *e, struct slot *slot, enum finish_reason finish,
+        enum status status, const char *text)
 {
     put(slot, buf_text(&slot->out.pending), slot->out.pending.n, slot->out.is_reasoning);
     buf_clear(&slot->out.pending);

@@ -1,9 +1,10 @@
 /*
- * model.h - one loaded model: hyperparameters, weights, KV cache, and the one call that runs it.
+ * model.h - one loaded model: hyperparameters, weights, KV cache, and the one call that runs
+ * it.
  *
- * model_forward takes n tokens, each with its KV sequence, its position and whether its logits are
- * wanted: decode, prefill, several requests at once and branches are all this call. Owned by one
- * thread at a time (its engine, or eval/bench).
+ * model_forward takes n tokens, each with its KV sequence, its position and whether its logits
+ * are wanted: decode, prefill, several requests at once and branches are all this call. Owned
+ * by one thread at a time (its engine, or eval/bench).
  */
 #ifndef ENGINE_MODEL_H
 #define ENGINE_MODEL_H
@@ -38,8 +39,8 @@ struct model_info {
 };
 
 /* Maps the file, checks every tensor, binds it. Errors name the file and the field. */
-enum status model_open(struct model **out, const struct model_config *cfg, struct err *err)
-        MUST_USE;
+enum status model_open(
+        struct model **out, const struct model_config *cfg, struct err *err) MUST_USE;
 void model_close(struct model *model);
 const struct model_info *model_info(const struct model *model);
 const struct telemetry_shape *model_shape(const struct model *model);
@@ -54,15 +55,15 @@ struct batch {
 };
 #define KV_SEQ_MAX 64
 
-/* Runs the batch and appends its keys and values to the cache. ERR_CONTEXT when the cache has no
- * room (nothing was changed), ERR_CANCELLED when model_cancel was called meanwhile. */
-enum status model_forward(struct model *model, const struct batch *batch, struct err *err)
-        MUST_USE;
+/* Runs the batch and appends its keys and values to the cache. ERR_CONTEXT when the cache has
+ * no room (nothing was changed), ERR_CANCELLED when model_cancel was called meanwhile. */
+enum status model_forward(
+        struct model *model, const struct batch *batch, struct err *err) MUST_USE;
 /* Of the last model_forward; valid until the next. i counts all tokens of the batch. */
 float *model_logits(struct model *model, uint32_t i); /* [n_vocab], may be changed in place;
                                                          NULL if not wanted */
-/* Routing of token i of the last batch: picks [n_moe_layers][k], float weights [n_moe_layers][k]
- * exact, margins [n_moe_layers]. NULL for a dense model. */
+/* Routing of token i of the last batch: picks [n_moe_layers][k], float weights
+ * [n_moe_layers][k] exact, margins [n_moe_layers]. NULL for a dense model. */
 const struct expert_pick *model_picks(const struct model *model, uint32_t i);
 const float *model_weights(const struct model *model, uint32_t i);
 const float *model_margins(const struct model *model, uint32_t i);

@@ -27,7 +27,7 @@ struct hparams {
     uint32_t n_experts, n_experts_used, n_expert_ff;
     uint32_t context_train_tok;
     float eps, attn_scale;
-    float expert_scale; /* of the gate weights */
+    float expert_scale;           /* of the gate weights */
     float rope_base, rope_factor; /* factor 1: no scaling */
     bool is_yarn;
     uint32_t rope_original_tok;

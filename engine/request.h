@@ -1,7 +1,8 @@
 /*
  * request.h - one attempt to get one answer: what the core hands to an engine or to the net
  * thread. Everything a request points to lives in its own arena; the request itself is the
- * arena's first allocation, so request_free is one call and moving it between threads moves all.
+ * arena's first allocation, so request_free is one call and moving it between threads moves
+ * all.
  */
 #ifndef ENGINE_REQUEST_H
 #define ENGINE_REQUEST_H
@@ -19,14 +20,14 @@ struct chat_message {
 #define STOP_MAX 8
 
 struct gen_params {
-    float temperature;       /* 0: greedy */
-    uint32_t top_k;          /* 0: off */
-    float top_p, min_p;      /* 1 and 0: off */
-    float repeat_penalty;    /* 1: off; over the last repeat_last_n tokens */
+    float temperature;    /* 0: greedy */
+    uint32_t top_k;       /* 0: off */
+    float top_p, min_p;   /* 1 and 0: off */
+    float repeat_penalty; /* 1: off; over the last repeat_last_n tokens */
     uint32_t repeat_last_n;
     float presence_penalty, frequency_penalty;
     uint64_t seed;
-    uint32_t max_tokens;     /* 0: until the context is full */
+    uint32_t max_tokens; /* 0: until the context is full */
     struct slice stop[STOP_MAX];
     int n_stop;
 };
@@ -42,9 +43,9 @@ struct request {
     struct chat_message *messages;
     int n_messages;
     struct gen_params params;
-    bool has_params;              /* false: leave sampling to the endpoint's own defaults */
-    struct slice extra_json;      /* members of an OpenAI-shaped body passed on as they came
-                                     (tools, response_format, …): `"tools":[…],"x":…` or empty */
+    bool has_params;         /* false: leave sampling to the endpoint's own defaults */
+    struct slice extra_json; /* members of an OpenAI-shaped body passed on as they came
+                                (tools, response_format, …): `"tools":[…],"x":…` or empty */
     const struct endpoint_conf *endpoint; /* a copy inside the arena */
 };
 

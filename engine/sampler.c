@@ -1,6 +1,6 @@
 /*
- * sampler.c - see sampler.h. The whole vocabulary is passed over twice per token (largest, then sum and entropy); everything
- * behind top-k works on a few candidates.
+ * sampler.c - see sampler.h. The whole vocabulary is passed over twice per token (largest, then
+ * sum and entropy); everything behind top-k works on a few candidates.
  */
 #include "engine/sampler.h"
 
@@ -53,9 +53,10 @@ void sampler_accept(struct sampler *s, int32_t token)
         s->n_recent++;
 }
 
-/* The n largest as a sorted list, by insertion: n is small, and few logits get past the first comparison. */
-static uint32_t find_largest(const float *logits, uint32_t n_vocab, uint32_t n,
-        struct candidate *out)
+/* The n largest as a sorted list, by insertion: n is small, and few logits get past the first
+ * comparison. */
+static uint32_t find_largest(
+        const float *logits, uint32_t n_vocab, uint32_t n, struct candidate *out)
 {
     uint32_t n_out = 0;
     for (uint32_t i = 0; i < n_vocab; i++) {
@@ -69,13 +70,15 @@ static uint32_t find_largest(const float *logits, uint32_t n_vocab, uint32_t n,
     return n_out;
 }
 
-/* exp for x <= 0, within 2e-7 relative: 2^n * 2^f with f in [-0.5, 0.5] by a polynomial. In this form the compiler
- * vectorises the loop over the vocabulary. */
+/* exp for x <= 0, within 2e-7 relative: 2^n * 2^f with f in [-0.5, 0.5] by a polynomial. In
+ * this form the compiler vectorises the loop over the vocabulary. */
 static inline float exp_negative(float x)
 {
     x = x < -87 ? -87 : x;
     float z = x * 1.44269504f, n = (float)(int32_t)(z - 0.5f), f = (z - n) * 0.693147181f;
-    float p = 1 + f * (1 + f * (0.5f + f * (1 / 6.0f + f * (1 / 24.0f + f * (1 / 120.0f + f / 720)))));
+    float p = 1 +
+              f * (1 + f * (0.5f + f * (1 / 6.0f +
+                                               f * (1 / 24.0f + f * (1 / 120.0f + f / 720)))));
     union {
         int32_t i;
         float f;
@@ -163,7 +166,8 @@ static int32_t draw(struct sampler *s, const float *logits)
         sum += c[i].logit = expf((c[i].logit - top) / s->params.temperature);
     uint32_t n_kept = 0;
     float kept = 0, most = c[0].logit;
-    while (n_kept < n && (n_kept == 0 || (kept < s->params.top_p * sum && c[n_kept].logit >= s->params.min_p * most)))
+    while (n_kept < n && (n_kept == 0 || (kept < s->params.top_p * sum &&
+                                                 c[n_kept].logit >= s->params.min_p * most)))
         kept += c[n_kept++].logit;
     float at = (float)rng_uniform(&s->rng) * kept;
     for (uint32_t i = 0; i + 1 < n_kept; i++) {
@@ -193,7 +197,8 @@ int32_t sampler_choose(struct sampler *s, float *logits, struct token_record *re
         token = draw(s, logits);
     }
     chosen_logit = logits[token];
-    for (int i = 0; i < record->n_top; i++) /* penalties changed the logit: the record is about the model */
+    for (int i = 0; i < record->n_top;
+            i++) /* penalties changed the logit: the record is about the model */
         if (record->top[i].token == token)
             chosen_logit = record->top[i].logprob + log_sum;
     record->token = token;

@@ -21,7 +21,7 @@ enum token_phase { PHASE_PREFILL, PHASE_DECODE };
 struct telemetry_shape {
     uint16_t n_moe_layers; /* 0: a dense model */
     uint16_t n_experts;
-    uint16_t k; /* experts used per token */
+    uint16_t k;                      /* experts used per token */
     uint16_t layers[MOE_LAYERS_MAX]; /* N of blk.N of each */
 };
 
@@ -33,9 +33,9 @@ struct token_record {
     uint8_t n_text;   /* bytes in text; longer pieces are cut at a code point */
     uint8_t n_top;    /* 0 in prefill */
     uint8_t reserved;
-    uint64_t t_ns;    /* when it was chosen (decode) or computed (prefill) */
-    float logprob;    /* natural log of the probability of `token`; 0 in prefill */
-    float entropy;    /* of the distribution it was drawn from, nats; before sampling cuts */
+    uint64_t t_ns; /* when it was chosen (decode) or computed (prefill) */
+    float logprob; /* natural log of the probability of `token`; 0 in prefill */
+    float entropy; /* of the distribution it was drawn from, nats; before sampling cuts */
     struct {
         int32_t token;
         float logprob;

@@ -291,8 +291,8 @@ static bool may_be_special(const struct tokenizer *tok, const struct source *sou
 }
 
 /* The next place in s that counts as the special token id. */
-static const char *find_special(const struct tokenizer *tok, const struct source *source,
-        int32_t id, struct slice s)
+static const char *find_special(
+        const struct tokenizer *tok, const struct source *source, int32_t id, struct slice s)
 {
     struct slice needle = tok->table.strings[id];
     const char *at;
@@ -358,7 +358,8 @@ static void encode(const struct tokenizer *tok, const struct source *source, str
     mem_free(b.items);
 }
 
-void tokenizer_encode(const struct tokenizer *tok, struct slice text, int flags, struct tokens *out)
+void tokenizer_encode(
+        const struct tokenizer *tok, struct slice text, int flags, struct tokens *out)
 {
     encode(tok, &(struct source){text, NULL, flags}, out);
 }

@@ -16,7 +16,7 @@
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 #define LLAMA3(digits)                                                                         \
     CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| "                                  \
-                                                         "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" TAIL
+                "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" TAIL
 
 /* Values of tokenizer.ggml.pre. Expressions are applied one after the other to the cuts of the
  * one before. */

@@ -169,15 +169,19 @@ static void interpret(struct conf *conf, bool warns)
         if (s.n == 0 || s.ptr[0] == '#' || s.ptr[0] == ';')
             continue;
         const char *equals = strchr(line->text, '=');
-        if (s.ptr[0] == '[') { /* keys below a broken header must not fall to the section above it */
+        if (s.ptr[0] ==
+                '[') { /* keys below a broken header must not fall to the section above it */
             section = read_header(line, s) ? line->section : NULL;
             subsection = line->subsection;
             if (!section && warns)
-                conf_warn(conf, (int)i + 1, "\"%.60s\" is no [section]; the keys below it are ignored", s.ptr);
+                conf_warn(conf, (int)i + 1,
+                        "\"%.60s\" is no [section]; the keys below it are ignored", s.ptr);
         } else if (!section) {
             continue;
-        } else if (equals && slice_trim((struct slice){line->text, (size_t)(equals - line->text)}).n) {
-            add_entry(conf, line, section, subsection, (size_t)(equals - line->text), (int)i + 1);
+        } else if (equals &&
+                   slice_trim((struct slice){line->text, (size_t)(equals - line->text)}).n) {
+            add_entry(
+                    conf, line, section, subsection, (size_t)(equals - line->text), (int)i + 1);
         } else if (warns) {
             conf_warn(conf, (int)i + 1,
                     "\"%.60s\" is neither `key = value` nor a [section]; the line is ignored",

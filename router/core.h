@@ -72,7 +72,8 @@ struct run {
     uint64_t t_sent_ns, t_first_ns, t_retry_ns, t_saved_ns;
     struct spent before;
     struct usage usage; /* of this attempt */
-    size_t n_base, n_echo; /* bytes of text the attempt goes on from; how many of them came back */
+    size_t n_base,
+            n_echo; /* bytes of text the attempt goes on from; how many of them came back */
     struct decision decision;
     struct gen_params params;
     bool has_params;

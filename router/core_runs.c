@@ -184,7 +184,9 @@ static void send(struct core *core, struct run *run, struct request *request, ui
     run->t_sent_ns = t_ns;
     run->t_saved_ns = t_ns;
     run->t_first_ns = 0;
-    run->n_base = conf->kind != PROVIDER_LOCAL && answer->text.n >= ECHO_MIN_BYTES ? answer->text.n : 0;
+    run->n_base = conf->kind != PROVIDER_LOCAL && answer->text.n >= ECHO_MIN_BYTES
+                          ? answer->text.n
+                          : 0;
     run->n_echo = 0;
     struct effect *effect = core_add_effect(core, EFFECT_SEND);
     effect->endpoint = run->endpoint;
@@ -350,8 +352,9 @@ static void give_back_echo(struct run *run, struct message *answer)
     arena_release(&arena);
 }
 
-/* Asked to go on with an answer, some servers send its beginning once more. What equals it is held back until it is whole
- * (and dropped) or differs (and was meant). Returns what is to be shown now. */
+/* Asked to go on with an answer, some servers send its beginning once more. What equals it is
+ * held back until it is whole (and dropped) or differs (and was meant). Returns what is to be
+ * shown now. */
 static struct slice drop_echo(struct run *run, struct message *answer, struct slice text)
 {
     const char *base = buf_text(&answer->text);
@@ -404,7 +407,8 @@ static void take_content(
             t_ns);
 }
 
-static void take_text(struct core *core, struct run *run, struct message *answer, const struct event *event)
+static void take_text(
+        struct core *core, struct run *run, struct message *answer, const struct event *event)
 {
     struct slice text = {event->u.text, event->n_bytes};
     if (run->n_base)

@@ -1,5 +1,6 @@
 /*
- * endpoint.c - see endpoint.h. What is wrong in a section disables that endpoint and says so; nothing is guessed.
+ * endpoint.c - see endpoint.h. What is wrong in a section disables that endpoint and says so;
+ * nothing is guessed.
  */
 #include "router/endpoint.h"
 
@@ -17,7 +18,7 @@
 #define KEY_COMMAND_MAX_MS 120000
 
 const struct provider providers[PROVIDER_COUNT] = {
-#define PROVIDER(id, name, url, key_header, key_prefix, path, wire, zone, key_env)                 \
+#define PROVIDER(id, name, url, key_header, key_prefix, path, wire, zone, key_env)             \
     [PROVIDER_##id] = {name, url, key_header, key_prefix, path, wire, zone, key_env},
 #include "router/providers.def"
 #undef PROVIDER
@@ -56,7 +57,15 @@ const char *secret_hint(const struct secret *secret, char out[16])
     return out;
 }
 
-enum value_kind { VALUE_TEXT, VALUE_COUNT, VALUE_MS, VALUE_BOOL, VALUE_ZONE, VALUE_PRICE, VALUE_TIER };
+enum value_kind {
+    VALUE_TEXT,
+    VALUE_COUNT,
+    VALUE_MS,
+    VALUE_BOOL,
+    VALUE_ZONE,
+    VALUE_PRICE,
+    VALUE_TIER
+};
 
 /* Keys with a plain value; kind, key_* and model are read apart. */
 static const struct {
@@ -76,7 +85,8 @@ static const struct {
         {"enabled", VALUE_BOOL, offsetof(struct endpoint_conf, enabled)},
         {"retries", VALUE_COUNT, offsetof(struct endpoint_conf, retries)},
         {"connect_timeout", VALUE_MS, offsetof(struct endpoint_conf, connect_timeout_ms)},
-        {"first_token_timeout", VALUE_MS, offsetof(struct endpoint_conf, first_token_timeout_ms)},
+        {"first_token_timeout", VALUE_MS,
+                offsetof(struct endpoint_conf, first_token_timeout_ms)},
         {"idle_timeout", VALUE_MS, offsetof(struct endpoint_conf, idle_timeout_ms)},
         {"total_timeout", VALUE_MS, offsetof(struct endpoint_conf, total_timeout_ms)},
         {"rpm", VALUE_COUNT, offsetof(struct endpoint_conf, rpm)},
@@ -91,9 +101,9 @@ static const char *const other_keys[] = {"kind", "key_env", "key_file", "key_com
         "secret_key_env", "session_token_env"};
 
 /* Kinds that the configuration format knows and this version cannot reach yet. */
-static const char *const later_kinds[] = {"openai_responses", "azure", "anthropic", "gemini", "vertex",
-        "vertex_anthropic", "bedrock", "sglang", "trtllm", "triton", "ollama", "litellm",
-        "openrouter", "deepseek", "mistral", "groq", "together"};
+static const char *const later_kinds[] = {"openai_responses", "azure", "anthropic", "gemini",
+        "vertex", "vertex_anthropic", "bedrock", "sglang", "trtllm", "triton", "ollama",
+        "litellm", "openrouter", "deepseek", "mistral", "groq", "together"};
 
 static const char *what_is_valid(enum value_kind kind)
 {
@@ -149,7 +159,8 @@ struct reader {
     bool has_zone;
 };
 
-static void bad(struct reader *r, const struct conf_entry *entry, const char *fmt, const char *a)
+static void bad(
+        struct reader *r, const struct conf_entry *entry, const char *fmt, const char *a)
 {
     r->e->enabled = false;
     conf_warn(r->conf, entry->line, fmt, a);
@@ -166,7 +177,8 @@ static void read_kind(struct reader *r, const struct conf_entry *entry)
     for (size_t i = 0; i < ARRAY_LEN(later_kinds); i++)
         if (strcmp(entry->value, later_kinds[i]) == 0) {
             conf_warn(r->conf, entry->line,
-                    "kind \"%s\" is not in this version; the endpoint is disabled (an OpenAI-compatible URL works with kind = openai)",
+                    "kind \"%s\" is not in this version; the endpoint is disabled (an "
+                    "OpenAI-compatible URL works with kind = openai)",
                     entry->value);
             return;
         }
@@ -174,8 +186,9 @@ static void read_kind(struct reader *r, const struct conf_entry *entry)
     for (int i = 0; i < PROVIDER_COUNT; i++)
         names[i] = providers[i].name;
     const char *nearest = conf_nearest(entry->value, names, PROVIDER_COUNT);
-    conf_warn(r->conf, entry->line, "no kind \"%s\"%s%s%s; the endpoint is disabled", entry->value,
-            nearest ? ", did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+    conf_warn(r->conf, entry->line, "no kind \"%s\"%s%s%s; the endpoint is disabled",
+            entry->value, nearest ? ", did you mean \"" : "", nearest ? nearest : "",
+            nearest ? "\"?" : "");
 }
 
 static bool read_key_source(struct reader *r, const struct conf_entry *entry)
@@ -221,8 +234,9 @@ static void read_entry(struct reader *r, const struct conf_entry *entry)
         r->has_zone |= fields[i].kind == VALUE_ZONE;
         if (!set_field(r->arena, r->e, i, entry->value)) {
             r->e->enabled = false;
-            conf_warn(r->conf, entry->line, "%s = %s: %s is needed; endpoint \"%s\" is disabled",
-                    entry->key, entry->value, what_is_valid(fields[i].kind), r->e->name);
+            conf_warn(r->conf, entry->line,
+                    "%s = %s: %s is needed; endpoint \"%s\" is disabled", entry->key,
+                    entry->value, what_is_valid(fields[i].kind), r->e->name);
         }
         return;
     }
@@ -245,8 +259,9 @@ static bool is_loopback(const char *url)
 static const char *expand_home(struct arena *arena, const char *path)
 {
     const char *home = getenv("HOME");
-    return path[0] == '~' && path[1] == '/' && home ? arena_printf(arena, "%s%s", home, path + 1)
-                                                    : path;
+    return path[0] == '~' && path[1] == '/' && home
+                   ? arena_printf(arena, "%s%s", home, path + 1)
+                   : path;
 }
 
 static void finish(struct reader *r)
@@ -255,7 +270,8 @@ static void finish(struct reader *r)
     const struct provider *p = &providers[e->kind];
     struct conf_entry header = {.line = e->line};
     if (e->kind == PROVIDER_LOCAL && e->enabled && !e->model)
-        bad(r, &header, "[endpoint \"%s\"] names no model: add model = /path/to/model.gguf", e->name);
+        bad(r, &header, "[endpoint \"%s\"] names no model: add model = /path/to/model.gguf",
+                e->name);
     if (e->kind == PROVIDER_LOCAL && e->model)
         e->model = expand_home(r->arena, e->model);
     if (e->ca_file)
@@ -273,7 +289,8 @@ static void finish(struct reader *r)
         e->zone = e->url && is_loopback(e->url) ? ZONE_LOCAL : p->zone;
     if (e->kind == PROVIDER_LOCAL)
         e->usd_per_mtok_in = e->usd_per_mtok_out = 0;
-    /* A server of one's own usually wants no key; the provider's variable is only for the provider. */
+    /* A server of one's own usually wants no key; the provider's variable is only for the
+     * provider. */
     if (e->key_source == KEY_FROM_NONE && p->key_env && !e->url) {
         e->key_source = KEY_FROM_ENV;
         e->key_value = p->key_env;
@@ -359,8 +376,8 @@ struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpo
 }
 
 /* Takes the first line of text as the key; control characters could smuggle in a header. */
-static enum status take_key(const struct endpoint_conf *conf, struct slice text, struct secret *out,
-        struct err *err)
+static enum status take_key(const struct endpoint_conf *conf, struct slice text,
+        struct secret *out, struct err *err)
 {
     struct slice line = slice_trim(slice_cut(&text, '\n'));
     if (line.n == 0)
@@ -369,7 +386,8 @@ static enum status take_key(const struct endpoint_conf *conf, struct slice text,
     for (size_t i = 0; i < line.n; i++)
         if ((unsigned char)line.ptr[i] < 0x21 || (unsigned char)line.ptr[i] == 0x7F)
             return err_set(err, ERR_AUTH,
-                    "endpoint \"%s\": the key from %s contains white space or control characters",
+                    "endpoint \"%s\": the key from %s contains white space or control "
+                    "characters",
                     conf->name, conf->key_value);
     out->bytes = mem_alloc(line.n + 1);
     memcpy(out->bytes, line.ptr, line.n);
@@ -377,18 +395,18 @@ static enum status take_key(const struct endpoint_conf *conf, struct slice text,
     return OK;
 }
 
-static enum status key_from_file(const struct endpoint_conf *conf, struct secret *out,
-        struct err *err)
+static enum status key_from_file(
+        const struct endpoint_conf *conf, struct secret *out, struct err *err)
 {
     struct stat st;
     struct buf text;
     if (stat(conf->key_value, &st) != 0)
-        return err_set(err, ERR_AUTH, "endpoint \"%s\": cannot read key file %s: %s", conf->name,
-                conf->key_value, strerror(errno));
+        return err_set(err, ERR_AUTH, "endpoint \"%s\": cannot read key file %s: %s",
+                conf->name, conf->key_value, strerror(errno));
     if (st.st_mode & 077)
         return err_set(err, ERR_AUTH,
-                "endpoint \"%s\": others can read the key file %s; run: chmod 600 %s", conf->name,
-                conf->key_value, conf->key_value);
+                "endpoint \"%s\": others can read the key file %s; run: chmod 600 %s",
+                conf->name, conf->key_value, conf->key_value);
     enum status status = file_read(&text, conf->key_value, KEY_MAX_BYTES, err);
     if (status != OK)
         return err->status = ERR_AUTH;
@@ -399,15 +417,15 @@ static enum status key_from_file(const struct endpoint_conf *conf, struct secret
     return status;
 }
 
-static enum status key_from_command(const struct endpoint_conf *conf, struct secret *out,
-        struct err *err)
+static enum status key_from_command(
+        const struct endpoint_conf *conf, struct secret *out, struct err *err)
 {
     char bytes[KEY_MAX_BYTES];
     size_t n = 0;
     int pipe_fd[2];
     if (pipe(pipe_fd) != 0)
-        return err_set(err, ERR_AUTH, "endpoint \"%s\": cannot run its key command: %s", conf->name,
-                strerror(errno));
+        return err_set(err, ERR_AUTH, "endpoint \"%s\": cannot run its key command: %s",
+                conf->name, strerror(errno));
     pid_t pid = fork();
     if (pid == 0) {
         dup2(pipe_fd[1], STDOUT_FILENO);
@@ -436,10 +454,11 @@ static enum status key_from_command(const struct endpoint_conf *conf, struct sec
         kill(pid, SIGKILL);
     if (pid > 0)
         waitpid(pid, &code, 0);
-    enum status status = is_late || !WIFEXITED(code) || WEXITSTATUS(code) != 0
-            ? err_set(err, ERR_AUTH, "endpoint \"%s\": the key command failed: %s", conf->name,
-                      conf->key_value)
-            : take_key(conf, (struct slice){bytes, n}, out, err);
+    enum status status =
+            is_late || !WIFEXITED(code) || WEXITSTATUS(code) != 0
+                    ? err_set(err, ERR_AUTH, "endpoint \"%s\": the key command failed: %s",
+                              conf->name, conf->key_value)
+                    : take_key(conf, (struct slice){bytes, n}, out, err);
     explicit_bzero(bytes, sizeof bytes);
     return status;
 }
@@ -453,11 +472,11 @@ enum status endpoint_key(const struct endpoint_conf *conf, struct secret *out, s
         return OK;
     case KEY_FROM_ENV:
         value = getenv(conf->key_value);
-        return value && *value
-                ? take_key(conf, slice_of(value), out, err)
-                : err_set(err, ERR_AUTH,
-                          "endpoint \"%s\" takes its key from the environment variable %s, which is not set: export %s=…",
-                          conf->name, conf->key_value, conf->key_value);
+        return value && *value ? take_key(conf, slice_of(value), out, err)
+                               : err_set(err, ERR_AUTH,
+                                         "endpoint \"%s\" takes its key from the environment "
+                                         "variable %s, which is not set: export %s=…",
+                                         conf->name, conf->key_value, conf->key_value);
     case KEY_FROM_FILE:
         return key_from_file(conf, out, err);
     case KEY_FROM_COMMAND:

@@ -1,10 +1,12 @@
 /*
- * endpoint.h - what the configuration says about a place that answers, and the provider rows it refers to.
+ * endpoint.h - what the configuration says about a place that answers, and the provider rows it
+ * refers to.
  */
 #ifndef ROUTER_ENDPOINT_H
 #define ROUTER_ENDPOINT_H
 
 #include "engine/base.h"
+
 #include "router/conf.h"
 
 enum zone { ZONE_LOCAL, ZONE_LAB, ZONE_REGION, ZONE_EXTERNAL, ZONE_COUNT };
@@ -23,7 +25,7 @@ enum wire { WIRE_LOCAL, WIRE_OPENAI_CHAT };
 struct provider { /* a row of providers.def */
     const char *name, *url, *key_header, *key_prefix, *path;
     enum wire wire;
-    enum zone zone; /* default zone */
+    enum zone zone;      /* default zone */
     const char *key_env; /* default environment variable, or NULL */
 };
 extern const struct provider providers[PROVIDER_COUNT];
@@ -47,28 +49,30 @@ struct endpoint_conf {
     enum key_source key_source;
     const char *key_value; /* variable name, file, or command line */
     enum zone zone;
-    int tier;                                      /* 1..5; 0: unknown */
-    double usd_per_mtok_in, usd_per_mtok_out;      /* negative: unknown */
-    double usd_per_mtok_cached;                    /* negative: as input */
-    uint32_t context_tok;                          /* 0: unknown */
+    int tier;                                 /* 1..5; 0: unknown */
+    double usd_per_mtok_in, usd_per_mtok_out; /* negative: unknown */
+    double usd_per_mtok_cached;               /* negative: as input */
+    uint32_t context_tok;                     /* 0: unknown */
     bool stream, enabled;
-    uint32_t retries;                              /* further HTTP requests after the first */
-    uint32_t connect_timeout_ms, first_token_timeout_ms, idle_timeout_ms, total_timeout_ms; /* 0: none */
-    uint32_t rpm, tpm, slots;                      /* 0: no limit known */
+    uint32_t retries; /* further HTTP requests after the first */
+    uint32_t connect_timeout_ms, first_token_timeout_ms, idle_timeout_ms,
+            total_timeout_ms; /* 0: none */
+    uint32_t rpm, tpm, slots; /* 0: no limit known */
     const char *ca_file;
     int line; /* of its section header */
 };
 
-/* Reads all [endpoint "…"] sections into arena. A bad value disables that endpoint and warns with
- * FILE:LINE; an unknown key warns with the nearest name. Returns how many were read. */
+/* Reads all [endpoint "…"] sections into arena. A bad value disables that endpoint and warns
+ * with FILE:LINE; an unknown key warns with the nearest name. Returns how many were read. */
 size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_conf **out);
 /* An endpoint for a model file, with every default; both texts are borrowed. */
 struct endpoint_conf endpoint_local(const char *name, const char *path);
 struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf);
 
-/* Fetches the key. ERR_AUTH with a sentence that names the endpoint, the source and what to do (a key
- * file readable by others is refused). May run a command, which may talk to the terminal. */
-enum status endpoint_key(const struct endpoint_conf *conf, struct secret *out, struct err *err)
-        MUST_USE;
+/* Fetches the key. ERR_AUTH with a sentence that names the endpoint, the source and what to do
+ * (a key file readable by others is refused). May run a command, which may talk to the
+ * terminal. */
+enum status endpoint_key(
+        const struct endpoint_conf *conf, struct secret *out, struct err *err) MUST_USE;
 
 #endif

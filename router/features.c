@@ -1,13 +1,15 @@
 /*
- * features.c - what is known of a request before it is sent. Tokens are estimated from the kinds of characters: counting with
- * a tokenizer would need every remote model's vocabulary, and filters only need the size within about a fifth.
+ * features.c - what is known of a request before it is sent. Tokens are estimated from the
+ * kinds of characters: counting with a tokenizer would need every remote model's vocabulary,
+ * and filters only need the size within about a fifth.
  */
 #include "router/policy.h"
 
 #define EXPECTED_OUTPUT_TOK 512
 #define MESSAGE_TOK         5 /* what a template adds to each message */
 
-/* ASCII letters make about 4 bytes per token, digits and signs 2, other alphabets 2 characters, CJK 1. */
+/* ASCII letters make about 4 bytes per token, digits and signs 2, other alphabets 2 characters,
+ * CJK 1. */
 static double tokens_in(struct slice text)
 {
     double n = 0;

@@ -89,8 +89,8 @@ int fleet_find(const struct fleet *fleet, const char *name)
 
 int64_t endpoint_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage)
 {
-    if (conf->usd_per_mtok_in < 0 || conf->usd_per_mtok_out < 0 || usage->input == TOKENS_UNKNOWN ||
-            usage->output == TOKENS_UNKNOWN)
+    if (conf->usd_per_mtok_in < 0 || conf->usd_per_mtok_out < 0 ||
+            usage->input == TOKENS_UNKNOWN || usage->output == TOKENS_UNKNOWN)
         return -1;
     double cached = usage->cached_input == TOKENS_UNKNOWN ? 0 : usage->cached_input;
     double fresh = usage->input > cached ? usage->input - cached : 0;

@@ -1,11 +1,12 @@
 /*
- * fleet.h - the endpoints and what was observed of them. Plain state: fleet_observe is the only change,
- * time comes in as an argument, and what recovers is computed when read.
+ * fleet.h - the endpoints and what was observed of them. Plain state: fleet_observe is the only
+ * change, time comes in as an argument, and what recovers is computed when read.
  */
 #ifndef ROUTER_FLEET_H
 #define ROUTER_FLEET_H
 
 #include "engine/request.h"
+
 #include "router/endpoint.h"
 
 enum breaker { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
@@ -40,7 +41,8 @@ struct observation {
 void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t now_ns);
 enum breaker fleet_breaker(const struct endpoint_state *e, uint64_t now_ns);
 int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
-/* Price of an answer in nano-dollars (one token at 1 USD per Mtok is 1000 nUSD); -1: price unknown. */
+/* Price of an answer in nano-dollars (one token at 1 USD per Mtok is 1000 nUSD); -1: price
+ * unknown. */
 int64_t endpoint_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage);
 
 #endif

@@ -20,8 +20,8 @@ static struct message *message_new(void)
     buf_init(&m->reasoning, MESSAGE_MAX_BYTES);
     buf_init(&m->tool_calls, MESSAGE_MAX_BYTES);
     buf_init(&m->tokens.records, MESSAGE_MAX_BYTES);
-    m->usage = (struct usage){TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN,
-            TOKENS_UNKNOWN};
+    m->usage = (struct usage){
+            TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
     m->cost_nusd = m->retry_after_ms = -1;
     return m;
 }
@@ -59,13 +59,14 @@ struct message *session_find(const struct session *s, int64_t id)
 static struct message *append(struct session *s)
 {
     if (s->n_messages == s->cap_messages)
-        s->messages = mem_resize(s->messages,
-                (s->cap_messages = s->cap_messages ? s->cap_messages * 2 : 16) *
-                        sizeof *s->messages);
+        s->messages = mem_resize(
+                s->messages, (s->cap_messages = s->cap_messages ? s->cap_messages * 2 : 16) *
+                                     sizeof *s->messages);
     return s->messages[s->n_messages++] = message_new();
 }
 
-struct message *session_add(struct session *s, int64_t id, enum message_role role, int64_t now_ms)
+struct message *session_add(
+        struct session *s, int64_t id, enum message_role role, int64_t now_ms)
 {
     struct message *m = append(s);
     m->id = id;
@@ -77,8 +78,8 @@ struct message *session_add(struct session *s, int64_t id, enum message_role rol
     return m;
 }
 
-/* Walks from the leaf to the root. Parents usually stand right before; only a branch needs a search. A damaged database
- * could hold a circle: the path never gets longer than the list. */
+/* Walks from the leaf to the root. Parents usually stand right before; only a branch needs a
+ * search. A damaged database could hold a circle: the path never gets longer than the list. */
 size_t session_path(const struct session *s, struct message ***out)
 {
     struct message **path = mem_alloc((s->n_messages + 1) * sizeof *path);
@@ -149,8 +150,8 @@ static void take_row(struct session *s, const struct message_row *row)
     m->is_saved = true;
 }
 
-struct session *session_from_rows(const struct session_row *row, const struct message_row *rows,
-        size_t n_rows)
+struct session *session_from_rows(
+        const struct session_row *row, const struct message_row *rows, size_t n_rows)
 {
     struct session *s = session_new(row->id, row->created_ms);
     s->used_ms = row->used_ms;
@@ -158,7 +159,8 @@ struct session *session_from_rows(const struct session_row *row, const struct me
     copy_name(s->title, sizeof s->title, row->title);
     take_text(&s->system, row->system);
     take_text(&s->draft, row->draft);
-    s->draft_cursor = row->draft_cursor <= s->draft.n ? row->draft_cursor : (uint32_t)s->draft.n;
+    s->draft_cursor =
+            row->draft_cursor <= s->draft.n ? row->draft_cursor : (uint32_t)s->draft.n;
     s->scroll_id = row->scroll_id;
     s->scroll_line = row->scroll_line;
     for (size_t i = 0; i < n_rows; i++)

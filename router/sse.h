@@ -1,6 +1,7 @@
 /*
- * sse.h - splits a byte stream into server-sent events (WHATWG HTML, section 9.2). Pure: bytes in, events out. Lines end with LF,
- * CRLF or CR; a byte order mark, comments and unknown fields are dropped; data lines are joined with LF.
+ * sse.h - splits a byte stream into server-sent events (WHATWG HTML, section 9.2). Pure: bytes
+ * in, events out. Lines end with LF, CRLF or CR; a byte order mark, comments and unknown fields
+ * are dropped; data lines are joined with LF.
  */
 #ifndef ROUTER_SSE_H
 #define ROUTER_SSE_H

@@ -1,4 +1,5 @@
-/* store.c - the store's thread and rings; what it does with a command is store_sql.c. It sleeps until a command comes. */
+/* store.c - the store's thread and rings; what it does with a command is store_sql.c. It sleeps
+ * until a command comes. */
 #include "router/store.h"
 
 #include <poll.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/queue.h"
+
 #include "router/store_sql.h"
 
 #define N_COMMANDS 256
@@ -47,7 +49,8 @@ static void poke(int fd)
 static void answer(struct store *store, struct stored *command)
 {
     struct event event = {.kind = EV_STORE, .t_ns = clock_now_ns(), .u.stored = command};
-    while (!queue_push(&store->events, &event)) { /* as many answers as commands: the owner is behind */
+    while (!queue_push(
+            &store->events, &event)) { /* as many answers as commands: the owner is behind */
         if (atomic_load(&store->is_closing)) {
             stored_free(command);
             return;

@@ -1,6 +1,6 @@
 /*
- * store_migrate.c - opens the database: creates it, or brings an older one to this version after a backup, or refuses. A newer
- * one is never written to.
+ * store_migrate.c - opens the database: creates it, or brings an older one to this version
+ * after a backup, or refuses. A newer one is never written to.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,20 +10,30 @@
 #include "router/store_sql.h"
 
 static const struct migration steps_of_this_version[SCHEMA_VERSION] = {
-        {"CREATE TABLE session (id INTEGER PRIMARY KEY, created_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL,"
-         " leaf_id INTEGER NOT NULL, title TEXT NOT NULL, system TEXT NOT NULL, draft TEXT NOT NULL,"
-         " draft_cursor INTEGER NOT NULL, scroll_id INTEGER NOT NULL, scroll_line INTEGER NOT NULL);"
+        {"CREATE TABLE session (id INTEGER PRIMARY KEY, created_ms INTEGER NOT NULL, used_ms "
+         "INTEGER NOT NULL,"
+         " leaf_id INTEGER NOT NULL, title TEXT NOT NULL, system TEXT NOT NULL, draft TEXT NOT "
+         "NULL,"
+         " draft_cursor INTEGER NOT NULL, scroll_id INTEGER NOT NULL, scroll_line INTEGER NOT "
+         "NULL);"
          "CREATE INDEX session_used ON session (used_ms DESC);"
-         "CREATE TABLE message (id INTEGER PRIMARY KEY, session_id INTEGER NOT NULL REFERENCES session (id),"
-         " parent_id INTEGER NOT NULL, role INTEGER NOT NULL, state INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
-         " text TEXT NOT NULL, reasoning TEXT NOT NULL, endpoint TEXT NOT NULL, model TEXT NOT NULL,"
-         " finish TEXT NOT NULL, error TEXT NOT NULL, n_input INTEGER, n_output INTEGER, n_cached INTEGER,"
-         " n_cache_write INTEGER, n_reasoning INTEGER, cost_nusd INTEGER, ttft_ms INTEGER NOT NULL,"
+         "CREATE TABLE message (id INTEGER PRIMARY KEY, session_id INTEGER NOT NULL REFERENCES "
+         "session (id),"
+         " parent_id INTEGER NOT NULL, role INTEGER NOT NULL, state INTEGER NOT NULL, "
+         "created_ms INTEGER NOT NULL,"
+         " text TEXT NOT NULL, reasoning TEXT NOT NULL, endpoint TEXT NOT NULL, model TEXT NOT "
+         "NULL,"
+         " finish TEXT NOT NULL, error TEXT NOT NULL, n_input INTEGER, n_output INTEGER, "
+         "n_cached INTEGER,"
+         " n_cache_write INTEGER, n_reasoning INTEGER, cost_nusd INTEGER, ttft_ms INTEGER NOT "
+         "NULL,"
          " total_ms INTEGER NOT NULL, writer TEXT NOT NULL);"
          "CREATE INDEX message_session ON message (session_id, created_ms, id);"
-         "CREATE TABLE tokens (message_id INTEGER NOT NULL, i_chunk INTEGER NOT NULL, shape BLOB NOT NULL,"
+         "CREATE TABLE tokens (message_id INTEGER NOT NULL, i_chunk INTEGER NOT NULL, shape "
+         "BLOB NOT NULL,"
          " records BLOB NOT NULL, PRIMARY KEY (message_id, i_chunk)) WITHOUT ROWID;"
-         "CREATE TABLE decision (id INTEGER PRIMARY KEY, t_ms INTEGER NOT NULL, message_id INTEGER NOT NULL,"
+         "CREATE TABLE decision (id INTEGER PRIMARY KEY, t_ms INTEGER NOT NULL, message_id "
+         "INTEGER NOT NULL,"
          " json TEXT NOT NULL);"
          "CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
          "CREATE VIRTUAL TABLE search USING fts5 (text, content='', tokenize='unicode61');"},
@@ -38,18 +48,20 @@ static enum status sql_error(sqlite3 *db, const char *path, struct err *err)
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
         return err_set(err, ERR_FORMAT,
-                "%s is damaged or no database of this program: move it away and start again, or restore %s.bak-v*",
+                "%s is damaged or no database of this program: move it away and start again, "
+                "or restore %s.bak-v*",
                 path, path);
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-        return err_set(err, ERR_IO, "cannot write %s (%s): choose another folder with --data", path,
-                e ? strerror(e) : sqlite3_errmsg(db));
+        return err_set(err, ERR_IO, "cannot write %s (%s): choose another folder with --data",
+                path, e ? strerror(e) : sqlite3_errmsg(db));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return err_set(err, ERR_IO, "%s is locked by another program", path);
     default:
-        return err_set(err, e == ENOSPC ? ERR_FULL : ERR_IO, "%s: %s", path, sqlite3_errmsg(db));
+        return err_set(
+                err, e == ENOSPC ? ERR_FULL : ERR_IO, "%s: %s", path, sqlite3_errmsg(db));
     }
 }
 
@@ -76,7 +88,9 @@ static enum status back_up(sqlite3 *db, const char *path, int version, struct er
     sqlite3_close(to);
     chmod(copy, 0600);
     return ok ? OK
-              : err_set(err, ERR_IO, "cannot write the backup %s that comes before an upgrade; nothing was changed",
+              : err_set(err, ERR_IO,
+                        "cannot write the backup %s that comes before an upgrade; nothing was "
+                        "changed",
                         copy);
 }
 
@@ -88,7 +102,8 @@ static enum status migrate(sqlite3 *db, const char *path, const struct migration
         return sql_error(db, path, err);
     if (version > n_steps)
         return err_set(err, ERR_DENIED,
-                "%s was written by a newer version of shunt (schema %d, this one knows %d): update shunt, or use another folder with --data",
+                "%s was written by a newer version of shunt (schema %d, this one knows %d): "
+                "update shunt, or use another folder with --data",
                 path, version, n_steps);
     if (version == n_steps)
         return OK;
@@ -104,7 +119,7 @@ static enum status migrate(sqlite3 *db, const char *path, const struct migration
     char pragma[64];
     snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d", n_steps);
     ok = ok && sqlite3_exec(db, pragma, NULL, NULL, NULL) == SQLITE_OK &&
-            sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+         sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
     if (ok)
         return OK;
     status = sql_error(db, path, err);
@@ -117,16 +132,19 @@ enum status db_open_with(sqlite3 **out, const char *path, const struct migration
 {
     sqlite3 *db = NULL;
     mode_t mask = umask(077);
-    int code = sqlite3_open_v2(path, &db,
-            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    int code = sqlite3_open_v2(
+            path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     enum status status = OK;
     if (code != SQLITE_OK)
-        status = db ? sql_error(db, path, err) : err_set(err, ERR_NOMEM, "no memory for %s", path);
+        status = db ? sql_error(db, path, err)
+                    : err_set(err, ERR_NOMEM, "no memory for %s", path);
     if (status == OK) {
         sqlite3_busy_timeout(db, 5000);
         /* A version check needs no write: a newer database stays as it is. */
         if (user_version(db) <= n_steps &&
-                sqlite3_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+                sqlite3_exec(db,
+                        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA "
+                        "foreign_keys = ON",
                         NULL, NULL, NULL) != SQLITE_OK)
             status = sql_error(db, path, err);
     }

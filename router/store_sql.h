@@ -1,5 +1,6 @@
 /*
- * store_sql.h - the database below the store's thread: schema, migrations, and one function per command. Owned by that thread.
+ * store_sql.h - the database below the store's thread: schema, migrations, and one function per
+ * command. Owned by that thread.
  */
 #ifndef ROUTER_STORE_SQL_H
 #define ROUTER_STORE_SQL_H

@@ -1,10 +1,12 @@
 /*
- * wire_openai.c - OpenAI Chat Completions and its many relatives: a stream of chunks with deltas, or one JSON body. Whatever
- * is unknown is ignored; only choice 0 is read; the last usage wins.
+ * wire_openai.c - OpenAI Chat Completions and its many relatives: a stream of chunks with
+ * deltas, or one JSON body. Whatever is unknown is ignored; only choice 0 is read; the last
+ * usage wins.
  */
 #include <string.h>
 
 #include "engine/json.h"
+
 #include "router/sse.h"
 #include "router/wire.h"
 
@@ -79,7 +81,8 @@ static void build(const struct request *request, struct buf *body)
     buf_printf(body, ",\"stream\":%s", e->stream ? "true" : "false");
     if (e->stream)
         buf_add_text(body, ",\"stream_options\":{\"include_usage\":true}");
-    if (request->params.max_tokens) /* the old name is refused by OpenAI's newer models, the new one unknown elsewhere */
+    if (request->params.max_tokens) /* the old name is refused by OpenAI's newer models, the new
+                                       one unknown elsewhere */
         buf_printf(body, ",\"%s\":%u", e->url ? "max_tokens" : "max_completion_tokens",
                 request->params.max_tokens);
     add_params(request, body);
@@ -94,8 +97,8 @@ static struct wire_parser *open_parser(bool is_stream, emit_fn *emit, void *arg)
     p->is_stream = is_stream;
     p->emit = emit;
     p->arg = arg;
-    p->usage = (struct usage){TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN,
-            TOKENS_UNKNOWN};
+    p->usage = (struct usage){
+            TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
     p->error.retry_after_ms = -1;
     sse_init(&p->sse);
     buf_init(&p->body, BODY_MAX_BYTES);
@@ -121,7 +124,8 @@ static enum finish_reason read_finish(const char *text)
         enum finish_reason reason;
     } names[] = {{"stop", FINISH_STOP}, {"length", FINISH_LENGTH},
             {"tool_calls", FINISH_TOOL_CALLS}, {"function_call", FINISH_TOOL_CALLS},
-            {"content_filter", FINISH_CONTENT_FILTER}, {"eos", FINISH_STOP}, {"error", FINISH_ERROR}};
+            {"content_filter", FINISH_CONTENT_FILTER}, {"eos", FINISH_STOP},
+            {"error", FINISH_ERROR}};
     for (size_t i = 0; text && i < ARRAY_LEN(names); i++)
         if (strcmp(text, names[i].name) == 0)
             return names[i].reason;
@@ -198,9 +202,8 @@ static void read_delta(struct wire_parser *p, const struct json *delta)
     for (size_t i = 0; i < ARRAY_LEN(answer); i++)
         if (json_get_text(delta, answer[i]))
             wire_emit_text(p->emit, p->arg, EV_TEXT, slice_of(json_get_text(delta, answer[i])));
-    for (const struct json *part = json_first(json_is_array(json_get(delta, "content"))
-                         ? json_get(delta, "content")
-                         : NULL);
+    for (const struct json *part = json_first(
+                 json_is_array(json_get(delta, "content")) ? json_get(delta, "content") : NULL);
             part; part = json_next(part))
         if (json_get_text(part, "text"))
             wire_emit_text(p->emit, p->arg, EV_TEXT, slice_of(json_get_text(part, "text")));
@@ -229,7 +232,8 @@ static void read_object(struct wire_parser *p, const struct json *root)
     }
 }
 
-/* Some gateways split a surrogate pair over two events; cJSON refuses the halves. They become U+FFFD. */
+/* Some gateways split a surrogate pair over two events; cJSON refuses the halves. They become
+ * U+FFFD. */
 static struct json *parse_tolerant(struct slice data)
 {
     struct json *root = json_parse(data);
@@ -240,7 +244,7 @@ static struct json *parse_tolerant(struct slice data)
         if (memcmp(copy + i, "\\ud", 3) != 0 || !strchr("89abAB", copy[i + 3]))
             continue;
         bool is_pair = i + 12 <= data.n && memcmp(copy + i + 6, "\\ud", 3) == 0 &&
-                strchr("cdefCDEF", copy[i + 9]);
+                       strchr("cdefCDEF", copy[i + 9]);
         if (is_pair)
             i += 11;
         else
@@ -266,7 +270,8 @@ static void take_event(void *arg, struct slice data)
     }
     struct json *root = parse_tolerant(data);
     if (!root) {
-        err_set(&p->error.err, ERR_PROTOCOL, "the server sent an event that is not JSON: %.80s", data.ptr);
+        err_set(&p->error.err, ERR_PROTOCOL, "the server sent an event that is not JSON: %.80s",
+                data.ptr);
         p->error.finish_reason = FINISH_ERROR;
         p->is_over = true;
         return;
@@ -281,7 +286,8 @@ static void feed(struct wire_parser *p, const char *bytes, size_t n)
     if (p->is_over)
         return;
     if (!p->has_event && !buf_add(&p->body, bytes, n) && !p->is_stream) {
-        err_set(&p->error.err, ERR_PROTOCOL, "the answer is larger than %u MB", BODY_MAX_BYTES >> 20);
+        err_set(&p->error.err, ERR_PROTOCOL, "the answer is larger than %u MB",
+                BODY_MAX_BYTES >> 20);
         p->is_over = true;
     }
     if (p->is_stream && !sse_feed(&p->sse, bytes, n, take_event, p)) {
@@ -325,7 +331,8 @@ static void take_rest(struct wire_parser *p, bool is_cut)
         read_object(p, root);
     } else if (slice_trim(buf_slice(&p->body)).n) {
         err_set(&p->error.err, ERR_PROTOCOL,
-                "the server answered with something that is no chat stream; is the url right? It begins: %.60s",
+                "the server answered with something that is no chat stream; is the url right? "
+                "It begins: %.60s",
                 slice_trim(buf_slice(&p->body)).ptr);
         p->is_over = true;
     }
@@ -340,7 +347,8 @@ static void take_body(struct wire_parser *p, bool is_cut)
         read_object(p, root);
     } else if (!p->is_over && !is_cut && slice_trim(buf_slice(&p->body)).n) {
         err_set(&p->error.err, ERR_PROTOCOL,
-                "the server answered with something that is no JSON object; is the url right? It begins: %.60s",
+                "the server answered with something that is no JSON object; is the url right? "
+                "It begins: %.60s",
                 slice_trim(buf_slice(&p->body)).ptr);
         p->is_over = true;
     }
@@ -364,7 +372,8 @@ static void finish(struct wire_parser *p, bool is_cut, struct outcome *out)
         return;
     }
     out->finish_reason = p->finish;
-    /* A stream may end without [DONE] behind a finish reason; before one it was cut, whatever the connection says. */
+    /* A stream may end without [DONE] behind a finish reason; before one it was cut, whatever
+     * the connection says. */
     if (p->finish == FINISH_NONE)
         err_set(&out->err, ERR_NETWORK, "%s",
                 p->has_event ? "the connection was cut in the middle of the answer"

@@ -1,16 +1,15 @@
 /* helper_fixture.c - see helper_fixture.h. */
 #include "tests/helper_fixture.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "engine/json.h"
 
@@ -80,15 +79,18 @@ static void compare_calls(const struct collected *c, const struct json *want, co
     for (const struct json *w = json_first(want); w; w = json_next(w), i++) {
         const char *id = json_get_text(w, "id"), *arguments = json_get_text(w, "arguments");
         struct json *got = json_parse(slice_of(c->calls[i]->arguments));
-        struct json *expected = arguments ? json_parse(slice_of(arguments[0] ? arguments : "{}")) : NULL;
+        struct json *expected =
+                arguments ? json_parse(slice_of(arguments[0] ? arguments : "{}")) : NULL;
         struct buf a, b;
         buf_init(&a, 1 << 20);
         buf_init(&b, 1 << 20);
         json_print(got, &a);
         json_print(expected, &b);
-        if ((id && strcmp(id, c->calls[i]->id) != 0) || strcmp(json_get_text(w, "name"), c->calls[i]->name) != 0)
+        if ((id && strcmp(id, c->calls[i]->id) != 0) ||
+                strcmp(json_get_text(w, "name"), c->calls[i]->name) != 0)
             fail_msg("%s: tool call %d is %s %s", name, i, c->calls[i]->id, c->calls[i]->name);
-        if (expected ? strcmp(buf_text(&a), buf_text(&b)) != 0 : strcmp(c->calls[i]->arguments, arguments) != 0)
+        if (expected ? strcmp(buf_text(&a), buf_text(&b)) != 0
+                     : strcmp(c->calls[i]->arguments, arguments) != 0)
             fail_msg("%s: arguments of call %d are %s", name, i, c->calls[i]->arguments);
         buf_release(&a);
         buf_release(&b);
@@ -102,8 +104,9 @@ static void compare_usage(const struct collected *c, const struct json *want, co
     const struct {
         const char *name;
         uint32_t got;
-    } fields[] = {{"input", c->usage.input}, {"output", c->usage.output}, {"cached_input", c->usage.cached_input},
-            {"cache_write", c->usage.cache_write}, {"reasoning", c->usage.reasoning}};
+    } fields[] = {{"input", c->usage.input}, {"output", c->usage.output},
+            {"cached_input", c->usage.cached_input}, {"cache_write", c->usage.cache_write},
+            {"reasoning", c->usage.reasoning}};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         uint32_t expected;
         uint32_t got = c->has_usage ? fields[i].got : TOKENS_UNKNOWN;

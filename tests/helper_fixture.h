@@ -1,4 +1,5 @@
-/* helper_fixture.h - the provider fixtures: expected results and the comparison that their README defines. */
+/* helper_fixture.h - the provider fixtures: expected results and the comparison that their
+ * README defines. */
 #ifndef TESTS_HELPER_FIXTURE_H
 #define TESTS_HELPER_FIXTURE_H
 
@@ -17,7 +18,8 @@ struct collected {
 
 void collected_init(struct collected *c);
 void collected_release(struct collected *c);
-void collected_take(struct collected *c, const struct event *event); /* owns what the event carries */
+void collected_take(
+        struct collected *c, const struct event *event); /* owns what the event carries */
 /* Fails the test with the name and the difference. */
 void collected_compare(const struct collected *c, const char *expected_path, const char *name);
 

@@ -1,4 +1,5 @@
-/* helper_server.c - see helper_server.h. One connection after the other: tests of many at once open several servers. */
+/* helper_server.c - see helper_server.h. One connection after the other: tests of many at once
+ * open several servers. */
 #include "tests/helper_server.h"
 
 #include <arpa/inet.h>
@@ -30,7 +31,8 @@ static bool is_whole(const struct buf *request)
     const char *length = strcasestr(buf_text(request), "content-length:");
     if (!end)
         return false;
-    return !length || request->n - (size_t)(end + 4 - request->ptr) >= strtoul(length + 15, NULL, 10);
+    return !length ||
+           request->n - (size_t)(end + 4 - request->ptr) >= strtoul(length + 15, NULL, 10);
 }
 
 static bool wait_for(struct server *s, int fd, short events, int ms)
@@ -91,12 +93,14 @@ static void *run(void *arg)
 struct server *server_open(const struct server_script *scripts, size_t n_scripts)
 {
     struct server *s = mem_alloc(sizeof *s);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+            .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof address;
     s->scripts = scripts;
     s->n_scripts = n_scripts;
     s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(s->fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(s->fd, 16) != 0 ||
+    if (bind(s->fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+            listen(s->fd, 16) != 0 ||
             getsockname(s->fd, (struct sockaddr *)&address, &n) != 0 ||
             pthread_create(&s->thread, NULL, run, s) != 0)
         abort();

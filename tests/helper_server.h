@@ -1,6 +1,6 @@
 /*
- * helper_server.h - a small HTTP server on the loopback in a thread of the test: it answers the n-th connection with the n-th
- * script, byte for byte, and keeps what it was asked.
+ * helper_server.h - a small HTTP server on the loopback in a thread of the test: it answers the
+ * n-th connection with the n-th script, byte for byte, and keeps what it was asked.
  */
 #ifndef TESTS_HELPER_SERVER_H
 #define TESTS_HELPER_SERVER_H
@@ -10,9 +10,9 @@
 struct server_script {
     const void *bytes; /* the whole response, head included */
     size_t n;
-    size_t chunk;   /* bytes per write; 0: all at once */
-    int delay_ms;   /* before the first byte */
-    bool hangs;     /* nothing more after the bytes, the connection stays open */
+    size_t chunk; /* bytes per write; 0: all at once */
+    int delay_ms; /* before the first byte */
+    bool hangs;   /* nothing more after the bytes, the connection stays open */
 };
 
 struct server;

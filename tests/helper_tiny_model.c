@@ -1,6 +1,7 @@
 /*
- * helper_tiny_model.c - see helper_tiny_model.h. Gate weights are random directions: what a token means to the residual stream decides
- * its experts, so different words light up different ones, as in a trained model.
+ * helper_tiny_model.c - see helper_tiny_model.h. Gate weights are random directions: what a
+ * token means to the residual stream decides its experts, so different words light up different
+ * ones, as in a trained model.
  */
 #include "tests/helper_tiny_model.h"
 
@@ -10,23 +11,25 @@
 
 #include "engine/base.h"
 
-#define HEADS      4
-#define ALIGNMENT  32
+#define HEADS       4
+#define ALIGNMENT   32
 #define TENSORS_MAX 4096
 
-static const char *const words[] = {"the", "of", "and", "to", "in", "is", "you", "that", "it", "he",
-        "was", "for", "on", "are", "with", "as", "his", "they", "be", "at", "one", "have", "this", "from",
-        "or", "had", "by", "hot", "but", "some", "what", "there", "we", "can", "out", "other", "were",
-        "all", "your", "when", "up", "use", "word", "how", "said", "an", "each", "she", "which", "do",
-        "time", "if", "will", "way", "about", "many", "then", "them", "would", "write", "like", "so",
-        "these", "her", "long", "make", "thing", "see", "him", "two", "has", "look", "more", "day",
-        "could", "go", "come", "did", "my", "sound", "no", "most", "number", "who", "over", "know",
-        "water", "than", "call", "first", "people", "may", "down", "side", "been", "now", "find", "any",
-        "new", "work", "part", "take", "get", "place", "made", "live", "where", "after", "back", "little",
-        "only", "round", "man", "year", "came", "show", "every", "good", "me", "give", "our", "under"};
+static const char *const words[] = {"the", "of", "and", "to", "in", "is", "you", "that", "it",
+        "he", "was", "for", "on", "are", "with", "as", "his", "they", "be", "at", "one", "have",
+        "this", "from", "or", "had", "by", "hot", "but", "some", "what", "there", "we", "can",
+        "out", "other", "were", "all", "your", "when", "up", "use", "word", "how", "said", "an",
+        "each", "she", "which", "do", "time", "if", "will", "way", "about", "many", "then",
+        "them", "would", "write", "like", "so", "these", "her", "long", "make", "thing", "see",
+        "him", "two", "has", "look", "more", "day", "could", "go", "come", "did", "my", "sound",
+        "no", "most", "number", "who", "over", "know", "water", "than", "call", "first",
+        "people", "may", "down", "side", "been", "now", "find", "any", "new", "work", "part",
+        "take", "get", "place", "made", "live", "where", "after", "back", "little", "only",
+        "round", "man", "year", "came", "show", "every", "good", "me", "give", "our", "under"};
 
 static const char chatml[] =
-        "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
+        "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + "
+        "message['content'] + '<|im_end|>' + '\n'}}"
         "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
 struct tensor {
@@ -90,7 +93,8 @@ static void put_text(struct writer *w, const char *name, const char *value)
 /* The printable stand-in of a byte in byte-level vocabularies. */
 static size_t stand_in(int byte, char out[5])
 {
-    bool is_printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+    bool is_printable =
+            (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
     uint32_t cp = (uint32_t)byte;
     if (!is_printable)
         cp = 256 + (uint32_t)(byte < 33 ? byte : byte <= 160 ? 33 + byte - 127 : 67);
@@ -99,7 +103,8 @@ static size_t stand_in(int byte, char out[5])
     return n;
 }
 
-/* Every prefix of every word, with the leading space, is a token, so that merging can reach the word. */
+/* Every prefix of every word, with the leading space, is a token, so that merging can reach the
+ * word. */
 struct vocab {
     char tokens[2048][24];
     char merges[2048][48];
@@ -184,7 +189,8 @@ static void put_hparams(struct writer *w)
     put_u32(w, "expert_feed_forward_length", s->n_ff);
 }
 
-static void tensor(struct writer *w, const char *name, uint64_t a, uint64_t b, uint64_t c, float scale)
+static void tensor(
+        struct writer *w, const char *name, uint64_t a, uint64_t b, uint64_t c, float scale)
 {
     struct tensor *t = &w->tensors[w->n_tensors++];
     snprintf(t->name, sizeof t->name, "%s", name);
@@ -206,7 +212,8 @@ static void list_layer(struct writer *w, uint32_t i)
         uint64_t a, b, c;
         float scale;
     } list[] = {{"attn_norm", d, 0, 0, -1}, {"attn_q", d, d, 0, in}, {"attn_k", d, kv, 0, in},
-            {"attn_v", d, kv, 0, in}, {"attn_output", d, d, 0, 0.3f * in}, {"ffn_norm", d, 0, 0, -1},
+            {"attn_v", d, kv, 0, in}, {"attn_output", d, d, 0, 0.3f * in},
+            {"ffn_norm", d, 0, 0, -1},
             {has_norms ? "attn_q_norm" : "", is_whole ? d : d / HEADS, 0, 0, -1},
             {has_norms ? "attn_k_norm" : "", is_whole ? kv : d / HEADS, 0, 0, -1},
             {n ? "ffn_gate_inp" : "", d, n, 0, 2.5f * in},
@@ -289,7 +296,8 @@ bool tiny_model_write(const char *path, const struct tiny_model *shape)
     buf_init(&w->out, 1u << 30);
     tensor(w, "token_embd.weight", shape->n_embd, v->n_tokens, 0, 1);
     tensor(w, "output_norm.weight", shape->n_embd, 0, 0, -1);
-    tensor(w, "output.weight", shape->n_embd, v->n_tokens, 0, 1.5f / sqrtf((float)shape->n_embd));
+    tensor(w, "output.weight", shape->n_embd, v->n_tokens, 0,
+            1.5f / sqrtf((float)shape->n_embd));
     for (uint32_t i = 0; i < shape->n_layers; i++)
         list_layer(w, i);
     buf_add(&w->out, "GGUF", 4);

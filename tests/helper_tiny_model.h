@@ -1,6 +1,7 @@
 /*
- * helper_tiny_model.h - writes small but complete models with random weights: any shape of mixture, a byte-level
- * tokenizer with some English words, a ChatML template. Deterministic: the same options give the same bytes.
+ * helper_tiny_model.h - writes small but complete models with random weights: any shape of
+ * mixture, a byte-level tokenizer with some English words, a ChatML template. Deterministic:
+ * the same options give the same bytes.
  */
 #ifndef TESTS_HELPER_TINY_MODEL_H
 #define TESTS_HELPER_TINY_MODEL_H

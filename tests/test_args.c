@@ -1,11 +1,12 @@
-/* test_args.c - the command line: mixed order, joined values, globals anywhere, and mistakes with a way out. */
+/* test_args.c - the command line: mixed order, joined values, globals anywhere, and mistakes
+ * with a way out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
-#include <string.h>
 
 #include "tui/cmd.h"
 
@@ -16,11 +17,12 @@ static const struct flag_def flags[] = {
         {300, "json", NULL, "x"},
 };
 
-#define ARGS(...)                                                                                  \
-    (struct args)                                                                                  \
-    {                                                                                              \
-        .argc = sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *),                            \
-        .argv = (char **)(const char *[]){__VA_ARGS__}, .flags = flags, .n_flags = ARRAY_LEN(flags) \
+#define ARGS(...)                                                                              \
+    (struct args)                                                                              \
+    {                                                                                          \
+        .argc = sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *),                        \
+        .argv = (char **)(const char *[]){__VA_ARGS__}, .flags = flags,                        \
+        .n_flags = ARRAY_LEN(flags)                                                            \
     }
 
 static void flags_and_words_mix(void **state)
@@ -93,7 +95,8 @@ static void every_flag_of_every_command_is_in_its_help(void **state)
         cmd_print_help(cmd_defs[i].name, &out);
         for (size_t k = 0; k < cmd_defs[i].n_flags; k++) {
             assert_non_null(strstr(buf_text(&out), cmd_defs[i].flags[k].name));
-            assert_true(cmd_defs[i].flags[k].help[strlen(cmd_defs[i].flags[k].help) - 1] != '.');
+            assert_true(
+                    cmd_defs[i].flags[k].help[strlen(cmd_defs[i].flags[k].help) - 1] != '.');
             for (size_t j = 0; j < k; j++)
                 assert_int_not_equal(cmd_defs[i].flags[j].id, cmd_defs[i].flags[k].id);
         }

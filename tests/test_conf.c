@@ -1,15 +1,15 @@
-/* test_conf.c - the one parser of configuration and themes: what it reads, and that an edit touches nothing else. */
+/* test_conf.c - the one parser of configuration and themes: what it reads, and that an edit
+ * touches nothing else. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "router/conf.h"
 
@@ -26,10 +26,10 @@ static void values_follow_the_rules(void **state)
     } cases[] = {
             {"k = plain", "plain"},
             {"  k=  two words   ", "two words"},
-            {"k = a;b", "a;b"},             /* no white space before: part of the value */
+            {"k = a;b", "a;b"}, /* no white space before: part of the value */
             {"k = a ; comment", "a"},
             {"k = ; comment", ""},
-            {"k = a # b", "a # b"},         /* # is a comment only at the start of a line */
+            {"k = a # b", "a # b"}, /* # is a comment only at the start of a line */
             {"k = \"a ; b\"", "a ; b"},
             {"k = \" x \" ; c", " x "},
             {"k = \"q\\\"b\\\\n\\nz\"", "q\"b\\n\nz"},
@@ -51,7 +51,8 @@ static void values_follow_the_rules(void **state)
 static void a_broken_header_keeps_its_keys_to_itself(void **state)
 {
     (void)state;
-    struct conf *c = parse("[endpoint \"a\"]\nurl = good\n[endpoint \"b\"\nurl = other\nkey = x\n[s]\nk = 1\n");
+    struct conf *c = parse("[endpoint \"a\"]\nurl = good\n[endpoint \"b\"\nurl = other\nkey = "
+                           "x\n[s]\nk = 1\n");
     assert_string_equal(conf_get(c, "endpoint", "a", "url"), "good");
     assert_null(conf_get(c, "endpoint", "a", "key"));
     assert_string_equal(conf_get(c, "s", "", "k"), "1");
@@ -63,10 +64,12 @@ static void a_broken_header_keeps_its_keys_to_itself(void **state)
 static void sections_and_their_names(void **state)
 {
     (void)state;
-    struct conf *c = parse("\xEF\xBB\xBFtop = 1\n[endpoint \"a b\"]\nk = 2\n[endpoint \"c\"]\n# k = 9\nk = 3\nk = 4");
+    struct conf *c = parse("\xEF\xBB\xBFtop = 1\n[endpoint \"a b\"]\nk = 2\n[endpoint "
+                           "\"c\"]\n# k = 9\nk = 3\nk = 4");
     assert_string_equal(conf_get(c, "", "", "top"), "1");
     assert_string_equal(conf_get(c, "endpoint", "a b", "k"), "2");
-    assert_string_equal(conf_get(c, "Endpoint", "c", "K"), "4"); /* names without case, the last value wins */
+    assert_string_equal(conf_get(c, "Endpoint", "c", "K"),
+            "4"); /* names without case, the last value wins */
     assert_null(conf_get(c, "endpoint", "d", "k"));
     assert_int_equal(conf_entry_at(c, 1)->line, 3);
     assert_int_equal(conf_n_warnings(c), 0);
@@ -87,8 +90,8 @@ static void nonsense_is_kept_and_said(void **state)
     conf_free(c);
 }
 
-static void expect_edit(const char *before, const char *section, const char *subsection, const char *key,
-        const char *value, const char *after)
+static void expect_edit(const char *before, const char *section, const char *subsection,
+        const char *key, const char *value, const char *after)
 {
     struct conf *c = parse(before);
     struct buf out;
@@ -109,7 +112,8 @@ static void an_edit_touches_nothing_else(void **state)
             "# head\n[s]\n  k   =  new  ; why\n\n[t]\n");
     expect_edit("[s]\nk = \"x y\" ; c\n", "s", "", "k", "a ;b", "[s]\nk = \"a ;b\" ; c\n");
     expect_edit("[s]\r\nk = 1\r\n", "s", "", "k", "2", "[s]\r\nk = 2\r\n");
-    expect_edit("[s]\na = 1\n\n[t]\nb = 2\n", "s", "", "c", "3", "[s]\na = 1\nc = 3\n\n[t]\nb = 2\n");
+    expect_edit("[s]\na = 1\n\n[t]\nb = 2\n", "s", "", "c", "3",
+            "[s]\na = 1\nc = 3\n\n[t]\nb = 2\n");
     expect_edit("a = 1", "e", "x y", "k", "v", "a = 1\n\n[e \"x y\"]\nk = v\n");
     expect_edit("[s]\na = 1\nb = 2\n", "s", "", "a", NULL, "[s]\nb = 2\n");
     expect_edit("", "s", "", "k", "", "[s]\nk = \"\"\n");

@@ -1,15 +1,16 @@
-/* test_config.c - the configuration as a person writes it: defaults, mistakes, precedence, models that are found. */
+/* test_config.c - the configuration as a person writes it: defaults, mistakes, precedence,
+ * models that are found. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "tui/config.h"
 #include "tui/keys.h"
@@ -132,7 +133,8 @@ static void models_in_the_folder_are_endpoints_until_one_is_configured(void **st
 static void keys_are_bound_by_command_name(void **state)
 {
     struct place *p = *state;
-    load(p, "[bind \"global\"]\nopen-experts = F7\nopen-xperts = F8\n[bind \"nowhere\"]\nhelp = F9\n");
+    load(p, "[bind \"global\"]\nopen-experts = F7\nopen-xperts = F8\n[bind \"nowhere\"]\nhelp "
+            "= F9\n");
     struct keymap *map = config_keymap(&p->config);
     struct key pending = {0}, f7 = {.code = KEY_F7};
     enum command command = CMD_NONE;

@@ -679,9 +679,11 @@ static void a_beginning_sent_twice_is_shown_once(void **state)
     const char *const short_end[] = {"Once upon"};
     assert_string_equal(text_after_continuing(echo, 4), "Once upon a time in Rome there was");
     act(ACTION_NEW_SESSION, NULL);
-    assert_string_equal(text_after_continuing(same_start, 2), "Once upon a time in RomeOnce upon another time");
+    assert_string_equal(text_after_continuing(same_start, 2),
+            "Once upon a time in RomeOnce upon another time");
     act(ACTION_NEW_SESSION, NULL);
-    assert_string_equal(text_after_continuing(short_end, 1), "Once upon a time in RomeOnce upon");
+    assert_string_equal(
+            text_after_continuing(short_end, 1), "Once upon a time in RomeOnce upon");
 }
 
 static void an_attempt_of_unknown_cost_makes_the_sum_unknown(void **state)

@@ -1,16 +1,16 @@
-/* test_endpoint.c - what a configuration says about endpoints: defaults, mistakes that disable, and where keys come from. */
+/* test_endpoint.c - what a configuration says about endpoints: defaults, mistakes that disable,
+ * and where keys come from. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "router/endpoint.h"
 
@@ -37,8 +37,10 @@ static void release(struct read *r)
 static void a_good_section_needs_little(void **state)
 {
     (void)state;
-    struct read r = read_text("[endpoint \"mini\"]\nkind = openai\nmodel = gpt\nprice_in_usd = 0.75\nprice_out_usd = 4.5\n"
-                              "first_token_timeout = 3s\n[endpoint \"here\"]\nkind = openai\nurl = http://127.0.0.1:8080/v1\nmodel = m\n");
+    struct read r = read_text("[endpoint \"mini\"]\nkind = openai\nmodel = gpt\nprice_in_usd = "
+                              "0.75\nprice_out_usd = 4.5\n"
+                              "first_token_timeout = 3s\n[endpoint \"here\"]\nkind = "
+                              "openai\nurl = http://127.0.0.1:8080/v1\nmodel = m\n");
     assert_int_equal(r.n, 2);
     assert_int_equal(conf_n_warnings(r.conf), 0);
     assert_true(r.list[0].enabled && r.list[1].enabled);
@@ -65,10 +67,14 @@ static void mistakes_disable_and_say_where(void **state)
             {"[endpoint \"x\"]\nkind = openai\n", "names no model", false},
             {"[endpoint \"x\"]\nkind = vllm\nmodel = m\n", "has no url", false},
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nurl = ftp://h\n", "http://", false},
-            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nzone = mars\n", "local, lab, region or external", false},
-            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nidle_timeout = 10\n", "a duration", false},
-            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nprice_in_usd = cheap\n", "a price", false},
-            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nretires = 1\n", "did you mean \"retries\"", true},
+            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nzone = mars\n",
+                    "local, lab, region or external", false},
+            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nidle_timeout = 10\n", "a duration",
+                    false},
+            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nprice_in_usd = cheap\n", "a price",
+                    false},
+            {"[endpoint \"x\"]\nkind = openai\nmodel = m\nretires = 1\n",
+                    "did you mean \"retries\"", true},
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nregion = eu\n", "", true},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -76,7 +82,8 @@ static void mistakes_disable_and_say_where(void **state)
         assert_int_equal(r.n, 1);
         if (r.list[0].enabled != cases[i].is_enabled)
             fail_msg("case %zu is %s", i, r.list[0].enabled ? "enabled" : "disabled");
-        if (cases[i].said[0] && (conf_n_warnings(r.conf) == 0 || !strstr(conf_warning_at(r.conf, 0), cases[i].said)))
+        if (cases[i].said[0] && (conf_n_warnings(r.conf) == 0 ||
+                                        !strstr(conf_warning_at(r.conf, 0), cases[i].said)))
             fail_msg("case %zu does not say \"%s\"", i, cases[i].said);
         if (!cases[i].said[0])
             assert_int_equal(conf_n_warnings(r.conf), 0);
@@ -87,7 +94,8 @@ static void mistakes_disable_and_say_where(void **state)
 static void a_host_that_only_looks_local_is_not(void **state)
 {
     (void)state;
-    struct read r = read_text("[endpoint \"x\"]\nkind = openai\nmodel = m\nurl = http://localhost.example.com/v1\n");
+    struct read r = read_text("[endpoint \"x\"]\nkind = openai\nmodel = m\nurl = "
+                              "http://localhost.example.com/v1\n");
     assert_int_equal(r.list[0].zone, ZONE_EXTERNAL);
     release(&r);
 }
@@ -99,7 +107,8 @@ static void keys_come_from_variable_file_and_command(void **state)
     int fd = mkstemp(path);
     struct secret key;
     struct err err;
-    struct endpoint_conf e = {.name = "x", .key_source = KEY_FROM_ENV, .key_value = "SHUNT_TEST_KEY"};
+    struct endpoint_conf e = {
+            .name = "x", .key_source = KEY_FROM_ENV, .key_value = "SHUNT_TEST_KEY"};
     unsetenv("SHUNT_TEST_KEY");
     assert_int_equal(endpoint_key(&e, &key, &err), ERR_AUTH);
     assert_non_null(strstr(err.text, "SHUNT_TEST_KEY"));

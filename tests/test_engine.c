@@ -1,21 +1,22 @@
 /*
- * test_engine.c - the engine's thread on a tiny mixture model: the same greedy text alone, beside others and with a reused prefix;
- * cancel, limits, stop strings, telemetry, and failures that reach the request.
+ * test_engine.c - the engine's thread on a tiny mixture model: the same greedy text alone,
+ * beside others and with a reused prefix; cancel, limits, stop strings, telemetry, and failures
+ * that reach the request.
  */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <cmocka.h>
+
 #include "engine/engine.h"
+
 #include "tests/helper_tiny_model.h"
 
 static char model_path[64];
@@ -99,7 +100,8 @@ static void release(struct answer *answers, int n)
         buf_release(&answers[i].text);
 }
 
-static const char *const prompts[] = {"", "tell me about the water", "who said that?", "come and see the people"};
+static const char *const prompts[] = {
+        "", "tell me about the water", "who said that?", "come and see the people"};
 
 static void three_at_once_say_the_same_as_alone(void **state)
 {
@@ -220,7 +222,8 @@ static void a_file_that_cannot_be_loaded_ends_every_request(void **state)
     (void)state;
     struct answer a[3];
     init(a, 3);
-    struct engine *e = engine_open(&(struct engine_config){.path = "/nowhere/x.gguf", .wake_fd = -1});
+    struct engine *e =
+            engine_open(&(struct engine_config){.path = "/nowhere/x.gguf", .wake_fd = -1});
     assert_true(engine_send(e, ask(1, "a", 1)));
     assert_true(engine_send(e, ask(2, "b", 1)));
     collect(e, a, 2);

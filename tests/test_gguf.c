@@ -1,21 +1,22 @@
-/* test_gguf.c - the container: what is in a good file is found, and every damaged one ends with a sentence. */
+/* test_gguf.c - the container: what is in a good file is found, and every damaged one ends with
+ * a sentence. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <cmocka.h>
+
+#include "kernels/quant.h"
+
 #include "engine/gguf.h"
 #include "engine/model.h"
 #include "engine/tokenizer.h"
-#include "kernels/quant.h"
 
 #define GOLDEN SOURCE_DIR "/tests/golden"
 
@@ -32,7 +33,8 @@ static void keys_and_tensors_of_a_good_file_are_found(void **state)
     assert_true(slice_eq(s, "qwen3moe"));
     assert_int_equal(gguf_get_u32(g, "qwen3moe.block_count", &n, &err), OK);
     assert_int_equal(n, 3);
-    assert_int_equal(gguf_get_f32(g, "qwen3moe.attention.layer_norm_rms_epsilon", &eps, &err), OK);
+    assert_int_equal(
+            gguf_get_f32(g, "qwen3moe.attention.layer_norm_rms_epsilon", &eps, &err), OK);
     const struct gguf_tensor *t = gguf_find_tensor(g, "token_embd.weight");
     assert_non_null(t);
     assert_int_equal(t->quant, QUANT_F32);
@@ -61,7 +63,8 @@ static enum status load(const char *path, struct err *err)
 {
     struct model *model;
     struct tokenizer *tok = NULL;
-    enum status status = model_open(&model, &(struct model_config){.path = path, .n_threads = 1}, err);
+    enum status status =
+            model_open(&model, &(struct model_config){.path = path, .n_threads = 1}, err);
     if (status != OK)
         return status;
     status = tokenizer_open(&tok, model_gguf(model), err);
@@ -101,7 +104,8 @@ static void a_file_cut_anywhere_is_refused(void **state)
     char path[] = "/tmp/shunt-cut-XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
-    assert_int_equal(file_read(&whole, GOLDEN "/malformed/wrong-shape.gguf", 1 << 20, &err), OK);
+    assert_int_equal(
+            file_read(&whole, GOLDEN "/malformed/wrong-shape.gguf", 1 << 20, &err), OK);
     for (size_t n = 0; n < whole.n; n += n < 400 ? 1 : 37) {
         assert_int_equal(ftruncate(fd, 0), 0);
         assert_int_equal(pwrite(fd, whole.ptr, n, 0), (ssize_t)n);

@@ -87,7 +87,8 @@ static void a_wide_table_wraps_its_longest_cells(void **state)
     (void)state;
     expect("| k | long |\n|---|---|\n| 1 | one two three |\n| 2 | x |\n", 13,
             "k │ long\n──┼──────────\n1 │ one two\n  │ three\n2 │ x\n");
-    expect("| a | b | c |\n|---|---|---|\n| 1 | 2 | 3 |\n", 10, "a\nb\nc\n1\n2\n3\n"); /* no room at all */
+    expect("| a | b | c |\n|---|---|---|\n| 1 | 2 | 3 |\n", 10,
+            "a\nb\nc\n1\n2\n3\n"); /* no room at all */
 }
 
 static void targets_of_links_are_shown(void **state)

@@ -1,16 +1,17 @@
-/* test_net.c - the net thread against a server that plays recorded answers and fails in every way: each request ends exactly once. */
+/* test_net.c - the net thread against a server that plays recorded answers and fails in every
+ * way: each request ends exactly once. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <cmocka.h>
+
 #include "router/net.h"
+
 #include "tests/helper_fixture.h"
 #include "tests/helper_server.h"
 
@@ -26,7 +27,8 @@ static struct request *make_request(int port, struct endpoint_conf e)
     return r;
 }
 
-static void run(struct collected *c, int port, struct endpoint_conf e, const char *key, int cancel_after_ms)
+static void run(struct collected *c, int port, struct endpoint_conf e, const char *key,
+        int cancel_after_ms)
 {
     struct net *net = net_open(-1);
     struct secret secret = {key ? mem_strdup(key) : NULL, key ? strlen(key) : 0};
@@ -36,7 +38,8 @@ static void run(struct collected *c, int port, struct endpoint_conf e, const cha
     assert_true(net_send(net, make_request(port, e), &secret));
     while (!c->is_done && clock_now_ns() - start < 20000000000u) {
         struct event event;
-        if (cancel_after_ms && !was_cancelled && clock_now_ns() - start > (uint64_t)cancel_after_ms * 1000000u) {
+        if (cancel_after_ms && !was_cancelled &&
+                clock_now_ns() - start > (uint64_t)cancel_after_ms * 1000000u) {
             net_cancel(net, 1);
             was_cancelled = true;
         }
@@ -62,9 +65,11 @@ static void every_fixture_over_http(void **state)
         struct server_script script = {file.ptr, file.n, i % 3 == 0 ? 913 : 0, 0, false};
         struct server *server = server_open(&script, 1);
         collected_init(&c);
-        run(&c, server_port(server), (struct endpoint_conf){.stream = list[i].is_stream}, "sk-test-key", 0);
+        run(&c, server_port(server), (struct endpoint_conf){.stream = list[i].is_stream},
+                "sk-test-key", 0);
         collected_compare(&c, list[i].expected, list[i].name);
-        assert_non_null(strstr(server_request(server, 0), "POST /v1/chat/completions HTTP/1.1"));
+        assert_non_null(
+                strstr(server_request(server, 0), "POST /v1/chat/completions HTTP/1.1"));
         assert_non_null(strstr(server_request(server, 0), "Authorization: Bearer sk-test-key"));
         collected_release(&c);
         server_close(server);
@@ -73,11 +78,11 @@ static void every_fixture_over_http(void **state)
     mem_free(list);
 }
 
-#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+#define HEAD    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 #define TEXT(t) "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" t "\"}}]}\n\n"
 
-static void expect_end(struct server_script script, struct endpoint_conf e, int cancel_after_ms, enum status status,
-        const char *text, const char *said)
+static void expect_end(struct server_script script, struct endpoint_conf e, int cancel_after_ms,
+        enum status status, const char *text, const char *said)
 {
     struct server *server = server_open(&script, 1);
     struct collected c;
@@ -96,33 +101,41 @@ static void what_is_late_is_ended(void **state)
 {
     (void)state;
     const char *one = HEAD TEXT("one");
-    expect_end((struct server_script){"", 0, 0, 0, true}, (struct endpoint_conf){.first_token_timeout_ms = 200}, 0,
-            ERR_TIMEOUT, "", "the first token");
-    expect_end((struct server_script){one, strlen(one), 0, 0, true}, (struct endpoint_conf){.idle_timeout_ms = 200}, 0,
-            ERR_TIMEOUT, "one", "the next part");
-    expect_end((struct server_script){one, strlen(one), 0, 0, true}, (struct endpoint_conf){.total_timeout_ms = 300}, 0,
-            ERR_TIMEOUT, "one", "the whole answer");
+    expect_end((struct server_script){"", 0, 0, 0, true},
+            (struct endpoint_conf){.first_token_timeout_ms = 200}, 0, ERR_TIMEOUT, "",
+            "the first token");
+    expect_end((struct server_script){one, strlen(one), 0, 0, true},
+            (struct endpoint_conf){.idle_timeout_ms = 200}, 0, ERR_TIMEOUT, "one",
+            "the next part");
+    expect_end((struct server_script){one, strlen(one), 0, 0, true},
+            (struct endpoint_conf){.total_timeout_ms = 300}, 0, ERR_TIMEOUT, "one",
+            "the whole answer");
 }
 
 static void cancelling_keeps_what_came(void **state)
 {
     (void)state;
     const char *one = HEAD TEXT("one");
-    expect_end((struct server_script){one, strlen(one), 0, 0, true}, (struct endpoint_conf){0}, 150, ERR_CANCELLED, "one", "");
+    expect_end((struct server_script){one, strlen(one), 0, 0, true}, (struct endpoint_conf){0},
+            150, ERR_CANCELLED, "one", "");
 }
 
 static void a_cut_stream_is_a_network_error(void **state)
 {
     (void)state;
-    const char *cut = "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\nContent-Type: text/event-stream\r\n\r\n" TEXT("one") "data: {\"cho";
-    expect_end((struct server_script){cut, strlen(cut)}, (struct endpoint_conf){0}, 0, ERR_NETWORK, "one", "cut");
+    const char *cut = "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\nContent-Type: "
+                      "text/event-stream\r\n\r\n" TEXT("one") "data: {\"cho";
+    expect_end((struct server_script){cut, strlen(cut)}, (struct endpoint_conf){0}, 0,
+            ERR_NETWORK, "one", "cut");
 }
 
 static void a_redirect_is_not_followed(void **state)
 {
     (void)state;
-    const char *moved = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
-    expect_end((struct server_script){moved, strlen(moved)}, (struct endpoint_conf){0}, 0, ERR_CONFIG, "", "redirect");
+    const char *moved =
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
+    expect_end((struct server_script){moved, strlen(moved)}, (struct endpoint_conf){0}, 0,
+            ERR_CONFIG, "", "redirect");
 }
 
 static void nobody_there_says_what_to_do(void **state)
@@ -140,12 +153,15 @@ static void nobody_there_says_what_to_do(void **state)
 static void a_key_that_is_echoed_is_not_shown(void **state)
 {
     (void)state;
-    const char *echo = "HTTP/1.1 401 No\r\nContent-Length: 62\r\n\r\n{\"error\":{\"message\":\"bad key sk-secret-0123456789 \\u001b[31m!!\"}}";
+    const char *echo =
+            "HTTP/1.1 401 No\r\nContent-Length: 62\r\n\r\n{\"error\":{\"message\":\"bad key "
+            "sk-secret-0123456789 \\u001b[31m!!\"}}";
     struct server_script script = {echo, strlen(echo)};
     struct server *server = server_open(&script, 1);
     struct collected c;
     collected_init(&c);
-    run(&c, server_port(server), (struct endpoint_conf){.stream = true}, "sk-secret-0123456789", 0);
+    run(&c, server_port(server), (struct endpoint_conf){.stream = true}, "sk-secret-0123456789",
+            0);
     assert_int_equal(c.outcome.err.status, ERR_AUTH);
     assert_null(strstr(c.outcome.err.text, "secret"));
     assert_null(strchr(c.outcome.err.text, 0x1B));
@@ -161,15 +177,19 @@ static void a_slow_reader_loses_nothing(void **state)
     buf_init(&answer, 64 << 20);
     buf_add_text(&answer, HEAD);
     for (int i = 0; i < 20000; i++)
-        buf_printf(&answer, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%06d\"}}]}\n\n", i);
-    buf_add_text(&answer, "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
+        buf_printf(&answer,
+                "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%06d\"}}]}\n\n", i);
+    buf_add_text(&answer, "data: "
+                          "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]"
+                          "}\n\ndata: [DONE]\n\n");
     struct server_script script = {answer.ptr, answer.n};
     struct server *server = server_open(&script, 1);
     struct net *net = net_open(-1);
     struct secret none = {0};
     struct collected c;
     collected_init(&c);
-    assert_true(net_send(net, make_request(server_port(server), (struct endpoint_conf){.stream = true}), &none));
+    assert_true(net_send(net,
+            make_request(server_port(server), (struct endpoint_conf){.stream = true}), &none));
     poll(NULL, 0, 300);
     for (struct event event; !c.is_done;)
         if (net_poll_event(net, &event))

@@ -1,13 +1,13 @@
-/* test_sampler.c - greedy, cuts, penalties and seeds, and the figures of a record against a plain computation. */
+/* test_sampler.c - greedy, cuts, penalties and seeds, and the figures of a record against a
+ * plain computation. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
-
-#include <math.h>
-#include <string.h>
 
 #include "engine/sampler.h"
 
@@ -16,7 +16,8 @@
 static void fill(float *logits)
 {
     for (int i = 0; i < N; i++)
-        logits[i] = (float)((i * 37) % N) / 10; /* every value once; the largest, 9.9, at i = 27 */
+        logits[i] =
+                (float)((i * 37) % N) / 10; /* every value once; the largest, 9.9, at i = 27 */
 }
 
 static int32_t choose(struct gen_params params, struct token_record *record)

@@ -3,10 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
-
-#include <string.h>
 
 #include "router/sse.h"
 
@@ -23,7 +22,8 @@ static void expect(const char *stream, size_t n, const char *events, const char 
         buf_init(&got, 1000);
         sse_init(&sse);
         for (size_t at = 0; at < n; at += chunk)
-            assert_true(sse_feed(&sse, stream + at, n - at < chunk ? n - at : chunk, note, &got));
+            assert_true(
+                    sse_feed(&sse, stream + at, n - at < chunk ? n - at : chunk, note, &got));
         if (strcmp(buf_text(&got), events) != 0)
             fail_msg("in pieces of %zu: %s", chunk, buf_text(&got));
         assert_true(slice_eq(sse_rest(&sse), rest));

@@ -1,13 +1,13 @@
-/* test_tables.c - the tables that everything is derived from: names, helps, keys, roles, views and themes. */
+/* test_tables.c - the tables that everything is derived from: names, helps, keys, roles, views
+ * and themes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "tui/cmd.h"
 #include "tui/embedded.h"
@@ -31,7 +31,8 @@ static void command_names_are_unique_and_helps_are_short(void **state)
 static void every_command_can_be_reached(void **state)
 {
     (void)state;
-    static const enum command by_name_only[] = {CMD_QUIT, CMD_SEND_UNSAVED, CMD_RENAME, CMD_SYSTEM, CMD_ENDPOINT, CMD_EXPORT};
+    static const enum command by_name_only[] = {
+            CMD_QUIT, CMD_SEND_UNSAVED, CMD_RENAME, CMD_SYSTEM, CMD_ENDPOINT, CMD_EXPORT};
     for (int i = 1; i < CMD_COUNT; i++) {
         bool is_reached = false;
         for (size_t k = 0; k < n_default_bindings; k++)
@@ -91,7 +92,8 @@ static void a_sequence_needs_both_keys(void **state)
     struct keymap *map = keymap_new();
     struct key pending = {0}, x, one, two;
     enum command command = CMD_NONE;
-    assert_true(key_parse(SLICE("C-x"), &x) && key_parse(SLICE("2"), &two) && key_parse(SLICE("5"), &one));
+    assert_true(key_parse(SLICE("C-x"), &x) && key_parse(SLICE("2"), &two) &&
+                key_parse(SLICE("5"), &one));
     assert_int_equal(keymap_find(map, CTX_CHAT, &pending, &x, &command), KEYMAP_PREFIX);
     assert_int_equal(keymap_find(map, CTX_CHAT, &pending, &two, &command), KEYMAP_BOUND);
     assert_int_equal(command, CMD_OPEN_EXPERTS);
@@ -138,10 +140,16 @@ static void a_broken_theme_names_line_and_word(void **state)
     (void)state;
     struct theme theme;
     struct err err;
-    assert_int_equal(theme_parse(&theme, SLICE("[ui]\ntext = #zzzzzz default\n"), "x", &err), ERR_CONFIG);
+    assert_int_equal(theme_parse(&theme, SLICE("[ui]\ntext = #zzzzzz default\n"), "x", &err),
+            ERR_CONFIG);
     assert_non_null(strstr(err.text, "x:2"));
-    assert_int_equal(theme_parse(&theme, SLICE("[ui]\nno.role = default\n"), "x", &err), ERR_CONFIG);
-    assert_int_equal(theme_parse(&theme, SLICE("[palette]\na = #ff0000 196 red\n[ui]\ntext = a default bold\n"), "x", &err), OK);
+    assert_int_equal(
+            theme_parse(&theme, SLICE("[ui]\nno.role = default\n"), "x", &err), ERR_CONFIG);
+    assert_int_equal(
+            theme_parse(&theme,
+                    SLICE("[palette]\na = #ff0000 196 red\n[ui]\ntext = a default bold\n"), "x",
+                    &err),
+            OK);
     assert_int_equal(theme.styles[ROLE_TEXT].fg.n256, 196);
     assert_int_equal(theme.styles[ROLE_DIM].fg.n256, 196); /* by its fallback */
     assert_int_equal(theme.styles[ROLE_TEXT].attrs, ATTR_BOLD);

@@ -3,10 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
-
-#include <string.h>
 
 #include "tui/surface.h"
 #include "tui/text.h"
@@ -17,12 +16,17 @@ static void widths_are_those_of_terminals(void **state)
     static const struct {
         const char *text;
         int width;
-    } cases[] = {{"abc", 3}, {"", 0}, {"\xE4\xB8\xAD\xE6\x96\x87", 4}, {"e\xCC\x81", 1}, {"\xF0\x9F\x98\x80", 2},
-            {"\xE2\x94\x80", 1}, {"\x1B[31m", 5}, {"\xE2\x80\xAE" "abc", 4}, {"\xFF", 1},
-            {"\xE0\xA4\xB9\xE0\xA4\xBF\xE0\xA4\xA8\xE0\xA5\x8D\xE0\xA4\xA6\xE0\xA5\x80", 5}, /* हिन्दी */
-            {"\xE0\xB8\x99\xE0\xB8\xB5\xE0\xB9\x89", 1},                               /* นี้ */
-            {"\xF0\x9F\x87\xA8\xF0\x9F\x87\xAD", 2},                                    /* a flag */
-            {"\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB", 2}};                    /* joined emoji */
+    } cases[] = {{"abc", 3}, {"", 0}, {"\xE4\xB8\xAD\xE6\x96\x87", 4}, {"e\xCC\x81", 1},
+            {"\xF0\x9F\x98\x80", 2}, {"\xE2\x94\x80", 1}, {"\x1B[31m", 5},
+            {"\xE2\x80\xAE"
+             "abc",
+                    4},
+            {"\xFF", 1},
+            {"\xE0\xA4\xB9\xE0\xA4\xBF\xE0\xA4\xA8\xE0\xA5\x8D\xE0\xA4\xA6\xE0\xA5\x80",
+                    5},                                           /* हिन्दी */
+            {"\xE0\xB8\x99\xE0\xB8\xB5\xE0\xB9\x89", 1},          /* นี้ */
+            {"\xF0\x9F\x87\xA8\xF0\x9F\x87\xAD", 2},              /* a flag */
+            {"\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB", 2}}; /* joined emoji */
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         if (text_width(slice_of(cases[i].text)) != cases[i].width)
             fail_msg("\"%s\" is %d wide", cases[i].text, text_width(slice_of(cases[i].text)));
@@ -34,7 +38,8 @@ static void a_cluster_is_never_cut(void **state)
     int cols;
     assert_int_equal(text_fit(SLICE("ae\xCC\x81z"), 2, &cols).n, 4);
     assert_int_equal(cols, 2);
-    assert_int_equal(text_fit(SLICE("a\xE4\xB8\xAD"), 2, &cols).n, 1); /* the wide one does not fit */
+    assert_int_equal(
+            text_fit(SLICE("a\xE4\xB8\xAD"), 2, &cols).n, 1); /* the wide one does not fit */
 }
 
 static void expect_lines(const char *text, int n_cols, const char *joined)
@@ -55,7 +60,8 @@ static void lines_break_at_white_space(void **state)
     expect_lines("one\n\ntwo", 9, "[one][][two]");
     expect_lines("abcdefghij", 4, "[abcd][efgh][ij]");
     expect_lines("a bcdefgh", 4, "[a][bcde][fgh]");
-    expect_lines("\xE4\xB8\xAD\xE6\x96\x87\xE5\xAD\x97", 5, "[\xE4\xB8\xAD\xE6\x96\x87][\xE5\xAD\x97]");
+    expect_lines("\xE4\xB8\xAD\xE6\x96\x87\xE5\xAD\x97", 5,
+            "[\xE4\xB8\xAD\xE6\x96\x87][\xE5\xAD\x97]");
     expect_lines("", 5, "");
     expect_lines("x", 0, "[x]"); /* always goes on */
 }
@@ -109,9 +115,14 @@ static void hostile_text_is_shown_as_dots(void **state)
     struct buf out;
     screen_resize(&screen, 1, 20);
     struct surface all = screen_surface(&screen);
-    surface_puts(&all, 0, 0, ROLE_TEXT, "a\x1B[2Jb\x07\xE2\x80\xAE" "c\xC2\x9B" "d\xFF\te");
+    surface_puts(&all, 0, 0, ROLE_TEXT,
+            "a\x1B[2Jb\x07\xE2\x80\xAE"
+            "c\xC2\x9B"
+            "d\xFF\te");
     print(&screen, &out);
-    assert_string_equal(buf_text(&out), "a\xC2\xB7[2Jb\xC2\xB7\xC2\xB7" "c\xC2\xB7" "d\xC2\xB7 e\n");
+    assert_string_equal(buf_text(&out), "a\xC2\xB7[2Jb\xC2\xB7\xC2\xB7"
+                                        "c\xC2\xB7"
+                                        "d\xC2\xB7 e\n");
     buf_release(&out);
     screen_release(&screen);
 }
@@ -121,7 +132,8 @@ static void vowel_signs_and_marks_are_kept(void **state)
     (void)state;
     struct screen screen = {0};
     struct buf out;
-    const char *text = "\xE0\xA4\xB9\xE0\xA4\xBF\xE0\xA4\xA8\xE0\xA5\x8D\xE0\xA4\xA6\xE0\xA5\x80 \xE0\xB8\x99\xE0\xB8\xB5\xE0\xB9\x89 "
+    const char *text = "\xE0\xA4\xB9\xE0\xA4\xBF\xE0\xA4\xA8\xE0\xA5\x8D\xE0\xA4\xA6\xE0\xA5"
+                       "\x80 \xE0\xB8\x99\xE0\xB8\xB5\xE0\xB9\x89 "
                        "e\xCC\x81 \xF0\x9F\x87\xA8\xF0\x9F\x87\xAD\n";
     screen_resize(&screen, 1, 20);
     struct surface all = screen_surface(&screen);
@@ -143,7 +155,8 @@ static void any_bytes_fit_the_grid(void **state)
         for (size_t i = 0; i < sizeof bytes; i++)
             bytes[i] = (char)rng_next(&rng);
         struct surface all = screen_surface(&screen);
-        surface_text(&all, (int)(rng_next(&rng) % 6) - 1, (int)(rng_next(&rng) % 30) - 5, ROLE_TEXT, 0, (struct slice){bytes, sizeof bytes});
+        surface_text(&all, (int)(rng_next(&rng) % 6) - 1, (int)(rng_next(&rng) % 30) - 5,
+                ROLE_TEXT, 0, (struct slice){bytes, sizeof bytes});
         for (int i = 0; i < 80; i++) {
             const struct cell *c = &screen.cells[i];
             assert_true(c->width <= 2 && c->n_bytes <= CELL_BYTES);

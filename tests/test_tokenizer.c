@@ -1,14 +1,14 @@
-/* test_tokenizer.c - ids and bytes equal the reference's for every rule and every text of the golden vocabularies. */
+/* test_tokenizer.c - ids and bytes equal the reference's for every rule and every text of the
+ * golden vocabularies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "engine/gguf.h"
 #include "engine/json.h"
@@ -98,7 +98,8 @@ static void check_vocab(const char *folder, const char *name)
     struct json *golden = read_json(path), *texts = read_json(GOLDEN "/texts.json");
     buf_init(&text, 1 << 20);
     int n = 0;
-    for (const struct json *c = json_first(json_get(golden, "cases")); c; c = json_next(c), n++) {
+    for (const struct json *c = json_first(json_get(golden, "cases")); c;
+            c = json_next(c), n++) {
         uint32_t i = 0;
         assert_true(json_get_u32(c, "i", &i));
         const struct json *t = json_at(texts, i);
@@ -119,8 +120,8 @@ static void check_vocab(const char *folder, const char *name)
 static void ids_equal_the_reference(void **state)
 {
     (void)state;
-    static const char *const names[] = {"small-gpt-2", "small-llama-bpe", "small-qwen2", "small-olmo",
-            "small-refact", "phi-3"};
+    static const char *const names[] = {"small-gpt-2", "small-llama-bpe", "small-qwen2",
+            "small-olmo", "small-refact", "phi-3"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         check_vocab(GOLDEN, names[i]);
 }

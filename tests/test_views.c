@@ -1,24 +1,24 @@
 /*
- * test_views.c - Chat, Experts, Sessions and Help as golden screens at the sizes people have, and what keys do in them. The app around
- * them is a plain struct, the core is filled by hand.
+ * test_views.c - Chat, Experts, Sessions and Help as golden screens at the sizes people have,
+ * and what keys do in them. The app around them is a plain struct, the core is filled by hand.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "tests/helper_screen.h"
+#include <cmocka.h>
+
 #include "tui/heat.h"
 #include "tui/keys.h"
 #include "tui/view.h"
 #include "tui/view_help.h"
+
+#include "tests/helper_screen.h"
 
 #define NOW_MS 1700000000000
 
@@ -46,7 +46,8 @@ void app_act(struct app *app, struct action *action)
     app->last_action = action->kind;
     app->n_actions++;
     snprintf(app->last_text, sizeof app->last_text, "%s", action->text ? action->text : "");
-    core_apply(&app->core, &(struct event){.kind = EV_ACTION, .t_ns = app->now_ns, .u.action = action});
+    core_apply(&app->core,
+            &(struct event){.kind = EV_ACTION, .t_ns = app->now_ns, .u.action = action});
 }
 
 void app_open_view(struct app *app, enum view_id id)
@@ -138,8 +139,14 @@ static void init(struct app *app)
 {
     static struct endpoint_conf confs[2];
     confs[0] = endpoint_local("local", "/models/qwen3.gguf");
-    confs[1] = (struct endpoint_conf){.name = "mini", .kind = PROVIDER_OPENAI, .model = "gpt-mini", .enabled = true, .zone = ZONE_EXTERNAL,
-            .usd_per_mtok_in = 0.75, .usd_per_mtok_out = 4.5, .usd_per_mtok_cached = -1};
+    confs[1] = (struct endpoint_conf){.name = "mini",
+            .kind = PROVIDER_OPENAI,
+            .model = "gpt-mini",
+            .enabled = true,
+            .zone = ZONE_EXTERNAL,
+            .usd_per_mtok_in = 0.75,
+            .usd_per_mtok_out = 4.5,
+            .usd_per_mtok_cached = -1};
     struct core_config cfg = {confs, 2, ZONE_EXTERNAL, 1, NOW_MS};
     memset(app, 0, sizeof *app);
     setenv("TZ", "UTC", 1);
@@ -164,7 +171,8 @@ static struct screen draw(struct app *app, enum view_id id, void *state, int n_c
     return screen;
 }
 
-static void expect(struct app *app, enum view_id id, void *state, int n_cols, int n_rows, const char *name)
+static void expect(
+        struct app *app, enum view_id id, void *state, int n_cols, int n_rows, const char *name)
 {
     struct screen screen = draw(app, id, state, n_cols, n_rows);
     screen_expect(&screen, name);
@@ -176,7 +184,8 @@ static void expect(struct app *app, enum view_id id, void *state, int n_cols, in
 static struct message *say(struct app *app, enum message_role role, const char *text)
 {
     struct session *s = app->core.session;
-    struct message *m = session_add(s, (int64_t)s->n_messages + 1, role, NOW_MS + (int64_t)s->n_messages * 60000);
+    struct message *m = session_add(
+            s, (int64_t)s->n_messages + 1, role, NOW_MS + (int64_t)s->n_messages * 60000);
     buf_add_text(&m->text, text);
     m->is_saved = true;
     return m;
@@ -188,7 +197,8 @@ static void fill_chat(struct app *app)
     struct message *m = say(app, MSG_ASSISTANT,
             "The group `(a+)+` can match \"aaaa\" in **exponentially** many ways.\n\n"
             "1. Remove the inner quantifier:\n\n```python\npat = re.compile(r\"^a+$\")\n```\n\n"
-            "- it is now linear\n- each character is looked at *once*\n\n> Quoted, with a [link](https://example.org/x).\n\n"
+            "- it is now linear\n- each character is looked at *once*\n\n> Quoted, with a "
+            "[link](https://example.org/x).\n\n"
             "| shape | cost |\n|---|---|\n| old | 2^n |\n| new | n |\n");
     snprintf(m->endpoint, sizeof m->endpoint, "local");
     snprintf(m->model, sizeof m->model, "qwen3.gguf");
@@ -211,7 +221,8 @@ static void chat_looks_right_at_every_size(void **state)
     static const struct {
         int n_cols, n_rows;
         const char *name;
-    } sizes[] = {{20, 4, "chat_20x5"}, {40, 7, "chat_40x10"}, {80, 21, "chat_80x24"}, {120, 37, "chat_120x40"}};
+    } sizes[] = {{20, 4, "chat_20x5"}, {40, 7, "chat_40x10"}, {80, 21, "chat_80x24"},
+            {120, 37, "chat_120x40"}};
     struct app app;
     init(&app);
     fill_chat(&app);
@@ -308,7 +319,8 @@ static void a_long_session_draws_fast_and_scrolls(void **state)
 
 /* ---- Experts ---------------------------------------------------------------------------- */
 
-static void fill_balance(struct app *app, uint16_t layers, uint16_t experts, uint16_t k, int n_tokens)
+static void fill_balance(
+        struct app *app, uint16_t layers, uint16_t experts, uint16_t k, int n_tokens)
 {
     struct telemetry_shape shape = {.n_moe_layers = layers, .n_experts = experts, .k = k};
     uint64_t rng = 1;
@@ -319,7 +331,9 @@ static void fill_balance(struct app *app, uint16_t layers, uint16_t experts, uin
     for (int t = 0; t < n_tokens; t++) {
         struct expert_pick *picks = token_record_picks(r);
         for (int i = 0; i < layers * k; i++)
-            picks[i] = (struct expert_pick){(uint16_t)((rng_next(&rng) % (experts / k)) * (rng_next(&rng) % 3 ? 1 : 0) + (unsigned)(i % k) * (experts / k)),
+            picks[i] = (struct expert_pick){
+                    (uint16_t)((rng_next(&rng) % (experts / k)) * (rng_next(&rng) % 3 ? 1 : 0) +
+                               (unsigned)(i % k) * (experts / k)),
                     (uint16_t)(65535 / k)};
         core_apply_token(&app->core, 0, &shape, r);
     }
@@ -332,7 +346,8 @@ static void experts_look_right_at_every_size(void **state)
     static const struct {
         int n_cols, n_rows;
         const char *name;
-    } sizes[] = {{20, 4, "experts_20x5"}, {40, 7, "experts_40x10"}, {80, 21, "experts_80x24"}, {120, 37, "experts_120x40"}, {200, 57, "experts_200x60"}};
+    } sizes[] = {{20, 4, "experts_20x5"}, {40, 7, "experts_40x10"}, {80, 21, "experts_80x24"},
+            {120, 37, "experts_120x40"}, {200, 57, "experts_200x60"}};
     struct app app;
     init(&app);
     fill_chat(&app);
@@ -413,10 +428,20 @@ static void sessions_are_listed_searched_and_opened(void **state)
     struct stored *list = stored_new(STORE_LIST);
     list->sessions = arena_alloc(&list->arena, 3 * sizeof *list->sessions);
     list->n_sessions = 3;
-    list->sessions[0] = (struct session_row){.id = 11, .used_ms = NOW_MS, .title = SLICE("regex backtracking"), .n_messages = 22,
-            .snippet = SLICE("Prove it, formally."), .has_interrupted = true};
-    list->sessions[1] = (struct session_row){.id = 12, .used_ms = NOW_MS - 86400000ll * 3, .title = SLICE("\xE4\xB8\xAD\xE6\x96\x87 mail filter"), .n_messages = 30};
-    list->sessions[2] = (struct session_row){.id = 13, .used_ms = NOW_MS - 86400000ll * 9, .draft = SLICE("not sent yet"), .has_draft = true};
+    list->sessions[0] = (struct session_row){.id = 11,
+            .used_ms = NOW_MS,
+            .title = SLICE("regex backtracking"),
+            .n_messages = 22,
+            .snippet = SLICE("Prove it, formally."),
+            .has_interrupted = true};
+    list->sessions[1] = (struct session_row){.id = 12,
+            .used_ms = NOW_MS - 86400000ll * 3,
+            .title = SLICE("\xE4\xB8\xAD\xE6\x96\x87 mail filter"),
+            .n_messages = 30};
+    list->sessions[2] = (struct session_row){.id = 13,
+            .used_ms = NOW_MS - 86400000ll * 9,
+            .draft = SLICE("not sent yet"),
+            .has_draft = true};
     core_apply(&app.core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.stored = list});
     expect(&app, VIEW_SESSIONS, sessions, 80, 21, "sessions_80x24");
     expect(&app, VIEW_SESSIONS, sessions, 40, 7, "sessions_40x10");

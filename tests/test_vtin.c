@@ -1,12 +1,12 @@
-/* test_vtin.c - bytes into keys, whole and one at a time: sequences of several encodings, pastes, and what must be swallowed. */
+/* test_vtin.c - bytes into keys, whole and one at a time: sequences of several encodings,
+ * pastes, and what must be swallowed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
-
-#include <string.h>
 
 #include "tui/keys.h"
 #include "tui/vtin.h"
@@ -36,7 +36,8 @@ static void expect(const char *bytes, size_t n, const char *names)
             name_of(&key, &got);
         assert_int_equal(vtin_deadline(in), 0);
         if (strcmp(buf_text(&got), names) != 0)
-            fail_msg("%s: \"%s\" in place of \"%s\"", one_by_one ? "one by one" : "whole", buf_text(&got), names);
+            fail_msg("%s: \"%s\" in place of \"%s\"", one_by_one ? "one by one" : "whole",
+                    buf_text(&got), names);
         buf_release(&got);
         vtin_close(in);
     }
@@ -63,20 +64,21 @@ static void keys_of_every_encoding(void **state)
 static void what_means_nothing_is_swallowed(void **state)
 {
     (void)state;
-    EXPECT("a\x1B[<0;300;100Mb", "a b");                     /* mouse */
+    EXPECT("a\x1B[<0;300;100Mb", "a b"); /* mouse */
     EXPECT("a\x1B]11;rgb:0000/0000/0000\x07"
            "b",
-            "a b");                                          /* colour reply */
-    EXPECT("a\x1BP1$r0m\x1B\\b", "a b");                     /* DCS */
-    EXPECT("a\x1B[?2026;2$yb", "a b");                       /* mode reply */
+            "a b");                      /* colour reply */
+    EXPECT("a\x1BP1$r0m\x1B\\b", "a b"); /* DCS */
+    EXPECT("a\x1B[?2026;2$yb", "a b");   /* mode reply */
     EXPECT("a\x1B[999999999999999999;9;9;9;9;9zb", "a b");
-    EXPECT("\xFF\xC3", "\xEF\xBF\xBD");                      /* broken, and unfinished */
+    EXPECT("\xFF\xC3", "\xEF\xBF\xBD"); /* broken, and unfinished */
 }
 
 static void a_paste_is_one_key_and_clean(void **state)
 {
     (void)state;
-    EXPECT("x\x1B[200~one\rtwo\r\nthree\t\x1B[31m\x07 end\x1B[201~y", "x <one\ntwo\nthree\t[31m end> y");
+    EXPECT("x\x1B[200~one\rtwo\r\nthree\t\x1B[31m\x07 end\x1B[201~y",
+            "x <one\ntwo\nthree\t[31m end> y");
     EXPECT("\x1B[200~never closed", "<never closed>");
 }
 
@@ -95,7 +97,8 @@ static void a_megabyte_takes_milliseconds(void **state)
         vtin_feed(in, bytes + at, n + 12 - at < 4096 ? n + 12 - at : 4096, 1);
     assert_true(vtin_next(in, &key, 1));
     assert_int_equal(key.text.n, n);
-    assert_true(clock_now_ns() - start < 2000000000u); /* sanitizers and a busy machine included */
+    assert_true(
+            clock_now_ns() - start < 2000000000u); /* sanitizers and a busy machine included */
     vtin_close(in);
     mem_free(bytes);
 }
@@ -109,7 +112,8 @@ static void any_bytes_are_survived(void **state)
     for (int round = 0; round < 2000; round++) {
         char bytes[64];
         for (size_t i = 0; i < sizeof bytes; i++)
-            bytes[i] = (char)("\x1B[O~;200m]P\\\x07\xC3\xA9"[rng_next(&rng) % 14] ^ (rng_next(&rng) % 8 == 0 ? (int)rng_next(&rng) : 0));
+            bytes[i] = (char)("\x1B[O~;200m]P\\\x07\xC3\xA9"[rng_next(&rng) % 14] ^
+                              (rng_next(&rng) % 8 == 0 ? (int)rng_next(&rng) : 0));
         vtin_feed(in, bytes, rng_next(&rng) % sizeof bytes, (uint64_t)round);
         while (vtin_next(in, &key, (uint64_t)round))
             continue;

@@ -1,16 +1,17 @@
-/* test_wire_openai.c - every recorded body, whole and in pieces of 1, 7 and 1000 bytes, gives the expected answer; and the request is
- * what the API documents. */
+/* test_wire_openai.c - every recorded body, whole and in pieces of 1, 7 and 1000 bytes, gives
+ * the expected answer; and the request is what the API documents. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
-#include <string.h>
-
 #include "engine/json.h"
+
 #include "router/wire.h"
+
 #include "tests/helper_fixture.h"
 
 static void take(void *arg, struct event *event)
@@ -63,10 +64,12 @@ static void http_errors_are_classified(void **state)
         const char *body;
         enum status want;
     } cases[] = {
-            {400, "{\"error\":{\"code\":\"context_length_exceeded\",\"message\":\"x\"}}", ERR_CONTEXT},
+            {400, "{\"error\":{\"code\":\"context_length_exceeded\",\"message\":\"x\"}}",
+                    ERR_CONTEXT},
             {400, "{\"error\":{\"message\":\"bad role\"}}", ERR_INVALID},
             {401, "{\"error\":{\"message\":\"no\"}}", ERR_AUTH},
-            {429, "{\"error\":{\"code\":\"insufficient_quota\",\"message\":\"pay\"}}", ERR_QUOTA},
+            {429, "{\"error\":{\"code\":\"insufficient_quota\",\"message\":\"pay\"}}",
+                    ERR_QUOTA},
             {429, "<html>slow down</html>", ERR_RATE_LIMIT},
             {502, "", ERR_SERVER},
             {529, "{\"message\":\"busy\"}", ERR_OVERLOADED},
@@ -81,7 +84,9 @@ static void http_errors_are_classified(void **state)
         assert_int_equal(out.retry_after_ms, -1);
     }
     struct outcome out = {0};
-    struct http_head head = {.status = 429, .retry_after = "Wed, 21 Oct 2015 07:28:10 GMT", .date = "Wed, 21 Oct 2015 07:28:00 GMT"};
+    struct http_head head = {.status = 429,
+            .retry_after = "Wed, 21 Oct 2015 07:28:10 GMT",
+            .date = "Wed, 21 Oct 2015 07:28:00 GMT"};
     http_error_read(&head, SLICE(""), &out);
     assert_int_equal(out.retry_after_ms, 10000); /* by the server's clock, whatever ours says */
 }
@@ -103,8 +108,10 @@ static void the_request_is_what_the_api_documents(void **state)
     assert_true(json_is_true(json_get(root, "stream")));
     assert_true(json_is_true(json_get(json_get(root, "stream_options"), "include_usage")));
     assert_null(json_get(root, "temperature")); /* the endpoint's own defaults */
-    assert_string_equal(json_get_text(json_at(json_get(root, "messages"), 0), "role"), "system");
-    assert_string_equal(json_get_text(json_at(json_get(root, "messages"), 0), "content"), "be\n\"kind\"");
+    assert_string_equal(
+            json_get_text(json_at(json_get(root, "messages"), 0), "role"), "system");
+    assert_string_equal(
+            json_get_text(json_at(json_get(root, "messages"), 0), "content"), "be\n\"kind\"");
     json_free(root);
     buf_clear(&body);
     r->has_params = true;

@@ -1,7 +1,9 @@
-/* tool_tiny_model.c - tool_tiny_model OUT.gguf [ARCH LAYERS EXPERTS TOP HIDDEN FF SEED]: a synthetic model for looking at. */
+/* tool_tiny_model.c - tool_tiny_model OUT.gguf [ARCH LAYERS EXPERTS TOP HIDDEN FF SEED]: a
+ * synthetic model for looking at. */
 #include <stdio.h>
 
 #include "engine/base.h"
+
 #include "tests/helper_tiny_model.h"
 
 static uint32_t number(int argc, char **argv, int i, uint32_t fallback)
@@ -15,7 +17,8 @@ static uint32_t number(int argc, char **argv, int i, uint32_t fallback)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "usage: tool_tiny_model OUT.gguf [ARCH LAYERS EXPERTS TOP HIDDEN FF SEED]\n");
+        fprintf(stderr,
+                "usage: tool_tiny_model OUT.gguf [ARCH LAYERS EXPERTS TOP HIDDEN FF SEED]\n");
         return 2;
     }
     struct tiny_model shape = {argc > 2 ? argv[2] : "qwen3moe", number(argc, argv, 3, 48),

@@ -152,7 +152,9 @@ void app_quit(struct app *app)
     bool was_told = app->unsaved_told_ns && app->now_ns < app->unsaved_told_ns + NOTICE_NS;
     if (app_core(app)->n_unsaved && !was_told) {
         app->unsaved_told_ns = app->now_ns;
-        app_notice(app, ERR_FULL, "not everything is saved: /export FILE writes it elsewhere; quit again to lose it");
+        app_notice(app, ERR_FULL,
+                "not everything is saved: /export FILE writes it elsewhere; quit again to lose "
+                "it");
         return;
     }
     app->must_quit = true;
@@ -292,7 +294,8 @@ static void draw_status(struct app *app, struct surface *out)
         return;
     }
     struct slice rest = slice_of(notice->text), line;
-    for (int row = 0; row < out->rect.n_rows && text_wrap(&rest, out->rect.n_cols - 2, &line); row++)
+    for (int row = 0; row < out->rect.n_rows && text_wrap(&rest, out->rect.n_cols - 2, &line);
+            row++)
         surface_text(out, row, 1, notice->status == OK ? ROLE_STATUS : ROLE_ERROR, 0, line);
     app_wake_at(app, notice->t_ns + NOTICE_NS);
 }
@@ -315,7 +318,8 @@ static void draw(struct app *app)
     int n_status = n_rows > 2 ? count_status_rows(app, n_rows, n_cols) : 0;
     int top = is_small ? 0 : 1, bottom = n_rows - n_status - (is_small ? 0 : 1);
     struct surface body = surface_part(&all, (struct rect){top, 0, bottom - top, n_cols});
-    struct surface status = surface_part(&all, (struct rect){n_rows - n_status, 0, n_status, n_cols});
+    struct surface status =
+            surface_part(&all, (struct rect){n_rows - n_status, 0, n_status, n_cols});
     draw_body(app, &body);
     draw_status(app, &status);
     if (is_small)

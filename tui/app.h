@@ -3,10 +3,11 @@
 #define TUI_APP_H
 
 #include "router/hub.h"
+
 #include "tui/config.h"
 
-/* Runs until the user quits, the terminal goes away or a signal ends it. `attached` (may be empty) is put into the draft.
- * The exit status. */
+/* Runs until the user quits, the terminal goes away or a signal ends it. `attached` (may be
+ * empty) is put into the draft. The exit status. */
 int app_run(struct config *config, const struct theme *theme, struct slice attached);
 
 #endif

@@ -2,6 +2,7 @@
 #include "tui/ask_output.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "engine/json.h"

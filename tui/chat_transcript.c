@@ -9,7 +9,8 @@
 #include "tui/text.h"
 
 #define FOOTER_COLS 6 /* indent, mark and a column at the right */
-#define INDENT 2 /* of text under its header: nothing stands left of it that a copy would catch */
+#define INDENT                                                                                 \
+    2 /* of text under its header: nothing stands left of it that a copy would catch */
 
 static void free_rendered(struct rendered *r)
 {
@@ -58,10 +59,12 @@ static void refresh(struct transcript *t, const struct app *app)
 
 static bool shows_reasoning(const struct message *m)
 {
-    return m->reasoning.n > 0 && m->text.n == 0; /* folded to a line as soon as the answer begins */
+    return m->reasoning.n > 0 &&
+           m->text.n == 0; /* folded to a line as soon as the answer begins */
 }
 
-/* Lines under an answer that is not simply done; a failure takes as many as its sentence needs. */
+/* Lines under an answer that is not simply done; a failure takes as many as its sentence needs.
+ */
 static int count_footer_lines(const struct message *m, int n_cols)
 {
     bool is_cut = m->finish == FINISH_LENGTH || m->finish == FINISH_CONTENT_FILTER;
@@ -99,7 +102,8 @@ static struct rendered *render(struct transcript *t, size_t i, int n_cols)
     r->n_footer = count_footer_lines(m, n_cols);
     r->n_lines = 1 + (int)r->text.n_lines + r->n_footer + 1;
     if (shows_reasoning(m)) {
-        markdown_render(&r->reasoning, slice_trim(buf_slice(&m->reasoning)), n_cols - INDENT - 1);
+        markdown_render(
+                &r->reasoning, slice_trim(buf_slice(&m->reasoning)), n_cols - INDENT - 1);
         r->n_lines += (int)r->reasoning.n_lines;
     } else if (m->reasoning.n) {
         r->n_lines++;
@@ -123,7 +127,8 @@ static double tok_per_s(const struct message *m)
     return (n - 1) * 1000.0 / (m->total_ms - m->ttft_ms);
 }
 
-/* endpoint model · 14:02 · first token 0.41 s · 212 tok · 14.2 tok/s · $0.0031: only what is known */
+/* endpoint model · 14:02 · first token 0.41 s · 212 tok · 14.2 tok/s · $0.0031: only what is
+ * known */
 static void draw_answer_header(const struct message *m, struct surface *out, int row)
 {
     char text[256], clock[8];
@@ -152,7 +157,8 @@ static void draw_header(const struct message *m, struct surface *out, int row)
     }
     clock_of(m->created_ms, clock);
     int col = surface_puts(out, row, 1, ROLE_USER, "you");
-    surface_printf(out, row, 1 + col, ROLE_DIM, "  %s%s", clock, m->is_saved ? "" : "  not saved yet");
+    surface_printf(
+            out, row, 1 + col, ROLE_DIM, "  %s%s", clock, m->is_saved ? "" : "  not saved yet");
 }
 
 static const char *running_text(const struct core *core, const struct run *run, char out[96])
@@ -166,7 +172,8 @@ static const char *running_text(const struct core *core, const struct run *run, 
     if (!run)
         return "";
     if (run->phase == RUN_WAITS_FOR_STORE)
-        return core->disk_failed_ns ? "the disk does not take the message; /send-unsaved sends it all the same"
+        return core->disk_failed_ns ? "the disk does not take the message; /send-unsaved sends "
+                                      "it all the same"
                                     : "saving the message …";
     if (run->phase == RUN_WAITS_FOR_RETRY)
         return "waiting to try again …";
@@ -199,7 +206,8 @@ static void draw_error(const struct message *m, int i_line, struct surface *out,
     surface_text(out, row, INDENT + 3, ROLE_ERROR, 0, line);
 }
 
-static void draw_footer(const struct app *app, const struct message *m, int i_line, struct surface *out, int row)
+static void draw_footer(const struct app *app, const struct message *m, int i_line,
+        struct surface *out, int row)
 {
     char text[96];
     const char *go_on = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_CONTINUE);
@@ -209,12 +217,13 @@ static void draw_footer(const struct app *app, const struct message *m, int i_li
                 running_text(app_core(app), core_run_of(app_core(app), m->id), text));
         break;
     case MESSAGE_INTERRUPTED:
-        surface_printf(out, row, INDENT + 1, ROLE_WARN, "\xE2\x96\xA0 interrupted \xE2\x80\x93 %s goes on",
+        surface_printf(out, row, INDENT + 1, ROLE_WARN,
+                "\xE2\x96\xA0 interrupted \xE2\x80\x93 %s goes on",
                 go_on ? go_on : "/continue");
         break;
     case MESSAGE_STOPPED:
-        surface_printf(out, row, INDENT + 1, ROLE_WARN, "\xE2\x96\xA0 stopped \xE2\x80\x93 %s goes on",
-                go_on ? go_on : "/continue");
+        surface_printf(out, row, INDENT + 1, ROLE_WARN,
+                "\xE2\x96\xA0 stopped \xE2\x80\x93 %s goes on", go_on ? go_on : "/continue");
         break;
     case MESSAGE_FAILED:
         draw_error(m, i_line, out, row);
@@ -256,7 +265,8 @@ static void draw_line(const struct app *app, const struct message *m, const stru
 }
 
 /* The first visible message and line when the end is at the bottom. */
-static void find_top_from_end(struct transcript *t, int n_rows, int n_cols, size_t *i_out, int *line)
+static void find_top_from_end(
+        struct transcript *t, int n_rows, int n_cols, size_t *i_out, int *line)
 {
     int left = n_rows + 1; /* the last message's blank line may fall off */
     size_t i = t->n_path;
@@ -310,7 +320,8 @@ void transcript_draw(struct transcript *t, const struct app *app, struct surface
     if (!t->follows && t->n_below > 0) {
         char text[64];
         const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_SCROLL_END);
-        snprintf(text, sizeof text, " \xE2\x86\x93 %d more lines  %s ", t->n_below, keys ? keys : "");
+        snprintf(text, sizeof text, " \xE2\x86\x93 %d more lines  %s ", t->n_below,
+                keys ? keys : "");
         surface_puts_right(out, n_rows - 1, n_cols - 1, ROLE_WARN, text);
     }
 }

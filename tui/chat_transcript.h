@@ -1,6 +1,7 @@
 /*
- * chat_transcript.h - the conversation as screen lines: rendered per message, cached by version and width, looked at from the
- * end, so that drawing costs what is visible and not what was ever said.
+ * chat_transcript.h - the conversation as screen lines: rendered per message, cached by version
+ * and width, looked at from the end, so that drawing costs what is visible and not what was
+ * ever said.
  */
 #ifndef TUI_CHAT_TRANSCRIPT_H
 #define TUI_CHAT_TRANSCRIPT_H
@@ -23,11 +24,11 @@ struct transcript {
     int64_t session_id;
     struct message **path;
     size_t n_path;
-    bool follows;      /* the end stays in view */
-    int64_t top_id;    /* else: this message's line top_line is the first on the screen */
+    bool follows;   /* the end stays in view */
+    int64_t top_id; /* else: this message's line top_line is the first on the screen */
     int top_line;
-    int n_rows;        /* of the last drawing */
-    int n_below;       /* lines under the screen at the last drawing */
+    int n_rows;  /* of the last drawing */
+    int n_below; /* lines under the screen at the last drawing */
 };
 
 void transcript_release(struct transcript *t);

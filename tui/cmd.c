@@ -110,7 +110,8 @@ void cmd_print_help(const char *name, struct buf *out)
         const struct cmd_def *cmd = &cmd_defs[i];
         if (strcmp(cmd->name, name) != 0)
             continue;
-        buf_printf(out, "usage: shunt %s%s%s\n\n%s.\n\n", cmd->name, cmd->synopsis[0] ? " " : "", cmd->synopsis, cmd->help);
+        buf_printf(out, "usage: shunt %s%s%s\n\n%s.\n\n", cmd->name,
+                cmd->synopsis[0] ? " " : "", cmd->synopsis, cmd->help);
         args_print_flags(cmd->flags, cmd->n_flags, out);
         args_print_flags(global_flag_defs, n_global_flag_defs, out);
         return;

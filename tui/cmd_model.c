@@ -3,8 +3,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engine/model.h"
 #include "engine/json.h"
+#include "engine/model.h"
 
 #include "tui/cmd.h"
 

@@ -1,6 +1,4 @@
 /* cmd_tui.c - `shunt` without a command: theme, piped text, and the terminal program. */
-#include "tui/cmd.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,11 +6,13 @@
 #include <unistd.h>
 
 #include "tui/app.h"
+#include "tui/cmd.h"
 
 #define ATTACHED_MAX_BYTES (16u << 20)
 #define THEME_MAX_BYTES    (1u << 20)
 
-/* A file of the user's goes before a built-in theme; a theme that cannot be used is said and replaced. */
+/* A file of the user's goes before a built-in theme; a theme that cannot be used is said and
+ * replaced. */
 static void load_theme(const struct config *config, struct theme *out)
 {
     char path[4096];
@@ -26,10 +26,12 @@ static void load_theme(const struct config *config, struct theme *out)
             return;
         fprintf(stderr, "shunt: %s; the built-in theme is used\n", err.text);
     } else if (!theme_builtin(config->theme).ptr) {
-        fprintf(stderr, "shunt: no theme \"%s\" (%s); the built-in one is used\n", config->theme, path);
+        fprintf(stderr, "shunt: no theme \"%s\" (%s); the built-in one is used\n",
+                config->theme, path);
     }
     struct slice builtin = theme_builtin(config->theme);
-    enum status status = theme_parse(out, builtin.ptr ? builtin : theme_builtin("dark"), "dark", &err);
+    enum status status =
+            theme_parse(out, builtin.ptr ? builtin : theme_builtin("dark"), "dark", &err);
     (void)status; /* test_theme proves that the built-in ones parse */
 }
 

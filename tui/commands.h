@@ -1,5 +1,6 @@
 /*
- * commands.h - everything a key, the `/` line and (later) the palette can do: the rows of commands.def.
+ * commands.h - everything a key, the `/` line and (later) the palette can do: the rows of
+ * commands.def.
  */
 #ifndef TUI_COMMANDS_H
 #define TUI_COMMANDS_H
@@ -15,7 +16,13 @@ enum command {
 };
 
 enum context { /* where a binding holds; lookup goes from the view's own to GLOBAL */
-    CTX_GLOBAL, CTX_INPUT, CTX_CHAT, CTX_EXPERTS, CTX_SESSIONS, CTX_HELP, CTX_COUNT
+    CTX_GLOBAL,
+    CTX_INPUT,
+    CTX_CHAT,
+    CTX_EXPERTS,
+    CTX_SESSIONS,
+    CTX_HELP,
+    CTX_COUNT
 };
 
 struct command_def {

@@ -247,8 +247,8 @@ static void find_local_endpoints(struct config *config)
     config->n_endpoints = n;
     for (size_t i = 0; i < n; i++) {
         const char *name = strrchr(paths[i], '/') + 1;
-        config->endpoints[i] = endpoint_local(
-                arena_strndup(&config->arena, name, strlen(name) - 5), paths[i]);
+        config->endpoints[i] =
+                endpoint_local(arena_strndup(&config->arena, name, strlen(name) - 5), paths[i]);
     }
 }
 

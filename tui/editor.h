@@ -1,6 +1,6 @@
 /*
- * editor.h - multi-line text input with readline's keys: pure state, no screen. Positions are byte offsets on
- * cluster borders.
+ * editor.h - multi-line text input with readline's keys: pure state, no screen. Positions are
+ * byte offsets on cluster borders.
  */
 #ifndef TUI_EDITOR_H
 #define TUI_EDITOR_H
@@ -15,7 +15,7 @@ struct editor {
     struct buf killed; /* C-y */
     struct editor_undo *undo;
     size_t n_undo;
-    char **history; /* newest last */
+    char **history;              /* newest last */
     size_t n_history, i_history; /* i_history == n_history: the draft itself */
     struct buf draft;            /* kept while history is shown */
     int goal_col;                /* of up/down; -1: none */
@@ -25,9 +25,10 @@ void editor_init(struct editor *e);
 void editor_release(struct editor *e);
 void editor_set(struct editor *e, struct slice text, size_t cursor);
 void editor_insert(struct editor *e, struct slice text);
-/* Commands of CTX_INPUT. False: not an editing command, or nothing to do (up on the first line, …). */
+/* Commands of CTX_INPUT. False: not an editing command, or nothing to do (up on the first line,
+ * …). */
 bool editor_run(struct editor *e, enum command command, int n_cols);
-bool editor_key(struct editor *e, const struct key *key); /* typed text and pastes */
+bool editor_key(struct editor *e, const struct key *key);  /* typed text and pastes */
 void editor_remember(struct editor *e, struct slice text); /* newest history entry */
 int editor_n_lines(const struct editor *e, int n_cols);
 void editor_draw(struct editor *e, struct surface *out); /* places the hardware cursor */

@@ -29,7 +29,8 @@ static int divide_up(int a, int b)
 
 struct heat_map heat_map_fit(int n_layers, int n_experts, int n_screen_rows, int n_screen_cols)
 {
-    int rows = n_screen_rows > 0 ? n_screen_rows * 2 : 2, cols = n_screen_cols > 0 ? n_screen_cols : 1;
+    int rows = n_screen_rows > 0 ? n_screen_rows * 2 : 2,
+        cols = n_screen_cols > 0 ? n_screen_cols : 1;
     struct heat_map map = {.n_layers = n_layers, .n_experts = n_experts};
     map.layers_per_row = divide_up(n_layers, rows);
     map.experts_per_col = divide_up(n_experts, cols);

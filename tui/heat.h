@@ -1,19 +1,21 @@
 /*
- * heat.h - how numbers become heat levels and how a grid of layers x experts is folded into the space there is. Pure.
+ * heat.h - how numbers become heat levels and how a grid of layers x experts is folded into the
+ * space there is. Pure.
  */
 #ifndef TUI_HEAT_H
 #define TUI_HEAT_H
 
 #include "engine/base.h"
 
-/* A value as a multiple of uniform routing on a logarithmic scale, 0 .. RAMP_LEVELS - 1 as a real number. */
+/* A value as a multiple of uniform routing on a logarithmic scale, 0 .. RAMP_LEVELS - 1 as a
+ * real number. */
 float heat_scale(float times_uniform);
-/* The level to show, given the one that is shown: it moves only when the value is clearly elsewhere, so that a screen full
- * of slowly fading cells does not flicker. */
+/* The level to show, given the one that is shown: it moves only when the value is clearly
+ * elsewhere, so that a screen full of slowly fading cells does not flicker. */
 int heat_level(float scaled, int shown);
 
-/* A folded grid: every cell stands for a block of layers x experts and shows the hottest of it. Two map rows fit one
- * screen row (half blocks), unless there is room for more. */
+/* A folded grid: every cell stands for a block of layers x experts and shows the hottest of it.
+ * Two map rows fit one screen row (half blocks), unless there is room for more. */
 struct heat_map {
     int n_layers, n_experts;
     int layers_per_row, experts_per_col;

@@ -1,6 +1,7 @@
 /*
- * keys.c - default bindings, key names, lookup. Defaults are key names in the user's own language and go through the same
- * parser. Printable keys are bound only where nothing is typed.
+ * keys.c - default bindings, key names, lookup. Defaults are key names in the user's own
+ * language and go through the same parser. Printable keys are bound only where nothing is
+ * typed.
  */
 #include "tui/keys.h"
 
@@ -115,12 +116,12 @@ static const struct {
     const char *name;
     uint32_t code;
 } names[] = {{"Up", KEY_UP}, {"Down", KEY_DOWN}, {"Left", KEY_LEFT}, {"Right", KEY_RIGHT},
-        {"Home", KEY_HOME}, {"End", KEY_END}, {"PageUp", KEY_PAGE_UP}, {"PageDown", KEY_PAGE_DOWN},
-        {"Insert", KEY_INSERT}, {"Delete", KEY_DELETE}, {"Backspace", KEY_BACKSPACE},
-        {"Enter", KEY_ENTER}, {"Tab", KEY_TAB}, {"Esc", KEY_ESC}, {"Space", ' '}, {"F1", KEY_F1},
-        {"F2", KEY_F2}, {"F3", KEY_F3}, {"F4", KEY_F4}, {"F5", KEY_F5}, {"F6", KEY_F6},
-        {"F7", KEY_F7}, {"F8", KEY_F8}, {"F9", KEY_F9}, {"F10", KEY_F10}, {"F11", KEY_F11},
-        {"F12", KEY_F12}};
+        {"Home", KEY_HOME}, {"End", KEY_END}, {"PageUp", KEY_PAGE_UP},
+        {"PageDown", KEY_PAGE_DOWN}, {"Insert", KEY_INSERT}, {"Delete", KEY_DELETE},
+        {"Backspace", KEY_BACKSPACE}, {"Enter", KEY_ENTER}, {"Tab", KEY_TAB}, {"Esc", KEY_ESC},
+        {"Space", ' '}, {"F1", KEY_F1}, {"F2", KEY_F2}, {"F3", KEY_F3}, {"F4", KEY_F4},
+        {"F5", KEY_F5}, {"F6", KEY_F6}, {"F7", KEY_F7}, {"F8", KEY_F8}, {"F9", KEY_F9},
+        {"F10", KEY_F10}, {"F11", KEY_F11}, {"F12", KEY_F12}};
 
 static const struct {
     char letter;
@@ -144,8 +145,8 @@ bool key_parse(struct slice name, struct key *out)
             out->code = names[i].code;
             return true;
         }
-    return name.n > 0 && utf8_decode(name.ptr, name.n, &out->code) == name.n && out->code > 0x20 &&
-            out->code != 0xFFFD;
+    return name.n > 0 && utf8_decode(name.ptr, name.n, &out->code) == name.n &&
+           out->code > 0x20 && out->code != 0xFFFD;
 }
 
 void key_print(const struct key *key, struct buf *out)
@@ -181,11 +182,13 @@ static bool is_same(const struct key *a, const struct key *b)
     return a->code == b->code && a->mods == b->mods;
 }
 
-static size_t find_binding(const struct keymap *map, enum context context, const struct key keys[2])
+static size_t find_binding(
+        const struct keymap *map, enum context context, const struct key keys[2])
 {
     size_t i = 0;
-    while (i < map->n && !(map->bindings[i].context == context && is_same(&map->keys[i][0], &keys[0]) &&
-                                 is_same(&map->keys[i][1], &keys[1])))
+    while (i < map->n &&
+            !(map->bindings[i].context == context && is_same(&map->keys[i][0], &keys[0]) &&
+                    is_same(&map->keys[i][1], &keys[1])))
         i++;
     return i;
 }
@@ -196,12 +199,14 @@ enum status keymap_bind(struct keymap *map, enum context context, const char *ke
     struct key parsed[2];
     if (!parse_sequence(keys, parsed))
         return err_set(err, ERR_CONFIG,
-                "\"%s\" is not a key: write C-x, M-Enter, F1, PageUp, a letter, or two of them", keys);
+                "\"%s\" is not a key: write C-x, M-Enter, F1, PageUp, a letter, or two of them",
+                keys);
     bool is_typed = parsed[0].code >= 0x20 && parsed[0].code < KEY_SPECIAL &&
-            !(parsed[0].mods & (MOD_CTRL | MOD_ALT));
+                    !(parsed[0].mods & (MOD_CTRL | MOD_ALT));
     if (is_typed && (context == CTX_INPUT || context == CTX_CHAT || context == CTX_GLOBAL) &&
             command != CMD_NONE)
-        return err_set(err, ERR_CONFIG, "\"%s\" would take a letter away from the input line", keys);
+        return err_set(
+                err, ERR_CONFIG, "\"%s\" would take a letter away from the input line", keys);
     size_t i = find_binding(map, context, parsed);
     if (command == CMD_NONE) {
         if (i == map->n)
@@ -268,8 +273,8 @@ static enum keymap_result find_in(const struct keymap *map, enum context context
     return result;
 }
 
-enum keymap_result keymap_find(const struct keymap *map, enum context context, struct key *pending,
-        const struct key *key, enum command *out)
+enum keymap_result keymap_find(const struct keymap *map, enum context context,
+        struct key *pending, const struct key *key, enum command *out)
 {
     enum keymap_result own = find_in(map, context, pending, key, out), global = KEYMAP_UNBOUND;
     if (own != KEYMAP_BOUND && context != CTX_GLOBAL)

@@ -77,8 +77,8 @@ static void add_text(struct renderer *r, struct slice text, uint8_t role, uint8_
     buf_add_slice(&r->text, text);
 }
 
-/* The parts of the runs from i_run on that lie inside the slice become spans of the last line. Returns the first run that
- * reaches into it. */
+/* The parts of the runs from i_run on that lie inside the slice become spans of the last line.
+ * Returns the first run that reaches into it. */
 static size_t add_styled(struct renderer *r, size_t i_run, struct slice part)
 {
     struct markdown *md = r->md;
@@ -118,7 +118,8 @@ static void put_mark(struct renderer *r, int indent)
     line->indent = (uint16_t)(indent > width ? indent - width : 0);
     add_span(md, at, n, ROLE_MD_QUOTE, 0);
     struct md_span mark = md->spans[md->n_spans - 1];
-    memmove(md->spans + line->i_span + 1, md->spans + line->i_span, (line->n_spans - 1) * sizeof mark);
+    memmove(md->spans + line->i_span + 1, md->spans + line->i_span,
+            (line->n_spans - 1) * sizeof mark);
     md->spans[line->i_span] = mark;
 }
 
@@ -180,7 +181,8 @@ static void add_ruled(struct renderer *r, const char *text)
     buf_add_text(&r->md->text, text);
 }
 
-static void emit_cell_line(struct renderer *r, const struct table_cell *cell, struct slice line, int width, bool is_last)
+static void emit_cell_line(struct renderer *r, const struct table_cell *cell, struct slice line,
+        int width, bool is_last)
 {
     int left = width - text_width(line);
     int before = cell->align == TABLE_RIGHT ? left : cell->align == TABLE_CENTRE ? left / 2 : 0;
@@ -258,9 +260,9 @@ static void end_table(struct renderer *r)
 static void enter_cell(struct renderer *r, MD_ALIGN align)
 {
     table_add(&r->table, (struct table_cell){(uint32_t)r->text.n, 0, r->n_runs,
-            align == MD_ALIGN_RIGHT    ? TABLE_RIGHT
-            : align == MD_ALIGN_CENTER ? TABLE_CENTRE
-                                       : TABLE_LEFT});
+                                 align == MD_ALIGN_RIGHT    ? TABLE_RIGHT
+                                 : align == MD_ALIGN_CENTER ? TABLE_CENTRE
+                                                            : TABLE_LEFT});
 }
 
 static void leave_cell(struct renderer *r)
@@ -642,8 +644,8 @@ void markdown_render_plain(struct markdown *md, struct slice source, int n_cols)
     mem_free(r.runs);
 }
 
-void markdown_draw_line(const struct markdown *md, size_t i_line, struct surface *out, int row,
-        int col)
+void markdown_draw_line(
+        const struct markdown *md, size_t i_line, struct surface *out, int row, int col)
 {
     const struct md_line *line = &md->lines[i_line];
     col += line->indent;

@@ -32,7 +32,8 @@ struct markdown {           /* zero-initialised is empty */
 void markdown_render(struct markdown *md, struct slice source, int n_cols);
 /* The same lines for text that is shown as it was typed. */
 void markdown_render_plain(struct markdown *md, struct slice source, int n_cols);
-void markdown_draw_line(const struct markdown *md, size_t i_line, struct surface *out, int row, int col);
+void markdown_draw_line(
+        const struct markdown *md, size_t i_line, struct surface *out, int row, int col);
 void markdown_release(struct markdown *md);
 
 #endif

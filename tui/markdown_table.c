@@ -29,13 +29,15 @@ static void shrink(struct table *table, int total, int room)
 bool table_fit(struct table *table, const char *text, int n_cols, int gap_cols)
 {
     int room = n_cols - gap_cols * (table->n_columns - 1), total = 0;
-    if (table->n_columns < 1 || table->n_columns > TABLE_COLUMNS_MAX || room < COLUMN_MIN * table->n_columns)
+    if (table->n_columns < 1 || table->n_columns > TABLE_COLUMNS_MAX ||
+            room < COLUMN_MIN * table->n_columns)
         return false;
     for (int i = 0; i < table->n_columns; i++)
         table->widths[i] = 1;
     for (size_t i = 0; i < table->n_cells; i++) {
         int *width = &table->widths[i % (size_t)table->n_columns];
-        int wanted = text_width((struct slice){text + table->cells[i].start, table->cells[i].n});
+        int wanted =
+                text_width((struct slice){text + table->cells[i].start, table->cells[i].n});
         wanted = wanted < room ? wanted : room;
         *width = wanted > *width ? wanted : *width;
     }

@@ -14,15 +14,15 @@ struct table_cell {
     enum table_align align;
 };
 
-struct table { /* zero-initialised is empty */
+struct table {                /* zero-initialised is empty */
     struct table_cell *cells; /* row by row */
     size_t n_cells, cap_cells;
     int n_columns, widths[TABLE_COLUMNS_MAX];
 };
 
 void table_add(struct table *table, struct table_cell cell);
-/* Fills widths so that all columns, gap_cols between them, take at most n_cols; long cells wrap then. False: there are
- * too many columns for that. */
+/* Fills widths so that all columns, gap_cols between them, take at most n_cols; long cells wrap
+ * then. False: there are too many columns for that. */
 bool table_fit(struct table *table, const char *text, int n_cols, int gap_cols);
 void table_release(struct table *table);
 

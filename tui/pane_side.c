@@ -27,7 +27,9 @@ static int draw_route(const struct core *core, struct surface *out, int row)
         const struct candidate *c = &d->candidates[i];
         enum role role = i == d->chosen ? ROLE_OK : c->filter ? ROLE_DIM : ROLE_TEXT;
         surface_puts(out, row, 1, role,
-                i == d->chosen ? "\xE2\x96\xB6" : c->filter ? "\xE2\x9C\x97" : "\xC2\xB7");
+                i == d->chosen ? "\xE2\x96\xB6"
+                : c->filter    ? "\xE2\x9C\x97"
+                               : "\xC2\xB7");
         surface_puts(out, row++, 3, role, core->fleet.endpoints[c->endpoint].conf->name);
         row = draw_wrapped(out, row, 3, ROLE_DIM, c->reason);
     }
@@ -64,8 +66,10 @@ static int draw_figures(const struct message *m, struct surface *out, int row)
 static float hottest(const struct balance *b, const struct heat_map *map, int row, int col)
 {
     float best = 0;
-    for (int l = row * map->layers_per_row; l < (row + 1) * map->layers_per_row && l < map->n_layers; l++)
-        for (int e = col * map->experts_per_col; e < (col + 1) * map->experts_per_col && e < map->n_experts; e++) {
+    for (int l = row * map->layers_per_row;
+            l < (row + 1) * map->layers_per_row && l < map->n_layers; l++)
+        for (int e = col * map->experts_per_col;
+                e < (col + 1) * map->experts_per_col && e < map->n_experts; e++) {
             float heat = balance_heat(b, l, e);
             best = heat > best ? heat : best;
         }
@@ -78,12 +82,14 @@ static void draw_experts(const struct balance *b, struct surface *out, int row)
     if (n_rows < 2)
         return;
     surface_rule(out, row++, ROLE_RULE, "experts");
-    struct heat_map map = heat_map_fit(b->shape.n_moe_layers, b->shape.n_experts, n_rows,
-            out->rect.n_cols - 2);
+    struct heat_map map = heat_map_fit(
+            b->shape.n_moe_layers, b->shape.n_experts, n_rows, out->rect.n_cols - 2);
     for (int r = 0; r < map.n_rows; r += 2)
         for (int c = 0; c < map.n_cols; c++) {
             int top = heat_level(heat_scale(hottest(b, &map, r, c)), 0);
-            int bottom = r + 1 < map.n_rows ? heat_level(heat_scale(hottest(b, &map, r + 1, c)), 0) : 0;
+            int bottom = r + 1 < map.n_rows
+                                 ? heat_level(heat_scale(hottest(b, &map, r + 1, c)), 0)
+                                 : 0;
             surface_heat(out, row + r / 2, 1 + c, RAMP_ACTIVATION, top, bottom);
         }
 }

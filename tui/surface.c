@@ -14,7 +14,8 @@ void screen_resize(struct screen *screen, int n_rows, int n_cols)
         return;
     screen->n_rows = n_rows;
     screen->n_cols = n_cols;
-    screen->cells = mem_resize(screen->cells, (size_t)n_rows * (size_t)n_cols * sizeof *screen->cells);
+    screen->cells =
+            mem_resize(screen->cells, (size_t)n_rows * (size_t)n_cols * sizeof *screen->cells);
 }
 
 void screen_release(struct screen *screen)
@@ -41,11 +42,12 @@ struct surface surface_part(const struct surface *s, struct rect r)
 {
     struct surface part = *s;
     int row = at_least_0(r.row), col = at_least_0(r.col);
-    int n_rows = r.n_rows + (r.row < 0 ? r.row : 0), n_cols = r.n_cols + (r.col < 0 ? r.col : 0);
+    int n_rows = r.n_rows + (r.row < 0 ? r.row : 0),
+        n_cols = r.n_cols + (r.col < 0 ? r.col : 0);
     n_rows = n_rows > s->rect.n_rows - row ? s->rect.n_rows - row : n_rows;
     n_cols = n_cols > s->rect.n_cols - col ? s->rect.n_cols - col : n_cols;
-    part.rect = (struct rect){s->rect.row + row, s->rect.col + col, at_least_0(n_rows),
-            at_least_0(n_cols)};
+    part.rect = (struct rect){
+            s->rect.row + row, s->rect.col + col, at_least_0(n_rows), at_least_0(n_cols)};
     return part;
 }
 
@@ -88,7 +90,8 @@ static void put(struct surface *s, int row, int col, const struct cell *value)
     second->width = second->n_bytes = 0;
 }
 
-static int put_part(struct surface *s, int row, int col, struct cell cell, struct slice shown, int width)
+static int put_part(
+        struct surface *s, int row, int col, struct cell cell, struct slice shown, int width)
 {
     cell.n_bytes = (uint8_t)(shown.n < CELL_BYTES ? shown.n : CELL_BYTES);
     memcpy(cell.text, shown.ptr, cell.n_bytes);
@@ -97,19 +100,22 @@ static int put_part(struct surface *s, int row, int col, struct cell cell, struc
     return width;
 }
 
-static int put_cluster(struct surface *s, int row, int col, const struct cell *cell, const struct cluster *c)
+static int put_cluster(
+        struct surface *s, int row, int col, const struct cell *cell, const struct cluster *c)
 {
     struct slice rest = c->bytes, part;
     int n_spacing = 0, start = col;
     while (text_next_part(c, &rest, CELL_BYTES, &part))
         n_spacing++;
     rest = c->bytes;
-    for (int width = c->width - (n_spacing - 1); text_next_part(c, &rest, CELL_BYTES, &part); width = 1)
+    for (int width = c->width - (n_spacing - 1); text_next_part(c, &rest, CELL_BYTES, &part);
+            width = 1)
         col += put_part(s, row, col, *cell, part, width);
     return col - start;
 }
 
-int surface_text(struct surface *s, int row, int col, enum role role, int attrs, struct slice text)
+int surface_text(
+        struct surface *s, int row, int col, enum role role, int attrs, struct slice text)
 {
     const struct cell cell = {.role = (uint8_t)role, .attrs = (uint8_t)attrs};
     struct cluster c;
@@ -178,8 +184,8 @@ void surface_column_rule(struct surface *s, int col, enum role role)
         put(s, row, col, &cell);
 }
 
-void surface_heat(struct surface *s, int row, int col, enum ramp ramp, int level_top,
-        int level_bottom)
+void surface_heat(
+        struct surface *s, int row, int col, enum ramp ramp, int level_top, int level_bottom)
 {
     struct cell cell = {.text = "\xE2\x96\x80",
             .n_bytes = 3,
@@ -212,7 +218,8 @@ void surface_cursor(struct surface *s, int row, int col)
     *s->cursor_col = s->rect.col + col;
 }
 
-/* A heat cell as text: both levels as one digit each would be two columns, so the hotter one, 1-9 and a-c. */
+/* A heat cell as text: both levels as one digit each would be two columns, so the hotter one,
+ * 1-9 and a-c. */
 static char heat_letter(const struct cell *cell)
 {
     int level = cell->level_top > cell->level_bottom ? cell->level_top : cell->level_bottom;

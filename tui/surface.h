@@ -1,8 +1,9 @@
 /*
- * surface.h - the grid of cells that views draw into. Pure memory: no terminal here; term.c turns a finished
- * surface into ncurses calls. Coordinates are (row, column) from 0; everything is clipped to the surface's
- * rectangle, so a view can draw as if it had room. A cell holds one grapheme cluster; a wide one takes two cells,
- * the second of which is a continuation (n_bytes 0, width 0).
+ * surface.h - the grid of cells that views draw into. Pure memory: no terminal here; term.c
+ * turns a finished surface into ncurses calls. Coordinates are (row, column) from 0; everything
+ * is clipped to the surface's rectangle, so a view can draw as if it had room. A cell holds one
+ * grapheme cluster; a wide one takes two cells, the second of which is a continuation (n_bytes
+ * 0, width 0).
  */
 #ifndef TUI_SURFACE_H
 #define TUI_SURFACE_H
@@ -38,9 +39,9 @@ struct rect {
 };
 
 struct surface {
-    struct cell *cells; /* of the whole screen */
-    int stride;         /* columns of the whole screen */
-    struct rect rect;   /* what this surface may touch */
+    struct cell *cells;           /* of the whole screen */
+    int stride;                   /* columns of the whole screen */
+    struct rect rect;             /* what this surface may touch */
     int *cursor_row, *cursor_col; /* hardware cursor of the screen; -1: hidden */
 };
 
@@ -54,20 +55,23 @@ struct surface screen_surface(struct screen *screen); /* the whole screen, clear
 /* The part of `s` at r, relative to s, clipped. */
 struct surface surface_part(const struct surface *s, struct rect r);
 
-/* Writes text from (row, col) rightwards; returns the columns it takes (also where clipped). Control
- * characters, bidi controls and malformed bytes become `·`; TAB becomes one space; stops at '\n'. */
-int surface_text(struct surface *s, int row, int col, enum role role, int attrs, struct slice text);
+/* Writes text from (row, col) rightwards; returns the columns it takes (also where clipped).
+ * Control characters, bidi controls and malformed bytes become `·`; TAB becomes one space;
+ * stops at '\n'. */
+int surface_text(
+        struct surface *s, int row, int col, enum role role, int attrs, struct slice text);
 int surface_puts(struct surface *s, int row, int col, enum role role, const char *text);
 int surface_printf(struct surface *s, int row, int col, enum role role, const char *fmt, ...)
         PRINTF(5, 6);
 /* Right-aligned: ends before column `end`. */
 void surface_puts_right(struct surface *s, int row, int end, enum role role, const char *text);
 void surface_fill(struct surface *s, struct rect r, enum role role, char c);
-void surface_rule(struct surface *s, int row, enum role role, const char *title); /* ─ title ──── */
-void surface_column_rule(struct surface *s, int col, enum role role);             /* │ top to bottom */
+void surface_rule(
+        struct surface *s, int row, enum role role, const char *title); /* ─ title ──── */
+void surface_column_rule(struct surface *s, int col, enum role role); /* │ top to bottom */
 /* One cell showing two heat levels, upper and lower half. */
-void surface_heat(struct surface *s, int row, int col, enum ramp ramp, int level_top,
-        int level_bottom);
+void surface_heat(
+        struct surface *s, int row, int col, enum ramp ramp, int level_top, int level_bottom);
 /* Adds attributes to cells that are there (cursor, selection). */
 void surface_mark(struct surface *s, struct rect r, enum role role, int attrs);
 void surface_cursor(struct surface *s, int row, int col);

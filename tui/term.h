@@ -1,7 +1,7 @@
 /*
- * term.h - the only ncurses user: takes a screen and brings the real terminal to it with one write. ncurses draws
- * into a memfd; raw mode, alternate screen, suspend, resize and restore after a crash are done here, on an own
- * non-blocking descriptor of /dev/tty.
+ * term.h - the only ncurses user: takes a screen and brings the real terminal to it with one
+ * write. ncurses draws into a memfd; raw mode, alternate screen, suspend, resize and restore
+ * after a crash are done here, on an own non-blocking descriptor of /dev/tty.
  */
 #ifndef TUI_TERM_H
 #define TUI_TERM_H
@@ -17,19 +17,22 @@ enum status term_open(struct term **out, const struct theme *theme, struct err *
 void term_close(struct term *term);
 int term_fd(const struct term *term); /* for poll: input; POLLOUT while term_wants_write */
 bool term_wants_write(const struct term *term);
-void term_flush(struct term *term);   /* continues a frame that did not fit */
+void term_flush(struct term *term); /* continues a frame that did not fit */
 /* Looks at the terminal's size: true when it changed (0x0 counts as 80x24). */
 bool term_check_size(struct term *term, int *n_rows, int *n_cols);
-/* Sends what changed as one frame. False: the last frame is still being written; try again later. */
+/* Sends what changed as one frame. False: the last frame is still being written; try again
+ * later. */
 bool term_show(struct term *term, const struct screen *screen);
-void term_repaint(struct term *term); /* the next frame is drawn from nothing (Ctrl-L, after SIGCONT) */
+void term_repaint(
+        struct term *term); /* the next frame is drawn from nothing (Ctrl-L, after SIGCONT) */
 ssize_t term_read(struct term *term, char *bytes, size_t n); /* 0: nothing now; -1: gone */
 void term_suspend(struct term *term); /* restores the terminal, stops the process, comes back */
 void term_give(struct term *term);    /* hands the terminal to a child … */
 void term_take(struct term *term);    /* … and takes it back */
 uint64_t term_bytes(const struct term *term); /* written so far */
 
-/* Restores from a static buffer; async-signal-safe. Installed for SEGV, BUS, ILL, FPE, ABRT, TERM, HUP, INT. */
+/* Restores from a static buffer; async-signal-safe. Installed for SEGV, BUS, ILL, FPE, ABRT,
+ * TERM, HUP, INT. */
 void term_restore(void);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * text.c - see text.h. utf8proc finds the clusters; how wide one is follows what ncurses and wcwidth count, so that the screen
- * never shifts: a spacing vowel sign and the second half of a flag take a column of their own, a mark takes none. What
- * terminals count differently among themselves (joined emoji, skin tones, variation selectors) is left out.
+ * text.c - see text.h. utf8proc finds the clusters; how wide one is follows what ncurses and
+ * wcwidth count, so that the screen never shifts: a spacing vowel sign and the second half of a
+ * flag take a column of their own, a mark takes none. What terminals count differently among
+ * themselves (joined emoji, skin tones, variation selectors) is left out.
  */
 #include "tui/text.h"
 
@@ -36,14 +37,16 @@ static int width_of(uint32_t cp)
 /* Takes a column of its own inside a cluster. */
 static bool is_spacing(uint32_t cp)
 {
-    return utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_MC || (cp >= 0x1F1E6 && cp <= 0x1F1FF);
+    return utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_MC ||
+           (cp >= 0x1F1E6 && cp <= 0x1F1FF);
 }
 
 static bool is_zero_width_mark(uint32_t cp)
 {
     utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)cp);
     bool is_selector = (cp >= 0xFE00 && cp <= 0xFE0F) || (cp >= 0xE0100 && cp <= 0xE01EF);
-    return (category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_ME) && !is_selector && cp != 0x20E3;
+    return (category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_ME) &&
+           !is_selector && cp != 0x20E3;
 }
 
 /* Takes the code point at the front, and the marks behind it that have room. */
@@ -62,7 +65,8 @@ static struct slice take_part(struct slice *cluster, size_t most_bytes)
     return part;
 }
 
-bool text_next_part(const struct cluster *c, struct slice *rest, size_t most_bytes, struct slice *part)
+bool text_next_part(
+        const struct cluster *c, struct slice *rest, size_t most_bytes, struct slice *part)
 {
     uint32_t cp;
     while (rest->n) {
@@ -91,7 +95,8 @@ bool text_next_cluster(struct slice *s, struct cluster *out)
     bool is_ascii_pair = cp < 0x80 && s->n > n && (unsigned char)s->ptr[n] < 0x80;
     while (!is_ascii_pair && n < s->n && cp >= 0x20) {
         size_t used = utf8_decode(s->ptr + n, s->n - n, &next);
-        if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)cp, (utf8proc_int32_t)next, &state))
+        if (utf8proc_grapheme_break_stateful(
+                    (utf8proc_int32_t)cp, (utf8proc_int32_t)next, &state))
             break;
         n += used;
         cp = next;

@@ -1,6 +1,6 @@
 /*
- * text.h - grapheme clusters, display width and wrapping (utf8proc). Width follows wcwidth, which is what ncurses counts, so
- * the terminal and the grid never drift.
+ * text.h - grapheme clusters, display width and wrapping (utf8proc). Width follows wcwidth,
+ * which is what ncurses counts, so the terminal and the grid never drift.
  */
 #ifndef TUI_TEXT_H
 #define TUI_TEXT_H
@@ -14,14 +14,17 @@ struct cluster {
 };
 /* Takes the next grapheme cluster off the front of *s. False at the end. */
 bool text_next_cluster(struct slice *s, struct cluster *out);
-/* The parts of a printable cluster that stand in cells of their own: a code point with its marks, at most most_bytes, the
- * first as wide as the cluster has left over, the others one column. *rest begins as c->bytes. False at the end. */
-bool text_next_part(const struct cluster *c, struct slice *rest, size_t most_bytes, struct slice *part);
+/* The parts of a printable cluster that stand in cells of their own: a code point with its
+ * marks, at most most_bytes, the first as wide as the cluster has left over, the others one
+ * column. *rest begins as c->bytes. False at the end. */
+bool text_next_part(
+        const struct cluster *c, struct slice *rest, size_t most_bytes, struct slice *part);
 int text_width(struct slice s);
 /* Longest prefix of s that takes at most n_cols columns; *cols gets its width. */
 struct slice text_fit(struct slice s, int n_cols, int *cols);
-/* Takes the next screen line off *s: breaks at '\n', else at the last white space that fits, else inside a
- * word (a cluster always fits). The separating white space is dropped. False at the end. */
+/* Takes the next screen line off *s: breaks at '\n', else at the last white space that fits,
+ * else inside a word (a cluster always fits). The separating white space is dropped. False at
+ * the end. */
 bool text_wrap(struct slice *s, int n_cols, struct slice *line);
 
 #endif

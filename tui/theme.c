@@ -1,6 +1,6 @@
 /*
- * theme.c - see theme.h. Themes have the syntax of the configuration; what a theme does not say comes from the role that
- * roles.def names as its fallback.
+ * theme.c - see theme.h. Themes have the syntax of the configuration; what a theme does not say
+ * comes from the role that roles.def names as its fallback.
  */
 #include "tui/theme.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "router/conf.h"
+
 #include "tui/embedded.h"
 
 static const struct {
@@ -19,9 +20,9 @@ static const struct {
 #undef ROLE
 };
 
-static const char *const names16[] = {"black", "red", "green", "yellow", "blue", "magenta", "cyan",
-        "white", "brightblack", "brightred", "brightgreen", "brightyellow", "brightblue",
-        "brightmagenta", "brightcyan", "brightwhite"};
+static const char *const names16[] = {"black", "red", "green", "yellow", "blue", "magenta",
+        "cyan", "white", "brightblack", "brightred", "brightgreen", "brightyellow",
+        "brightblue", "brightmagenta", "brightcyan", "brightwhite"};
 
 static const struct {
     const char *name;

@@ -1,6 +1,6 @@
 /*
- * theme.h - colours and attributes of roles, and the heat ramps, from a .theme file (syntax of conf.h) or
- * the one that is built in.
+ * theme.h - colours and attributes of roles, and the heat ramps, from a .theme file (syntax of
+ * conf.h) or the one that is built in.
  */
 #ifndef TUI_THEME_H
 #define TUI_THEME_H
@@ -10,7 +10,7 @@
 #define COLOR_DEFAULT (-1)
 
 struct color {
-    int32_t rgb; /* 0xRRGGBB or COLOR_DEFAULT */
+    int32_t rgb;       /* 0xRRGGBB or COLOR_DEFAULT */
     int16_t n256, n16; /* COLOR_DEFAULT or index */
 };
 
@@ -30,9 +30,10 @@ struct theme {
     const char *term; /* $TERM */
 };
 
-/* text: a .theme file's bytes. Unknown roles and bad colours are reported; missing roles fall back along roles.def. */
-enum status theme_parse(struct theme *out, struct slice text, const char *name, struct err *err)
-        MUST_USE;
+/* text: a .theme file's bytes. Unknown roles and bad colours are reported; missing roles fall
+ * back along roles.def. */
+enum status theme_parse(
+        struct theme *out, struct slice text, const char *name, struct err *err) MUST_USE;
 struct slice theme_builtin(const char *name); /* bytes of themes/NAME.theme, or empty */
 
 #endif

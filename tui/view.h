@@ -1,11 +1,13 @@
 /*
- * view.h - what a full screen is: a row of views.def with a draw and a run function. A view can look at anything
- * in the core and change only its own state, or ask for more by an action (app_act) or a command.
+ * view.h - what a full screen is: a row of views.def with a draw and a run function. A view can
+ * look at anything in the core and change only its own state, or ask for more by an action
+ * (app_act) or a command.
  */
 #ifndef TUI_VIEW_H
 #define TUI_VIEW_H
 
 #include "router/core.h"
+
 #include "tui/commands.h"
 #include "tui/surface.h"
 #include "tui/vtin.h"
@@ -17,15 +19,16 @@ struct model_info;
 struct view_ops {
     enum context context; /* which key bindings apply */
     size_t state_bytes;   /* zeroed by the app, owned by it */
-    /* Draws everything between the tab row and the hint bar. May keep scroll positions and caches in state. */
+    /* Draws everything between the tab row and the hint bar. May keep scroll positions and
+     * caches in state. */
     void (*draw)(void *state, const struct app *app, struct surface *out);
     /* A command bound in this view's context. False: not mine. */
     bool (*run)(void *state, enum command command, struct app *app);
     /* A key that no binding claims: typed text, pastes. False: not mine. NULL: takes none. */
     bool (*key)(void *state, const struct key *key, struct app *app);
-    bool takes_keys_first; /* key is asked before the bindings */
-    void (*open)(void *state, struct app *app);    /* each time it is shown; may be NULL */
-    void (*release)(void *state);                  /* may be NULL */
+    bool takes_keys_first;                      /* key is asked before the bindings */
+    void (*open)(void *state, struct app *app); /* each time it is shown; may be NULL */
+    void (*release)(void *state);               /* may be NULL */
 };
 
 enum view_id {
@@ -48,17 +51,18 @@ void app_act(struct app *app, struct action *action); /* takes the action */
 void app_open_view(struct app *app, enum view_id id);
 void app_open_help(struct app *app);
 void app_notice(struct app *app, enum status status, const char *fmt, ...) PRINTF(3, 4);
-void app_redraw(struct app *app); /* the whole screen from nothing */
+void app_redraw(struct app *app);                 /* the whole screen from nothing */
 void app_wake_at(struct app *app, uint64_t t_ns); /* draw again at that time, once */
 void app_suspend(struct app *app);
 void app_interrupt(struct app *app); /* stop, else clear, else arm quitting */
 void app_quit(struct app *app);
 const struct keymap *app_keymap(const struct app *app);
-bool app_side_pane(const struct app *app); /* the configured default */
-uint64_t app_now_ns(const struct app *app);    /* time of the current loop turn */
-int64_t app_now_ms(const struct app *app);     /* Unix time of the current loop turn */
+bool app_side_pane(const struct app *app);  /* the configured default */
+uint64_t app_now_ns(const struct app *app); /* time of the current loop turn */
+int64_t app_now_ms(const struct app *app);  /* Unix time of the current loop turn */
 enum view_id app_view(const struct app *app);
 void *app_view_state(const struct app *app, enum view_id id);
-const struct model_info *app_model_info(const struct app *app); /* of the loaded local model, or NULL */
+const struct model_info *app_model_info(
+        const struct app *app); /* of the loaded local model, or NULL */
 
 #endif

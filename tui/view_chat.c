@@ -1,7 +1,10 @@
 /*
- * view_chat.c - the conversation: transcript, the line that says where the next message goes, and the input. The draft is told to
- * the core with every change; what is sent, run as a command or completed is decided here.
+ * view_chat.c - the conversation: transcript, the line that says where the next message goes,
+ * and the input. The draft is told to the core with every change; what is sent, run as a
+ * command or completed is decided here.
  */
+#include "tui/view_chat.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +13,6 @@
 #include "tui/keys.h"
 #include "tui/pane_side.h"
 #include "tui/text.h"
-#include "tui/view_chat.h"
 
 #define SIDE_MIN_COLS 120
 #define SIDE_COLS     38
@@ -71,8 +73,8 @@ static const struct run *current_run(const struct core *core)
 static bool is_slash_command(const struct app *app, enum command command)
 {
     static const enum command by_name[] = {CMD_HELP, CMD_QUIT, CMD_NEW_SESSION, CMD_CONTINUE,
-            CMD_RETRY, CMD_SEND_UNSAVED, CMD_STOP, CMD_OPEN_EXPERTS, CMD_OPEN_SESSIONS, CMD_SIDE_PANE,
-            CMD_REDRAW};
+            CMD_RETRY, CMD_SEND_UNSAVED, CMD_STOP, CMD_OPEN_EXPERTS, CMD_OPEN_SESSIONS,
+            CMD_SIDE_PANE, CMD_REDRAW};
     (void)app;
     if (command_defs[command].takes_text)
         return true;
@@ -95,8 +97,9 @@ static void run_slash(struct chat *c, struct app *app)
             if (is_slash_command(app, (enum command)i))
                 names[n++] = command_defs[i].name;
         const char *nearest = conf_nearest(name, names, n);
-        app_notice(app, ERR_USAGE, "no command /%s%s%s%s", name, nearest ? "; did you mean /" : "",
-                nearest ? nearest : "", nearest ? "?" : " (// sends a text that begins with /)");
+        app_notice(app, ERR_USAGE, "no command /%s%s%s%s", name,
+                nearest ? "; did you mean /" : "", nearest ? nearest : "",
+                nearest ? "?" : " (// sends a text that begins with /)");
         return;
     }
     char *text = mem_alloc(rest.n + 1);
@@ -254,15 +257,19 @@ static void draw_greeting(const struct app *app, struct surface *out)
         n_enabled += fleet->endpoints[i].conf->enabled;
     if (n_enabled == 0) {
         surface_puts(out, row, 3, ROLE_WARN, "There is nobody to talk to yet.");
-        surface_puts(out, row + 2, 3, ROLE_TEXT, "Put an instruct model (a .gguf file) into the models folder,");
+        surface_puts(out, row + 2, 3, ROLE_TEXT,
+                "Put an instruct model (a .gguf file) into the models folder,");
         surface_puts(out, row + 3, 3, ROLE_TEXT, "or add an [endpoint] to the configuration.");
-        surface_puts(out, row + 4, 3, ROLE_TEXT, "`shunt doctor` names both places and what is wrong.");
+        surface_puts(out, row + 4, 3, ROLE_TEXT,
+                "`shunt doctor` names both places and what is wrong.");
         return;
     }
     surface_puts(out, row, 3, ROLE_TITLE, "Write a message and press Enter.");
-    surface_printf(out, row + 2, 3, ROLE_DIM, "%-8s begins a new line", newline ? newline : "-");
+    surface_printf(
+            out, row + 2, 3, ROLE_DIM, "%-8s begins a new line", newline ? newline : "-");
     surface_printf(out, row + 3, 3, ROLE_DIM, "%-8s lists the commands", "/");
-    surface_printf(out, row + 4, 3, ROLE_DIM, "%-8s shows earlier sessions", sessions ? sessions : "-");
+    surface_printf(out, row + 4, 3, ROLE_DIM, "%-8s shows earlier sessions",
+            sessions ? sessions : "-");
     surface_printf(out, row + 5, 3, ROLE_DIM, "%-8s shows all keys", help ? help : "-");
 }
 
@@ -271,11 +278,13 @@ static void draw_rule(const struct app *app, struct surface *out, int row)
     const struct core *core = app_core(app);
     char text[512];
     if (core->use_endpoint >= 0)
-        snprintf(text, sizeof text, "next: %s", core->fleet.endpoints[core->use_endpoint].conf->name);
+        snprintf(text, sizeof text, "next: %s",
+                core->fleet.endpoints[core->use_endpoint].conf->name);
     else if (core->fleet.n_endpoints == 1)
         snprintf(text, sizeof text, "next: %s", core->fleet.endpoints[0].conf->name);
     else
-        snprintf(text, sizeof text, "next: the cheapest of %d endpoints", core->fleet.n_endpoints);
+        snprintf(text, sizeof text, "next: the cheapest of %d endpoints",
+                core->fleet.n_endpoints);
     surface_rule(out, row, ROLE_RULE, text);
     if (core->session->title[0]) {
         int cols, room = out->rect.n_cols / 2 - 4;
@@ -288,7 +297,8 @@ static void draw_rule(const struct app *app, struct surface *out, int row)
     }
 }
 
-static void draw_completions(const struct chat *c, const struct app *app, struct surface *out, int bottom)
+static void draw_completions(
+        const struct chat *c, const struct app *app, struct surface *out, int bottom)
 {
     enum command found[COMPLETIONS];
     int n = (int)find_completions(c, app, found);
@@ -317,7 +327,8 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     if (c->input_cols < 1)
         c->input_cols = 1;
     int n_input = input_rows(c, n_rows, c->input_cols), rule = n_rows - n_input - 1;
-    struct surface top = surface_part(out, (struct rect){0, 0, is_tiny ? n_rows - n_input : rule, n_cols});
+    struct surface top =
+            surface_part(out, (struct rect){0, 0, is_tiny ? n_rows - n_input : rule, n_cols});
     if (top.rect.n_rows > 0 && app_core(app)->session->leaf_id == 0)
         draw_greeting(app, &top);
     else if (top.rect.n_rows > 0)
@@ -326,8 +337,8 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
         draw_rule(app, out, rule);
     draw_completions(c, app, out, is_tiny ? n_rows - n_input : rule);
     surface_puts(out, n_rows - n_input, 1, ROLE_HINT_KEY, ">");
-    struct surface input = surface_part(out,
-            (struct rect){n_rows - n_input, PROMPT_COLS, n_input, c->input_cols});
+    struct surface input = surface_part(
+            out, (struct rect){n_rows - n_input, PROMPT_COLS, n_input, c->input_cols});
     editor_draw(&c->editor, &input);
 }
 
@@ -335,7 +346,8 @@ static void draw(void *state, const struct app *app, struct surface *out)
 {
     struct chat *c = state;
     prepare(c, app);
-    bool has_side = out->rect.n_cols >= SIDE_MIN_COLS && app_side_pane(app) != c->side_is_toggled;
+    bool has_side =
+            out->rect.n_cols >= SIDE_MIN_COLS && app_side_pane(app) != c->side_is_toggled;
     int n_main = has_side ? out->rect.n_cols - SIDE_COLS - 1 : out->rect.n_cols;
     struct surface main = surface_part(out, (struct rect){0, 0, out->rect.n_rows, n_main});
     draw_main(c, app, &main);
@@ -343,7 +355,8 @@ static void draw(void *state, const struct app *app, struct surface *out)
         return;
     struct surface rule = surface_part(out, (struct rect){0, n_main, out->rect.n_rows, 1});
     surface_column_rule(&rule, 0, ROLE_RULE);
-    struct surface side = surface_part(out, (struct rect){0, n_main + 1, out->rect.n_rows, SIDE_COLS});
+    struct surface side =
+            surface_part(out, (struct rect){0, n_main + 1, out->rect.n_rows, SIDE_COLS});
     pane_side_draw(app, &side);
 }
 

@@ -7,5 +7,4 @@
 /* Empties the input line; the text becomes the newest history entry. False: it was empty. */
 bool view_chat_clear_input(void *state, struct app *app);
 
-
 #endif

@@ -1,12 +1,14 @@
 /*
- * view_experts.c - which experts of the local mixture model fire: a map of layers x experts that follows the answer token by token,
- * a cursor with details, and the balance of the window beside what chance would give. Levels move with hysteresis and at
- * most ten times a second, so a long answer costs few bytes.
+ * view_experts.c - which experts of the local mixture model fire: a map of layers x experts
+ * that follows the answer token by token, a cursor with details, and the balance of the window
+ * beside what chance would give. Levels move with hysteresis and at most ten times a second, so
+ * a long answer costs few bytes.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/model.h"
+
 #include "tui/heat.h"
 #include "tui/text.h"
 #include "tui/view.h"
@@ -32,7 +34,8 @@ struct experts {
 
 static void fit_map(struct experts *v, const struct balance *b, int n_rows, int n_cols)
 {
-    struct heat_map map = heat_map_fit(b->shape.n_moe_layers, b->shape.n_experts, n_rows, n_cols);
+    struct heat_map map =
+            heat_map_fit(b->shape.n_moe_layers, b->shape.n_experts, n_rows, n_cols);
     if (v->levels && v->levels_of == b && memcmp(&map, &v->map, sizeof map) == 0)
         return;
     v->map = map;
@@ -49,7 +52,8 @@ static float value_of(const struct experts *v, const struct balance *b, int laye
         return balance_heat(b, layer, expert);
     uint32_t k = b->shape.k;
     for (uint32_t i = 0; i < k; i++)
-        if (b->last[(uint32_t)layer * k + i] == expert) /* 1/k, an even share, is in the middle of the ramp */
+        if (b->last[(uint32_t)layer * k + i] ==
+                expert) /* 1/k, an even share, is in the middle of the ramp */
             return 2 * b->last_weight[(uint32_t)layer * k + i] * (float)k;
     return 0;
 }
@@ -58,8 +62,10 @@ static float hottest(const struct experts *v, const struct balance *b, int row, 
 {
     const struct heat_map *m = &v->map;
     float best = 0;
-    for (int l = row * m->layers_per_row; l < (row + 1) * m->layers_per_row && l < m->n_layers; l++)
-        for (int e = col * m->experts_per_col; e < (col + 1) * m->experts_per_col && e < m->n_experts; e++) {
+    for (int l = row * m->layers_per_row; l < (row + 1) * m->layers_per_row && l < m->n_layers;
+            l++)
+        for (int e = col * m->experts_per_col;
+                e < (col + 1) * m->experts_per_col && e < m->n_experts; e++) {
             float x = value_of(v, b, l, e);
             best = x > best ? x : best;
         }
@@ -75,13 +81,15 @@ static void update_levels(struct experts *v, const struct app *app, const struct
     if (v->t_shown_ns && !is_new_mode && version == v->version_shown)
         return;
     if (v->t_shown_ns && !is_new_mode && now < v->t_shown_ns + UPDATE_NS) {
-        app_wake_at((struct app *)(uintptr_t)app, v->t_shown_ns + UPDATE_NS); /* the last state is never left out */
+        app_wake_at((struct app *)(uintptr_t)app,
+                v->t_shown_ns + UPDATE_NS); /* the last state is never left out */
         return;
     }
     for (int r = 0; r < v->map.n_rows; r++)
         for (int c = 0; c < v->map.n_cols; c++) {
             uint8_t *level = &v->levels[r * v->map.n_cols + c];
-            *level = (uint8_t)heat_level(heat_scale(hottest(v, b, r, c)), is_new_mode ? 0 : *level);
+            *level = (uint8_t)heat_level(
+                    heat_scale(hottest(v, b, r, c)), is_new_mode ? 0 : *level);
         }
     v->levels_mode = v->mode;
     v->t_shown_ns = now;
@@ -102,11 +110,12 @@ static void draw_ruler(const struct experts *v, struct surface *out, int row)
     const struct heat_map *m = &v->map;
     int step = m->n_cols >= 64 ? 16 : m->n_cols >= 32 ? 8 : 4;
     for (int c = 0; c * m->cell_cols + 3 < m->n_cols * m->cell_cols; c += step)
-        surface_printf(out, row, LABEL_COLS + c * m->cell_cols, ROLE_DIM, "%d", c * m->experts_per_col);
+        surface_printf(out, row, LABEL_COLS + c * m->cell_cols, ROLE_DIM, "%d",
+                c * m->experts_per_col);
 }
 
-static void draw_row_figures(const struct experts *v, const struct balance *b, struct surface *out,
-        int row, int col, int map_row)
+static void draw_row_figures(const struct experts *v, const struct balance *b,
+        struct surface *out, int row, int col, int map_row)
 {
     struct balance_stats value, null_model;
     int layer = map_row * v->map.layers_per_row;
@@ -126,8 +135,8 @@ static void draw_map_row(const struct experts *v, struct surface *out, int row, 
                 bottom ? bottom[c / m->cell_cols] : 0);
 }
 
-static void draw_map(const struct experts *v, const struct balance *b, struct surface *out, int top,
-        bool has_side)
+static void draw_map(const struct experts *v, const struct balance *b, struct surface *out,
+        int top, bool has_side)
 {
     const struct heat_map *m = &v->map;
     int per_screen_row = m->is_tall ? 1 : 2, side = LABEL_COLS + m->n_cols * m->cell_cols + 2;
@@ -143,7 +152,8 @@ static void draw_map(const struct experts *v, const struct balance *b, struct su
     }
     int cursor_row = top + 1 + heat_map_row(m, v->layer) / per_screen_row;
     int cursor_col = LABEL_COLS + heat_map_col(m, v->expert) * m->cell_cols;
-    surface_mark(out, (struct rect){cursor_row, cursor_col, 1, m->cell_cols}, ROLE_SELECTED, ATTR_REVERSE);
+    surface_mark(out, (struct rect){cursor_row, cursor_col, 1, m->cell_cols}, ROLE_SELECTED,
+            ATTR_REVERSE);
     surface_puts(out, cursor_row, LABEL_COLS - 1, ROLE_MATCH, "\xE2\x96\xB8");
 }
 
@@ -161,7 +171,9 @@ static void draw_legend(struct surface *out, int col)
     col += surface_puts(out, 0, col, ROLE_DIM, "even share \xC3\x97\xC2\xBD ");
     for (int level = 0; level < RAMP_LEVELS; level++)
         surface_heat(out, 0, col++, RAMP_ACTIVATION, level, level);
-    surface_puts(out, 0, col, ROLE_DIM, " \xC3\x97" "16");
+    surface_puts(out, 0, col, ROLE_DIM,
+            " \xC3\x97"
+            "16");
 }
 
 static void draw_head(const struct experts *v, const struct app *app, const struct balance *b,
@@ -171,12 +183,13 @@ static void draw_head(const struct experts *v, const struct app *app, const stru
     const struct message *answer = newest_answer(core);
     bool is_live = answer && answer->state == MESSAGE_RUNNING;
     int col = 1;
-    col += surface_puts(out, 0, col, ROLE_TITLE, v->mode == MODE_LAST ? "last token" : "decayed, half-life 64 tok");
+    col += surface_puts(out, 0, col, ROLE_TITLE,
+            v->mode == MODE_LAST ? "last token" : "decayed, half-life 64 tok");
     col += surface_printf(out, 0, col, ROLE_DIM, "  %d x %d, top %d", b->shape.n_moe_layers,
             b->shape.n_experts, b->shape.k);
     if (v->map.layers_per_row > 1 || v->map.experts_per_col > 1)
-        col += surface_printf(out, 0, col, ROLE_DIM, "  cell: %d x %d, hottest", v->map.layers_per_row,
-                v->map.experts_per_col);
+        col += surface_printf(out, 0, col, ROLE_DIM, "  cell: %d x %d, hottest",
+                v->map.layers_per_row, v->map.experts_per_col);
     draw_legend(out, col + 3);
     const char *state = v->is_frozen ? "frozen" : is_live ? "live" : "";
     surface_puts_right(out, 0, out->rect.n_cols - 1, v->is_frozen ? ROLE_WARN : ROLE_OK, state);
@@ -205,28 +218,34 @@ static void draw_strip(const struct app *app, struct surface *out, int row)
     }
 }
 
-static void draw_cursor(const struct experts *v, const struct balance *b, struct surface *out, int row)
+static void draw_cursor(
+        const struct experts *v, const struct balance *b, struct surface *out, int row)
 {
     static const char *const flags[] = {"colder than chance", "", "hotter than chance"};
     uint32_t k = b->shape.k, layer = (uint32_t)v->layer;
     uint32_t count = b->counts[layer * b->shape.n_experts + (uint32_t)v->expert];
     uint32_t n = b->n_tokens < b->window_tok ? (uint32_t)b->n_tokens : b->window_tok;
     int flag = balance_flag(b, v->layer, v->expert), col = 1;
-    col += surface_printf(out, row, col, ROLE_MATCH, "L%d E%d", b->shape.layers[layer], v->expert);
-    col += surface_printf(out, row, col, ROLE_TEXT, "  %.1fx uniform", (double)balance_heat(b, v->layer, v->expert));
+    col += surface_printf(
+            out, row, col, ROLE_MATCH, "L%d E%d", b->shape.layers[layer], v->expert);
+    col += surface_printf(out, row, col, ROLE_TEXT, "  %.1fx uniform",
+            (double)balance_heat(b, v->layer, v->expert));
     if (n)
         col += surface_printf(out, row, col, ROLE_TEXT, "  %u of %u tok", count, n);
     for (uint32_t i = 0; i < k; i++)
         if (b->last[layer * k + i] == v->expert)
-            col += surface_printf(out, row, col, ROLE_OK, "  weight %.2f now", (double)b->last_weight[layer * k + i]);
+            col += surface_printf(out, row, col, ROLE_OK, "  weight %.2f now",
+                    (double)b->last_weight[layer * k + i]);
     surface_printf(out, row, col, flag > 0 ? ROLE_WARN : ROLE_DIM, "  %s", flags[flag + 1]);
 }
 
 /* The experts that the layer under the cursor chose for the newest token. */
-static void draw_choice(const struct experts *v, const struct balance *b, struct surface *out, int row)
+static void draw_choice(
+        const struct experts *v, const struct balance *b, struct surface *out, int row)
 {
     uint32_t k = b->shape.k, layer = (uint32_t)v->layer;
-    int col = 1 + surface_printf(out, row, 1, ROLE_DIM, "layer %d chose ", b->shape.layers[layer]);
+    int col = 1 +
+              surface_printf(out, row, 1, ROLE_DIM, "layer %d chose ", b->shape.layers[layer]);
     for (uint32_t i = 0; i < k && col < out->rect.n_cols - 20; i++)
         col += surface_printf(out, row, col, ROLE_TEXT, "%u:%.2f ", b->last[layer * k + i],
                 (double)b->last_weight[layer * k + i]);
@@ -238,22 +257,25 @@ static void draw_balance(const struct balance *b, struct surface *out, int row)
     struct balance_stats v, null_model;
     char title[96];
     balance_layer(b, -1, &v, &null_model);
-    snprintf(title, sizeof title, "balance of %u generated tokens, mean of layers (chance)", v.n_tokens);
+    snprintf(title, sizeof title, "balance of %u generated tokens, mean of layers (chance)",
+            v.n_tokens);
     surface_rule(out, row, ROLE_RULE, title);
     if (v.n_tokens == 0) {
         surface_puts(out, row + 1, 1, ROLE_DIM, "No token has been generated yet.");
         return;
     }
-    surface_printf(out, row + 1, 1, ROLE_TEXT, "effective experts %.1f of %d (%.1f)   gini %.2f (%.2f)",
-            v.effective, b->shape.n_experts, null_model.effective, v.gini, null_model.gini);
-    surface_printf(out, row + 2, 1, ROLE_TEXT, "never chosen %.1f (%.1f)   busiest 9 %% take %.0f %% (%.0f %%)", v.dead,
+    surface_printf(out, row + 1, 1, ROLE_TEXT,
+            "effective experts %.1f of %d (%.1f)   gini %.2f (%.2f)", v.effective,
+            b->shape.n_experts, null_model.effective, v.gini, null_model.gini);
+    surface_printf(out, row + 2, 1, ROLE_TEXT,
+            "never chosen %.1f (%.1f)   busiest 9 %% take %.0f %% (%.0f %%)", v.dead,
             null_model.dead, 100 * v.top_share, 100 * null_model.top_share);
-    surface_printf(out, row + 3, 1, ROLE_TEXT, "shared with the token before %.2f of %d (%.2f)", v.overlap,
-            b->shape.k, null_model.overlap);
+    surface_printf(out, row + 3, 1, ROLE_TEXT, "shared with the token before %.2f of %d (%.2f)",
+            v.overlap, b->shape.k, null_model.overlap);
 }
 
-static void draw_mixture(struct experts *v, const struct app *app, const struct balance *b,
-        struct surface *out)
+static void draw_mixture(
+        struct experts *v, const struct app *app, const struct balance *b, struct surface *out)
 {
     int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols;
     bool has_side = n_cols >= SIDE_MIN, is_small = n_rows < 12;
@@ -294,9 +316,11 @@ static void draw_dense(const struct app *app, struct surface *out)
     char shape[256] = "";
     if (m)
         snprintf(shape, sizeof shape,
-                "%.100s: %s, %u layers of width %u, feed-forward %u, %.1f M parameters, all of them used for every token.",
+                "%.100s: %s, %u layers of width %u, feed-forward %u, %.1f M parameters, all of "
+                "them used for every token.",
                 m->name, m->arch, m->n_layers, m->n_embd, m->n_ff, (double)m->n_params / 1e6);
-    const char *const lines[] = {"This model is dense: it has no experts to choose from.", shape,
+    const char *const lines[] = {"This model is dense: it has no experts to choose from.",
+            shape,
             "Mixture models (qwen3moe, olmoe) show here which experts each token goes to."};
     draw_lines(out, lines, ARRAY_LEN(lines));
 }
@@ -310,7 +334,8 @@ static void draw_nothing(const struct core *core, struct surface *out)
             is_remote ? "The answer came from a remote endpoint."
                       : "No token has gone through a mixture model yet.",
             is_remote ? "Only a model that runs inside this program shows its experts."
-                      : "Send a message to a local mixture model (qwen3moe, olmoe) and watch its experts here.",
+                      : "Send a message to a local mixture model (qwen3moe, olmoe) and watch "
+                        "its experts here.",
     };
     draw_lines(out, lines, ARRAY_LEN(lines));
 }

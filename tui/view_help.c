@@ -13,7 +13,7 @@ static const struct {
 static bool is_shown(const struct help *help, enum context context)
 {
     return context == help->context || context == CTX_GLOBAL ||
-            (context == CTX_INPUT && help->context == CTX_CHAT);
+           (context == CTX_INPUT && help->context == CTX_CHAT);
 }
 
 struct printer {
@@ -34,16 +34,19 @@ static void print_command(struct printer *p, const struct keymap *map, size_t i)
     const struct binding *b = keymap_at(map, i);
     struct buf keys;
     for (size_t j = 0; j < i; j++)
-        if (keymap_at(map, j)->context == b->context && keymap_at(map, j)->command == b->command)
+        if (keymap_at(map, j)->context == b->context &&
+                keymap_at(map, j)->command == b->command)
             return; /* printed with its first key */
     buf_init(&keys, 256);
     for (size_t j = i; j < keymap_n(map); j++)
-        if (keymap_at(map, j)->context == b->context && keymap_at(map, j)->command == b->command)
+        if (keymap_at(map, j)->context == b->context &&
+                keymap_at(map, j)->command == b->command)
             buf_printf(&keys, "%s%s", keys.n ? ", " : "", keymap_at(map, j)->keys);
     int row = next_row(p);
     if (row >= 0) {
         int col = 3 + surface_puts(p->out, row, 3, ROLE_HINT_KEY, buf_text(&keys));
-        surface_puts(p->out, row, col < 26 ? 27 : col + 2, ROLE_TEXT, command_defs[b->command].help);
+        surface_puts(
+                p->out, row, col < 26 ? 27 : col + 2, ROLE_TEXT, command_defs[b->command].help);
     }
     buf_release(&keys);
 }
@@ -52,14 +55,16 @@ static void print_named(struct printer *p)
 {
     int row = next_row(p);
     if (row >= 0)
-        surface_puts(p->out, row, 1, ROLE_TITLE, "Commands: write / and the name in the input line");
+        surface_puts(
+                p->out, row, 1, ROLE_TITLE, "Commands: write / and the name in the input line");
     for (int i = 1; i < CMD_COUNT; i++) {
         if (!command_defs[i].takes_text)
             continue;
         row = next_row(p);
         if (row < 0)
             continue;
-        int col = 3 + surface_printf(p->out, row, 3, ROLE_HINT_KEY, "/%s TEXT", command_defs[i].name);
+        int col = 3 + surface_printf(
+                              p->out, row, 3, ROLE_HINT_KEY, "/%s TEXT", command_defs[i].name);
         surface_puts(p->out, row, col < 26 ? 27 : col + 2, ROLE_TEXT, command_defs[i].help);
     }
 }

@@ -129,14 +129,17 @@ static void when(int64_t unix_ms, int64_t now_ms, char out[24])
     strftime(out, 24, is_today ? "today %H:%M" : "%Y-%m-%d", &tm);
 }
 
-static void draw_row(const struct app *app, const struct session_row *s, struct surface *out, int row,
-        bool is_selected)
+static void draw_row(const struct app *app, const struct session_row *s, struct surface *out,
+        int row, bool is_selected)
 {
     char date[24], count[32];
     int n_cols = out->rect.n_cols, room = n_cols - 36, cols;
     bool is_open = s->id == app_core(app)->session->id;
     when(s->used_ms, app_now_ms(app), date);
-    surface_puts(out, row, 1, ROLE_WARN, s->has_interrupted ? "\xE2\x96\xA0" : s->has_draft ? "\xE2\x9C\x8E" : " ");
+    surface_puts(out, row, 1, ROLE_WARN,
+            s->has_interrupted ? "\xE2\x96\xA0"
+            : s->has_draft     ? "\xE2\x9C\x8E"
+                               : " ");
     struct slice title = s->title.n ? s->title : s->has_draft ? s->draft : SLICE("(empty)");
     surface_text(out, row, 3, is_open ? ROLE_OK : ROLE_TEXT, is_selected ? ATTR_BOLD : 0,
             text_fit(title, room > 8 ? room : 8, &cols));
@@ -152,9 +155,10 @@ static void draw_row(const struct app *app, const struct session_row *s, struct 
 static void draw_preview(const struct session_row *s, struct surface *out, int row)
 {
     struct slice rest = s->snippet, line;
-    surface_rule(out, row++, ROLE_RULE, s->has_interrupted ? "preview \xE2\x80\x93 an answer was interrupted"
-                    : s->has_draft                         ? "preview \xE2\x80\x93 with an unsent draft"
-                                                           : "preview");
+    surface_rule(out, row++, ROLE_RULE,
+            s->has_interrupted ? "preview \xE2\x80\x93 an answer was interrupted"
+            : s->has_draft     ? "preview \xE2\x80\x93 with an unsent draft"
+                               : "preview");
     while (row < out->rect.n_rows && text_wrap(&rest, out->rect.n_cols - 4, &line))
         surface_text(out, row++, 2, ROLE_DIM, 0, line);
 }
@@ -184,11 +188,13 @@ static void draw(void *state, const struct app *app, struct surface *out)
         v->top = v->cursor - v->n_rows + 1;
     if (core->n_found == 0)
         surface_puts(out, row + 1, 3, ROLE_DIM,
-                v->query[0] ? "No session contains that." : "No session yet: write a message in Chat.");
+                v->query[0] ? "No session contains that."
+                            : "No session yet: write a message in Chat.");
     for (int i = 0; i < v->n_rows && (size_t)(v->top + i) < core->n_found; i++)
         draw_row(app, &core->found[v->top + i], out, row + i, v->top + i == v->cursor);
     if (n_preview && (size_t)v->cursor < core->n_found) {
-        struct surface part = surface_part(out, (struct rect){n_rows - n_preview, 0, n_preview, n_cols});
+        struct surface part =
+                surface_part(out, (struct rect){n_rows - n_preview, 0, n_preview, n_cols});
         draw_preview(&core->found[v->cursor], &part, 0);
     }
 }

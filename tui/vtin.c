@@ -1,6 +1,7 @@
 /*
- * vtin.c - see vtin.h. A state machine over raw bytes: UTF-8, ESC, CSI, SS3, strings (OSC, DCS, …, swallowed) and bracketed
- * paste. Sequences follow ECMA-48; key encodings are xterm's, its modifyOtherKeys, and kitty's CSI u.
+ * vtin.c - see vtin.h. A state machine over raw bytes: UTF-8, ESC, CSI, SS3, strings (OSC, DCS,
+ * …, swallowed) and bracketed paste. Sequences follow ECMA-48; key encodings are xterm's, its
+ * modifyOtherKeys, and kitty's CSI u.
  */
 #include "tui/vtin.h"
 
@@ -82,17 +83,18 @@ static struct key control(unsigned char c, int mods)
 static const struct {
     char final;
     enum key_code code;
-} by_final[] = {{'A', KEY_UP}, {'B', KEY_DOWN}, {'C', KEY_RIGHT}, {'D', KEY_LEFT}, {'H', KEY_HOME},
-        {'F', KEY_END}, {'P', KEY_F1}, {'Q', KEY_F2}, {'R', KEY_F3}, {'S', KEY_F4}, {'Z', KEY_TAB},
-        {'I', KEY_FOCUS_IN}, {'O', KEY_FOCUS_OUT}, {'M', KEY_ENTER}};
+} by_final[] = {{'A', KEY_UP}, {'B', KEY_DOWN}, {'C', KEY_RIGHT}, {'D', KEY_LEFT},
+        {'H', KEY_HOME}, {'F', KEY_END}, {'P', KEY_F1}, {'Q', KEY_F2}, {'R', KEY_F3},
+        {'S', KEY_F4}, {'Z', KEY_TAB}, {'I', KEY_FOCUS_IN}, {'O', KEY_FOCUS_OUT},
+        {'M', KEY_ENTER}};
 
 static const struct {
     int number;
     enum key_code code;
-} by_number[] = {{1, KEY_HOME}, {2, KEY_INSERT}, {3, KEY_DELETE}, {4, KEY_END}, {5, KEY_PAGE_UP},
-        {6, KEY_PAGE_DOWN}, {7, KEY_HOME}, {8, KEY_END}, {11, KEY_F1}, {12, KEY_F2}, {13, KEY_F3},
-        {14, KEY_F4}, {15, KEY_F5}, {17, KEY_F6}, {18, KEY_F7}, {19, KEY_F8}, {20, KEY_F9},
-        {21, KEY_F10}, {23, KEY_F11}, {24, KEY_F12}};
+} by_number[] = {{1, KEY_HOME}, {2, KEY_INSERT}, {3, KEY_DELETE}, {4, KEY_END},
+        {5, KEY_PAGE_UP}, {6, KEY_PAGE_DOWN}, {7, KEY_HOME}, {8, KEY_END}, {11, KEY_F1},
+        {12, KEY_F2}, {13, KEY_F3}, {14, KEY_F4}, {15, KEY_F5}, {17, KEY_F6}, {18, KEY_F7},
+        {19, KEY_F8}, {20, KEY_F9}, {21, KEY_F10}, {23, KEY_F11}, {24, KEY_F12}};
 
 /* xterm's modifier parameter: 1 + bits. */
 static int mods_of(int parameter)
@@ -101,7 +103,8 @@ static int mods_of(int parameter)
     return (bits & 1 ? MOD_SHIFT : 0) | (bits & 2 ? MOD_ALT : 0) | (bits & 4 ? MOD_CTRL : 0);
 }
 
-/* A code point with modifiers (CSI u, modifyOtherKeys): the names the rest of the program uses. */
+/* A code point with modifiers (CSI u, modifyOtherKeys): the names the rest of the program uses.
+ */
 static struct key from_code_point(int cp, int mods)
 {
     if (cp == 27)
@@ -149,8 +152,10 @@ static struct key csi_key(struct vtin *in, char final)
             return plain(by_number[i].code, mods_of(p[1]) | meta);
     for (size_t i = 0; i < ARRAY_LEN(by_final); i++)
         if (by_final[i].final == final)
-            return plain(by_final[i].code,
-                    (final == 'Z' ? MOD_SHIFT : n >= 2 ? mods_of(p[1]) : 0) | meta);
+            return plain(by_final[i].code, (final == 'Z'    ? MOD_SHIFT
+                                                   : n >= 2 ? mods_of(p[1])
+                                                            : 0) |
+                                                   meta);
     return plain(KEY_NONE, 0);
 }
 
@@ -252,7 +257,8 @@ static void end_paste(struct vtin *in, struct key *out)
     out->text = buf_slice(&in->done_paste);
 }
 
-/* Everything up to ESC [ 201 ~ at once: a large paste is looked at by memmem, not byte by byte. */
+/* Everything up to ESC [ 201 ~ at once: a large paste is looked at by memmem, not byte by byte.
+ */
 static bool take_paste(struct vtin *in, struct key *out)
 {
     static const char end[] = "\x1B[201~";

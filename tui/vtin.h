@@ -1,6 +1,6 @@
 /*
- * vtin.h - bytes from the terminal into keys, pastes and replies: an own parser, so that unknown sequences are
- * swallowed, a paste is one blob, and recorded input replays.
+ * vtin.h - bytes from the terminal into keys, pastes and replies: an own parser, so that
+ * unknown sequences are swallowed, a paste is one blob, and recorded input replays.
  */
 #ifndef TUI_VTIN_H
 #define TUI_VTIN_H
@@ -9,12 +9,36 @@
 
 enum key_code { /* values below KEY_SPECIAL are Unicode code points */
     KEY_SPECIAL = 0x110000,
-    KEY_UP, KEY_DOWN, KEY_LEFT, KEY_RIGHT, KEY_HOME, KEY_END, KEY_PAGE_UP, KEY_PAGE_DOWN, KEY_INSERT,
-    KEY_DELETE, KEY_BACKSPACE, KEY_ENTER, KEY_TAB, KEY_ESC,
-    KEY_F1, KEY_F2, KEY_F3, KEY_F4, KEY_F5, KEY_F6, KEY_F7, KEY_F8, KEY_F9, KEY_F10, KEY_F11, KEY_F12,
-    KEY_PASTE,     /* text: the pasted bytes, cleaned of ESC and C0 but TAB and LF */
-    KEY_FOCUS_IN, KEY_FOCUS_OUT,
-    KEY_NONE       /* a sequence that means nothing to us */
+    KEY_UP,
+    KEY_DOWN,
+    KEY_LEFT,
+    KEY_RIGHT,
+    KEY_HOME,
+    KEY_END,
+    KEY_PAGE_UP,
+    KEY_PAGE_DOWN,
+    KEY_INSERT,
+    KEY_DELETE,
+    KEY_BACKSPACE,
+    KEY_ENTER,
+    KEY_TAB,
+    KEY_ESC,
+    KEY_F1,
+    KEY_F2,
+    KEY_F3,
+    KEY_F4,
+    KEY_F5,
+    KEY_F6,
+    KEY_F7,
+    KEY_F8,
+    KEY_F9,
+    KEY_F10,
+    KEY_F11,
+    KEY_F12,
+    KEY_PASTE, /* text: the pasted bytes, cleaned of ESC and C0 but TAB and LF */
+    KEY_FOCUS_IN,
+    KEY_FOCUS_OUT,
+    KEY_NONE /* a sequence that means nothing to us */
 };
 enum { MOD_SHIFT = 1, MOD_ALT = 2, MOD_CTRL = 4 };
 
