@@ -96,6 +96,20 @@ static void expect_clean_terminal(void)
     assert_true(colours && leave && colours < leave);
 }
 
+static void without_a_locale_the_terminal_is_taken_for_utf8(void **state)
+{
+    (void)state;
+    static const char *const none[] = {"C", "xx_XX.UTF-8"};
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        setenv("LC_ALL", none[i], 1);
+        start_chat(24, 80);
+        pty_wait_text(pty, "\xE2\x94\x80");
+        pty_close(pty);
+        pty = NULL;
+    }
+    setenv("LC_ALL", "C.UTF-8", 1);
+}
+
 static void quitting_leaves_the_terminal_clean(void **state)
 {
     (void)state;
@@ -292,6 +306,7 @@ static void an_unknown_terminal_is_used_like_most(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+            TEST(without_a_locale_the_terminal_is_taken_for_utf8),
             TEST(quitting_leaves_the_terminal_clean),
             TEST(interrupting_twice_quits),
             TEST(signals_that_end_it_leave_the_terminal_clean),

@@ -2,6 +2,7 @@
  * main.c - finds the subcommand and runs it; without one, the terminal program. SIGPIPE ends
  * quietly: a closed pipe behind `shunt ask` is not an error worth a message.
  */
+#include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -63,10 +64,19 @@ static int run(struct args *args)
     return cmd->run(args);
 }
 
+/* No locale, or one that is not installed, says nothing about the terminal: nearly all speak UTF-8. A locale that names
+ * another character set is believed. */
+static void choose_locale(void)
+{
+    bool is_set = setlocale(LC_CTYPE, "") != NULL;
+    if (!is_set || strcmp(nl_langinfo(CODESET), "ANSI_X3.4-1968") == 0)
+        setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 int main(int argc, char **argv)
 {
     static const struct flag_def flags[] = {{256, "version", NULL, "Print the version"}};
-    setlocale(LC_CTYPE, "");
+    choose_locale();
     signal(SIGPIPE, SIG_DFL);
     struct args args = {.argc = argc, .argv = argv, .i = 1, .flags = flags, .n_flags = 1};
     int code = run(&args);

@@ -280,6 +280,8 @@ static void draw_rule(const struct app *app, struct surface *out, int row)
     if (core->use_endpoint >= 0)
         snprintf(text, sizeof text, "next: %s",
                 core->fleet.endpoints[core->use_endpoint].conf->name);
+    else if (core->fleet.n_endpoints == 0)
+        snprintf(text, sizeof text, "next: nobody yet");
     else if (core->fleet.n_endpoints == 1)
         snprintf(text, sizeof text, "next: %s", core->fleet.endpoints[0].conf->name);
     else
