@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "router/prices.h"
+
 #define KEY_MAX_BYTES      16384
 #define KEY_COMMAND_MAX_MS 120000
 
@@ -289,6 +291,7 @@ static void finish(struct reader *r)
         e->zone = e->url && is_loopback(e->url) ? ZONE_LOCAL : p->zone;
     if (e->kind == PROVIDER_LOCAL)
         e->usd_per_mtok_in = e->usd_per_mtok_out = 0;
+    prices_fill(e);
     /* A server of one's own usually wants no key; the provider's variable is only for the
      * provider. */
     if (e->key_source == KEY_FROM_NONE && p->key_env && !e->url) {

@@ -41,6 +41,12 @@ struct secret {
 void secret_release(struct secret *secret);
 const char *secret_hint(const struct secret *secret, char out[16]); /* "…last4" for errors */
 
+/* What a prompt of more than above_tok tokens costs instead. */
+struct long_price {
+    uint32_t above_tok; /* 0: the same as any other */
+    double usd_per_mtok_in, usd_per_mtok_out, usd_per_mtok_cached;
+};
+
 struct endpoint_conf {
     const char *name;
     enum provider_kind kind;
@@ -52,7 +58,9 @@ struct endpoint_conf {
     int tier;                                 /* 1..5; 0: unknown */
     double usd_per_mtok_in, usd_per_mtok_out; /* negative: unknown */
     double usd_per_mtok_cached;               /* negative: as input */
-    uint32_t context_tok;                     /* 0: unknown */
+    struct long_price long_price;
+    bool is_list_price;   /* from prices.def, not from the configuration */
+    uint32_t context_tok; /* 0: unknown */
     bool stream, enabled;
     uint32_t retries; /* further HTTP requests after the first */
     uint32_t connect_timeout_ms, first_token_timeout_ms, idle_timeout_ms,

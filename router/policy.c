@@ -7,6 +7,8 @@
 
 #include "engine/json.h"
 
+#include "router/prices.h"
+
 /* Short answers still fit a small context; a prompt that leaves no room for one does not. */
 #define MIN_ANSWER_TOK 64
 
@@ -86,8 +88,9 @@ static void explain(struct candidate *c, const struct features *f,
         else if (c->cost_nusd == 0)
             snprintf(out, n, "free, in zone %s", zone_name(conf->zone));
         else
-            snprintf(out, n, "about $%.6f for %u + %u tokens, zone %s",
+            snprintf(out, n, "about $%.6f for %u + %u tokens%s, zone %s",
                     (double)c->cost_nusd / 1e9, f->n_input_tok, f->n_output_tok,
+                    conf->is_list_price ? " at the list price of " PRICES_DATE : "",
                     zone_name(conf->zone));
     }
 }

@@ -54,6 +54,26 @@ static void a_good_section_needs_little(void **state)
     release(&r);
 }
 
+static void well_known_models_have_a_list_price(void **state)
+{
+    (void)state;
+    struct read r = read_text(
+            "[endpoint \"a\"]\nkind = openai\nmodel = gpt-5.4-mini\n"
+            "[endpoint \"b\"]\nkind = openai\nmodel = gpt-4.1-2025-04-14\ncontext = 1000\n"
+            "[endpoint \"own\"]\nmodel = gpt-5.4-mini\nprice_in_usd = 1\nprice_out_usd = 2\n"
+            "[endpoint \"gateway\"]\nmodel = gpt-5.4-mini\nurl = https://g.example/v1\n"
+            "[endpoint \"new\"]\nmodel = gpt-5.4-miniature\n");
+    assert_int_equal(r.n, 5);
+    assert_true(r.list[0].usd_per_mtok_in == 0.75 && r.list[0].usd_per_mtok_out == 4.5);
+    assert_true(r.list[0].is_list_price && r.list[0].context_tok == 400000);
+    assert_true(r.list[1].usd_per_mtok_out == 8 && r.list[1].context_tok == 1000);
+    assert_true(r.list[2].usd_per_mtok_in == 1 && !r.list[2].is_list_price);
+    assert_true(
+            r.list[3].usd_per_mtok_in < 0); /* whose gateway, and at what price, nobody knows */
+    assert_true(r.list[4].usd_per_mtok_in < 0);
+    release(&r);
+}
+
 static void mistakes_disable_and_say_where(void **state)
 {
     (void)state;
@@ -151,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_good_section_needs_little),
+            cmocka_unit_test(well_known_models_have_a_list_price),
             cmocka_unit_test(mistakes_disable_and_say_where),
             cmocka_unit_test(a_host_that_only_looks_local_is_not),
             cmocka_unit_test(keys_come_from_variable_file_and_command),

@@ -208,6 +208,18 @@ static void prices_are_whole_nano_dollars(void **state)
     assert_int_equal(endpoint_cost_nusd(&price, &cases[0].usage), -1);
 }
 
+static void a_long_prompt_has_its_own_price(void **state)
+{
+    (void)state;
+    struct endpoint_conf price = {.usd_per_mtok_in = 5,
+            .usd_per_mtok_out = 30,
+            .usd_per_mtok_cached = 0.5,
+            .long_price = {272000, 10, 45, 1}};
+    struct usage at = {272000, 10, 0, 0, 0}, over = {272001, 10, 1, 0, 0};
+    assert_int_equal(endpoint_cost_nusd(&price, &at), 272000ll * 5000 + 10 * 30000);
+    assert_int_equal(endpoint_cost_nusd(&price, &over), 272000ll * 10000 + 1000 + 10 * 45000);
+}
+
 static void an_endpoint_is_found_by_its_name(void **state)
 {
     (void)state;
@@ -228,6 +240,7 @@ int main(void)
             TEST(a_rate_limit_waits_as_long_as_the_server_says),
             TEST(estimates_follow_what_is_seen),
             TEST(prices_are_whole_nano_dollars),
+            TEST(a_long_prompt_has_its_own_price),
             TEST(an_endpoint_is_found_by_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
