@@ -482,7 +482,7 @@ bool engine_send(struct engine *e, struct request *request)
     struct engine_command command = {ENGINE_SEND, request->id, request};
     if (!queue_push(&e->commands, &command))
         return false;
-    poke(e->command_fd);
+    poke(e->thread ? e->command_fd : e->cfg.wake_fd);
     return true;
 }
 
@@ -499,6 +499,9 @@ void engine_cancel(struct engine *e, uint32_t request_id)
 
 bool engine_poll_event(struct engine *e, struct event *out)
 {
+    if (!e->thread) /* it could not be started: everything is refused, by the caller's own hand
+                     */
+        take_commands(e);
     return queue_pop(&e->events, out);
 }
 

@@ -206,6 +206,9 @@ bool core_show_session(struct core *core, int64_t id)
             core->others[i] = core->others[--core->n_others];
             core_leave_session(core);
             core->session = s;
+            const struct message *leaf = session_find(s, s->leaf_id);
+            if (leaf)
+                core_show_tokens(core, leaf);
             return true;
         }
     return false;
@@ -272,6 +275,20 @@ void core_apply_token(struct core *core, int endpoint, const struct telemetry_sh
         core->shape = *shape;
     }
     balance_add(core->balance, record);
+}
+
+void core_show_tokens(struct core *core, const struct message *m)
+{
+    const struct token_log *log = &m->tokens;
+    if (log->record_bytes == 0 || core->balance)
+        return;
+    core->is_dense = log->shape.n_moe_layers == 0;
+    if (core->is_dense)
+        return;
+    core->balance = balance_new(&log->shape, 512);
+    core->shape = log->shape;
+    for (size_t at = 0; at + log->record_bytes <= log->records.n; at += log->record_bytes)
+        balance_add(core->balance, (const struct token_record *)(log->records.ptr + at));
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)

@@ -255,14 +255,7 @@ static void take_tokens(struct core *core, const struct stored *c)
     m->tokens.record_bytes = token_record_bytes(c->shape);
     buf_add(&m->tokens.records, c->records, c->n_records * m->tokens.record_bytes);
     m->tokens.n_stored = c->n_records;
-    core->is_dense = c->shape->n_moe_layers == 0;
-    if (core->is_dense || core->balance)
-        return;
-    core->balance = balance_new(c->shape, 512);
-    core->shape = *c->shape;
-    for (size_t i = 0; i < c->n_records; i++)
-        balance_add(core->balance, (const struct token_record *)(m->tokens.records.ptr +
-                                                                 i * m->tokens.record_bytes));
+    core_show_tokens(core, m);
 }
 
 static void take_list(struct core *core, struct stored *c)

@@ -20,6 +20,8 @@ struct session *core_find_message(
         const struct core *core, int64_t id, struct message **message);
 struct run *core_find_run(const struct core *core, uint32_t request_id);
 struct run *core_run_in(const struct core *core, const struct session *session);
+/* The Experts statistics of an answer that was not live here, unless newer ones are shown. */
+void core_show_tokens(struct core *core, const struct message *m);
 /* Puts the open session away: kept while an answer runs in it or the disk does not have all of
  * it, else freed. */
 void core_leave_session(struct core *core);

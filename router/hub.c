@@ -153,9 +153,26 @@ static bool is_local(const struct hub *hub, int endpoint)
     return hub->core.fleet.endpoints[endpoint].conf->kind == PROVIDER_LOCAL;
 }
 
+/* A request that no ring has taken yet ends here. */
+static bool cancel_waiting(struct hub *hub, uint32_t request_id)
+{
+    static const struct err stopped = {.status = ERR_CANCELLED, .text = "stopped"};
+    for (size_t i = 0; i < hub->n_waiting; i++) {
+        struct effect *e = &hub->waiting[i];
+        if (e->kind != EFFECT_SEND || e->request->id != request_id)
+            continue;
+        struct request *request = e->request;
+        *e = (struct effect){.kind = EFFECT_CANCEL, .endpoint = -1}; /* nothing left to do */
+        apply_failure(hub, request, &stopped);
+        request_free(request);
+        return true;
+    }
+    return false;
+}
+
 static void cancel(struct hub *hub, const struct effect *effect)
 {
-    if (effect->endpoint < 0)
+    if (effect->endpoint < 0 || cancel_waiting(hub, effect->request_id))
         return;
     if (!is_local(hub, effect->endpoint)) {
         if (hub->net)

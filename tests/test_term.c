@@ -178,6 +178,22 @@ static void expect_stop_and_return(const char *picture)
     assert_string_equal(pty_picture(pty), picture);
 }
 
+/* SIGSTOP gives no chance to leave the screen: whoever used it meanwhile is painted over. */
+static void continuing_after_a_hard_stop_draws_again(void **state)
+{
+    (void)state;
+    start_chat(24, 80);
+    pty_signal(pty, SIGSTOP);
+    assert_true(WIFSTOPPED(pty_wait_status(pty, true)));
+    size_t n = pty_bytes(pty).n;
+    pty_signal(pty, SIGCONT);
+    assert_true(WIFCONTINUED(pty_wait_status(pty, true)));
+    pty_read(pty, 500);
+    struct slice later = {pty_bytes(pty).ptr + n, pty_bytes(pty).n - n};
+    assert_non_null(memmem(later.ptr, later.n, "Chat", 4));
+    assert_false(pty_is_cooked(pty));
+}
+
 static void suspending_gives_the_terminal_back_and_returns(void **state)
 {
     (void)state;
@@ -311,6 +327,7 @@ int main(void)
             TEST(interrupting_twice_quits),
             TEST(signals_that_end_it_leave_the_terminal_clean),
             TEST(crashes_leave_the_terminal_clean),
+            TEST(continuing_after_a_hard_stop_draws_again),
             TEST(suspending_gives_the_terminal_back_and_returns),
             TEST(a_terminal_without_a_size_counts_as_80_by_24),
             TEST(a_storm_of_sizes_ends_with_the_right_picture),

@@ -439,6 +439,10 @@ static void take_signals(struct app *app)
         } else if (bytes[i] == SIGTSTP) {
             app_suspend(app);
             has_resized = true;
+        } else if (bytes[i] ==
+                   SIGCONT) { /* whoever stopped us from outside used the terminal meanwhile */
+            term_take(app->term);
+            has_resized = true;
         } else {
             app->exit_code = bytes[i] == SIGINT ? EXIT_INTERRUPTED : EXIT_DONE;
             app->must_quit = true;
@@ -495,7 +499,7 @@ static void loop(struct app *app)
 
 static void install_signals(struct app *app)
 {
-    static const int signals[] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP};
+    static const int signals[] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     signal_fd = app->signal_pipe[1];
     for (size_t i = 0; i < ARRAY_LEN(signals); i++)

@@ -8,7 +8,6 @@
 
 #include "tui/text.h"
 
-#define TEXT_MAX_BYTES (32u << 20)
 #define UNDO_MAX       200
 #define UNDO_MAX_BYTES (8u << 20) /* together; the newest step is kept whatever it takes */
 
@@ -21,9 +20,9 @@ struct editor_undo {
 void editor_init(struct editor *e)
 {
     *e = (struct editor){.goal_col = -1};
-    buf_init(&e->text, TEXT_MAX_BYTES);
-    buf_init(&e->killed, TEXT_MAX_BYTES);
-    buf_init(&e->draft, TEXT_MAX_BYTES);
+    buf_init(&e->text, EDITOR_MAX_BYTES);
+    buf_init(&e->killed, EDITOR_MAX_BYTES);
+    buf_init(&e->draft, EDITOR_MAX_BYTES);
 }
 
 static void free_undo(struct editor *e)
@@ -154,7 +153,8 @@ static void replace(struct editor *e, size_t begin, size_t end, struct slice wit
 
 static void insert(struct editor *e, struct slice text, bool is_typing)
 {
-    if (text.n == 0 || e->text.n + text.n > TEXT_MAX_BYTES)
+    e->has_refused = e->text.n + text.n > EDITOR_MAX_BYTES;
+    if (text.n == 0 || e->has_refused)
         return;
     remember_state(e, is_typing);
     replace(e, e->cursor, e->cursor, text);
@@ -163,10 +163,11 @@ static void insert(struct editor *e, struct slice text, bool is_typing)
 void editor_insert(struct editor *e, struct slice text)
 {
     struct buf clean;
-    buf_init(&clean, TEXT_MAX_BYTES);
+    buf_init(&clean, EDITOR_MAX_BYTES);
     add_clean(&clean, text);
     if (!clean.is_cut)
         insert(e, buf_slice(&clean), false);
+    e->has_refused |= clean.is_cut;
     buf_release(&clean);
 }
 
@@ -421,7 +422,7 @@ bool editor_key(struct editor *e, const struct key *key)
 void editor_remember(struct editor *e, struct slice text)
 {
     struct buf clean;
-    buf_init(&clean, TEXT_MAX_BYTES);
+    buf_init(&clean, EDITOR_MAX_BYTES);
     add_clean(&clean, text);
     if (e->n_history == 0 || !slice_eq(buf_slice(&clean), e->history[e->n_history - 1])) {
         e->history = mem_resize(e->history, (e->n_history + 1) * sizeof *e->history);

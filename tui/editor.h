@@ -9,8 +9,12 @@
 #include "tui/surface.h"
 #include "tui/vtin.h"
 
+#define EDITOR_MAX_BYTES (32u << 20)
+
 struct editor {
     struct buf text;
+    bool has_refused; /* the last insertion would not fit; whoever tells the user takes it back
+                       */
     size_t cursor;
     struct buf killed; /* C-y */
     struct editor_undo *undo;

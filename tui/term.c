@@ -96,7 +96,8 @@ static void set_raw(struct term *term)
 {
     struct termios modes;
     tcgetattr(term->fd, &modes);
-    crash_modes = modes;
+    if (crash_fd < 0) /* else they are our own */
+        crash_modes = modes;
     cfmakeraw(&modes);
     modes.c_cc[VMIN] = 0;
     modes.c_cc[VTIME] = 0;

@@ -46,6 +46,12 @@ static void prepare(struct chat *c, const struct app *app)
 
 static void tell_draft(struct chat *c, struct app *app)
 {
+    if (c->editor.has_refused)
+        app_notice(app, ERR_USAGE,
+                "a message holds at most %u MB: it was not inserted; attach a file to `shunt "
+                "ask` with -f",
+                EDITOR_MAX_BYTES >> 20);
+    c->editor.has_refused = false;
     struct action *a = action_new(ACTION_DRAFT);
     a->text = mem_strdup(buf_text(&c->editor.text));
     a->cursor = (uint32_t)c->editor.cursor;
