@@ -14,19 +14,13 @@
 
 #include "tui/markdown_parts.h"
 #include "tui/markdown_table.h"
+#include "tui/markdown_text.h"
 #include "tui/text.h"
 
 #define INDENT_MAX            24
 #define NESTING_MAX           64
 #define TEXT_COLS_MIN         8
 #define DEFINITIONS_MAX_BYTES 16384
-#define TABLE_GAP             3 /* " │ " */
-
-/* A piece of the current block's text with one style. */
-struct run {
-    uint32_t start, n;
-    uint8_t role, attrs;
-};
 
 struct list {
     bool is_ordered;
@@ -34,14 +28,10 @@ struct list {
 };
 
 struct renderer {
-    struct markdown *md;
-    struct buf text; /* of the current block */
-    struct run *runs;
-    size_t n_runs, cap_runs, i_run; /* i_run: the first one that reaches into the next line */
+    struct md_text text; /* of the current block */
     int indent;
     struct list lists[NESTING_MAX];
     int n_lists, depth;
-    char mark[16]; /* list mark that goes before the next line */
     uint8_t role, attrs;
     uint8_t role_stack[NESTING_MAX], attr_stack[NESTING_MAX];
     char *targets[NESTING_MAX]; /* of links and images, beside the styles */
@@ -50,228 +40,27 @@ struct renderer {
     struct table table; /* the open one */
 };
 
-static void add_span(
-        struct markdown *md, uint32_t start, uint32_t n, uint8_t role, uint8_t attrs)
-{
-    if (md->n_spans == md->cap_spans)
-        md->spans = mem_resize(md->spans,
-                (md->cap_spans = md->cap_spans ? md->cap_spans * 2 : 64) * sizeof *md->spans);
-    md->spans[md->n_spans++] = (struct md_span){start, n, role, attrs};
-    md->lines[md->n_lines - 1].n_spans++;
-}
-
-static void begin_line(struct markdown *md, int indent)
-{
-    if (md->n_lines == md->cap_lines)
-        md->lines = mem_resize(md->lines,
-                (md->cap_lines = md->cap_lines ? md->cap_lines * 2 : 64) * sizeof *md->lines);
-    md->lines[md->n_lines++] = (struct md_line){(uint32_t)md->n_spans, 0, (uint16_t)indent};
-}
-
-static void add_text(struct renderer *r, struct slice text, uint8_t role, uint8_t attrs)
-{
-    if (r->n_runs == r->cap_runs)
-        r->runs = mem_resize(
-                r->runs, (r->cap_runs = r->cap_runs ? r->cap_runs * 2 : 64) * sizeof *r->runs);
-    r->runs[r->n_runs++] = (struct run){(uint32_t)r->text.n, (uint32_t)text.n, role, attrs};
-    buf_add_slice(&r->text, text);
-}
-
-/* The parts of the runs from i_run on that lie inside the slice become spans of the last line.
- * Returns the first run that reaches into it. */
-static size_t add_styled(struct renderer *r, size_t i_run, struct slice part)
-{
-    struct markdown *md = r->md;
-    uint32_t begin = (uint32_t)(part.ptr - buf_text(&r->text)), end = begin + (uint32_t)part.n;
-    while (i_run < r->n_runs && r->runs[i_run].start + r->runs[i_run].n <= begin)
-        i_run++;
-    for (size_t i = i_run; i < r->n_runs && r->runs[i].start < end; i++) {
-        const struct run *run = &r->runs[i];
-        uint32_t from = run->start > begin ? run->start : begin;
-        uint32_t to = run->start + run->n < end ? run->start + run->n : end;
-        if (from >= to)
-            continue; /* an empty run */
-        uint32_t at = (uint32_t)md->text.n;
-        buf_add(&md->text, buf_text(&r->text) + from, to - from);
-        add_span(md, at, to - from, run->role, run->attrs);
-    }
-    return i_run;
-}
-
-static void emit_line(struct renderer *r, struct slice line, int indent)
-{
-    begin_line(r->md, indent);
-    r->i_run = add_styled(r, r->i_run, line);
-}
-
-/* The list mark goes in front of the line that was begun last. */
-static void put_mark(struct renderer *r, int indent)
-{
-    struct markdown *md = r->md;
-    struct md_line *line = &md->lines[md->n_lines - 1];
-    uint32_t at = (uint32_t)md->text.n, n = (uint32_t)strlen(r->mark);
-    int width = text_width(slice_of(r->mark));
-    if (n == 0)
-        return;
-    buf_add_text(&md->text, r->mark);
-    r->mark[0] = '\0';
-    line->indent = (uint16_t)(indent > width ? indent - width : 0);
-    add_span(md, at, n, ROLE_MD_QUOTE, 0);
-    struct md_span mark = md->spans[md->n_spans - 1];
-    memmove(md->spans + line->i_span + 1, md->spans + line->i_span,
-            (line->n_spans - 1) * sizeof mark);
-    md->spans[line->i_span] = mark;
-}
-
 static void blank_between_blocks(struct renderer *r)
 {
     if (r->was_block && r->n_lists == 0)
-        begin_line(r->md, 0);
+        md_begin_line(r->text.md, 0);
     r->was_block = true;
 }
 
 /* Deep nesting leaves room for the text. */
 static int indent_of(const struct renderer *r)
 {
-    int most = r->md->n_cols - TEXT_COLS_MIN;
+    int most = r->text.md->n_cols - TEXT_COLS_MIN;
     most = most < 0 ? 0 : most > INDENT_MAX ? INDENT_MAX : most;
     return r->indent < most ? r->indent : most;
 }
 
-static void forget_text(struct renderer *r)
+static enum table_align align_of(MD_ALIGN align)
 {
-    buf_clear(&r->text);
-    r->n_runs = r->i_run = 0;
+    return align == MD_ALIGN_RIGHT    ? TABLE_RIGHT
+           : align == MD_ALIGN_CENTER ? TABLE_CENTRE
+                                      : TABLE_LEFT;
 }
-
-/* Ends the block's text: wraps it, with the list mark before the first line. */
-static void flush(struct renderer *r, bool is_preformatted)
-{
-    struct slice rest = buf_slice(&r->text), line;
-    int indent = indent_of(r), n_cols = r->md->n_cols - indent, cols;
-    while (text_wrap(&rest, is_preformatted ? 1 << 20 : n_cols, &line)) {
-        struct slice part = line;
-        do { /* code keeps its lines; what is too wide goes on below */
-            struct slice fit = is_preformatted ? text_fit(part, n_cols, &cols) : part;
-            if (is_preformatted && fit.n == 0 && part.n)
-                fit = part;
-            emit_line(r, fit, indent);
-            put_mark(r, indent);
-            part = (struct slice){part.ptr + fit.n, part.n - fit.n};
-        } while (part.n);
-    }
-    r->mark[0] = '\0';
-    forget_text(r);
-}
-
-/* ---- tables ----------------------------------------------------------------------------- */
-
-static void add_padding(struct renderer *r, int n_cols)
-{
-    uint32_t at = (uint32_t)r->md->text.n;
-    for (int i = 0; i < n_cols; i++)
-        buf_add(&r->md->text, " ", 1);
-    if (n_cols > 0)
-        add_span(r->md, at, (uint32_t)n_cols, ROLE_TEXT, 0);
-}
-
-static void add_ruled(struct renderer *r, const char *text)
-{
-    add_span(r->md, (uint32_t)r->md->text.n, (uint32_t)strlen(text), ROLE_RULE, 0);
-    buf_add_text(&r->md->text, text);
-}
-
-static void emit_cell_line(struct renderer *r, const struct table_cell *cell, struct slice line,
-        int width, bool is_last)
-{
-    int left = width - text_width(line);
-    int before = cell->align == TABLE_RIGHT ? left : cell->align == TABLE_CENTRE ? left / 2 : 0;
-    add_padding(r, before);
-    add_styled(r, cell->i_run, line);
-    if (is_last)
-        return;
-    add_padding(r, left - before);
-    add_ruled(r, " \xE2\x94\x82 ");
-}
-
-/* As many lines as the cell that wraps most. */
-static void emit_row(struct renderer *r, const struct table_cell *cells, int indent)
-{
-    const struct table *t = &r->table;
-    struct slice rest[TABLE_COLUMNS_MAX];
-    bool has_more = true;
-    for (int i = 0; i < t->n_columns; i++)
-        rest[i] = (struct slice){buf_text(&r->text) + cells[i].start, cells[i].n};
-    while (has_more) {
-        has_more = false;
-        begin_line(r->md, indent);
-        for (int i = 0; i < t->n_columns; i++) {
-            struct slice line = {rest[i].ptr, 0};
-            if (text_wrap(&rest[i], t->widths[i], &line))
-                has_more |= rest[i].n > 0;
-            emit_cell_line(r, &cells[i], line, t->widths[i], i + 1 == t->n_columns);
-        }
-        put_mark(r, indent);
-    }
-}
-
-static void emit_table_rule(struct renderer *r, int indent)
-{
-    begin_line(r->md, indent);
-    for (int i = 0; i < r->table.n_columns; i++) {
-        if (i)
-            add_ruled(r, "\xE2\x94\x80\xE2\x94\xBC\xE2\x94\x80");
-        for (int k = 0; k < r->table.widths[i]; k++)
-            add_ruled(r, "\xE2\x94\x80");
-    }
-}
-
-/* Too many columns for the screen: one cell below the other. */
-static void emit_cells(struct renderer *r, int indent, int n_cols)
-{
-    const struct table *t = &r->table;
-    for (size_t i = 0; i < t->n_cells; i++) {
-        struct slice rest = {buf_text(&r->text) + t->cells[i].start, t->cells[i].n}, line;
-        while (text_wrap(&rest, n_cols, &line)) {
-            begin_line(r->md, indent);
-            add_styled(r, t->cells[i].i_run, line);
-            put_mark(r, indent);
-        }
-    }
-}
-
-static void end_table(struct renderer *r)
-{
-    struct table *t = &r->table;
-    int indent = indent_of(r), n_cols = r->md->n_cols - indent;
-    size_t n_columns = t->n_columns > 0 ? (size_t)t->n_columns : 1;
-    bool fits = table_fit(t, buf_text(&r->text), n_cols, TABLE_GAP);
-    if (!fits)
-        emit_cells(r, indent, n_cols);
-    for (size_t i = 0; fits && i + n_columns <= t->n_cells; i += n_columns) {
-        emit_row(r, t->cells + i, indent);
-        if (i == 0)
-            emit_table_rule(r, indent);
-    }
-    table_release(t);
-    forget_text(r);
-}
-
-static void enter_cell(struct renderer *r, MD_ALIGN align)
-{
-    table_add(&r->table, (struct table_cell){(uint32_t)r->text.n, 0, r->n_runs,
-                                 align == MD_ALIGN_RIGHT    ? TABLE_RIGHT
-                                 : align == MD_ALIGN_CENTER ? TABLE_CENTRE
-                                                            : TABLE_LEFT});
-}
-
-static void leave_cell(struct renderer *r)
-{
-    struct table_cell *cell = &r->table.cells[r->table.n_cells - 1];
-    cell->n = (uint32_t)r->text.n - cell->start;
-}
-
-/* ----------------------------------------------------------------------------------------- */
 
 static void push_style(struct renderer *r, uint8_t role, uint8_t attrs)
 {
@@ -297,8 +86,8 @@ static void label_code(struct renderer *r, const MD_BLOCK_CODE_DETAIL *code)
     size_t n = code->lang.size < 40 ? code->lang.size : utf8_whole(code->lang.text, 40);
     if (n == 0)
         return;
-    add_text(r, (struct slice){code->lang.text, n}, ROLE_DIM, 0);
-    flush(r, false);
+    md_text_add(&r->text, (struct slice){code->lang.text, n}, ROLE_DIM, 0);
+    md_text_flush(&r->text, indent_of(r), false);
 }
 
 static void enter_item(struct renderer *r)
@@ -306,10 +95,10 @@ static void enter_item(struct renderer *r)
     struct list *list =
             r->n_lists > 0 && r->n_lists <= NESTING_MAX ? &r->lists[r->n_lists - 1] : NULL;
     if (list && list->is_ordered)
-        snprintf(r->mark, sizeof r->mark, "%u. ", list->number++);
+        snprintf(r->text.mark, sizeof r->text.mark, "%u. ", list->number++);
     else
-        snprintf(r->mark, sizeof r->mark, "\xE2\x80\xA2 ");
-    int n = list && list->is_ordered ? (int)strlen(r->mark) : 2;
+        snprintf(r->text.mark, sizeof r->text.mark, "\xE2\x80\xA2 ");
+    int n = list && list->is_ordered ? (int)strlen(r->text.mark) : 2;
     r->indent += n > 3 ? n : 3;
 }
 
@@ -321,8 +110,8 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
     switch (type) {
     case MD_BLOCK_UL:
     case MD_BLOCK_OL:
-        if (r->text.n)
-            flush(r, false);
+        if (r->text.text.n)
+            md_text_flush(&r->text, indent_of(r), false);
         else if (r->n_lists == 0)
             blank_between_blocks(r);
         if (r->n_lists < NESTING_MAX)
@@ -353,21 +142,21 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
         push_style(r, ROLE_MD_CODE, 0);
         break;
     case MD_BLOCK_TABLE:
-        if (r->text.n)
-            flush(r, false);
+        if (r->text.text.n)
+            md_text_flush(&r->text, indent_of(r), false);
         blank_between_blocks(r);
         r->table.n_columns = (int)((MD_BLOCK_TABLE_DETAIL *)detail)->col_count;
         break;
     case MD_BLOCK_TH:
     case MD_BLOCK_TD:
-        enter_cell(r, ((MD_BLOCK_TD_DETAIL *)detail)->align);
+        table_begin_cell(&r->table, &r->text, align_of(((MD_BLOCK_TD_DETAIL *)detail)->align));
         push_style(r, r->role, type == MD_BLOCK_TH ? ATTR_BOLD : 0);
         break;
     case MD_BLOCK_HR:
         blank_between_blocks(r);
-        for (int i = 0; i < 20 && i < r->md->n_cols - indent_of(r); i++)
-            add_text(r, SLICE("\xE2\x94\x80"), ROLE_RULE, 0);
-        flush(r, false);
+        for (int i = 0; i < 20 && i < r->text.md->n_cols - indent_of(r); i++)
+            md_text_add(&r->text, SLICE("\xE2\x94\x80"), ROLE_RULE, 0);
+        md_text_flush(&r->text, indent_of(r), false);
         break;
     default:
         break;
@@ -389,7 +178,7 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *user)
     case MD_BLOCK_LI: {
         struct list *list =
                 r->n_lists > 0 && r->n_lists <= NESTING_MAX ? &r->lists[r->n_lists - 1] : NULL;
-        flush(r, false);
+        md_text_flush(&r->text, indent_of(r), false);
         int n = 3;
         if (list && list->is_ordered) {
             char mark[16];
@@ -403,24 +192,24 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *user)
         pop_style(r);
         break;
     case MD_BLOCK_H:
-        flush(r, false);
+        md_text_flush(&r->text, indent_of(r), false);
         pop_style(r);
         break;
     case MD_BLOCK_P:
-        flush(r, false);
+        md_text_flush(&r->text, indent_of(r), false);
         break;
     case MD_BLOCK_TABLE:
-        end_table(r);
+        table_flush(&r->table, &r->text, indent_of(r));
         break;
     case MD_BLOCK_HTML:
     case MD_BLOCK_CODE:
-        flush(r, true);
+        md_text_flush(&r->text, indent_of(r), true);
         r->indent -= 2;
         pop_style(r);
         break;
     case MD_BLOCK_TH:
     case MD_BLOCK_TD:
-        leave_cell(r);
+        table_end_cell(&r->table, &r->text);
         pop_style(r);
         break;
     default:
@@ -444,12 +233,12 @@ static void show_target(struct renderer *r)
     char *target = r->n_styles < NESTING_MAX ? r->targets[r->n_styles] : NULL;
     if (!target)
         return;
-    struct slice shown = buf_slice(&r->text);
+    struct slice shown = buf_slice(&r->text.text);
     size_t n = strlen(target);
     if (shown.n < n || memcmp(shown.ptr + shown.n - n, target, n) != 0) {
-        add_text(r, SLICE(" ("), ROLE_DIM, 0);
-        add_text(r, slice_of(target), ROLE_MD_LINK, 0);
-        add_text(r, SLICE(")"), ROLE_DIM, 0);
+        md_text_add(&r->text, SLICE(" ("), ROLE_DIM, 0);
+        md_text_add(&r->text, slice_of(target), ROLE_MD_LINK, 0);
+        md_text_add(&r->text, SLICE(")"), ROLE_DIM, 0);
     }
     mem_free(target);
     r->targets[r->n_styles] = NULL;
@@ -526,7 +315,7 @@ static int take_text(MD_TEXTTYPE type, const MD_CHAR *text, MD_SIZE n, void *use
         s = SLICE("\xEF\xBF\xBD");
     else if (type == MD_TEXT_ENTITY)
         s = decode_entity(s, utf8);
-    add_text(r, s, r->role, r->attrs);
+    md_text_add(&r->text, s, r->role, r->attrs);
     return 0;
 }
 
@@ -536,21 +325,20 @@ static void render_part(struct markdown *md, struct slice source)
             MD_FLAG_TABLES | MD_FLAG_STRIKETHROUGH | MD_FLAG_NOHTMLSPANS |
                     MD_FLAG_NOHTMLBLOCKS | MD_FLAG_PERMISSIVEURLAUTOLINKS,
             enter_block, leave_block, enter_span, leave_span, take_text, NULL, NULL};
-    struct renderer r = {.md = md, .role = ROLE_TEXT, .was_block = md->n_lines > 0};
+    struct renderer r = {.text.md = md, .role = ROLE_TEXT, .was_block = md->n_lines > 0};
     struct buf with_definitions;
     buf_init(&with_definitions, UINT32_MAX - 1);
-    buf_init(&r.text, SIZE_MAX / 2);
+    buf_init(&r.text.text, SIZE_MAX / 2);
     if (md->definitions.n && buf_add_slice(&with_definitions, buf_slice(&md->definitions)) &&
             buf_add_text(&with_definitions, "\n") && buf_add_slice(&with_definitions, source))
         source = buf_slice(&with_definitions);
     if (source.n && source.n < UINT32_MAX)
         md_parse(source.ptr, (MD_SIZE)source.n, &parser, &r);
-    if (r.text.n)
-        flush(&r, false);
+    if (r.text.text.n)
+        md_text_flush(&r.text, indent_of(&r), false);
     table_release(&r.table);
     buf_release(&with_definitions);
-    buf_release(&r.text);
-    mem_free(r.runs);
+    md_text_release(&r.text);
     for (int i = 0; i < NESTING_MAX; i++)
         mem_free(r.targets[i]);
 }
@@ -636,12 +424,11 @@ void markdown_render_plain(struct markdown *md, struct slice source, int n_cols)
     md->n_stable_bytes = md->n_stable_lines = md->n_stable_spans = md->n_stable_text = 0;
     md->n_cols = n_cols;
     md->n_lines = md->n_spans = md->text.n = 0;
-    struct renderer r = {.md = md, .role = ROLE_TEXT};
-    buf_init(&r.text, SIZE_MAX / 2);
-    add_text(&r, source, ROLE_TEXT, 0);
-    flush(&r, false);
-    buf_release(&r.text);
-    mem_free(r.runs);
+    struct renderer r = {.text.md = md, .role = ROLE_TEXT};
+    buf_init(&r.text.text, SIZE_MAX / 2);
+    md_text_add(&r.text, source, ROLE_TEXT, 0);
+    md_text_flush(&r.text, indent_of(&r), false);
+    md_text_release(&r.text);
 }
 
 void markdown_draw_line(

@@ -1,8 +1,11 @@
-/* markdown_table.h - how wide the columns of a table are. Pure. */
+/*
+ * markdown_table.h - a table of markdown as lines: columns as wide as they need, the widest
+ * ones wrap when the screen is narrow.
+ */
 #ifndef TUI_MARKDOWN_TABLE_H
 #define TUI_MARKDOWN_TABLE_H
 
-#include "engine/base.h"
+#include "tui/markdown_text.h"
 
 #define TABLE_COLUMNS_MAX 32
 
@@ -15,15 +18,16 @@ struct table_cell {
 };
 
 struct table {                /* zero-initialised is empty */
-    struct table_cell *cells; /* row by row */
+    struct table_cell *cells; /* row by row, the head first */
     size_t n_cells, cap_cells;
     int n_columns, widths[TABLE_COLUMNS_MAX];
 };
 
-void table_add(struct table *table, struct table_cell cell);
-/* Fills widths so that all columns, gap_cols between them, take at most n_cols; long cells wrap
- * then. False: there are too many columns for that. */
-bool table_fit(struct table *table, const char *text, int n_cols, int gap_cols);
+/* A cell begins or ends where the text ends now. */
+void table_begin_cell(struct table *table, const struct md_text *text, enum table_align align);
+void table_end_cell(struct table *table, const struct md_text *text);
+/* Turns the cells into lines and forgets them and their text. */
+void table_flush(struct table *table, struct md_text *text, int indent);
 void table_release(struct table *table);
 
 #endif
