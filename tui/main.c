@@ -64,8 +64,8 @@ static int run(struct args *args)
     return cmd->run(args);
 }
 
-/* No locale, or one that is not installed, says nothing about the terminal: nearly all speak UTF-8. A locale that names
- * another character set is believed. */
+/* No locale, or one that is not installed, says nothing about the terminal: nearly all speak
+ * UTF-8. A locale that names another character set is believed. */
 static void choose_locale(void)
 {
     bool is_set = setlocale(LC_CTYPE, "") != NULL;
