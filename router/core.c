@@ -30,6 +30,7 @@ void core_init(struct core *core, const struct core_config *cfg)
 {
     *core = (struct core){.use_endpoint = -1,
             .max_zone = cfg->max_zone,
+            .remembers_session = cfg->remembers_session,
             .rng = cfg->seed,
             .next_request_id = 1,
             .base_ms = cfg->now_ms};
@@ -185,6 +186,7 @@ void core_leave_session(struct core *core)
     balance_free(core->balance);
     core->balance = NULL;
     core->is_dense = false;
+    core->has_decision = false; /* it was about the session that goes */
 }
 
 void core_forget_saved(struct core *core)
@@ -209,6 +211,7 @@ bool core_show_session(struct core *core, int64_t id)
             const struct message *leaf = session_find(s, s->leaf_id);
             if (leaf)
                 core_show_tokens(core, leaf);
+            disk_remember_shown(core);
             return true;
         }
     return false;

@@ -24,7 +24,7 @@ enum action_kind {
     ACTION_DRAFT,        /* text, cursor */
     ACTION_SCROLL,       /* id (message or 0: follow), line */
     ACTION_NEW_SESSION,
-    ACTION_OPEN_SESSION,  /* id; 0: the newest */
+    ACTION_OPEN_SESSION,  /* id or SESSION_… */
     ACTION_LIST_SESSIONS, /* text: search words or "" */
     ACTION_RENAME,        /* text */
     ACTION_SYSTEM,        /* text: system prompt of the session */
@@ -64,6 +64,7 @@ struct run {
     int endpoint;
     uint8_t attempt;
     int only_endpoint; /* asked for by name; -1: any */
+    int own_endpoint;  /* wrote what is gone on with, and is asked first; -1: none */
     uint64_t tried;    /* bit per endpoint that failed */
     uint32_t n_retries_left;
     enum { RUN_WAITS_FOR_STORE, RUN_SENT, RUN_WAITS_FOR_RETRY, RUN_STOPPING } phase;
@@ -128,6 +129,8 @@ struct core {
     struct session **
             others; /* not open, but an answer runs in them or the disk does not have all yet */
     size_t n_others;
+    bool remembers_session;
+    int64_t shown_id;     /* session that the store was told to show next time */
     bool is_loading;      /* a session was asked for and has not come yet */
     uint64_t newest_load; /* tag of the newest load: the answer to an older one is not shown */
     uint64_t draft_dirty_ns; /* since when the draft differs from what was sent to the store; 0:
@@ -151,6 +154,7 @@ struct core_config {
     enum zone max_zone;
     uint64_t seed;
     int64_t now_ms;
+    bool remembers_session; /* what is shown now is shown again at the next start */
 };
 
 void core_init(struct core *core, const struct core_config *cfg);

@@ -78,6 +78,7 @@ static void send(struct core *core, struct action *a, uint64_t t_ns)
     take_params(run, a);
     s->leaf_id = user->id; /* what is saved now has no answer yet */
     disk_put_messages(core, s, &user, 1, run->request_id);
+    disk_remember_shown(core);
     s->leaf_id = answer->id;
 }
 
@@ -201,6 +202,39 @@ static void put_session(struct core *core)
         disk_put_messages(core, core->session, NULL, 0, 0);
 }
 
+static void rename_session(struct core *core, const char *title, uint64_t t_ns)
+{
+    struct session *s = core->session;
+    if (!title[0]) {
+        core_notice(core, t_ns, ERR_USAGE, "say what: /rename TITLE");
+        return;
+    }
+    snprintf(s->title, sizeof s->title, "%s", title);
+    s->title[utf8_whole(s->title, strlen(s->title))] = '\0';
+    put_session(core);
+    core_notice(core, t_ns, OK, "the session is now called %s", s->title);
+}
+
+static void set_system(struct core *core, const char *text, uint64_t t_ns)
+{
+    struct buf *system = &core->session->system;
+    if (!text[0]) {
+        core_notice(core, t_ns, OK,
+                system->n ? "system prompt (/system off removes it): %.300s"
+                          : "no system prompt is set: /system TEXT",
+                buf_text(system));
+        return;
+    }
+    bool is_off = strcmp(text, "off") == 0;
+    buf_clear(system);
+    if (!is_off)
+        buf_add_text(system, text);
+    put_session(core);
+    core_notice(core, t_ns, OK,
+            is_off ? "the system prompt is removed"
+                   : "the system prompt goes before the next message of this session");
+}
+
 static void use_endpoint(struct core *core, const char *name, uint64_t t_ns)
 {
     struct buf names;
@@ -284,13 +318,10 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         list_sessions(core, a);
         break;
     case ACTION_RENAME:
-        snprintf(core->session->title, sizeof core->session->title, "%s", text_of(a));
-        put_session(core);
+        rename_session(core, text_of(a), t_ns);
         break;
     case ACTION_SYSTEM:
-        buf_clear(&core->session->system);
-        buf_add_text(&core->session->system, text_of(a));
-        put_session(core);
+        set_system(core, text_of(a), t_ns);
         break;
     case ACTION_USE_ENDPOINT:
         use_endpoint(core, text_of(a), t_ns);

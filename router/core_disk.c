@@ -3,6 +3,7 @@
  * everything is kept in order and tried again, one command at a time, so that an old state
  * never overwrites a newer one.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -74,6 +75,17 @@ void disk_put_tokens(struct core *core, struct message *m)
     disk_put(core, c);
 }
 
+void disk_remember_shown(struct core *core)
+{
+    if (!core->remembers_session || core->shown_id == core->session->id)
+        return;
+    core->shown_id = core->session->id;
+    struct stored *c = stored_new(STORE_PUT_SETTING);
+    c->key = SLICE("shown");
+    c->value = slice_of(arena_printf(&c->arena, "%" PRId64, core->shown_id));
+    disk_put(core, c);
+}
+
 void disk_put_draft(struct core *core)
 {
     struct session *s = core->session;
@@ -85,6 +97,7 @@ void disk_put_draft(struct core *core)
     struct stored *c = stored_new(STORE_PUT_DRAFT);
     session_fill_row(s, &c->arena, &c->session);
     disk_put(core, c);
+    disk_remember_shown(core);
 }
 
 static void clock_text(int64_t unix_ms, char out[16])
@@ -227,7 +240,7 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
     if (!core->is_loading || c->tag != core->newest_load)
         return; /* the user went elsewhere meanwhile */
     core->is_loading = false;
-    if (c->err.status == ERR_NOT_FOUND && c->session.id == 0)
+    if (c->err.status == ERR_NOT_FOUND && c->session.id <= 0)
         return; /* no session yet: the fresh one stays */
     if (c->err.status != OK) {
         core_notice(core, t_ns, c->err.status, "%s", c->err.text);
@@ -244,6 +257,7 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
         core_notice(core, t_ns, OK,
                 "the last answer was interrupted; what came is kept, and it can go on");
     ask_for_tokens(core);
+    disk_remember_shown(core);
 }
 
 static void take_tokens(struct core *core, const struct stored *c)

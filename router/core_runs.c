@@ -25,6 +25,7 @@ struct run *runs_begin(struct core *core, struct session *session, struct messag
             .message_id = answer->id,
             .endpoint = -1,
             .only_endpoint = core->use_endpoint,
+            .own_endpoint = answer->text.n ? fleet_find(&core->fleet, answer->endpoint) : -1,
             .params = gen_params_default(),
             .phase = RUN_WAITS_FOR_STORE};
     run->params.seed = rng_next(&core->rng);
@@ -75,7 +76,18 @@ static void decide(
     f.only_endpoint = run->only_endpoint;
     if (run->params.max_tokens && run->params.max_tokens < f.n_output_tok)
         f.n_output_tok = run->params.max_tokens;
-    policy_decide(&run->decision, &f, &core->fleet, run->tried, t_ns);
+    bool is_own = f.only_endpoint < 0 && run->own_endpoint >= 0;
+    if (is_own) {
+        f.only_endpoint = run->own_endpoint;
+        policy_decide(&run->decision, &f, &core->fleet, run->tried, t_ns);
+        f.only_endpoint = -1;
+    }
+    if (!is_own || run->decision.verdict != VERDICT_SEND)
+        policy_decide(&run->decision, &f, &core->fleet, run->tried, t_ns);
+    else
+        snprintf(run->decision.reason, sizeof run->decision.reason,
+                "%s: goes on with its own answer",
+                core->fleet.endpoints[run->own_endpoint].conf->name);
     run->decision.request_id = run->request_id;
     run->decision.t_ms = core_unix_ms(core, t_ns);
     core->last_decision = run->decision;

@@ -37,6 +37,9 @@ struct message_row {
     uint32_t ttft_ms, total_ms; /* of an answer; 0: none */
 };
 
+#define SESSION_NEWEST 0
+#define SESSION_SHOWN  (-1) /* the one that the setting "shown" names, else the newest */
+
 struct session_row {
     int64_t id;
     int64_t created_ms, used_ms;
@@ -58,13 +61,13 @@ enum store_op {
     STORE_PUT_TOKENS,   /* telemetry of message_id: shape + records, appended */
     STORE_PUT_DECISION, /* decision JSON */
     STORE_LIST,         /* query -> sessions, newest first, at most `limit` */
-    STORE_LOAD, /* session.id (0: the newest used) -> session, all its messages; RUNNING ones
-                   whose process is gone are made INTERRUPTED */
-    STORE_LOAD_TOKENS, /* message_id -> shape, records */
-    STORE_PUT_SETTING, /* key, value */
-    STORE_GET_SETTING, /* key -> value (n == 0: none) */
-    STORE_EXPORT,      /* value = bytes, key = path: writes a file (the way out when the disk is
-                          full) */
+    STORE_LOAD,         /* session.id or SESSION_… -> session, all its messages; RUNNING ones
+                           whose process is gone are made INTERRUPTED */
+    STORE_LOAD_TOKENS,  /* message_id -> shape, records */
+    STORE_PUT_SETTING,  /* key, value */
+    STORE_GET_SETTING,  /* key -> value (n == 0: none) */
+    STORE_EXPORT, /* value = bytes, key = path: writes a file (the way out when the disk is
+                     full) */
     STORE_OP_COUNT
 };
 

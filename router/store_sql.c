@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -470,12 +472,13 @@ static bool load_messages(sqlite3 *db, struct stored *c)
 
 static bool run_load(sqlite3 *db, struct stored *c)
 {
+    bool is_named = c->session.id > 0;
     struct query q = prepare(
-            db, c->session.id ? "SELECT " SESSION_COLUMNS " FROM session s WHERE s.id = ?"
-                              : "SELECT " SESSION_COLUMNS
-                                " FROM session s ORDER BY s.used_ms DESC LIMIT 1");
-    if (c->session.id)
-        bind_int(&q, c->session.id);
+            db, is_named ? "SELECT " SESSION_COLUMNS " FROM session s WHERE s.id = ?"
+                         : "SELECT " SESSION_COLUMNS " FROM session s ORDER BY ? AND s.id = "
+                           "(SELECT CAST(value AS INTEGER) FROM setting"
+                           " WHERE key = 'shown') DESC, s.used_ms DESC LIMIT 1");
+    bind_int(&q, is_named ? c->session.id : c->session.id == SESSION_SHOWN);
     bool is_there = step_row(&q);
     if (is_there)
         read_session(&q, &c->arena, &c->session);
@@ -483,7 +486,7 @@ static bool run_load(sqlite3 *db, struct stored *c)
         return false;
     if (!is_there) {
         err_set(&c->err, ERR_NOT_FOUND,
-                c->session.id ? "there is no session %llx" : "there is no session yet",
+                is_named ? "there is no session %llx" : "there is no session yet",
                 (unsigned long long)c->session.id);
         return true;
     }
@@ -511,9 +514,12 @@ static void run_export(struct stored *c)
     int e = errno;
     bool ok = at == c->value.n && fsync(fd) == 0;
     ok = close(fd) == 0 && ok;
+    char whole[PATH_MAX];
     if (!ok)
         err_set(&c->err, e == ENOSPC ? ERR_FULL : ERR_IO, "cannot write %s: %s", path,
                 strerror(e));
+    else if (realpath(path, whole)) /* where it is, whatever the program's folder was */
+        c->key = slice_of(arena_strdup(&c->arena, whole));
 }
 
 static const struct {

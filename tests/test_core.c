@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -686,6 +687,68 @@ static void a_beginning_sent_twice_is_shown_once(void **state)
             text_after_continuing(short_end, 1), "Once upon a time in RomeOnce upon");
 }
 
+static void an_answer_goes_on_where_it_came_from(void **state)
+{
+    (void)state;
+    act(ACTION_USE_ENDPOINT, "b");
+    struct effect e = send_and_take("x");
+    assert_int_equal(e.endpoint, 1);
+    emit_text(e.request, "half");
+    emit_done(e.request, ERR_NETWORK, -1);
+    request_free(e.request);
+    next_other();
+    act(ACTION_USE_ENDPOINT, "auto"); /* a is cheaper, but b knows what it wanted to say */
+    act(ACTION_CONTINUE, NULL);
+    e = next_other();
+    assert_int_equal(e.endpoint, 1);
+    emit_done(e.request, ERR_AUTH, -1);
+    request_free(e.request);
+    e = next_other();
+    assert_int_equal(e.endpoint, 0); /* better than nobody */
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+}
+
+static void what_is_shown_is_remembered_once(void **state)
+{
+    (void)state;
+    core.remembers_session = true;
+    act(ACTION_SEND, "x");
+    struct effect message = take(EFFECT_STORE), shown = take(EFFECT_STORE);
+    assert_int_equal(message.command->op, STORE_PUT_MESSAGE);
+    assert_int_equal(shown.command->op, STORE_PUT_SETTING);
+    assert_true(slice_eq(shown.command->key, "shown"));
+    char id[32];
+    snprintf(id, sizeof id, "%lld", (long long)core.session->id);
+    assert_true(slice_eq(shown.command->value, id));
+    answer_store(message.command, OK);
+    answer_store(shown.command, OK);
+    struct effect e = next_other();
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    struct effect later;
+    while (core_take_effect(&core, &later)) {
+        assert_int_not_equal(later.command->op, STORE_PUT_SETTING);
+        answer_store(later.command, OK);
+    }
+}
+
+static void names_and_prompts_are_confirmed_and_never_emptied_by_accident(void **state)
+{
+    (void)state;
+    act(ACTION_RENAME, "rivers");
+    assert_non_null(strstr(newest_notice(), "rivers"));
+    act(ACTION_RENAME, "");
+    assert_string_equal(core.session->title, "rivers");
+    act(ACTION_SYSTEM, "be brief");
+    act(ACTION_SYSTEM, "");
+    assert_non_null(strstr(newest_notice(), "be brief"));
+    assert_string_equal(buf_text(&core.session->system), "be brief");
+    act(ACTION_SYSTEM, "off");
+    assert_int_equal(core.session->system.n, 0);
+}
+
 static void an_attempt_of_unknown_cost_makes_the_sum_unknown(void **state)
 {
     (void)state;
@@ -900,6 +963,9 @@ int main(void)
             TEST(the_end_tries_a_first_refusal_once_more),
             TEST(an_answer_costs_what_all_its_attempts_cost),
             TEST(a_beginning_sent_twice_is_shown_once),
+            TEST(an_answer_goes_on_where_it_came_from),
+            TEST(what_is_shown_is_remembered_once),
+            TEST(names_and_prompts_are_confirmed_and_never_emptied_by_accident),
             TEST(an_attempt_of_unknown_cost_makes_the_sum_unknown),
             TEST(an_attempt_without_a_word_costs_nothing),
             TEST(an_interrupted_answer_goes_on_after_loading),

@@ -329,6 +329,30 @@ static void a_damaged_file_says_so(void **state)
     assert_non_null(strstr(err.text, "shunt.db"));
 }
 
+static void expect_loaded(struct store *store, int64_t which, int64_t id)
+{
+    struct stored *c = load(store, which);
+    assert_int_equal(c->err.status, OK);
+    assert_int_equal(c->session.id, id);
+    stored_free(c);
+}
+
+static void the_session_that_was_shown_is_shown_again(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "shown")));
+    expect_ok(ask(store, put(2, 2, 0, MSG_USER, MESSAGE_DONE, "asked from the shell")));
+    expect_loaded(store, SESSION_SHOWN, 2); /* nothing was shown yet */
+    struct stored *c = stored_new(STORE_PUT_SETTING);
+    c->key = SLICE("shown");
+    c->value = SLICE("1");
+    expect_ok(ask(store, c));
+    expect_loaded(store, SESSION_SHOWN, 1);
+    expect_loaded(store, SESSION_NEWEST, 2);
+    store_close(store);
+}
+
 static void an_export_never_overwrites(void **state)
 {
     (void)state;
@@ -390,6 +414,7 @@ int main(void)
             TEST(a_newer_database_is_not_touched),
             TEST(an_upgrade_makes_a_backup_first),
             TEST(a_damaged_file_says_so),
+            TEST(the_session_that_was_shown_is_shown_again),
             TEST(an_export_never_overwrites),
             TEST(an_error_tells_whether_it_may_pass),
     };

@@ -24,6 +24,7 @@
 #define FRAME_NS    33000000ull
 #define QUIT_NS     1500000000ull
 #define NOTICE_NS   12000000000ull
+#define READ_NS     1500000000ull /* a notice younger than this may not have been seen */
 #define STEP_NS     2000000ull
 #define INPUT_BYTES 65536
 
@@ -43,6 +44,8 @@ struct app {
     bool is_dirty, must_quit;
     int signal_pipe[2];
     struct notice own; /* of the app itself; newer than the core's when t_ns says so */
+    uint64_t own_until_ns,
+            read_until_ns; /* notices up to the second have been read: a key came */
     int exit_code;
 };
 
@@ -125,6 +128,7 @@ void app_notice(struct app *app, enum status status, const char *fmt, ...)
     va_end(va);
     app->own.status = status;
     app->own.t_ns = app->now_ns;
+    app->own_until_ns = app->now_ns + NOTICE_NS;
     app->is_dirty = true;
 }
 
@@ -176,7 +180,7 @@ void app_interrupt(struct app *app)
     app->quit_armed_ns = app->now_ns;
     const char *keys = keymap_keys_of(app->keymap, CTX_GLOBAL, CMD_INTERRUPT);
     app_notice(app, OK, "%s again quits", keys ? keys : "The same key");
-    app_wake_at(app, app->now_ns + QUIT_NS);
+    app->own_until_ns = app->now_ns + QUIT_NS;
 }
 
 const struct model_info *app_model_info(const struct app *app)
@@ -262,22 +266,25 @@ static void draw_fleet(const struct core *core, struct surface *out, int row, ui
         col += surface_puts(out, row, col, role, mark);
         col += surface_printf(out, row, col, ROLE_STATUS, " %s", e->conf->name);
         if (e->tok_per_s > 0)
-            col += surface_printf(out, row, col, ROLE_DIM, " %.1f tok/s", e->tok_per_s);
+            col += surface_printf(out, row, col, ROLE_DIM, " ~%.0f tok/s", e->tok_per_s);
         col += 2;
     }
 }
 
-/* What is to be said, or NULL. Errors of the disk stay, the rest goes. */
-static const struct notice *current_notice(const struct app *app)
+/* What is to be said, or NULL. It goes with time or with the next key; what the disk refuses
+ * stays. */
+static const struct notice *current_notice(const struct app *app, uint64_t *until_ns)
 {
     const struct notice *notice = newest_notice(app);
-    bool is_fresh = app->now_ns < notice->t_ns + NOTICE_NS || app_core(app)->disk_failed_ns;
-    return notice->text[0] && is_fresh ? notice : NULL;
+    *until_ns = notice == &app->own ? app->own_until_ns : notice->t_ns + NOTICE_NS;
+    bool is_fresh = app->now_ns < *until_ns && notice->t_ns > app->read_until_ns;
+    return notice->text[0] && (is_fresh || app_core(app)->disk_failed_ns) ? notice : NULL;
 }
 
 static int count_status_rows(const struct app *app, int n_rows, int n_cols)
 {
-    const struct notice *notice = current_notice(app);
+    uint64_t until_ns;
+    const struct notice *notice = current_notice(app, &until_ns);
     struct slice rest = slice_of(notice ? notice->text : ""), line;
     int n = 0, most = n_rows / 5 < 1 ? 1 : n_rows / 5;
     while (n < most && text_wrap(&rest, n_cols - 2, &line))
@@ -288,7 +295,8 @@ static int count_status_rows(const struct app *app, int n_rows, int n_cols)
 /* The last lines: something to say, else the endpoints. */
 static void draw_status(struct app *app, struct surface *out)
 {
-    const struct notice *notice = current_notice(app);
+    uint64_t until_ns;
+    const struct notice *notice = current_notice(app, &until_ns);
     if (!notice) {
         draw_fleet(app_core(app), out, 0, app->now_ns);
         return;
@@ -297,7 +305,7 @@ static void draw_status(struct app *app, struct surface *out)
     for (int row = 0; row < out->rect.n_rows && text_wrap(&rest, out->rect.n_cols - 2, &line);
             row++)
         surface_text(out, row, 1, notice->status == OK ? ROLE_STATUS : ROLE_ERROR, 0, line);
-    app_wake_at(app, notice->t_ns + NOTICE_NS);
+    app_wake_at(app, until_ns);
 }
 
 static void draw_body(struct app *app, struct surface *out)
@@ -386,6 +394,7 @@ static void take_key(struct app *app, const struct key *key)
     enum context context = app->help_is_open ? CTX_HELP : ops->context;
     bool is_typing = !app->help_is_open;
     app->is_dirty = true;
+    app->read_until_ns = app->now_ns > READ_NS ? app->now_ns - READ_NS : 0;
     if (key->code == KEY_FOCUS_IN || key->code == KEY_FOCUS_OUT)
         return;
     if (is_typing && ops->takes_keys_first && !app->pending.code &&
@@ -527,7 +536,8 @@ static enum status open_hub(struct app *app, struct err *err)
                     .n_endpoints = config->n_endpoints,
                     .max_zone = config->zone,
                     .seed = (uint64_t)clock_unix_ms() ^ (uint64_t)getpid() << 40,
-                    .now_ms = clock_unix_ms()},
+                    .now_ms = clock_unix_ms(),
+                    .remembers_session = true},
             .data_dir = config->data_dir,
             .n_threads = (int)config->n_threads,
             .kernel = config->kernel[0] ? config->kernel : NULL,
@@ -540,6 +550,7 @@ static enum status open_hub(struct app *app, struct err *err)
 static void open_newest_session(struct app *app)
 {
     struct action *a = action_new(ACTION_OPEN_SESSION);
+    a->id = SESSION_SHOWN;
     a->now_ms = clock_unix_ms();
     hub_act(app->hub, a);
 }

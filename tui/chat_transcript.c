@@ -119,6 +119,19 @@ static void clock_of(int64_t unix_ms, char out[8])
     snprintf(out, 8, "%02d:%02d", tm.tm_hour % 100, tm.tm_min % 100);
 }
 
+/* What a local model made is counted while it runs. */
+static uint32_t count_tokens(const struct message *m)
+{
+    uint32_t n = 0;
+    const struct token_log *log = &m->tokens;
+    if (m->usage.output != TOKENS_UNKNOWN)
+        return m->usage.output;
+    for (size_t at = 0; log->record_bytes && at + log->record_bytes <= log->records.n;
+            at += log->record_bytes)
+        n += ((const struct token_record *)(log->records.ptr + at))->phase == PHASE_DECODE;
+    return n;
+}
+
 static double tok_per_s(const struct message *m)
 {
     uint32_t n = m->usage.output;
@@ -138,8 +151,8 @@ static void draw_answer_header(const struct message *m, struct surface *out, int
     n += snprintf(text + n, sizeof text - (size_t)n, "  %s  %s", m->model, clock);
     if (m->ttft_ms && n < 200)
         n += snprintf(text + n, sizeof text - (size_t)n, "  first %.2f s", m->ttft_ms / 1000.0);
-    if (m->usage.output != TOKENS_UNKNOWN && n < 200)
-        n += snprintf(text + n, sizeof text - (size_t)n, "  %u tok", m->usage.output);
+    if (count_tokens(m) && n < 200)
+        n += snprintf(text + n, sizeof text - (size_t)n, "  %u tok", count_tokens(m));
     if (tok_per_s(m) > 0 && n < 200)
         n += snprintf(text + n, sizeof text - (size_t)n, "  %.1f tok/s", tok_per_s(m));
     if (m->cost_nusd >= 0 && m->state != MESSAGE_RUNNING && n < 200)

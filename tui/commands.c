@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "tui/config.h"
 #include "tui/view.h"
 
 const struct command_def command_defs[CMD_COUNT] = {
@@ -50,7 +51,7 @@ static bool run_action(struct app *app, enum command command, const char *text)
     for (size_t i = 0; i < ARRAY_LEN(actions); i++)
         if (actions[i].command == command) {
             struct action *action = action_new(actions[i].action);
-            action->text = mem_strdup(text);
+            action->text = command == CMD_EXPORT ? config_expand_home(text) : mem_strdup(text);
             action->now_ms = app_now_ms(app);
             app_act(app, action);
             return true;

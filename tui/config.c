@@ -174,6 +174,13 @@ static char *path_join(const char *dir, const char *name)
     return path;
 }
 
+char *config_expand_home(const char *path)
+{
+    const char *home = getenv("HOME");
+    return path[0] == '~' && path[1] == '/' && home ? path_join(home, path + 2)
+                                                    : mem_strdup(path);
+}
+
 /* $VARIABLE/shunt, or ~/FALLBACK/shunt (XDG base directories 0.8: relative values are ignored).
  */
 static char *xdg_dir(const char *variable, const char *fallback)

@@ -46,6 +46,8 @@ void config_release(struct config *config);
 struct keymap *config_keymap(struct config *config);
 /* Prints the warnings to stderr, once each. */
 void config_print_warnings(const struct config *config);
+/* ~/x as a path in the user's folder; any other text as it is. The caller frees it. */
+char *config_expand_home(const char *path);
 /* Files NAME.gguf in dir, sorted; paths in the arena. */
 size_t config_find_models(const char *dir, struct arena *arena, char ***out);
 

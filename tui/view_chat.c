@@ -289,7 +289,10 @@ static void draw_rule(const struct app *app, struct surface *out, int row)
     else if (core->fleet.n_endpoints == 0)
         snprintf(text, sizeof text, "next: nobody yet");
     else if (core->fleet.n_endpoints == 1)
-        snprintf(text, sizeof text, "next: %s", core->fleet.endpoints[0].conf->name);
+        snprintf(text, sizeof text, "next: %s%s", core->fleet.endpoints[0].conf->name,
+                core->fleet.endpoints[0].conf->enabled
+                        ? ""
+                        : ", which is disabled: `shunt doctor` says why");
     else
         snprintf(text, sizeof text, "next: the cheapest of %d endpoints",
                 core->fleet.n_endpoints);
