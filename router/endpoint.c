@@ -20,8 +20,7 @@
 #define KEY_COMMAND_MAX_MS 120000
 
 const struct provider providers[PROVIDER_COUNT] = {
-#define PROVIDER(id, name, url, key_header, key_prefix, path, wire, zone, key_env)             \
-    [PROVIDER_##id] = {name, url, key_header, key_prefix, path, wire, zone, key_env},
+#define PROVIDER(id, ...) [PROVIDER_##id] = {__VA_ARGS__},
 #include "router/providers.def"
 #undef PROVIDER
 };
@@ -103,9 +102,9 @@ static const char *const other_keys[] = {"kind", "key_env", "key_file", "key_com
         "secret_key_env", "session_token_env"};
 
 /* Kinds that the configuration format knows and this version cannot reach yet. */
-static const char *const later_kinds[] = {"openai_responses", "azure", "anthropic", "gemini",
-        "vertex", "vertex_anthropic", "bedrock", "sglang", "trtllm", "triton", "ollama",
-        "litellm", "openrouter", "deepseek", "mistral", "groq", "together"};
+static const char *const later_kinds[] = {"openai_responses", "azure", "gemini", "vertex",
+        "vertex_anthropic", "bedrock", "sglang", "trtllm", "triton", "ollama", "litellm",
+        "openrouter", "deepseek", "mistral", "groq", "together"};
 
 static const char *what_is_valid(enum value_kind kind)
 {

@@ -252,6 +252,8 @@ static void set_options(struct transfer *t)
     add_header(
             t, "Accept-Encoding: identity"); /* decoded all the same when a proxy compresses */
     add_header(t, "Expect:");
+    if (p->header)
+        add_header(t, p->header);
     add_key_header(t);
     curl_easy_setopt(t->easy, CURLOPT_URL, url);
     curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");

@@ -7,30 +7,7 @@
 
 #include "engine/json.h"
 
-#include "router/sse.h"
-#include "router/wire.h"
-
-#define BODY_MAX_BYTES (64u << 20)
-#define N_CALLS_MAX    128
-
-struct call {
-    struct buf id, name, arguments;
-    bool is_used;
-};
-
-struct wire_parser {
-    bool is_stream;
-    emit_fn *emit;
-    void *arg;
-    struct sse sse;
-    struct buf body; /* without a stream, or as long as the stream has shown no event */
-    struct call calls[N_CALLS_MAX];
-    int n_calls;
-    enum finish_reason finish;
-    struct usage usage;
-    bool has_usage, has_event, is_done, is_over; /* over: an error ended it */
-    struct outcome error;
-};
+#include "router/wire_parser.h"
 
 static void add_messages(const struct request *request, struct buf *body)
 {
@@ -91,32 +68,6 @@ static void build(const struct request *request, struct buf *body)
     buf_add_text(body, "}");
 }
 
-static struct wire_parser *open_parser(bool is_stream, emit_fn *emit, void *arg)
-{
-    struct wire_parser *p = mem_alloc(sizeof *p);
-    p->is_stream = is_stream;
-    p->emit = emit;
-    p->arg = arg;
-    p->usage = (struct usage){
-            TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
-    p->error.retry_after_ms = -1;
-    sse_init(&p->sse);
-    buf_init(&p->body, BODY_MAX_BYTES);
-    return p;
-}
-
-static void close_parser(struct wire_parser *p)
-{
-    sse_release(&p->sse);
-    buf_release(&p->body);
-    for (int i = 0; i < N_CALLS_MAX; i++) {
-        buf_release(&p->calls[i].id);
-        buf_release(&p->calls[i].name);
-        buf_release(&p->calls[i].arguments);
-    }
-    mem_free(p);
-}
-
 static enum finish_reason read_finish(const char *text)
 {
     static const struct {
@@ -150,20 +101,6 @@ static void read_usage(struct wire_parser *p, const struct json *usage)
     p->has_usage |= has_any;
 }
 
-static struct call *call_at(struct wire_parser *p, int i)
-{
-    struct call *call = &p->calls[i];
-    if (!call->is_used) {
-        call->is_used = true;
-        buf_init(&call->id, 4096);
-        buf_init(&call->name, 4096);
-        buf_init(&call->arguments, BODY_MAX_BYTES);
-        if (i >= p->n_calls)
-            p->n_calls = i + 1;
-    }
-    return call;
-}
-
 static void read_calls(struct wire_parser *p, const struct json *calls)
 {
     int i_next = p->n_calls;
@@ -171,9 +108,9 @@ static void read_calls(struct wire_parser *p, const struct json *calls)
         uint32_t i = (uint32_t)i_next;
         if (!json_get_u32(c, "index", &i))
             i_next++; /* whole calls without numbers are in order */
-        if (i >= N_CALLS_MAX)
+        if (i >= WIRE_CALLS_MAX)
             continue;
-        struct call *call = call_at(p, (int)i);
+        struct wire_call *call = wire_call_at(p, (int)i);
         const struct json *function = json_get(c, "function");
         const struct json *arguments = json_get(function, "arguments");
         const char *id = json_get_text(c, "id"), *name = json_get_text(function, "name");
@@ -232,171 +169,11 @@ static void read_object(struct wire_parser *p, const struct json *root)
     }
 }
 
-/* Some gateways split a surrogate pair over two events; cJSON refuses the halves. They become
- * U+FFFD. */
-static struct json *parse_tolerant(struct slice data)
+static struct wire_parser *open_parser(bool is_stream, emit_fn *emit, void *arg)
 {
-    struct json *root = json_parse(data);
-    if (root || !memmem(data.ptr, data.n, "\\ud", 3))
-        return root;
-    char *copy = mem_dup(data.ptr, data.n);
-    for (size_t i = 0; i + 6 <= data.n; i++) {
-        if (memcmp(copy + i, "\\ud", 3) != 0 || !strchr("89abAB", copy[i + 3]))
-            continue;
-        bool is_pair = i + 12 <= data.n && memcmp(copy + i + 6, "\\ud", 3) == 0 &&
-                       strchr("cdefCDEF", copy[i + 9]);
-        if (is_pair)
-            i += 11;
-        else
-            memcpy(copy + i, "\\ufffd", 6);
-    }
-    for (size_t i = 0; i + 6 <= data.n; i++)
-        if (memcmp(copy + i, "\\ud", 3) == 0 && strchr("cdefCDEF", copy[i + 3]) &&
-                !(i >= 6 && memcmp(copy + i - 6, "\\ud", 3) == 0))
-            memcpy(copy + i, "\\ufffd", 6);
-    root = json_parse((struct slice){copy, data.n});
-    mem_free(copy);
-    return root;
+    return wire_parser_open(
+            &(struct wire_protocol){read_object, "[DONE]", false}, is_stream, emit, arg);
 }
 
-static void take_event(void *arg, struct slice data)
-{
-    struct wire_parser *p = arg;
-    if (p->is_done || p->is_over)
-        return;
-    if (slice_eq(slice_trim(data), "[DONE]")) {
-        p->is_done = p->has_event = true;
-        return;
-    }
-    struct json *root = parse_tolerant(data);
-    if (!root) {
-        err_set(&p->error.err, ERR_PROTOCOL, "the server sent an event that is not JSON: %.80s",
-                data.ptr);
-        p->error.finish_reason = FINISH_ERROR;
-        p->is_over = true;
-        return;
-    }
-    p->has_event = true;
-    read_object(p, root);
-    json_free(root);
-}
-
-static void feed(struct wire_parser *p, const char *bytes, size_t n)
-{
-    if (p->is_over)
-        return;
-    if (!p->has_event && !buf_add(&p->body, bytes, n) && !p->is_stream) {
-        err_set(&p->error.err, ERR_PROTOCOL, "the answer is larger than %u MB",
-                BODY_MAX_BYTES >> 20);
-        p->is_over = true;
-    }
-    if (p->is_stream && !sse_feed(&p->sse, bytes, n, take_event, p)) {
-        err_set(&p->error.err, ERR_PROTOCOL, "the server sent an event larger than %u MB",
-                SSE_MAX_BYTES >> 20);
-        p->error.finish_reason = FINISH_ERROR;
-        p->is_over = true;
-    }
-}
-
-static void emit_calls(struct wire_parser *p)
-{
-    for (int i = 0; i < p->n_calls; i++) {
-        struct call *c = &p->calls[i];
-        if (!c->is_used)
-            continue;
-        struct tool_call *call = mem_alloc(sizeof *call);
-        call->id = mem_strdup(buf_text(&c->id));
-        call->name = mem_strdup(buf_text(&c->name));
-        call->arguments = mem_strdup(c->arguments.n ? buf_text(&c->arguments) : "{}");
-        struct event event = {.kind = EV_TOOL, .i_part = (uint16_t)i};
-        event.u.tool = call;
-        p->emit(p->arg, &event);
-    }
-}
-
-/* An unterminated last event counts when it is whole. */
-static void take_rest(struct wire_parser *p, bool is_cut)
-{
-    struct slice rest = sse_rest(&p->sse);
-    struct json *root = rest.n && !p->is_over ? json_parse(rest) : NULL;
-    if (root || slice_eq(slice_trim(rest), "[DONE]"))
-        take_event(p, rest);
-    json_free(root);
-    if (p->has_event || p->is_over || is_cut)
-        return;
-    /* Asked for a stream, answered with one JSON body or with something else. */
-    root = json_parse(buf_slice(&p->body));
-    if (json_is_object(root)) {
-        p->has_event = true;
-        read_object(p, root);
-    } else if (slice_trim(buf_slice(&p->body)).n) {
-        err_set(&p->error.err, ERR_PROTOCOL,
-                "the server answered with something that is no chat stream; is the url right? "
-                "It begins: %.60s",
-                slice_trim(buf_slice(&p->body)).ptr);
-        p->is_over = true;
-    }
-    json_free(root);
-}
-
-static void take_body(struct wire_parser *p, bool is_cut)
-{
-    struct json *root = p->is_over ? NULL : json_parse(slice_trim(buf_slice(&p->body)));
-    if (json_is_object(root)) {
-        p->has_event = true;
-        read_object(p, root);
-    } else if (!p->is_over && !is_cut && slice_trim(buf_slice(&p->body)).n) {
-        err_set(&p->error.err, ERR_PROTOCOL,
-                "the server answered with something that is no JSON object; is the url right? "
-                "It begins: %.60s",
-                slice_trim(buf_slice(&p->body)).ptr);
-        p->is_over = true;
-    }
-    json_free(root);
-}
-
-static void finish(struct wire_parser *p, bool is_cut, struct outcome *out)
-{
-    if (p->is_stream)
-        take_rest(p, is_cut);
-    else
-        take_body(p, is_cut);
-    emit_calls(p);
-    if (p->has_usage) {
-        struct event event = {.kind = EV_USAGE};
-        event.u.usage = p->usage;
-        p->emit(p->arg, &event);
-    }
-    if (p->is_over) {
-        *out = p->error;
-        return;
-    }
-    out->finish_reason = p->finish;
-    /* A stream may end without [DONE] behind a finish reason; before one it was cut, whatever
-     * the connection says. */
-    if (p->finish == FINISH_NONE)
-        err_set(&out->err, ERR_NETWORK, "%s",
-                p->has_event ? "the connection was cut in the middle of the answer"
-                             : "the server closed the connection without an answer");
-}
-
-static const struct wire_ops openai_ops = {build, open_parser, feed, finish, close_parser};
-
-const struct wire_ops *wire_ops_of(enum wire wire)
-{
-    return wire == WIRE_OPENAI_CHAT ? &openai_ops : NULL;
-}
-
-void wire_emit_text(emit_fn *emit, void *arg, enum event_kind kind, struct slice text)
-{
-    while (text.n) {
-        struct event event = {.kind = (uint8_t)kind};
-        size_t n = text.n < sizeof event.u.text ? text.n : sizeof event.u.text;
-        if (n < text.n)
-            n = utf8_whole(text.ptr, n);
-        event.n_bytes = (uint8_t)n;
-        memcpy(event.u.text, text.ptr, n);
-        emit(arg, &event);
-        text = (struct slice){text.ptr + n, text.n - n};
-    }
-}
+const struct wire_ops wire_openai_ops = {
+        build, open_parser, wire_parser_feed, wire_parser_finish, wire_parser_close};

@@ -82,7 +82,7 @@ static void mistakes_disable_and_say_where(void **state)
         bool is_enabled;
     } cases[] = {
             {"[endpoint \"x\"]\nkind = opnai\nmodel = m\n", "did you mean \"openai\"", false},
-            {"[endpoint \"x\"]\nkind = anthropic\nmodel = m\n", "not in this version", false},
+            {"[endpoint \"x\"]\nkind = gemini\nmodel = m\n", "not in this version", false},
             {"[endpoint \"x\"]\nmodel = m\n", "has no kind", false},
             {"[endpoint \"x\"]\nkind = openai\n", "names no model", false},
             {"[endpoint \"x\"]\nkind = vllm\nmodel = m\n", "has no url", false},

@@ -19,7 +19,7 @@ static struct request *make_request(int port, struct endpoint_conf e)
 {
     struct request *r = request_new(1);
     e.name = "x";
-    e.kind = PROVIDER_OPENAI;
+    e.kind = e.kind ? e.kind : PROVIDER_OPENAI; /* 0 is local */
     e.model = "m";
     e.url = arena_printf(&r->arena, "http://127.0.0.1:%d/v1/", port);
     request_add_message(r, MSG_USER, SLICE("hi"));
@@ -65,12 +65,17 @@ static void every_fixture_over_http(void **state)
         struct server_script script = {file.ptr, file.n, i % 3 == 0 ? 913 : 0, 0, false};
         struct server *server = server_open(&script, 1);
         collected_init(&c);
-        run(&c, server_port(server), (struct endpoint_conf){.stream = list[i].is_stream},
+        bool is_anthropic = strcmp(list[i].provider, "anthropic") == 0;
+        run(&c, server_port(server),
+                (struct endpoint_conf){.stream = list[i].is_stream,
+                        .kind = is_anthropic ? PROVIDER_ANTHROPIC : PROVIDER_OPENAI},
                 "sk-test-key", 0);
         collected_compare(&c, list[i].expected, list[i].name);
-        assert_non_null(
-                strstr(server_request(server, 0), "POST /v1/chat/completions HTTP/1.1"));
-        assert_non_null(strstr(server_request(server, 0), "Authorization: Bearer sk-test-key"));
+        assert_non_null(strstr(server_request(server, 0),
+                is_anthropic ? "anthropic-version: 2023-06-01"
+                             : "POST /v1/chat/completions HTTP/1.1"));
+        assert_non_null(strstr(server_request(server, 0),
+                is_anthropic ? "x-api-key: sk-test-key" : "Authorization: Bearer sk-test-key"));
         collected_release(&c);
         server_close(server);
         buf_release(&file);

@@ -1,4 +1,4 @@
-/* test_wire_openai.c - every recorded body, whole and in pieces of 1, 7 and 1000 bytes, gives
+/* test_wire.c - every recorded body, whole and in pieces of 1, 7 and 1000 bytes, gives
  * the expected answer; and the request is what the API documents. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,9 +19,15 @@ static void take(void *arg, struct event *event)
     collected_take(arg, event);
 }
 
+static const struct wire_ops *wire_of(const struct fixture *f)
+{
+    return wire_ops_of(
+            strcmp(f->provider, "anthropic") == 0 ? WIRE_ANTHROPIC : WIRE_OPENAI_CHAT);
+}
+
 static void run_body(const struct fixture *f, const struct buf *body, size_t chunk)
 {
-    const struct wire_ops *wire = wire_ops_of(WIRE_OPENAI_CHAT);
+    const struct wire_ops *wire = wire_of(f);
     struct collected c;
     collected_init(&c);
     struct wire_parser *p = wire->open(f->is_stream, take, &c);
@@ -53,7 +59,7 @@ static void every_body_gives_the_expected_answer(void **state)
         n_run++;
     }
     mem_free(list);
-    assert_true(n_run > 30);
+    assert_true(n_run > 40);
 }
 
 static void http_errors_are_classified(void **state)
@@ -132,12 +138,59 @@ static void the_request_is_what_the_api_documents(void **state)
     request_free(r);
 }
 
+static struct json *build_anthropic(const struct request *r)
+{
+    struct buf body;
+    buf_init(&body, 1 << 20);
+    wire_ops_of(WIRE_ANTHROPIC)->build(r, &body);
+    struct json *root = json_parse(buf_slice(&body));
+    assert_non_null(root);
+    buf_release(&body);
+    return root;
+}
+
+/* Messages API, version 2023-06-01: system beside the messages, a limit always, no white space
+ * behind a prefill. */
+static void the_anthropic_request_is_what_the_api_documents(void **state)
+{
+    (void)state;
+    struct endpoint_conf e = {.model = "claude", .stream = true};
+    struct request *r = request_new(1);
+    double number;
+    r->endpoint = &e;
+    request_add_message(r, MSG_SYSTEM, SLICE("be kind"));
+    request_add_message(r, MSG_USER, SLICE("hi"));
+    request_add_message(r, MSG_ASSISTANT, SLICE("so far \n"));
+    struct json *root = build_anthropic(r);
+    const struct json *messages = json_get(root, "messages");
+    assert_string_equal(json_get_text(root, "system"), "be kind");
+    assert_int_equal(json_count(messages), 2);
+    assert_string_equal(json_get_text(json_at(messages, 0), "role"), "user");
+    assert_string_equal(json_get_text(json_at(messages, 1), "content"), "so far");
+    assert_true(json_get_number(root, "max_tokens", &number) && number > 0);
+    assert_null(json_get(root, "temperature"));
+    json_free(root);
+    r->has_params = true;
+    r->params.temperature = 1.5f;
+    r->params.max_tokens = 9;
+    r->params.stop[0] = SLICE("END");
+    r->params.n_stop = 1;
+    root = build_anthropic(r);
+    assert_true(json_get_number(root, "temperature", &number) && number == 1);
+    assert_true(json_get_number(root, "max_tokens", &number) && number == 9);
+    assert_string_equal(json_text(json_at(json_get(root, "stop_sequences"), 0)), "END");
+    assert_null(json_get(root, "top_p"));
+    json_free(root);
+    request_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(every_body_gives_the_expected_answer),
             cmocka_unit_test(http_errors_are_classified),
             cmocka_unit_test(the_request_is_what_the_api_documents),
+            cmocka_unit_test(the_anthropic_request_is_what_the_api_documents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

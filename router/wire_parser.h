@@ -1,0 +1,54 @@
+/*
+ * wire_parser.h - what the parsers of all protocols share: a stream of JSON events or one JSON
+ * body, tool calls that come in pieces, the last usage, the way it ended. A protocol adds how
+ * one object is read.
+ */
+#ifndef ROUTER_WIRE_PARSER_H
+#define ROUTER_WIRE_PARSER_H
+
+#include "engine/json.h"
+
+#include "router/sse.h"
+#include "router/wire.h"
+
+#define WIRE_CALLS_MAX 128
+
+struct wire_call {
+    struct buf id, name, arguments;
+    bool is_used;
+};
+
+struct wire_protocol {
+    /* One event of the stream, or the whole body. Sets finish, usage (has_usage), error
+     * (is_over), is_done. */
+    void (*read)(struct wire_parser *parser, const struct json *root);
+    const char *end_mark;      /* data of the last event that is no JSON, or NULL */
+    bool input_excludes_cache; /* its count of prompt tokens leaves out what was cached */
+};
+
+struct wire_parser {
+    struct wire_protocol protocol;
+    bool is_stream;
+    emit_fn *emit;
+    void *arg;
+    struct sse sse;
+    struct buf body; /* without a stream, or as long as the stream has shown no event */
+    struct wire_call calls[WIRE_CALLS_MAX];
+    int n_calls;
+    enum finish_reason finish;
+    struct usage usage;
+    bool has_usage, has_event, is_done, is_over; /* over: an error ended it */
+    struct outcome error;
+};
+
+struct wire_parser *wire_parser_open(
+        const struct wire_protocol *protocol, bool is_stream, emit_fn *emit, void *arg);
+void wire_parser_feed(struct wire_parser *parser, const char *bytes, size_t n);
+void wire_parser_finish(struct wire_parser *parser, bool is_cut, struct outcome *out);
+void wire_parser_close(struct wire_parser *parser);
+/* The tool call number i < WIRE_CALLS_MAX, made when it is new. */
+struct wire_call *wire_call_at(struct wire_parser *parser, int i);
+
+extern const struct wire_ops wire_openai_ops, wire_anthropic_ops;
+
+#endif
