@@ -16,6 +16,7 @@ enum event_kind {
     EV_TOOL,      /* u.tool, moved: one finished tool call */
     EV_USAGE,     /* u.usage; the last one wins, field by field */
     EV_STATE,     /* u.state: loading, connected, prefill progress */
+    EV_LIMITS,    /* u.limits: what the response's headers say is left */
     EV_DONE,      /* u.outcome, moved: the last event of an attempt */
     /* from the store */
     EV_STORE, /* u.stored, moved: answer to one store command */
@@ -26,6 +27,11 @@ enum event_kind {
 };
 
 #define TOKENS_UNKNOWN UINT32_MAX
+
+struct rate_limits { /* TOKENS_UNKNOWN: not told */
+    uint32_t request_limit, requests_left, requests_reset_ms;
+    uint32_t token_limit, tokens_left, tokens_reset_ms;
+};
 
 struct usage {
     uint32_t input;        /* all prompt tokens, cached and cache-written ones included */
@@ -74,6 +80,7 @@ struct event {
     union {
         char text[40];
         struct usage usage;
+        struct rate_limits limits;
         struct {
             enum run_state state;
             float fraction; /* done of this state, 0..1; negative: unknown */

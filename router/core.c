@@ -30,6 +30,8 @@ void core_init(struct core *core, const struct core_config *cfg)
 {
     *core = (struct core){.use_endpoint = -1,
             .max_zone = cfg->max_zone,
+            .budget = {cfg->budget_day_nusd > 0 ? cfg->budget_day_nusd : -1, 0},
+            .prefs = prefs_default(),
             .remembers_session = cfg->remembers_session,
             .rng = cfg->seed,
             .next_request_id = 1,

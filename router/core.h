@@ -110,6 +110,8 @@ struct core {
     char found_query[128];
     int use_endpoint; /* index; -1: the router chooses */
     enum zone max_zone;
+    struct budget budget;
+    struct prefs prefs;
     struct decision last_decision;
     bool has_decision;
     struct balance *balance;      /* of the newest answer's model; NULL: nothing seen */
@@ -154,7 +156,8 @@ struct core_config {
     enum zone max_zone;
     uint64_t seed;
     int64_t now_ms;
-    bool remembers_session; /* what is shown now is shown again at the next start */
+    bool remembers_session;  /* what is shown now is shown again at the next start */
+    int64_t budget_day_nusd; /* 0: none */
 };
 
 void core_init(struct core *core, const struct core_config *cfg);

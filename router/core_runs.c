@@ -71,7 +71,9 @@ static void put_decision(struct core *core, const struct run *run, uint64_t t_ns
 static void decide(
         struct core *core, struct run *run, const struct request *request, uint64_t t_ns)
 {
-    struct features f = features_of(request->messages, request->n_messages);
+    struct features f = features_of(request->messages, request->n_messages,
+            slice_of(run->extra_json ? run->extra_json : ""));
+    const struct policy_world world = {&core->fleet, core->budget, core->prefs, t_ns};
     f.max_zone = core->max_zone;
     f.only_endpoint = run->only_endpoint;
     if (run->params.max_tokens && run->params.max_tokens < f.n_output_tok)
@@ -79,11 +81,11 @@ static void decide(
     bool is_own = f.only_endpoint < 0 && run->own_endpoint >= 0;
     if (is_own) {
         f.only_endpoint = run->own_endpoint;
-        policy_decide(&run->decision, &f, &core->fleet, run->tried, t_ns);
+        policy_decide(&run->decision, &f, &world, run->tried);
         f.only_endpoint = -1;
     }
     if (!is_own || run->decision.verdict != VERDICT_SEND)
-        policy_decide(&run->decision, &f, &core->fleet, run->tried, t_ns);
+        policy_decide(&run->decision, &f, &world, run->tried);
     else
         snprintf(run->decision.reason, sizeof run->decision.reason,
                 "%s: goes on with its own answer",

@@ -265,6 +265,22 @@ static const char *expand_home(struct arena *arena, const char *path)
                    : path;
 }
 
+/* What an endpoint can do when nobody says: a small file knows little, a dear model more than a
+ * cheap one. */
+static int default_tier(const struct endpoint_conf *e)
+{
+    struct stat st;
+    if (e->kind == PROVIDER_LOCAL) {
+        bool is_there = e->model && stat(e->model, &st) == 0;
+        return !is_there || st.st_size < (off_t)1500 << 20 ? 1
+               : st.st_size < (off_t)8000 << 20            ? 2
+                                                           : 3;
+    }
+    if (e->is_list_price)
+        return e->usd_per_mtok_out >= 10 ? 4 : e->usd_per_mtok_out >= 1.5 ? 3 : 2;
+    return providers[e->kind].zone == ZONE_EXTERNAL ? 3 : 2;
+}
+
 static void finish(struct reader *r)
 {
     struct endpoint_conf *e = r->e;
@@ -291,6 +307,8 @@ static void finish(struct reader *r)
     if (e->kind == PROVIDER_LOCAL)
         e->usd_per_mtok_in = e->usd_per_mtok_out = 0;
     prices_fill(e);
+    if (!e->tier)
+        e->tier = default_tier(e);
     /* A server of one's own usually wants no key; the provider's variable is only for the
      * provider. */
     if (e->key_source == KEY_FROM_NONE && p->key_env && !e->url) {
@@ -328,6 +346,7 @@ struct endpoint_conf endpoint_local(const char *name, const char *path)
     e.kind = PROVIDER_LOCAL;
     e.model = path;
     e.zone = ZONE_LOCAL;
+    e.tier = default_tier(&e);
     e.usd_per_mtok_in = e.usd_per_mtok_out = 0;
     return e;
 }

@@ -3,6 +3,8 @@
  * kinds of characters: counting with a tokenizer would need every remote model's vocabulary,
  * and filters only need the size within about a fifth.
  */
+#include <string.h>
+
 #include "router/policy.h"
 
 #define EXPECTED_OUTPUT_TOK 512
@@ -24,13 +26,15 @@ static double tokens_in(struct slice text)
     return n;
 }
 
-struct features features_of(const struct chat_message *messages, int n_messages)
+struct features features_of(
+        const struct chat_message *messages, int n_messages, struct slice extra_json)
 {
     double n = MESSAGE_TOK;
     for (int i = 0; i < n_messages; i++)
         n += MESSAGE_TOK + tokens_in(messages[i].text);
     return (struct features){.n_input_tok = n < 4e9 ? (uint32_t)n : UINT32_MAX / 2,
             .n_output_tok = EXPECTED_OUTPUT_TOK,
+            .needs_tools = extra_json.n && memmem(extra_json.ptr, extra_json.n, "\"tools\"", 7),
             .max_zone = ZONE_EXTERNAL,
             .only_endpoint = -1};
 }

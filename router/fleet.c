@@ -9,6 +9,32 @@
 #define OPEN_MAX_NS      300000000000ull
 #define LEARN            0.3 /* weight of the newest observation */
 
+float samples_quantile(const struct samples *samples, double q)
+{
+    float sorted[SAMPLES_MAX];
+    uint32_t n = samples->n < SAMPLES_MAX ? samples->n : SAMPLES_MAX;
+    for (uint32_t i = 0; i < n; i++) { /* by insertion: few */
+        uint32_t k = i;
+        for (; k > 0 && sorted[k - 1] > samples->values[i]; k--)
+            sorted[k] = sorted[k - 1];
+        sorted[k] = samples->values[i];
+    }
+    uint32_t rank = (uint32_t)ceil(q * n);
+    return n == 0 ? 0 : sorted[rank > 0 ? rank - 1 : 0];
+}
+
+static void add_sample(struct samples *samples, double value)
+{
+    samples->values[samples->n++ % SAMPLES_MAX] = (float)value;
+}
+
+static void take_limit(struct rate_limit *to, uint32_t limit, uint32_t remaining,
+        uint32_t reset_ms, uint64_t now_ns)
+{
+    *to = (struct rate_limit){
+            limit, remaining, reset_ms == TOKENS_UNKNOWN ? 0 : now_ns + reset_ms * 1000000ull};
+}
+
 static void learn(double *estimate, double value)
 {
     *estimate = *estimate > 0 ? *estimate + LEARN * (value - *estimate) : value;
@@ -39,8 +65,11 @@ static void observe_end(struct endpoint_state *e, const struct observation *o, u
     e->n_requests++;
     if (o->cost_nusd > 0)
         e->cost_nusd += o->cost_nusd;
-    if (o->n_output_tok > 1 && o->ms > 0)
-        learn(&e->tok_per_s, (o->n_output_tok - 1) * 1000.0 / o->ms);
+    if (o->n_output_tok > 1 && o->ms > 0) {
+        double tok_per_s = (o->n_output_tok - 1) * 1000.0 / o->ms;
+        learn(&e->tok_per_s, tok_per_s);
+        add_sample(&e->tok_per_s_samples, tok_per_s);
+    }
     if (o->status == OK) {
         e->n_failed_in_a_row = 0;
         e->open_until_ns = 0;
@@ -63,9 +92,16 @@ void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t no
         break;
     case SEEN_FIRST_TOKEN:
         learn(&e->ttft_ms, o->ms);
+        add_sample(&e->ttft_samples_ms, o->ms);
         break;
     case SEEN_END:
         observe_end(e, o, now_ns);
+        break;
+    case SEEN_LIMITS:
+        take_limit(&e->requests, o->limits.request_limit, o->limits.requests_left,
+                o->limits.requests_reset_ms, now_ns);
+        take_limit(&e->tokens, o->limits.token_limit, o->limits.tokens_left,
+                o->limits.tokens_reset_ms, now_ns);
         break;
     }
 }

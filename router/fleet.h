@@ -11,8 +11,28 @@
 
 enum breaker { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
+#define SAMPLES_MAX 64
+
+/* The newest observations of one kind, a ring: quantiles are computed when they are shown. */
+struct samples {
+    float values[SAMPLES_MAX];
+    uint32_t n; /* ever; the newest is values[(n - 1) % SAMPLES_MAX] */
+};
+/* q in 0..1 of what is kept, the nearest rank; 0 when nothing is. */
+float samples_quantile(const struct samples *samples, double q);
+
+/* What a provider's headers say is left in its window. */
+struct rate_limit {
+    uint32_t limit, remaining; /* TOKENS_UNKNOWN: not told */
+    uint64_t reset_ns;         /* when it is full again; 0: not told */
+};
+
 struct endpoint_state {
     const struct endpoint_conf *conf;
+    bool is_drained; /* switched off for now: what runs there ends, nothing new is sent */
+    struct samples ttft_samples_ms, tok_per_s_samples;
+    struct rate_limit requests, tokens;
+    int64_t spent_today_nusd; /* by all processes, from the store */
     uint32_t n_in_flight;
     uint32_t n_failed_in_a_row;
     uint64_t open_until_ns; /* breaker; 0: closed */
@@ -30,12 +50,13 @@ struct fleet {
 
 struct observation {
     int endpoint;
-    enum { SEEN_START, SEEN_FIRST_TOKEN, SEEN_END } what;
-    enum status status;     /* SEEN_END */
-    int64_t retry_after_ms; /* SEEN_END; -1: none */
-    double ms;              /* SEEN_FIRST_TOKEN: time to it; SEEN_END: decode time */
-    uint32_t n_output_tok;  /* SEEN_END */
-    int64_t cost_nusd;      /* SEEN_END; -1: unknown */
+    enum { SEEN_START, SEEN_FIRST_TOKEN, SEEN_END, SEEN_LIMITS } what;
+    enum status status;        /* SEEN_END */
+    int64_t retry_after_ms;    /* SEEN_END; -1: none */
+    double ms;                 /* SEEN_FIRST_TOKEN: time to it; SEEN_END: decode time */
+    uint32_t n_output_tok;     /* SEEN_END */
+    int64_t cost_nusd;         /* SEEN_END; -1: unknown */
+    struct rate_limits limits; /* SEEN_LIMITS */
 };
 
 void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t now_ns);

@@ -1,7 +1,7 @@
 /* policy.c - see policy.h. */
 #include "router/policy.h"
 
-#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,50 +12,171 @@
 /* Short answers still fit a small context; a prompt that leaves no room for one does not. */
 #define MIN_ANSWER_TOK 64
 
+/* What is assumed before anything was observed. */
+#define LOCAL_TTFT_MS   800
+#define LOCAL_TOK_PER_S 15
+#define FAR_TTFT_MS     1200
+#define FAR_TOK_PER_S   50
+#define WAIT_MAX_NS     60000000000ull /* longer than this nobody is kept waiting */
+
 static const char *const filter_names[FILTER_COUNT] = {
         [FILTER_NONE] = "none",
         [FILTER_NOT_CHOSEN_BY_USER] = "not_chosen",
         [FILTER_DISABLED] = "disabled",
         [FILTER_CONTEXT] = "context",
+        [FILTER_TOOLS] = "tools",
+        [FILTER_VISION] = "vision",
         [FILTER_ZONE] = "zone",
         [FILTER_BREAKER] = "breaker",
+        [FILTER_RATE_LIMIT] = "rate_limit",
+        [FILTER_BUDGET] = "budget",
         [FILTER_TRIED] = "tried",
 };
 
-static enum filter filter_of(const struct features *f, const struct fleet *fleet, int i,
-        uint64_t tried, uint64_t now_ns)
+const char *domain_name(enum domain domain)
 {
-    const struct endpoint_state *e = &fleet->endpoints[i];
+    static const char *const names[DOMAIN_COUNT] = {
+            "general", "code", "math", "science", "writing"};
+    return names[domain];
+}
+
+struct prefs prefs_default(void)
+{
+    return (struct prefs){.answer_nusd = 20000000,
+            .late_nusd_per_s = 50000,
+            .failure_nusd = 2000000,
+            .patience_ms = 10000};
+}
+
+/* A logistic curve around what a tier can do: half of the questions of that difficulty. */
+float policy_p_miss(int tier, float difficulty)
+{
+    static const float half[] = {0.50f, 0.35f, 0.50f, 0.65f, 0.80f, 0.95f};
+    return 1 / (1 + expf(-10 * (difficulty - half[tier >= 0 && tier <= 5 ? tier : 0])));
+}
+
+static bool is_empty(const struct rate_limit *limit, uint64_t now_ns)
+{
+    return limit->remaining == 0 && limit->reset_ns > now_ns;
+}
+
+/* What the endpoint is; the price comes later. */
+static enum filter filter_of(
+        const struct features *f, const struct policy_world *w, int i, uint64_t tried)
+{
+    const struct endpoint_state *e = &w->fleet->endpoints[i];
+    const struct endpoint_conf *conf = e->conf;
     bool is_forced = f->only_endpoint == i;
     if (f->only_endpoint >= 0 && !is_forced)
         return FILTER_NOT_CHOSEN_BY_USER;
-    if (!e->conf->enabled)
+    if (!conf->enabled || (e->is_drained && !is_forced))
         return FILTER_DISABLED;
     if (i < 64 && tried >> i & 1)
         return FILTER_TRIED;
-    if (e->conf->zone > f->max_zone)
+    if (conf->zone > f->max_zone)
         return FILTER_ZONE;
-    if (e->conf->context_tok && f->n_input_tok + MIN_ANSWER_TOK > e->conf->context_tok)
+    if (conf->context_tok && f->n_input_tok + MIN_ANSWER_TOK > conf->context_tok)
         return FILTER_CONTEXT;
+    if (f->needs_tools && conf->kind == PROVIDER_LOCAL)
+        return FILTER_TOOLS;
+    if (f->needs_vision)
+        return FILTER_VISION; /* no wire carries pictures yet */
     /* An endpoint named by the user is asked even when it failed lately. */
-    if (!is_forced && fleet_breaker(e, now_ns) == BREAKER_OPEN)
+    if (!is_forced && fleet_breaker(e, w->now_ns) == BREAKER_OPEN)
         return FILTER_BREAKER;
+    if (!is_forced && (is_empty(&e->requests, w->now_ns) || is_empty(&e->tokens, w->now_ns)))
+        return FILTER_RATE_LIMIT;
     return FILTER_NONE;
 }
 
-static int64_t highest_known_cost(const struct fleet *fleet, const struct usage *usage)
+static uint64_t retry_time(
+        const struct candidate *c, const struct endpoint_state *e, uint64_t now_ns)
+{
+    if (c->filter == FILTER_BREAKER)
+        return e->open_until_ns > now_ns ? e->open_until_ns : now_ns + 1000000000u;
+    if (c->filter == FILTER_RATE_LIMIT)
+        return is_empty(&e->requests, now_ns) && e->requests.reset_ns > e->tokens.reset_ns
+                       ? e->requests.reset_ns
+               : is_empty(&e->tokens, now_ns) ? e->tokens.reset_ns
+                                              : e->requests.reset_ns;
+    return 0;
+}
+
+static int64_t highest_known_price(const struct fleet *fleet, const struct usage *usage)
 {
     int64_t highest = 0;
     for (int i = 0; i < fleet->n_endpoints; i++) {
-        int64_t cost = endpoint_cost_nusd(fleet->endpoints[i].conf, usage);
-        highest = cost > highest ? cost : highest;
+        int64_t price = endpoint_cost_nusd(fleet->endpoints[i].conf, usage);
+        highest = price > highest ? price : highest;
     }
     return highest;
 }
 
-static void explain(struct candidate *c, const struct features *f,
-        const struct endpoint_state *e, uint64_t now_ns)
+static double expected_ms(const struct endpoint_state *e, const struct features *f)
 {
+    bool is_local = e->conf->kind == PROVIDER_LOCAL;
+    double ttft_ms = e->ttft_ms > 0 ? e->ttft_ms : is_local ? LOCAL_TTFT_MS : FAR_TTFT_MS;
+    double tok_per_s = e->tok_per_s > 0 ? e->tok_per_s
+                       : is_local       ? LOCAL_TOK_PER_S
+                                        : FAR_TOK_PER_S;
+    double queue =
+            is_local && e->n_in_flight ? 2 : 1; /* one slot: what runs there comes first */
+    return queue * (ttft_ms + f->n_output_tok * 1000.0 / tok_per_s);
+}
+
+/* Of the last requests, with one failure in twenty assumed before the first. */
+static double p_failure(const struct endpoint_state *e)
+{
+    return (e->n_errors + 0.5) / (e->n_requests + 10.0);
+}
+
+static void estimate(
+        struct candidate *c, const struct features *f, const struct policy_world *w)
+{
+    const struct endpoint_state *e = &w->fleet->endpoints[c->endpoint];
+    const struct prefs *prefs = &w->prefs;
+    double ms = expected_ms(e, f),
+           late_ms = ms > prefs->patience_ms ? ms - prefs->patience_ms : 0;
+    c->expected_ms = ms < 4e9 ? (uint32_t)ms : UINT32_MAX;
+    c->late_nusd = (int64_t)(late_ms / 1000 * (double)prefs->late_nusd_per_s);
+    c->failure_nusd = (int64_t)(p_failure(e) * (double)prefs->failure_nusd);
+    c->p_miss = policy_p_miss(e->conf->tier, f->difficulty);
+    c->miss_nusd = (int64_t)((double)c->p_miss * (double)prefs->answer_nusd);
+    c->cost_nusd = c->price_nusd + c->late_nusd + c->failure_nusd + c->miss_nusd;
+}
+
+static bool is_over_budget(const struct candidate *c, const struct budget *budget)
+{
+    return budget->day_nusd >= 0 && c->price_nusd > 0 &&
+           budget->spent_nusd + c->price_nusd > budget->day_nusd;
+}
+
+static void explain_price(
+        struct candidate *c, const struct features *f, const struct endpoint_conf *conf)
+{
+    char *out = c->reason;
+    size_t n = sizeof c->reason;
+    if (!c->is_price_known)
+        snprintf(out, n, "price unknown, counted as the highest known; zone %s",
+                zone_name(conf->zone));
+    else if (c->price_nusd == 0)
+        snprintf(out, n, "free, %.1f s, zone %s", c->expected_ms / 1000.0,
+                zone_name(conf->zone));
+    else
+        snprintf(out, n, "about $%.6f for %u + %u tokens%s, %.1f s, zone %s",
+                (double)c->price_nusd / 1e9, f->n_input_tok, f->n_output_tok,
+                conf->is_list_price ? " (list " PRICES_DATE ")" : "", c->expected_ms / 1000.0,
+                zone_name(conf->zone));
+}
+
+static double seconds_until(uint64_t t_ns, uint64_t now_ns)
+{
+    return t_ns > now_ns ? (double)(t_ns - now_ns) / 1e9 : 0;
+}
+
+static void explain(struct candidate *c, const struct features *f, const struct policy_world *w)
+{
+    const struct endpoint_state *e = &w->fleet->endpoints[c->endpoint];
     const struct endpoint_conf *conf = e->conf;
     char *out = c->reason;
     size_t n = sizeof c->reason;
@@ -64,34 +185,41 @@ static void explain(struct candidate *c, const struct features *f,
         snprintf(out, n, "another endpoint was asked for");
         break;
     case FILTER_DISABLED:
-        snprintf(out, n, "disabled in the configuration");
+        snprintf(out, n,
+                e->is_drained ? "switched off for now" : "disabled in the configuration");
         break;
     case FILTER_CONTEXT:
         snprintf(out, n, "about %u tokens do not fit its context of %u", f->n_input_tok,
                 conf->context_tok);
+        break;
+    case FILTER_TOOLS:
+        snprintf(out, n, "the request carries tools; the local engine does not call any");
+        break;
+    case FILTER_VISION:
+        snprintf(out, n, "the request carries pictures");
         break;
     case FILTER_ZONE:
         snprintf(out, n, "in zone %s; this may travel to %s at most", zone_name(conf->zone),
                 zone_name(f->max_zone));
         break;
     case FILTER_BREAKER:
-        snprintf(out, n, "failed lately; tried again in %" PRIu64 " s",
-                now_ns < e->open_until_ns ? (e->open_until_ns - now_ns) / 1000000000 + 1 : 1);
+        snprintf(out, n, "failed lately; tried again in %.0f s",
+                ceil(seconds_until(c->retry_ns, w->now_ns)));
+        break;
+    case FILTER_RATE_LIMIT:
+        snprintf(out, n, "its rate limit is used up for %.0f s",
+                ceil(seconds_until(c->retry_ns, w->now_ns)));
+        break;
+    case FILTER_BUDGET:
+        snprintf(out, n, "about $%.4f more than today's budget of $%.2f allows",
+                (double)(w->budget.spent_nusd + c->price_nusd - w->budget.day_nusd) / 1e9,
+                (double)w->budget.day_nusd / 1e9);
         break;
     case FILTER_TRIED:
         snprintf(out, n, "failed for this request");
         break;
     default:
-        if (!c->is_price_known)
-            snprintf(out, n, "price unknown, counted as the highest known; zone %s",
-                    zone_name(conf->zone));
-        else if (c->cost_nusd == 0)
-            snprintf(out, n, "free, in zone %s", zone_name(conf->zone));
-        else
-            snprintf(out, n, "about $%.6f for %u + %u tokens%s, zone %s",
-                    (double)c->cost_nusd / 1e9, f->n_input_tok, f->n_output_tok,
-                    conf->is_list_price ? " at the list price of " PRICES_DATE : "",
-                    zone_name(conf->zone));
+        explain_price(c, f, conf);
     }
 }
 
@@ -141,75 +269,196 @@ static void refuse(struct decision *d, const struct fleet *fleet)
     buf_release(&text);
 }
 
-static void choose(struct decision *d, const struct features *f, const struct fleet *fleet)
+/* The best of those that are in, leaving one out; -1: none. */
+static int best_of(const struct decision *d, const struct fleet *fleet, int but)
 {
-    int n_left = 0;
-    for (int i = 0; i < d->n_candidates; i++) {
-        if (d->candidates[i].filter != FILTER_NONE)
-            continue;
-        n_left++;
-        if (d->chosen < 0 || is_better(fleet, &d->candidates[i], &d->candidates[d->chosen]))
-            d->chosen = i;
-    }
-    if (d->chosen < 0) {
-        refuse(d, fleet);
-        return;
-    }
-    const struct candidate *c = &d->candidates[d->chosen];
-    const char *name = fleet->endpoints[c->endpoint].conf->name;
-    d->verdict = VERDICT_SEND;
-    if (f->only_endpoint >= 0)
-        snprintf(d->reason, sizeof d->reason, "%s: asked for by name", name);
-    else if (n_left == 1)
-        snprintf(
-                d->reason, sizeof d->reason, "%s: the only one that can (%s)", name, c->reason);
-    else
-        snprintf(d->reason, sizeof d->reason, "%s: the cheapest of %d that can (%s)", name,
-                n_left, c->reason);
+    int best = -1;
+    for (int i = 0; i < d->n_candidates; i++)
+        if (i != but && d->candidates[i].filter == FILTER_NONE &&
+                (best < 0 || is_better(fleet, &d->candidates[i], &d->candidates[best])))
+            best = i;
+    return best;
 }
 
-void policy_decide(struct decision *out, const struct features *f, const struct fleet *fleet,
-        uint64_t tried, uint64_t now_ns)
+static int64_t cost_at(const struct candidate *c, const struct endpoint_conf *conf,
+        const struct prefs *prefs, float difficulty)
+{
+    return c->cost_nusd - c->miss_nusd +
+           (int64_t)((double)policy_p_miss(conf->tier, difficulty) *
+                     (double)prefs->answer_nusd);
+}
+
+/* The difficulty at which the second would have won, searched away from the one there is in
+ * steps of a hundredth. */
+static bool find_flip(
+        const struct decision *d, const struct policy_world *w, int second, float *difficulty)
+{
+    const struct candidate *a = &d->candidates[d->chosen], *b = &d->candidates[second];
+    const struct endpoint_conf *conf_a = w->fleet->endpoints[a->endpoint].conf;
+    const struct endpoint_conf *conf_b = w->fleet->endpoints[b->endpoint].conf;
+    for (int step = 1; step <= 100; step++)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            float at = d->features.difficulty + (float)(sign * step) * 0.01f;
+            if (at >= 0 && at <= 1 &&
+                    cost_at(b, conf_b, &w->prefs, at) < cost_at(a, conf_a, &w->prefs, at)) {
+                *difficulty = at;
+                return true;
+            }
+        }
+    return false;
+}
+
+/* What would have changed the choice. */
+static void explain_flip(struct decision *d, const struct policy_world *w)
+{
+    int second = best_of(d, w->fleet, d->chosen);
+    float at;
+    if (second < 0)
+        return;
+    const char *name = w->fleet->endpoints[d->candidates[second].endpoint].conf->name;
+    if (find_flip(d, w, second, &at))
+        snprintf(d->flip, sizeof d->flip,
+                "%s instead, if the question were %s: difficulty %.2f in place of %.2f", name,
+                at > d->features.difficulty ? "harder" : "easier", (double)at,
+                (double)d->features.difficulty);
+    else
+        snprintf(d->flip, sizeof d->flip, "%s instead, if it cost $%.4f less", name,
+                (double)(d->candidates[second].cost_nusd - d->candidates[d->chosen].cost_nusd) /
+                        1e9);
+}
+
+static void send_to_chosen(struct decision *d, const struct policy_world *w, int n_in)
+{
+    const struct candidate *c = &d->candidates[d->chosen];
+    const struct endpoint_conf *conf = w->fleet->endpoints[c->endpoint].conf;
+    d->verdict = VERDICT_SEND;
+    if (d->features.only_endpoint >= 0)
+        snprintf(d->reason, sizeof d->reason, "%s: asked for by name", conf->name);
+    else if (n_in == 1)
+        snprintf(d->reason, sizeof d->reason, "%s: the only one that can (%s)", conf->name,
+                c->reason);
+    else
+        snprintf(d->reason, sizeof d->reason,
+                "%s: the least expected cost of %d for a question of difficulty %.2f (%s)",
+                conf->name, n_in, (double)d->features.difficulty, c->reason);
+    explain_flip(d, w);
+}
+
+/* Nobody may take it now: soon, if the user agrees, or not at all. */
+static void wait_ask_or_refuse(struct decision *d, const struct policy_world *w)
+{
+    const struct candidate *dear = NULL;
+    uint64_t soonest_ns = 0;
+    const char *soonest = "";
+    for (int i = 0; i < d->n_candidates; i++) {
+        const struct candidate *c = &d->candidates[i];
+        if (c->filter == FILTER_BUDGET && (!dear || c->cost_nusd < dear->cost_nusd))
+            dear = c;
+        if (c->retry_ns && (!soonest_ns || c->retry_ns < soonest_ns)) {
+            soonest_ns = c->retry_ns;
+            soonest = w->fleet->endpoints[c->endpoint].conf->name;
+        }
+    }
+    if (dear) {
+        d->verdict = VERDICT_ASK;
+        snprintf(d->reason, sizeof d->reason,
+                "today's budget of $%.2f is reached ($%.4f spent): %s would cost about $%.4f",
+                (double)w->budget.day_nusd / 1e9, (double)w->budget.spent_nusd / 1e9,
+                w->fleet->endpoints[dear->endpoint].conf->name, (double)dear->price_nusd / 1e9);
+    } else if (soonest_ns && soonest_ns <= w->now_ns + WAIT_MAX_NS) {
+        d->verdict = VERDICT_WAIT;
+        d->wait_until_ns = soonest_ns;
+        snprintf(d->reason, sizeof d->reason, "nobody can take it now; %s may in %.0f s",
+                soonest, ceil(seconds_until(soonest_ns, w->now_ns)));
+    } else {
+        refuse(d, w->fleet);
+    }
+}
+
+void policy_decide(struct decision *out, const struct features *f, const struct policy_world *w,
+        uint64_t tried)
 {
     struct usage expected = {
             f->n_input_tok, f->n_output_tok, 0, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
-    int64_t highest = highest_known_cost(fleet, &expected);
-    *out = (struct decision){.chosen = -1};
-    for (int i = 0; i < fleet->n_endpoints && i < CANDIDATES_MAX; i++) {
+    int64_t highest = highest_known_price(w->fleet, &expected);
+    int n_in = 0;
+    *out = (struct decision){.chosen = -1, .features = *f};
+    for (int i = 0; i < w->fleet->n_endpoints && i < CANDIDATES_MAX; i++) {
         struct candidate *c = &out->candidates[out->n_candidates++];
-        int64_t cost = endpoint_cost_nusd(fleet->endpoints[i].conf, &expected);
+        int64_t price = endpoint_cost_nusd(w->fleet->endpoints[i].conf, &expected);
         c->endpoint = i;
-        c->is_price_known = cost >= 0;
-        c->cost_nusd = cost >= 0 ? cost : highest;
-        c->filter = filter_of(f, fleet, i, tried, now_ns);
-        explain(c, f, &fleet->endpoints[i], now_ns);
+        c->is_price_known = price >= 0;
+        c->price_nusd = price >= 0 ? price : highest;
+        c->filter = filter_of(f, w, i, tried);
+        c->retry_ns = retry_time(c, &w->fleet->endpoints[i], w->now_ns);
+        estimate(c, f, w);
+        if (c->filter == FILTER_NONE && is_over_budget(c, &w->budget))
+            c->filter = FILTER_BUDGET;
+        n_in += c->filter == FILTER_NONE;
+        explain(c, f, w);
     }
-    choose(out, f, fleet);
+    out->chosen = best_of(out, w->fleet, -1);
+    if (out->chosen >= 0)
+        send_to_chosen(out, w, n_in);
+    else
+        wait_ask_or_refuse(out, w);
+}
+
+static void print_dollars(struct buf *out, const char *name, int64_t nusd)
+{
+    buf_printf(out, ",\"%s\":", name);
+    json_add_double(out, (double)nusd / 1e9);
+}
+
+static void print_features(const struct features *f, struct buf *out)
+{
+    buf_printf(out,
+            ",\"features\":{\"input_tok\":%u,\"output_tok\":%u,\"difficulty\":", f->n_input_tok,
+            f->n_output_tok);
+    json_add_double(out, (double)f->difficulty);
+    buf_printf(out, ",\"domain\":\"%s\",\"language\":\"%s\",\"tools\":%s,\"code\":%s}",
+            domain_name(f->domain), f->language, f->needs_tools ? "true" : "false",
+            f->has_code ? "true" : "false");
+}
+
+static void print_candidate(
+        const struct candidate *c, const struct fleet *fleet, struct buf *out)
+{
+    buf_add_text(out, "{\"endpoint\":");
+    json_add_string(out, slice_of(fleet->endpoints[c->endpoint].conf->name));
+    buf_printf(out, ",\"filter\":\"%s\",\"cost_usd\":", filter_names[c->filter]);
+    if (c->is_price_known)
+        json_add_double(out, (double)c->price_nusd / 1e9);
+    else
+        buf_add_text(out, "null");
+    print_dollars(out, "late_usd", c->late_nusd);
+    print_dollars(out, "failure_usd", c->failure_nusd);
+    print_dollars(out, "miss_usd", c->miss_nusd);
+    print_dollars(out, "expected_usd", c->cost_nusd);
+    buf_printf(out, ",\"expected_ms\":%u,\"reason\":", c->expected_ms);
+    json_add_string(out, slice_of(c->reason));
+    buf_add_text(out, "}");
 }
 
 void decision_print_json(const struct decision *d, const struct fleet *fleet, struct buf *out)
 {
+    static const char *const verdicts[] = {"send", "wait", "ask", "refuse"};
     buf_add_text(out, "{\"endpoint\":");
     if (d->chosen >= 0)
         json_add_string(
                 out, slice_of(fleet->endpoints[d->candidates[d->chosen].endpoint].conf->name));
     else
         buf_add_text(out, "null");
-    buf_add_text(out, ",\"reason\":");
+    buf_printf(out, ",\"verdict\":\"%s\",\"reason\":", verdicts[d->verdict]);
     json_add_string(out, slice_of(d->reason));
+    buf_add_text(out, ",\"flip\":");
+    json_add_string(out, slice_of(d->flip));
     buf_add_text(out, ",\"candidates\":[");
     for (int i = 0; i < d->n_candidates; i++) {
-        const struct candidate *c = &d->candidates[i];
-        buf_printf(out, "%s{\"endpoint\":", i ? "," : "");
-        json_add_string(out, slice_of(fleet->endpoints[c->endpoint].conf->name));
-        buf_printf(out, ",\"filter\":\"%s\",\"cost_usd\":", filter_names[c->filter]);
-        if (c->is_price_known)
-            json_add_double(out, (double)c->cost_nusd / 1e9);
-        else
-            buf_add_text(out, "null");
-        buf_add_text(out, ",\"reason\":");
-        json_add_string(out, slice_of(c->reason));
-        buf_add_text(out, "}");
+        buf_add_text(out, i ? "," : "");
+        print_candidate(&d->candidates[i], fleet, out);
     }
-    buf_add_text(out, "]}");
+    buf_add_text(out, "]");
+    print_features(&d->features, out);
+    buf_add_text(out, "}");
 }

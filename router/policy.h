@@ -1,30 +1,80 @@
 /*
- * policy.h - where a request goes: a pure function of features, fleet, zone limit and time.
- * Hard filters first, then the least expected price; every candidate keeps its reason.
+ * policy.h - where a request goes: a pure function of features, fleet, budget and time. Hard
+ * filters first, then the least expected cost in dollars: the price, and what lateness, failure
+ * and a wrong answer would cost. Every candidate keeps its parts and its reason.
  */
 #ifndef ROUTER_POLICY_H
 #define ROUTER_POLICY_H
 
 #include "router/fleet.h"
 
+enum domain {
+    DOMAIN_GENERAL,
+    DOMAIN_CODE,
+    DOMAIN_MATH,
+    DOMAIN_SCIENCE,
+    DOMAIN_WRITING,
+    DOMAIN_COUNT
+};
+const char *domain_name(enum domain domain);
+
 struct features {
     uint32_t n_input_tok;  /* estimate of the whole prompt */
     uint32_t n_output_tok; /* expected answer */
     enum zone max_zone;    /* how far this request may travel */
     int only_endpoint;     /* index; -1: any */
+    float difficulty;      /* of the newest question: 0 easy .. 1 hard, see difficulty.h */
+    enum domain domain;
+    char language[3];  /* ISO 639-1 of the newest question; "": not known */
+    bool needs_tools;  /* the request carries tools */
+    bool needs_vision; /* or pictures */
+    bool has_code, wants_json;
 };
-/* Estimates from the conversation: bytes by kind of script, see features.c. */
-struct features features_of(const struct chat_message *messages, int n_messages);
+/* Estimates from the conversation, see features.c. extra_json: struct request. */
+struct features features_of(
+        const struct chat_message *messages, int n_messages, struct slice extra_json);
 
-enum verdict { VERDICT_SEND, VERDICT_REFUSE };
+/* What is bought with money: the same for every request until the user says otherwise. */
+struct prefs {
+    int64_t answer_nusd;     /* what a right answer is worth */
+    int64_t late_nusd_per_s; /* what a second beyond patience_ms costs */
+    int64_t failure_nusd;    /* what an attempt that fails costs */
+    uint32_t patience_ms;    /* for the whole answer */
+};
+struct prefs prefs_default(void);
+
+struct budget {
+    int64_t day_nusd;   /* stop at this; negative: no budget */
+    int64_t spent_nusd; /* today, by all processes, reservations included */
+};
+#define BUDGET_WARN_SHARE 0.8
+
+/* What a decision looks at beside the request. */
+struct policy_world {
+    const struct fleet *fleet;
+    struct budget budget;
+    struct prefs prefs;
+    uint64_t now_ns;
+};
+
+enum verdict {
+    VERDICT_SEND,
+    VERDICT_WAIT, /* until wait_until_ns, then decide again */
+    VERDICT_ASK,  /* the budget is reached: only the user can say yes */
+    VERDICT_REFUSE
+};
 
 enum filter { /* why a candidate is out; FILTER_NONE: it is in */
     FILTER_NONE,
     FILTER_NOT_CHOSEN_BY_USER,
     FILTER_DISABLED,
     FILTER_CONTEXT,
+    FILTER_TOOLS,
+    FILTER_VISION,
     FILTER_ZONE,
     FILTER_BREAKER,
+    FILTER_RATE_LIMIT,
+    FILTER_BUDGET,
     FILTER_TRIED, /* this request already failed there */
     FILTER_COUNT
 };
@@ -32,8 +82,14 @@ enum filter { /* why a candidate is out; FILTER_NONE: it is in */
 struct candidate {
     int endpoint; /* index in the fleet */
     enum filter filter;
-    int64_t cost_nusd; /* expected; unknown prices count as the fleet's highest known,
-                          is_price_known false */
+    int64_t cost_nusd;  /* the sum of the parts: the least wins */
+    int64_t price_nusd; /* unknown prices count as the fleet's highest known, is_price_known
+                           false */
+    int64_t late_nusd, failure_nusd,
+            miss_nusd;    /* lateness, failure, an answer that is not good enough */
+    float p_miss;         /* chance of the latter */
+    uint32_t expected_ms; /* to the end of the answer */
+    uint64_t retry_ns;    /* out for now: when it may be in again; 0: never */
     bool is_price_known;
     char reason[96]; /* "out: prompt 9,000 tokens > context 8,192", "free, in zone local" */
 };
@@ -47,13 +103,18 @@ struct decision {
     int chosen; /* index into candidates; -1 */
     int n_candidates;
     struct candidate candidates[CANDIDATES_MAX];
-    char reason[400]; /* one sentence, for a person */
+    uint64_t wait_until_ns; /* VERDICT_WAIT */
+    char reason[400];       /* one sentence, for a person */
+    char flip[200];         /* what would have changed the choice, or "" */
+    struct features features;
 };
 
 /* tried: bit per endpoint index < 64 that failed for this request already. */
-void policy_decide(struct decision *out, const struct features *f, const struct fleet *fleet,
-        uint64_t tried, uint64_t now_ns);
-/* The decision as one JSON object {"endpoint","reason","candidates":[…]}. */
+void policy_decide(struct decision *out, const struct features *f,
+        const struct policy_world *world, uint64_t tried);
+/* Chance that an endpoint of this tier (0: unknown) does not answer well enough. */
+float policy_p_miss(int tier, float difficulty);
+/* The decision as one JSON object {"endpoint","reason","candidates":[…],"features":{…},…}. */
 void decision_print_json(const struct decision *d, const struct fleet *fleet, struct buf *out);
 
 #endif

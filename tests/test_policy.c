@@ -54,7 +54,8 @@ static int set_up(void **state)
 
 static const char *chosen(const struct features *f, uint64_t tried, struct decision *d)
 {
-    policy_decide(d, f, &fleet, tried, 100 * S);
+    const struct policy_world world = {&fleet, {-1, 0}, prefs_default(), 100 * S};
+    policy_decide(d, f, &world, tried);
     return d->chosen < 0 ? "-" : confs[d->candidates[d->chosen].endpoint].name;
 }
 
@@ -113,7 +114,7 @@ static void nobody_left_is_a_refusal_with_reasons(void **state)
             " cheap (in zone external; this may travel to local at most),"
             " dear (in zone external; this may travel to local at most) and 1 more");
     struct fleet none = {states, 0};
-    policy_decide(&d, &f, &none, 0, 0);
+    policy_decide(&d, &f, &(struct policy_world){&none, {-1, 0}, prefs_default(), 0}, 0);
     assert_non_null(strstr(d.reason, "shunt doctor"));
 }
 
@@ -124,8 +125,8 @@ static void the_same_input_decides_the_same(void **state)
     struct features f = plain(100);
     memset(&a, 0xAA, sizeof a);
     memset(&b, 0x55, sizeof b);
-    policy_decide(&a, &f, &fleet, 0, 5);
-    policy_decide(&b, &f, &fleet, 0, 5);
+    policy_decide(&a, &f, &(struct policy_world){&fleet, {-1, 0}, prefs_default(), 5}, 0);
+    policy_decide(&b, &f, &(struct policy_world){&fleet, {-1, 0}, prefs_default(), 5}, 0);
     assert_string_equal(a.reason, b.reason);
     assert_int_equal(a.chosen, b.chosen);
     for (int i = 0; i < 4; i++)
@@ -188,7 +189,7 @@ static void a_decision_is_json(void **state)
     struct buf out;
     struct features f = plain(100);
     buf_init(&out, 1 << 16);
-    policy_decide(&d, &f, &fleet, 0, 0);
+    policy_decide(&d, &f, &(struct policy_world){&fleet, {-1, 0}, prefs_default(), 0}, 0);
     decision_print_json(&d, &fleet, &out);
     struct json *root = json_parse(buf_slice(&out));
     assert_string_equal(json_get_text(root, "endpoint"), "local");
@@ -210,7 +211,8 @@ static void tokens_are_estimated_within_a_third(void **state)
             {"\xE4\xBB\x8A\xE5\xA4\xA9\xE5\xA4\xA9\xE6\xB0\x94\xE5\xBE\x88\xE5\xA5\xBD", 5.5}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct chat_message m = {MSG_USER, slice_of(cases[i].text)};
-        double n = features_of(&m, 1).n_input_tok - 10.0; /* less the template's share */
+        double n = features_of(&m, 1, SLICE("")).n_input_tok -
+                   10.0; /* less the template's share */
         assert_true(n > cases[i].n_tok * 0.66 && n < cases[i].n_tok * 1.5);
     }
 }

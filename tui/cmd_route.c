@@ -11,7 +11,7 @@ static void print_table(const struct decision *d, const struct fleet *fleet)
         const struct candidate *c = &d->candidates[i];
         char cost[32] = "price unknown";
         if (c->is_price_known)
-            snprintf(cost, sizeof cost, "$%.6f", (double)c->cost_nusd / 1e9);
+            snprintf(cost, sizeof cost, "$%.6f", (double)c->price_nusd / 1e9);
         printf("%s %-16s %-14s %s\n",
                 i == d->chosen             ? ">"
                 : c->filter != FILTER_NONE ? "x"
@@ -48,11 +48,12 @@ int cmd_route(struct args *args)
             config.endpoints, config.n_endpoints, config.zone, 1, clock_unix_ms()};
     core_init(&core, &cfg);
     struct chat_message message = {MSG_USER, buf_slice(&prompt)};
-    struct features features = features_of(&message, 1);
+    struct features features = features_of(&message, 1, slice_of(""));
     features.max_zone = config.zone;
     features.only_endpoint = -1;
     struct decision decision;
-    policy_decide(&decision, &features, &core.fleet, 0, clock_now_ns());
+    const struct policy_world world = {&core.fleet, core.budget, core.prefs, clock_now_ns()};
+    policy_decide(&decision, &features, &world, 0);
     buf_init(&out, 1 << 20);
     decision_print_json(&decision, &core.fleet, &out);
     if (is_json)
