@@ -126,8 +126,9 @@ static void say_where(struct transfer *t, struct outcome *outcome)
             "the key comes from the environment variable", "the key comes from the file",
             "the key comes from the command"};
     if (outcome->err.status == ERR_AUTH)
-        err_set(&outcome->err, ERR_AUTH, "endpoint \"%s\": %s (%s %s)", e->name, text,
-                sources[e->key_source], e->key_value ? e->key_value : "");
+        err_set(&outcome->err, ERR_AUTH, "endpoint \"%s\": %s (%s%s%s)", e->name, text,
+                sources[e->key_source], e->key_value ? " " : "",
+                e->key_value ? e->key_value : "");
     else
         err_set(&outcome->err, outcome->err.status, "endpoint \"%s\": %s", e->name, text);
 }

@@ -129,6 +129,14 @@ static void a_cut_stream_is_a_network_error(void **state)
             ERR_NETWORK, "one", "cut");
 }
 
+static void a_key_that_is_missing_is_asked_for(void **state)
+{
+    (void)state;
+    const char *no = "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n";
+    expect_end((struct server_script){no, strlen(no)}, (struct endpoint_conf){0}, 0, ERR_AUTH,
+            "", "HTTP 401 (no key is configured: add key_env = VARIABLE)");
+}
+
 static void a_redirect_is_not_followed(void **state)
 {
     (void)state;
@@ -216,6 +224,7 @@ int main(void)
             cmocka_unit_test(what_is_late_is_ended),
             cmocka_unit_test(cancelling_keeps_what_came),
             cmocka_unit_test(a_cut_stream_is_a_network_error),
+            cmocka_unit_test(a_key_that_is_missing_is_asked_for),
             cmocka_unit_test(a_redirect_is_not_followed),
             cmocka_unit_test(nobody_there_says_what_to_do),
             cmocka_unit_test(a_key_that_is_echoed_is_not_shown),
