@@ -180,6 +180,26 @@ static void a_theme_that_does_not_exist_is_said(void **state)
     assert_non_null(strstr(warning(p, 0), "shunt.conf:3: no theme \"nosuch\": there is dark"));
 }
 
+static void a_theme_of_the_users_own_is_one(void **state)
+{
+    struct place *p = *state;
+    char dir[64], themes[80], path[96];
+    struct err err;
+    snprintf(dir, sizeof dir, "%s/shunt", p->dir);
+    snprintf(themes, sizeof themes, "%s/themes", dir);
+    snprintf(path, sizeof path, "%s/mine.theme", themes);
+    assert_int_equal(dir_make(themes, &err), OK);
+    assert_int_equal(file_write(path, "", 0, 0600, &err), OK);
+    setenv("XDG_CONFIG_HOME", p->dir, 1);
+    load(p, "[shunt]\ntheme = mine\n");
+    assert_int_equal(conf_n_warnings(p->config.conf), 0);
+    config_release(&p->config);
+    load(p, "[shunt]\ntheme = nosuch\n");
+    assert_non_null(strstr(warning(p, 0), "there is dark, mine;"));
+    unsetenv("XDG_CONFIG_HOME");
+    assert_true(unlink(path) == 0 && rmdir(themes) == 0 && rmdir(dir) == 0);
+}
+
 static void a_file_that_was_named_and_is_not_there_is_said_once(void **state)
 {
     struct place *p = *state;
@@ -219,6 +239,7 @@ int main(void)
             TEST(a_model_with_an_endpoint_of_its_own_is_not_added),
             TEST(a_model_whose_name_is_taken_keeps_its_ending),
             TEST(a_theme_that_does_not_exist_is_said),
+            TEST(a_theme_of_the_users_own_is_one),
             TEST(a_file_that_was_named_and_is_not_there_is_said_once),
             TEST(keys_are_bound_by_command_name),
     };

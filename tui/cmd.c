@@ -14,7 +14,7 @@ static const struct flag_def ask_flags[] = {
         {257, "json", NULL, "Print one JSON object with the answer, usage and route"},
         {258, "stats", NULL, "Print times, tokens and cost to standard error"},
         {259, "max-tokens", "N",
-                "Stop after so many tokens; default: the model ends, or its context is full"},
+                "Stop after so many tokens; default: no limit but the context"},
 };
 static const struct flag_def route_flags[] = {
         {'e', "endpoint", "NAME", "Decide as if this endpoint was asked for"},
