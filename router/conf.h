@@ -37,7 +37,8 @@ void conf_set(struct conf *conf, const char *section, const char *subsection, co
 enum status conf_save(const struct conf *conf, struct err *err) MUST_USE;
 void conf_print(const struct conf *conf, struct buf *out);
 
-/* Sentences "FILE:LINE: …", collected by the parser and by whoever reads the entries. */
+/* Sentences "FILE:LINE: …" in the order of their lines, collected by the parser and by whoever
+ * reads the entries. Line 0: "FILE: …". */
 void conf_warn(struct conf *conf, int line, const char *fmt, ...) PRINTF(3, 4);
 size_t conf_n_warnings(const struct conf *conf);
 const char *conf_warning_at(const struct conf *conf, size_t i);

@@ -53,6 +53,23 @@ static int64_t highest_known_cost(const struct fleet *fleet, const struct usage 
     return highest;
 }
 
+static void explain_price(struct candidate *c, const struct features *f,
+        const struct endpoint_conf *conf, const char *zone)
+{
+    char *out = c->reason;
+    size_t n = sizeof c->reason;
+    if (!c->is_price_known && c->cost_nusd == 0)
+        snprintf(out, n, "price unknown, zone %s", zone);
+    else if (!c->is_price_known)
+        snprintf(out, n, "price unknown, counted as the highest known, zone %s", zone);
+    else if (c->cost_nusd == 0)
+        snprintf(out, n, "free, zone %s", zone);
+    else
+        snprintf(out, n, "about $%.6f for %u + %u tokens%s, zone %s",
+                (double)c->cost_nusd / 1e9, f->n_input_tok, f->n_output_tok,
+                conf->is_list_price ? " at the list price of " PRICES_DATE : "", zone);
+}
+
 static void explain(struct candidate *c, const struct features *f,
         const struct endpoint_state *e, uint64_t now_ns)
 {
@@ -71,7 +88,7 @@ static void explain(struct candidate *c, const struct features *f,
                 conf->context_tok);
         break;
     case FILTER_ZONE:
-        snprintf(out, n, "in zone %s; this may travel to %s at most", zone_name(conf->zone),
+        snprintf(out, n, "zone %s; this may travel to %s at most", zone_name(conf->zone),
                 zone_name(f->max_zone));
         break;
     case FILTER_BREAKER:
@@ -82,16 +99,7 @@ static void explain(struct candidate *c, const struct features *f,
         snprintf(out, n, "failed for this request");
         break;
     default:
-        if (!c->is_price_known)
-            snprintf(out, n, "price unknown, counted as the highest known; zone %s",
-                    zone_name(conf->zone));
-        else if (c->cost_nusd == 0)
-            snprintf(out, n, "free, in zone %s", zone_name(conf->zone));
-        else
-            snprintf(out, n, "about $%.6f for %u + %u tokens%s, zone %s",
-                    (double)c->cost_nusd / 1e9, f->n_input_tok, f->n_output_tok,
-                    conf->is_list_price ? " at the list price of " PRICES_DATE : "",
-                    zone_name(conf->zone));
+        explain_price(c, f, conf, zone_name(conf->zone));
     }
 }
 

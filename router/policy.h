@@ -35,7 +35,7 @@ struct candidate {
     int64_t cost_nusd; /* expected; unknown prices count as the fleet's highest known,
                           is_price_known false */
     bool is_price_known;
-    char reason[96]; /* "out: prompt 9,000 tokens > context 8,192", "free, in zone local" */
+    char reason[96]; /* "out: prompt 9,000 tokens > context 8,192", "free, zone local" */
 };
 
 #define CANDIDATES_MAX 64
