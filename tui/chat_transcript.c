@@ -317,13 +317,6 @@ void transcript_draw(struct transcript *t, const struct app *app, struct surface
     for (; i < t->n_path && t->n_below < 10000; i++, line = 0)
         t->n_below += render(t, i, n_cols)->n_lines - line;
     t->n_below -= t->n_below > 0; /* the blank line behind the last message */
-    if (!t->follows && t->n_below > 0) {
-        char text[64];
-        const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_SCROLL_END);
-        snprintf(text, sizeof text, " \xE2\x86\x93 %d more lines  %s ", t->n_below,
-                keys ? keys : "");
-        surface_puts_right(out, n_rows - 1, n_cols - 1, ROLE_WARN, text);
-    }
 }
 
 void transcript_scroll(struct transcript *t, const struct app *app, int n_lines)
