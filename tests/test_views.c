@@ -18,6 +18,7 @@
 #include "tui/keys.h"
 #include "tui/slash.h"
 #include "tui/view.h"
+#include "tui/view_chat.h"
 #include "tui/view_help.h"
 
 #include "tests/helper_screen.h"
@@ -28,6 +29,7 @@ struct app {
     struct core core;
     struct keymap *keymap;
     enum view_id view;
+    void *states[VIEW_COUNT];
     uint64_t now_ns;
     char notice[512];
     char last_text[512]; /* of the newest action */
@@ -126,9 +128,7 @@ enum view_id app_view(const struct app *app)
 
 void *app_view_state(const struct app *app, enum view_id id)
 {
-    (void)app;
-    (void)id;
-    return NULL;
+    return app->states[id];
 }
 
 const struct model_info *app_model_info(const struct app *app)
@@ -442,11 +442,17 @@ static void endpoints_are_completed(void **state)
 static void only_commands_that_failed_come_back(void **state)
 {
     struct fixture *f = *state;
+    assert_true(shows(f, 80, 21, ">")); /* the input has its width */
     type(f, "/endpoint nobody");
     run_chat(f, CMD_SEND);
     expect_input(f, "");
     type(f, "/rename x");
     run_chat(f, CMD_SEND);
+    type(f, "/endpoint m");
+    run_chat(f, CMD_STOP);
+    run_chat(f, CMD_SEND);
+    run_chat(f, CMD_LINE_UP);
+    expect_input(f, "/endpoint m"); /* begins like a name: Up goes on all the same */
     run_chat(f, CMD_LINE_UP);
     expect_input(f, "/endpoint nobody");
     run_chat(f, CMD_LINE_UP);
@@ -485,6 +491,20 @@ static void lines_below_are_told_on_the_rule(void **state)
     run_chat(f, CMD_SCROLL_TOP);
     expect(&f->app, VIEW_CHAT, f->chat, 80, 15, "chat_scrolled_80x18");
     assert_true(shows(f, 40, 10, "more lines"));
+}
+
+static void what_was_searched_comes_into_view(void **state)
+{
+    struct fixture *f = *state;
+    fill_chat(&f->app);
+    view_chat_seek(f->chat, f->app.core.session->id + 1, "LINEAR explain");
+    assert_true(shows(f, 80, 9, "Partly")); /* of another session */
+    view_chat_seek(f->chat, f->app.core.session->id, "LINEAR explain");
+    assert_true(shows(f, 80, 9, "Explain what this"));
+    run_chat(f, CMD_SCROLL_END);
+    assert_true(shows(f, 80, 9, "Partly")); /* once */
+    view_chat_seek(f->chat, f->app.core.session->id, "linear nowhere");
+    assert_true(shows(f, 80, 9, "Partly"));
 }
 
 /* ---- the hint bar ----------------------------------------------------------------------- */
@@ -673,6 +693,7 @@ static void sessions_are_listed_searched_and_opened(void **state)
     init(&app);
     void *sessions = mem_alloc(views[VIEW_SESSIONS].ops->state_bytes);
     const struct view_ops *ops = views[VIEW_SESSIONS].ops;
+    app.states[VIEW_CHAT] = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
     expect(&app, VIEW_SESSIONS, sessions, 80, 21, "sessions_none_80x24");
     struct stored *list = stored_new(STORE_LIST);
     list->sessions = arena_alloc(&list->arena, 3 * sizeof *list->sessions);
@@ -706,6 +727,7 @@ static void sessions_are_listed_searched_and_opened(void **state)
     assert_true(ops->key(sessions, &(struct key){.code = KEY_ESC}, &app));
     assert_string_equal(app.last_text, "");
     assert_null(ops->hints(sessions, &app));
+    mem_free(app.states[VIEW_CHAT]);
     mem_free(sessions);
     release(&app);
 }
@@ -754,6 +776,7 @@ int main(void)
             CHAT(a_closed_list_leaves_mistakes_to_a_hint),
             CHAT(the_side_pane_says_what_it_needs),
             CHAT(lines_below_are_told_on_the_rule),
+            CHAT(what_was_searched_comes_into_view),
             CHAT(hints_are_of_use_where_they_stand),
             cmocka_unit_test(a_long_session_draws_fast_and_scrolls),
             cmocka_unit_test(experts_look_right_at_every_size),

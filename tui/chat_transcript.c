@@ -337,6 +337,31 @@ void transcript_scroll(struct transcript *t, const struct app *app, int n_lines)
     t->follows = false; /* drawing finds out whether this is the end */
 }
 
+static bool has_words(const struct message *m, const char *words)
+{
+    char word[128];
+    for (struct slice rest = slice_of(words); rest.ptr;) {
+        struct slice next = slice_cut(&rest, ' ');
+        snprintf(word, sizeof word, "%.*s", (int)next.n, next.ptr);
+        if (!strcasestr(buf_text(&m->text), word))
+            return false;
+    }
+    return true;
+}
+
+void transcript_seek(struct transcript *t, const struct app *app, const char *words)
+{
+    refresh(t, app);
+    size_t i = t->n_path;
+    while (i > 0 && !has_words(t->path[i - 1], words))
+        i--;
+    if (i == 0)
+        return;
+    t->follows = false;
+    t->top_id = t->path[i - 1]->id;
+    t->top_line = 0;
+}
+
 void transcript_to_top(struct transcript *t)
 {
     if (t->n_path == 0)

@@ -26,6 +26,8 @@ struct chat {
     int64_t session_id; /* the session whose draft the editor shows */
     bool side_is_toggled;
     struct slash slash;
+    int64_t sought_id; /* session; 0: nothing is sought */
+    char sought[128];
     int input_cols, n_cols; /* of the last drawing */
 };
 
@@ -238,6 +240,13 @@ bool view_chat_clear_input(void *state, struct app *app)
     return true;
 }
 
+void view_chat_seek(void *state, int64_t session_id, const char *words)
+{
+    struct chat *c = state;
+    c->sought_id = words[0] ? session_id : 0;
+    snprintf(c->sought, sizeof c->sought, "%s", words);
+}
+
 /* ---- drawing ---------------------------------------------------------------------------- */
 
 static void draw_greeting(const struct app *app, struct surface *out)
@@ -333,6 +342,10 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     c->input_cols = n_cols - PROMPT_COLS - 1;
     if (c->input_cols < 1)
         c->input_cols = 1;
+    if (c->sought_id == app_core(app)->session->id) {
+        transcript_seek(&c->transcript, app, c->sought);
+        c->sought_id = 0;
+    }
     int n_input = input_rows(c, n_rows, c->input_cols), rule = n_rows - n_input - 1;
     struct surface top =
             surface_part(out, (struct rect){0, 0, is_tiny ? n_rows - n_input : rule, n_cols});

@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "tui/text.h"
-#include "tui/view.h"
+#include "tui/view_chat.h"
 
 struct sessions {
     int cursor, top, n_rows;
@@ -45,6 +45,7 @@ static void open_selected(struct sessions *v, struct app *app)
     struct action *a = action_new(ACTION_OPEN_SESSION);
     a->id = core->found[v->cursor].id;
     a->now_ms = app_now_ms(app);
+    view_chat_seek(app_view_state(app, VIEW_CHAT), a->id, v->query);
     app_act(app, a);
     app_open_view(app, VIEW_CHAT);
 }
