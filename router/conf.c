@@ -490,7 +490,10 @@ static size_t distance(const char *a, const char *b)
 const char *conf_nearest(const char *word, const char *const *names, size_t n_names)
 {
     const char *best = NULL;
-    size_t least = strlen(word) / 3 + 1;
+    size_t n = strlen(word), least = n / 3 + 1;
+    for (size_t i = 0; i < n_names && n > 1; i++) /* begun, but not ended */
+        if (strncmp(names[i], word, n) == 0)
+            return names[i];
     for (size_t i = 0; i < n_names; i++) {
         size_t d = distance(word, names[i]);
         if (d <= least && (!best || d < least)) {

@@ -161,6 +161,9 @@ static void durations_and_near_words(void **state)
     assert_false(conf_parse_bool("maybe", &yes));
     assert_string_equal(conf_nearest("retrys", names, 3), "retries");
     assert_null(conf_nearest("zebra", names, 3));
+    static const char *const begun[] = {"help", "export"};
+    assert_string_equal(conf_nearest("exp", begun, 2), "export");
+    assert_string_equal(conf_nearest("hexp", begun, 2), "help");
 }
 
 static void a_name_without_quotes_is_explained(void **state)
