@@ -14,8 +14,11 @@
 #include <cmocka.h>
 
 #include "tui/heat.h"
+#include "tui/hint_bar.h"
 #include "tui/keys.h"
+#include "tui/slash.h"
 #include "tui/view.h"
+#include "tui/view_chat.h"
 #include "tui/view_help.h"
 
 #include "tests/helper_screen.h"
@@ -26,6 +29,7 @@ struct app {
     struct core core;
     struct keymap *keymap;
     enum view_id view;
+    void *states[VIEW_COUNT];
     uint64_t now_ns;
     char notice[512];
     char last_text[512]; /* of the newest action */
@@ -124,9 +128,7 @@ enum view_id app_view(const struct app *app)
 
 void *app_view_state(const struct app *app, enum view_id id)
 {
-    (void)app;
-    (void)id;
-    return NULL;
+    return app->states[id];
 }
 
 const struct model_info *app_model_info(const struct app *app)
@@ -278,6 +280,273 @@ static void typing_sends_and_commands_run(void **state)
     release(&app);
 }
 
+/* ---- commands by name ------------------------------------------------------------------- */
+
+struct fixture {
+    struct app app;
+    void *chat;
+};
+
+static int set_up_chat(void **state)
+{
+    struct fixture *f = mem_alloc(sizeof *f);
+    init(&f->app);
+    f->chat = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
+    *state = f;
+    return 0;
+}
+
+static int tear_down_chat(void **state)
+{
+    struct fixture *f = *state;
+    views[VIEW_CHAT].ops->release(f->chat);
+    mem_free(f->chat);
+    release(&f->app);
+    mem_free(f);
+    return 0;
+}
+
+static void run_chat(struct fixture *f, enum command command)
+{
+    views[VIEW_CHAT].ops->run(f->chat, command, &f->app);
+}
+
+static void type(struct fixture *f, const char *text)
+{
+    press(&f->app, f->chat, text);
+}
+
+static void clear_input(struct fixture *f)
+{
+    run_chat(f, CMD_LINE_END);
+    run_chat(f, CMD_KILL_LINE_LEFT);
+}
+
+/* The draft is what the input holds. */
+static void expect_input(const struct fixture *f, const char *text)
+{
+    assert_string_equal(buf_text(&f->app.core.session->draft), text);
+}
+
+static bool shows(struct fixture *f, int n_cols, int n_rows, const char *text)
+{
+    struct screen screen = draw(&f->app, VIEW_CHAT, f->chat, n_cols, n_rows);
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    screen_print(&screen, &out);
+    bool found = strstr(buf_text(&out), text) != NULL;
+    buf_release(&out);
+    screen_release(&screen);
+    return found;
+}
+
+static const char *newest_notice_of(const struct fixture *f)
+{
+    return f->app.core.notices[(f->app.core.n_notices - 1) % NOTICE_MAX].text;
+}
+
+static void every_command_with_words_is_offered(void **state)
+{
+    (void)state;
+    for (int i = 1; i < CMD_COUNT; i++)
+        if (command_defs[i].argument)
+            assert_true(slash_offers((enum command)i));
+}
+
+static int count_selected_cells(struct fixture *f, int row)
+{
+    struct screen screen = draw(&f->app, VIEW_CHAT, f->chat, 80, 21);
+    int n = 0;
+    for (int i = 0; i < 80; i++)
+        n += screen.cells[row * 80 + i].role == ROLE_SELECTED;
+    screen_release(&screen);
+    return n;
+}
+
+static void the_list_of_commands_is_walked_and_scrolls(void **state)
+{
+    struct fixture *f = *state;
+    type(f, "/");
+    expect(&f->app, VIEW_CHAT, f->chat, 80, 21, "slash_80x24");
+    assert_false(shows(f, 80, 21, "/quit"));
+    assert_int_equal(count_selected_cells(f, 7), 80);
+    assert_int_equal(count_selected_cells(f, 8), 0);
+    run_chat(f, CMD_LINE_UP); /* round to the last */
+    assert_true(shows(f, 80, 21, "/quit"));
+    expect(&f->app, VIEW_CHAT, f->chat, 40, 9, "slash_end_40x10");
+    run_chat(f, CMD_LINE_DOWN);
+    run_chat(f, CMD_LINE_DOWN);
+    run_chat(f, CMD_COMPLETE);
+    run_chat(f, CMD_COMPLETE_BACK);
+    run_chat(f, CMD_LINE_DOWN); /* rename: the third */
+    expect_input(f, "/");
+    run_chat(f, CMD_SEND);
+    expect_input(f, "/rename ");
+    type(f, "t");
+    run_chat(f, CMD_SEND);
+    assert_string_equal(f->app.core.session->title, "t");
+}
+
+static void enter_runs_what_is_selected_and_esc_closes(void **state)
+{
+    struct fixture *f = *state;
+    type(f, "/open-s");
+    run_chat(f, CMD_STOP);
+    assert_false(shows(f, 80, 21, "List, search"));
+    clear_input(f);
+    type(f, "/open-s");
+    assert_true(shows(f, 80, 21, "List, search"));
+    run_chat(f, CMD_SEND);
+    assert_int_equal(f->app.view, VIEW_SESSIONS);
+    expect_input(f, "");
+}
+
+static void tab_completes_what_is_common_and_then_walks(void **state)
+{
+    struct fixture *f = *state;
+    type(f, "/o");
+    run_chat(f, CMD_COMPLETE);
+    expect_input(f, "/open-");
+    run_chat(f, CMD_COMPLETE);
+    expect_input(f, "/open-");
+    run_chat(f, CMD_SEND); /* the second */
+    assert_int_equal(f->app.view, VIEW_EXPERTS);
+    type(f, "/re");
+    run_chat(f, CMD_COMPLETE);
+    expect_input(f, "/re");
+    clear_input(f);
+    type(f, "/exp");
+    run_chat(f, CMD_COMPLETE);
+    expect_input(f, "/export ");
+}
+
+static void endpoints_are_completed(void **state)
+{
+    struct fixture *f = *state;
+    type(f, "/endpoint ");
+    expect(&f->app, VIEW_CHAT, f->chat, 80, 21, "slash_endpoint_80x24");
+    run_chat(f, CMD_SEND); /* nothing selected: which are there? */
+    assert_string_equal(newest_notice_of(f), "endpoints: local, mini; in use: auto");
+    assert_int_equal(f->app.core.use_endpoint, -1);
+    type(f, "/endpoint m");
+    run_chat(f, CMD_COMPLETE);
+    expect_input(f, "/endpoint mini");
+    run_chat(f, CMD_SEND);
+    assert_int_equal(f->app.core.use_endpoint, 1);
+    type(f, "/endpoint ");
+    run_chat(f, CMD_LINE_DOWN);
+    run_chat(f, CMD_SEND);
+    assert_int_equal(f->app.core.use_endpoint, -1); /* auto */
+}
+
+static void only_commands_that_failed_come_back(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(shows(f, 80, 21, ">")); /* the input has its width */
+    type(f, "/endpoint nobody");
+    run_chat(f, CMD_SEND);
+    expect_input(f, "");
+    type(f, "/rename x");
+    run_chat(f, CMD_SEND);
+    type(f, "/endpoint m");
+    run_chat(f, CMD_STOP);
+    run_chat(f, CMD_SEND);
+    run_chat(f, CMD_LINE_UP);
+    expect_input(f, "/endpoint m"); /* begins like a name: Up goes on all the same */
+    run_chat(f, CMD_LINE_UP);
+    expect_input(f, "/endpoint nobody");
+    run_chat(f, CMD_LINE_UP);
+    expect_input(f, "/endpoint nobody");
+}
+
+static void a_closed_list_leaves_mistakes_to_a_hint(void **state)
+{
+    struct fixture *f = *state;
+    type(f, "/exp");
+    run_chat(f, CMD_STOP);
+    run_chat(f, CMD_SEND);
+    assert_non_null(strstr(f->app.notice, "did you mean /export?"));
+    expect_input(f, "/exp");
+}
+
+static void the_side_pane_says_what_it_needs(void **state)
+{
+    struct fixture *f = *state;
+    assert_false(shows(f, 119, 37, "\xE2\x94\x82"));
+    run_chat(f, CMD_SIDE_PANE);
+    assert_string_equal(f->app.notice, "the side pane needs 120 columns");
+    f->app.notice[0] = '\0';
+    bool had_pane = shows(f, 120, 37, "\xE2\x94\x82");
+    run_chat(f, CMD_SIDE_PANE);
+    assert_string_equal(f->app.notice, "");
+    assert_true(had_pane != shows(f, 120, 37, "\xE2\x94\x82"));
+}
+
+/* What is below is told on the rule, and covers no text. */
+static void lines_below_are_told_on_the_rule(void **state)
+{
+    struct fixture *f = *state;
+    fill_chat(&f->app);
+    assert_false(shows(f, 80, 15, "more lines"));
+    run_chat(f, CMD_SCROLL_TOP);
+    expect(&f->app, VIEW_CHAT, f->chat, 80, 15, "chat_scrolled_80x18");
+    assert_true(shows(f, 40, 10, "more lines"));
+}
+
+static void what_was_searched_comes_into_view(void **state)
+{
+    struct fixture *f = *state;
+    fill_chat(&f->app);
+    view_chat_seek(f->chat, f->app.core.session->id + 1, "LINEAR explain");
+    assert_true(shows(f, 80, 9, "Partly")); /* of another session */
+    view_chat_seek(f->chat, f->app.core.session->id, "LINEAR explain");
+    assert_true(shows(f, 80, 9, "Explain what this"));
+    run_chat(f, CMD_SCROLL_END);
+    assert_true(shows(f, 80, 9, "Partly")); /* once */
+    view_chat_seek(f->chat, f->app.core.session->id, "linear nowhere");
+    assert_true(shows(f, 80, 9, "Partly"));
+}
+
+/* ---- the hint bar ----------------------------------------------------------------------- */
+
+static void expect_hints(const struct app *app, enum context context,
+        const struct view_hint *own, int n_cols, const char *text)
+{
+    struct screen screen = {0};
+    struct buf out;
+    buf_init(&out, 1000);
+    screen_resize(&screen, 1, n_cols);
+    struct surface all = screen_surface(&screen);
+    hint_bar_draw(app, context, own, &all, 0);
+    screen_print(&screen, &out);
+    assert_string_equal(buf_text(&out), text);
+    buf_release(&out);
+    screen_release(&screen);
+}
+
+static void hints_are_of_use_where_they_stand(void **state)
+{
+    struct fixture *f = *state;
+    struct app *app = &f->app;
+    expect_hints(app, CTX_CHAT, NULL, 80,
+            " Enter send  F1 help  C-d quit  C-j newline  C-x 6 sessions  C-x 2 experts\n");
+    expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  C-d quit\n");
+    expect_hints(app, CTX_EXPERTS, NULL, 80,
+            " m map  Z freeze  ? help  Esc back  1 chat  6 sessions\n");
+    expect_hints(app, CTX_SESSIONS, NULL, 80,
+            " Enter open  / search  ? help  Esc back  1 chat  2 experts\n");
+    type(f, "x"); /* C-d deletes now */
+    expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help\n");
+    run_chat(f, CMD_SEND);
+    expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  Esc stop  F1 help\n");
+    type(f, "/");
+    const struct view_hint *own = views[VIEW_CHAT].ops->hints(f->chat, app);
+    expect_hints(
+            app, CTX_CHAT, own, 80, " Enter run  Up/Down choose  Tab complete  Esc close\n");
+    clear_input(f);
+    assert_null(views[VIEW_CHAT].ops->hints(f->chat, app));
+}
+
 static void a_long_session_draws_fast_and_scrolls(void **state)
 {
     (void)state;
@@ -424,6 +693,7 @@ static void sessions_are_listed_searched_and_opened(void **state)
     init(&app);
     void *sessions = mem_alloc(views[VIEW_SESSIONS].ops->state_bytes);
     const struct view_ops *ops = views[VIEW_SESSIONS].ops;
+    app.states[VIEW_CHAT] = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
     expect(&app, VIEW_SESSIONS, sessions, 80, 21, "sessions_none_80x24");
     struct stored *list = stored_new(STORE_LIST);
     list->sessions = arena_alloc(&list->arena, 3 * sizeof *list->sessions);
@@ -453,8 +723,11 @@ static void sessions_are_listed_searched_and_opened(void **state)
     for (const char *c = "jq"; *c; c++) /* letters are text now, not commands */
         assert_true(ops->key(sessions, &(struct key){.code = (uint32_t)*c}, &app));
     assert_string_equal(app.last_text, "jq");
+    assert_string_equal(ops->hints(sessions, &app)[0].keys, "Enter");
     assert_true(ops->key(sessions, &(struct key){.code = KEY_ESC}, &app));
     assert_string_equal(app.last_text, "");
+    assert_null(ops->hints(sessions, &app));
+    mem_free(app.states[VIEW_CHAT]);
     mem_free(sessions);
     release(&app);
 }
@@ -472,17 +745,39 @@ static void help_shows_the_users_keys(void **state)
     struct surface all = screen_surface(&screen);
     help_draw(&help, &app, &all);
     screen_expect(&screen, "help_experts_80x30");
+    screen_resize(&screen, 40, 36);
+    all = screen_surface(&screen);
+    help_draw(&help, &app, &all);
+    screen_expect(&screen, "help_experts_36x40");
+    help = (struct help){.context = CTX_CHAT};
+    screen_resize(&screen, 66, 70);
+    all = screen_surface(&screen);
+    help_draw(&help, &app, &all);
+    screen_expect(&screen, "help_chat_70x66");
     assert_true(help_run(&help, CMD_LAST));
     assert_false(help_run(&help, CMD_SEND));
     screen_release(&screen);
     release(&app);
 }
 
+#define CHAT(f) cmocka_unit_test_setup_teardown(f, set_up_chat, tear_down_chat)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(chat_looks_right_at_every_size),
             cmocka_unit_test(typing_sends_and_commands_run),
+            cmocka_unit_test(every_command_with_words_is_offered),
+            CHAT(the_list_of_commands_is_walked_and_scrolls),
+            CHAT(enter_runs_what_is_selected_and_esc_closes),
+            CHAT(tab_completes_what_is_common_and_then_walks),
+            CHAT(endpoints_are_completed),
+            CHAT(only_commands_that_failed_come_back),
+            CHAT(a_closed_list_leaves_mistakes_to_a_hint),
+            CHAT(the_side_pane_says_what_it_needs),
+            CHAT(lines_below_are_told_on_the_rule),
+            CHAT(what_was_searched_comes_into_view),
+            CHAT(hints_are_of_use_where_they_stand),
             cmocka_unit_test(a_long_session_draws_fast_and_scrolls),
             cmocka_unit_test(experts_look_right_at_every_size),
             cmocka_unit_test(every_shape_of_mixture_fits_every_size),
