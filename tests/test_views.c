@@ -468,12 +468,30 @@ static void help_shows_the_users_keys(void **state)
     struct help help = {.context = CTX_EXPERTS};
     init(&app);
     assert_int_equal(keymap_bind(app.keymap, CTX_EXPERTS, "F7", CMD_FREEZE, &err), OK);
-    screen_resize(&screen, 30, 80);
+    screen_resize(&screen, 62, 80);
     struct surface all = screen_surface(&screen);
     help_draw(&help, &app, &all);
-    screen_expect(&screen, "help_experts_80x30");
+    screen_expect(&screen, "help_experts_80x62");
     assert_true(help_run(&help, CMD_LAST));
     assert_false(help_run(&help, CMD_SEND));
+    screen_release(&screen);
+    release(&app);
+}
+
+static void notes_wrap_on_a_narrow_screen_and_scroll(void **state)
+{
+    (void)state;
+    struct app app;
+    struct screen screen = {0};
+    struct help help = {.context = CTX_EXPERTS};
+    init(&app);
+    screen_resize(&screen, 30, 40);
+    struct surface all = screen_surface(&screen);
+    help_draw(&help, &app, &all);
+    help.top = 15;
+    all = screen_surface(&screen);
+    help_draw(&help, &app, &all);
+    screen_expect(&screen, "help_notes_40x30");
     screen_release(&screen);
     release(&app);
 }
@@ -490,6 +508,7 @@ int main(void)
             cmocka_unit_test(cells_move_only_when_they_clearly_change),
             cmocka_unit_test(sessions_are_listed_searched_and_opened),
             cmocka_unit_test(help_shows_the_users_keys),
+            cmocka_unit_test(notes_wrap_on_a_narrow_screen_and_scroll),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

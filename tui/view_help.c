@@ -2,6 +2,11 @@
 #include "tui/view_help.h"
 
 #include "tui/keys.h"
+#include "tui/notes.h"
+#include "tui/text.h"
+
+#define NOTE_COL    27
+#define NOTE_INDENT 5 /* of the text below its name on a narrow screen */
 
 static const struct {
     enum context context;
@@ -69,6 +74,37 @@ static void print_named(struct printer *p)
     }
 }
 
+static void print_note(struct printer *p, const struct note *note)
+{
+    bool is_narrow = p->out->rect.n_cols < 2 * NOTE_COL;
+    int col = is_narrow ? NOTE_INDENT : NOTE_COL, row = next_row(p);
+    struct slice rest = slice_of(note->text), line;
+    if (row >= 0)
+        surface_puts(p->out, row, 3, ROLE_HINT_KEY, note->name);
+    for (bool is_first = !is_narrow; text_wrap(&rest, p->out->rect.n_cols - col - 1, &line);
+            is_first = false) {
+        row = is_first ? row : next_row(p);
+        if (row >= 0)
+            surface_text(p->out, row, col, ROLE_TEXT, 0, line);
+    }
+}
+
+static void print_notes(struct printer *p)
+{
+    bool has_title = false;
+    for (size_t i = 0; i < n_notes; i++) {
+        if (notes[i].context != p->help->context)
+            continue;
+        int row = has_title ? -1 : next_row(p);
+        if (row >= 0)
+            surface_puts(p->out, row, 1, ROLE_TITLE, "What the numbers mean");
+        has_title = true;
+        print_note(p, &notes[i]);
+    }
+    if (has_title)
+        next_row(p);
+}
+
 void help_draw(struct help *help, const struct app *app, struct surface *out)
 {
     const struct keymap *map = app_keymap(app);
@@ -84,6 +120,8 @@ void help_draw(struct help *help, const struct app *app, struct surface *out)
             if (keymap_at(map, i)->context == sections[s].context)
                 print_command(&p, map, i);
         next_row(&p);
+        if (sections[s].context == help->context)
+            print_notes(&p);
     }
     if (help->context == CTX_CHAT)
         print_named(&p);
