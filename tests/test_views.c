@@ -638,6 +638,28 @@ static void without_colours_a_character_is_one_row_of_the_map(void **state)
     release(&app);
 }
 
+static void the_side_pane_shows_one_row_a_character_too(void **state)
+{
+    (void)state;
+    struct app app;
+    init(&app);
+    fill_chat(&app);
+    app.is_mono = true;
+    fill_balance(&app, 48, 128, 8, 20);
+    void *chat = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
+    struct screen screen = draw(&app, VIEW_CHAT, chat, 120, 37);
+    int n_heat = 0;
+    for (int i = 0; i < 120 * 37; i++) {
+        n_heat += screen.cells[i].ramp != RAMP_NONE;
+        assert_int_equal(screen.cells[i].level_top, screen.cells[i].level_bottom);
+    }
+    assert_true(n_heat > 100);
+    screen_release(&screen);
+    views[VIEW_CHAT].ops->release(chat);
+    mem_free(chat);
+    release(&app);
+}
+
 static void cells_move_only_when_they_clearly_change(void **state)
 {
     (void)state;
@@ -755,6 +777,7 @@ int main(void)
             cmocka_unit_test(a_prompt_being_read_is_no_answer),
             cmocka_unit_test(the_head_is_never_cut_inside_a_word),
             cmocka_unit_test(without_colours_a_character_is_one_row_of_the_map),
+            cmocka_unit_test(the_side_pane_shows_one_row_a_character_too),
             cmocka_unit_test(cells_move_only_when_they_clearly_change),
             cmocka_unit_test(sessions_are_listed_searched_and_opened),
             cmocka_unit_test(help_shows_the_users_keys),
