@@ -5,8 +5,7 @@
 
 #include "tui/surface.h"
 
-#define COLDEST 0.5f /* half of an even share and below is level 0; an even share is level 2   \
-                      */
+#define COLDEST 0.5f /* half of an even share is level 0, an even share is level 2 */
 #define HOTTEST 16.0f
 #define STICKY  0.75f
 

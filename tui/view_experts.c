@@ -11,6 +11,7 @@
 
 #include "engine/model.h"
 
+#include "tui/flow.h"
 #include "tui/heat.h"
 #include "tui/text.h"
 #include "tui/view.h"
@@ -172,39 +173,6 @@ static void clamp_cursor(struct experts *v, const struct balance *b)
     int layers = b->shape.n_moe_layers, n = b->shape.n_experts;
     v->layer = v->layer < 0 ? 0 : v->layer >= layers ? layers - 1 : v->layer;
     v->expert = v->expert < 0 ? 0 : v->expert >= n ? n - 1 : v->expert;
-}
-
-/* ---- texts that do not fit ----------------------------------------------------------------
- */
-
-/* Parts of a line, each drawn as a whole: on this row, else on the next, else not at all. */
-struct flow {
-    struct surface *out;
-    int row, col, last_row;
-    int gap;     /* columns between two parts */
-    int reserve; /* columns of the last row that this part must leave free */
-};
-
-static bool flow_put(struct flow *f, enum role role, const char *fmt, ...) PRINTF(3, 4);
-
-static bool flow_put(struct flow *f, enum role role, const char *fmt, ...)
-{
-    char text[160];
-    va_list va;
-    va_start(va, fmt);
-    vsnprintf(text, sizeof text, fmt, va);
-    va_end(va);
-    int n_cols = text_width(slice_of(text)), gap = f->col > 1 ? f->gap : 0;
-    int end = f->out->rect.n_cols - (f->row == f->last_row ? f->reserve : 0);
-    if (f->col > 1 && f->col + gap + n_cols > end) {
-        if (f->row == f->last_row)
-            return false;
-        f->row++;
-        f->col = 1;
-        gap = 0;
-    }
-    f->col += gap + surface_puts(f->out, f->row, f->col + gap, role, text);
-    return true;
 }
 
 /* ---- drawing ---------------------------------------------------------------------------- */
