@@ -105,6 +105,11 @@ bool app_side_pane(const struct app *app)
     return app->config->side_pane;
 }
 
+bool app_is_mono(const struct app *app)
+{
+    return term_is_mono(app->term);
+}
+
 void app_open_view(struct app *app, enum view_id id)
 {
     app->help_is_open = false;

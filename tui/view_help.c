@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "tui/keys.h"
+#include "tui/notes.h"
 #include "tui/slash.h"
 #include "tui/text.h"
 
@@ -104,6 +105,22 @@ static void print_named(struct printer *p)
     }
 }
 
+static void print_notes(struct printer *p)
+{
+    bool has_title = false;
+    for (size_t i = 0; i < n_notes; i++) {
+        if (notes[i].context != p->help->context)
+            continue;
+        int row = has_title ? -1 : next_row(p);
+        if (row >= 0)
+            surface_puts(p->out, row, 1, ROLE_TITLE, "What the numbers mean");
+        has_title = true;
+        print_row(p, notes[i].name, notes[i].text);
+    }
+    if (has_title)
+        next_row(p);
+}
+
 void help_draw(struct help *help, const struct app *app, struct surface *out)
 {
     const struct keymap *map = app_keymap(app);
@@ -119,6 +136,8 @@ void help_draw(struct help *help, const struct app *app, struct surface *out)
             if (keymap_at(map, i)->context == sections[s].context)
                 print_command(&p, i);
         next_row(&p);
+        if (sections[s].context == help->context)
+            print_notes(&p);
     }
     if (help->context == CTX_CHAT)
         print_named(&p);
