@@ -69,6 +69,7 @@ static void send(struct core *core, struct action *a, uint64_t t_ns)
     if (slice_trim(slice_of(text)).n == 0 || refuse_while_running(core, t_ns) ||
             refuse_foreign(core, t_ns))
         return;
+    core->is_loading = false; /* the user goes on here */
     struct message *user =
             session_add(s, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
     if (!buf_add_text(&user->text, text)) {

@@ -13,7 +13,7 @@
 #define RETRY_WAIT_MAX_MS 30000
 #define BACKOFF_MS        500
 #define BACKOFF_MAX_MS    8000
-#define CHECKPOINT_NS     2000000000ull
+#define CHECKPOINT_NS     1500000000ull /* of two seconds that may be lost: the disk needs some */
 #define ECHO_MIN_BYTES    16
 
 struct run *runs_begin(struct core *core, struct session *session, struct message *answer)
