@@ -37,6 +37,10 @@ void actions_apply(struct core *core, struct action *action, uint64_t t_ns);
 struct run *runs_begin(struct core *core, struct session *session, struct message *answer);
 /* Decides and sends. */
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns);
+/* Adds to today's spending of all processes; day "": today. amount 0 asks what it is.
+ * request_id 0: nobody waits. */
+void runs_reserve(struct core *core, const char *endpoint, const char *day, int64_t amount_nusd,
+        int64_t limit_nusd, uint32_t request_id);
 /* The answer of the store to a reservation. */
 void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns);
 void runs_confirm(struct core *core, struct run *run, uint64_t t_ns);

@@ -2,6 +2,7 @@
 #include "router/fleet.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define FAILURES_TO_OPEN 3
@@ -121,6 +122,17 @@ int fleet_find(const struct fleet *fleet, const char *name)
         if (strcmp(fleet->endpoints[i].conf->name, name) == 0)
             return i;
     return -1;
+}
+
+const char *usd_text(int64_t nusd, char out[32])
+{
+    double usd = (double)nusd / 1e9, size = fabs(usd);
+    snprintf(out, 32, "%s$%.*f", usd < 0 ? "-" : "",
+            size >= 1 || size == 0 ? 2
+            : size >= 0.01         ? 4
+                                   : 6,
+            size);
+    return out;
 }
 
 int64_t endpoint_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage)

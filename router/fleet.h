@@ -62,6 +62,8 @@ struct observation {
 void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t now_ns);
 enum breaker fleet_breaker(const struct endpoint_state *e, uint64_t now_ns);
 int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
+/* "$12.34", "$0.0123", "$0.000012": digits by size. */
+const char *usd_text(int64_t nusd, char out[32]);
 /* Price of an answer in nano-dollars (one token at 1 USD per Mtok is 1000 nUSD); -1: price
  * unknown. */
 int64_t endpoint_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage);
