@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "router/core_internal.h"
+#include "router/history.h"
 
 struct action *action_new(enum action_kind kind)
 {
@@ -43,6 +44,8 @@ void core_init(struct core *core, const struct core_config *cfg)
     for (size_t i = 0; i < cfg->n_endpoints; i++)
         fleet->endpoints[i].conf = endpoint_conf_copy(&fleet->arena, &cfg->endpoints[i]);
     core->session = session_new(core_new_id(core, 0), cfg->now_ms);
+    if (cfg->has_history)
+        disk_ask(core, history_command(cfg->now_ms));
 }
 
 static void free_effect(struct effect *effect)
@@ -230,6 +233,9 @@ void core_apply(struct core *core, const struct event *event)
         break;
     case EV_STORE:
         disk_apply(core, event->u.stored, event->t_ns);
+        break;
+    case EV_PROBE:
+        probe_apply(core, event);
         break;
     case EV_TIMER:
         disk_timer(core, event->t_ns);

@@ -30,6 +30,7 @@ enum action_kind {
     ACTION_SYSTEM,        /* text: system prompt of the session */
     ACTION_USE_ENDPOINT,  /* text: name, or "" for the router's choice */
     ACTION_EXPORT,        /* text: path: the shown branch as markdown */
+    ACTION_PROBE,         /* id: endpoint index, -1: all that may be asked */
     ACTION_ADD_MESSAGE, /* text, id: enum message_role: what was said before, from elsewhere */
     ACTION_COUNT
 };
@@ -81,13 +82,13 @@ struct run {
     char *extra_json;
 };
 
-enum effect_kind { EFFECT_STORE, EFFECT_SEND, EFFECT_CANCEL };
+enum effect_kind { EFFECT_STORE, EFFECT_SEND, EFFECT_CANCEL, EFFECT_PROBE };
 
 struct effect {
     enum effect_kind kind;
-    int endpoint;            /* SEND, CANCEL */
+    int endpoint;            /* SEND, CANCEL, PROBE */
     uint32_t request_id;     /* CANCEL */
-    struct request *request; /* SEND: moved */
+    struct request *request; /* SEND, PROBE: moved */
     struct stored *command;  /* STORE: moved */
 };
 
@@ -158,6 +159,7 @@ struct core_config {
     int64_t now_ms;
     bool remembers_session;  /* what is shown now is shown again at the next start */
     int64_t budget_day_nusd; /* 0: none */
+    bool has_history;        /* a store is there: the fleet learns from what is in it */
 };
 
 void core_init(struct core *core, const struct core_config *cfg);

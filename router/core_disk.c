@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "router/core_internal.h"
+#include "router/history.h"
 
 #define DRAFT_NS 1000000000ull
 
@@ -292,6 +293,9 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
         return;
     case STORE_LOAD:
         take_session(core, c, t_ns);
+        break;
+    case STORE_LOAD_FLEET:
+        history_replay(&core->fleet, c); /* of a failed read nothing comes */
         break;
     case STORE_LOAD_TOKENS:
         take_tokens(core, c);

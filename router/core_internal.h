@@ -1,7 +1,7 @@
 /*
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
  * core_actions.c (what the user does), core_runs.c (a request's way), core_disk.c (what is
- * saved when).
+ * saved when), core_probe.c (whether endpoints live).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H
@@ -44,6 +44,10 @@ uint64_t runs_deadline(const struct core *core);
 /* Ends the run; the answer's state, error and times are set, and all is sent to the store. */
 void runs_end(struct core *core, struct run *run, enum message_state state,
         const struct outcome *outcome, uint64_t t_ns);
+
+/* endpoint -1: all that may be asked. */
+void probe_begin(struct core *core, int64_t endpoint, uint64_t t_ns);
+void probe_apply(struct core *core, const struct event *event);
 
 void disk_put(
         struct core *core, struct stored *command); /* a write: in order, behind what waits */

@@ -500,6 +500,14 @@ void runs_apply(struct core *core, const struct event *event)
         run->fraction = event->u.state.fraction;
         core->version++;
         break;
+    case EV_LIMITS:
+        fleet_observe(&core->fleet,
+                &(struct observation){.endpoint = run->endpoint,
+                        .what = SEEN_LIMITS,
+                        .limits = event->u.limits},
+                event->t_ns);
+        core->version++;
+        break;
     case EV_DONE:
         take_done(core, run, answer, event->u.outcome, event->t_ns);
         break;
