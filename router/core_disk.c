@@ -87,6 +87,16 @@ void disk_remember_shown(struct core *core)
     disk_put(core, c);
 }
 
+void disk_put_breaker(struct core *core, int endpoint)
+{
+    const struct endpoint_state *e = &core->fleet.endpoints[endpoint];
+    struct stored *c = stored_new(STORE_PUT_SETTING);
+    int64_t until_ms = e->open_until_ns ? core_unix_ms(core, e->open_until_ns) : 0;
+    c->key = slice_of(arena_printf(&c->arena, "breaker %s", e->conf->name));
+    c->value = slice_of(arena_printf(&c->arena, "%" PRId64, until_ms));
+    disk_put(core, c);
+}
+
 void disk_put_draft(struct core *core)
 {
     struct session *s = core->session;
@@ -295,7 +305,7 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
         take_session(core, c, t_ns);
         break;
     case STORE_LOAD_FLEET:
-        history_replay(&core->fleet, c); /* of a failed read nothing comes */
+        history_replay(&core->fleet, c);
         break;
     case STORE_LOAD_TOKENS:
         take_tokens(core, c);

@@ -57,6 +57,8 @@ void disk_put_messages(struct core *core, const struct session *session,
         struct message *const *messages, size_t n, uint32_t request_id);
 void disk_put_tokens(struct core *core, struct message *message);
 void disk_put_draft(struct core *core);
+/* Opened or closed: `shunt fleet list` shows it. */
+void disk_put_breaker(struct core *core, int endpoint);
 /* The open session is in the store, or on its way: the next start shows it. */
 void disk_remember_shown(struct core *core);
 void disk_apply(struct core *core, struct stored *answer, uint64_t t_ns);

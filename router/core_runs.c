@@ -283,7 +283,10 @@ static void observe_end(
             .n_output_tok = run->usage.output == TOKENS_UNKNOWN ? 0 : run->usage.output,
             .cost_nusd =
                     endpoint_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &run->usage)};
+    uint64_t open_until_ns = core->fleet.endpoints[run->endpoint].open_until_ns;
     fleet_observe(&core->fleet, &o, t_ns);
+    if (core->fleet.endpoints[run->endpoint].open_until_ns != open_until_ns)
+        disk_put_breaker(core, run->endpoint);
     if (outcome->err.status != OK)
         snprintf(core->fleet.endpoints[run->endpoint].last_error,
                 sizeof core->fleet.endpoints[run->endpoint].last_error, "%.150s",

@@ -122,6 +122,9 @@ void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t no
     case SEEN_SPEED:
         observe_speed(e, o);
         break;
+    case SEEN_BREAKER:
+        e->open_until_ns = now_ns + (uint64_t)(o->ms * 1e6);
+        break;
     case SEEN_SPENT:
         e->spent_today_nusd = o->cost_nusd;
         break;

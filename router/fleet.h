@@ -60,8 +60,9 @@ struct observation {
         SEEN_FIRST_TOKEN,
         SEEN_END,
         SEEN_LIMITS,
-        SEEN_SPEED, /* of an answer of another run of the program: ms, n_output_tok */
-        SEEN_SPENT, /* cost_nusd: today so far, from the store */
+        SEEN_SPEED,   /* of an answer of another run of the program: ms, n_output_tok */
+        SEEN_BREAKER, /* of another process: ms until it closes */
+        SEEN_SPENT,   /* cost_nusd: today so far, from the store */
         SEEN_PROBE_START,
         SEEN_PROBE /* ms, text: "" or the error */
     } what;

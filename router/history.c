@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#define LATENCY_MS 86400000
+#define DAY_MS 86400000
 
 int64_t history_day_ms(int64_t now_ms)
 {
@@ -20,7 +20,7 @@ int64_t history_day_ms(int64_t now_ms)
 struct stored *history_command(int64_t now_ms)
 {
     struct stored *c = stored_new(STORE_LOAD_FLEET);
-    c->since_ms = now_ms - LATENCY_MS;
+    c->since_ms = now_ms - DAY_MS;
     c->day_ms = history_day_ms(now_ms);
     return c;
 }
@@ -48,6 +48,21 @@ static void replay_answer(
                                                            ? answer->error.n
                                                            : sizeof e->last_error - 1),
                 answer->error.ptr);
+}
+
+void history_replay_breakers(
+        struct fleet *fleet, const struct stored *loaded, int64_t now_ms, uint64_t now_ns)
+{
+    for (size_t i = 0; i < loaded->n_breakers; i++) {
+        const struct breaker_row *row = &loaded->breakers[i];
+        struct observation o = {
+                .endpoint = fleet_find(fleet, row->endpoint.ptr), .what = SEEN_BREAKER};
+        /* further away than a day, a clock was set, not a breaker */
+        if (o.endpoint < 0 || row->until_ms <= now_ms || row->until_ms > now_ms + DAY_MS)
+            continue;
+        o.ms = (double)(row->until_ms - now_ms);
+        fleet_observe(fleet, &o, now_ns);
+    }
 }
 
 void history_replay(struct fleet *fleet, const struct stored *loaded)

@@ -13,6 +13,10 @@ struct stored *history_command(int64_t now_ms);
 /* Into a fleet that has seen nothing yet. Requests and errors of earlier runs are not counted:
  * they would open breakers for what is long over. */
 void history_replay(struct fleet *fleet, const struct stored *loaded);
+/* Breakers of other processes, for a list of the fleet. They bind nobody else: a person who
+ * asks again wants to know whether it works now. now_ms and now_ns are the same moment. */
+void history_replay_breakers(
+        struct fleet *fleet, const struct stored *loaded, int64_t now_ms, uint64_t now_ns);
 /* The last local midnight. */
 int64_t history_day_ms(int64_t now_ms);
 

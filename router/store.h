@@ -75,6 +75,12 @@ struct cost_row {
     int64_t cost_nusd;                 /* of those whose cost is known; -1: of none */
 };
 
+/* Until when the process that asked it last lets an endpoint rest. */
+struct breaker_row {
+    struct slice endpoint;
+    int64_t until_ms; /* Unix time; 0: it works again */
+};
+
 struct decision_row {
     int64_t t_ms, message_id;
     struct slice json; /* see decision_print_json */
@@ -93,10 +99,10 @@ enum store_op {
                            (0: in any) -> shape, records, message_id; messages[0]:
                            its session, endpoint and model */
     STORE_LOAD_FLEET,   /* since_ms, day_ms -> answers since then, at most ANSWERS_MAX newest of
-                           each endpoint, oldest first; costs since day_ms */
+                           each endpoint, oldest first; costs since day_ms; breakers */
     STORE_LOAD_COSTS,   /* since_ms -> costs by day and endpoint, oldest first */
     STORE_LOAD_DECISIONS, /* limit -> decisions, newest first */
-    STORE_PUT_SETTING,    /* key, value */
+    STORE_PUT_SETTING,    /* key, value; "breaker NAME": see breaker_row */
     STORE_GET_SETTING,    /* key -> value (n == 0: none) */
     STORE_EXPORT, /* value = bytes, key = path: writes a file (the way out when the disk is
                      full) */
@@ -124,6 +130,8 @@ struct stored {
     size_t n_answers;
     struct cost_row *costs;
     size_t n_costs;
+    struct breaker_row *breakers;
+    size_t n_breakers;
     struct decision_row *decisions;
     size_t n_decisions;
     struct slice key, value, query;

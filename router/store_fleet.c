@@ -93,9 +93,24 @@ static bool load_costs(sqlite3 *db, struct stored *c, int64_t since_ms)
     return finish(&q);
 }
 
+static bool load_breakers(sqlite3 *db, struct stored *c)
+{
+    struct buf rows;
+    buf_init(&rows, 1u << 20);
+    struct query q = prepare(db, "SELECT substr(key, 9), CAST(value AS INTEGER) FROM setting"
+                                 " WHERE key > 'breaker ' AND key < 'breaker!'");
+    while (step_row(&q)) {
+        struct breaker_row row = {.endpoint = read_text(&q, &c->arena)};
+        row.until_ms = read_int(&q);
+        buf_add(&rows, &row, sizeof row);
+    }
+    c->breakers = take_rows(&rows, &c->arena, sizeof *c->breakers, &c->n_breakers);
+    return finish(&q);
+}
+
 bool run_load_fleet(sqlite3 *db, struct stored *c)
 {
-    return load_answers(db, c) && load_costs(db, c, c->day_ms);
+    return load_answers(db, c) && load_costs(db, c, c->day_ms) && load_breakers(db, c);
 }
 
 bool run_load_costs(sqlite3 *db, struct stored *c)

@@ -273,6 +273,28 @@ static void the_list_is_a_table(void **state)
     assert_true(has_line("mini", "no key"));
 }
 
+static void a_breaker_of_another_process_is_shown(void **state)
+{
+    (void)state;
+    struct store *store;
+    struct err err;
+    struct stored *c = stored_new(STORE_PUT_SETTING);
+    int64_t until_ms = clock_unix_ms() + 60000;
+    c->key = SLICE("breaker mini");
+    c->value = slice_of(arena_printf(&c->arena, "%lld", (long long)until_ms));
+    assert_int_equal(store_open(&store, folder, -1, &err), OK);
+    store_all(store, &c, 1);
+    store_close(store);
+    struct json *root = expect_json("fleet list --json", EXIT_DONE);
+    double shown = number(json_at(root, 0), "breaker_until_ms");
+    assert_string_equal(json_get_text(json_at(root, 0), "state"), "breaker_open");
+    assert_true(shown > (double)until_ms - 100 && shown < (double)until_ms + 100);
+    expect_null(json_at(root, 1), "breaker_until_ms");
+    json_free(root);
+    expect("fleet list", EXIT_DONE);
+    assert_true(has_line("mini", "breaker open until "));
+}
+
 static void without_a_database_figures_are_left_out(void **state)
 {
     (void)state;
@@ -412,6 +434,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             TEST(the_list_knows_what_the_answers_told),
             TEST(the_list_is_a_table),
+            TEST(a_breaker_of_another_process_is_shown),
             TEST(without_a_database_figures_are_left_out),
             TEST(costs_stand_by_day_and_endpoint),
             TEST(decisions_are_shown_with_cost_and_reason),

@@ -192,6 +192,63 @@ static void earlier_answers_prime_the_estimates(void **state)
     core_release(&core);
 }
 
+static void breakers_of_others_are_for_a_list_only(void **state)
+{
+    (void)state;
+    struct core core = new_core(true);
+    struct effect e;
+    struct breaker_row breakers[] = {{SLICE("far"), 1700000000000 + 9000},
+            {SLICE("off"), 1700000000000 + 200 * 86400000ll}, {SLICE("a"), 1700000000000 - 1}};
+    assert_true(core_take_effect(&core, &e));
+    struct stored other = {.breakers = breakers, .n_breakers = ARRAY_LEN(breakers)};
+    e.command->breakers = breakers;
+    e.command->n_breakers = ARRAY_LEN(breakers);
+    core_apply(&core, &(struct event){.kind = EV_STORE, .t_ns = S, .u.stored = e.command});
+    assert_int_equal(fleet_breaker(&core.fleet.endpoints[2], 2 * S), BREAKER_CLOSED);
+    history_replay_breakers(&core.fleet, &other, 1700000000000, S);
+    assert_int_equal(fleet_breaker(&core.fleet.endpoints[2], 9 * S), BREAKER_OPEN);
+    assert_int_equal(fleet_breaker(&core.fleet.endpoints[2], 10 * S), BREAKER_HALF_OPEN);
+    assert_int_equal(fleet_breaker(&core.fleet.endpoints[1], 2 * S), BREAKER_CLOSED);
+    assert_int_equal(fleet_breaker(&core.fleet.endpoints[0], 2 * S), BREAKER_CLOSED);
+    core_release(&core);
+}
+
+/* The next store command of this kind; others are answered with OK on the way. */
+static struct stored *next_put(struct core *core, enum store_op op)
+{
+    struct effect e;
+    while (core_take_effect(core, &e)) {
+        if (e.kind == EFFECT_STORE && e.command->op == op)
+            return e.command;
+        if (e.kind == EFFECT_STORE)
+            core_apply(core,
+                    &(struct event){.kind = EV_STORE, .t_ns = 100 * S, .u.stored = e.command});
+        else
+            request_free(e.request);
+    }
+    return NULL;
+}
+
+static void a_breaker_that_opens_is_told_to_others(void **state)
+{
+    (void)state;
+    struct core core = new_core(false);
+    act(&core, ACTION_SEND, "hello", 0);
+    assert_null(next_put(&core, STORE_PUT_SETTING));
+    struct event done = {
+            .kind = EV_DONE, .request_id = core.runs[0].request_id, .t_ns = 100 * S};
+    done.u.outcome = mem_alloc(sizeof *done.u.outcome);
+    done.u.outcome->retry_after_ms = 60000;
+    err_set(&done.u.outcome->err, ERR_RATE_LIMIT, "slow down");
+    core_apply(&core, &done);
+    struct stored *c = next_put(&core, STORE_PUT_SETTING);
+    assert_non_null(c);
+    assert_true(slice_eq(c->key, "breaker a"));
+    assert_true(slice_eq(c->value, "1700000060000"));
+    stored_free(c);
+    core_release(&core);
+}
+
 static void a_day_begins_at_local_midnight(void **state)
 {
     (void)state;
@@ -273,6 +330,8 @@ int main(void)
             cmocka_unit_test(what_may_get_no_request_is_not_asked),
             cmocka_unit_test(limits_of_a_running_answer_reach_the_fleet),
             cmocka_unit_test(earlier_answers_prime_the_estimates),
+            cmocka_unit_test(breakers_of_others_are_for_a_list_only),
+            cmocka_unit_test(a_breaker_that_opens_is_told_to_others),
             cmocka_unit_test(a_day_begins_at_local_midnight),
             cmocka_unit_test(files_and_servers_are_asked),
     };

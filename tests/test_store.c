@@ -443,7 +443,15 @@ static void the_newest_answers_of_each_endpoint_come_back(void **state)
     put_answer(store, now, 202,
             (struct message_row){
                     .endpoint = SLICE("b"), .created_ms = now - 5000, .ttft_ms = 1});
-    struct stored *c = stored_new(STORE_LOAD_FLEET);
+    struct stored *c = stored_new(STORE_PUT_SETTING);
+    c->key = SLICE("breaker a b");
+    c->value = SLICE("1700000000001");
+    expect_ok(ask(store, c));
+    c = stored_new(STORE_PUT_SETTING);
+    c->key = SLICE("breakers");
+    c->value = SLICE("1");
+    expect_ok(ask(store, c));
+    c = stored_new(STORE_LOAD_FLEET);
     c->since_ms = c->day_ms = now - 1000;
     c = ask(store, c);
     assert_int_equal(c->err.status, OK);
@@ -455,6 +463,9 @@ static void the_newest_answers_of_each_endpoint_come_back(void **state)
     assert_true(slice_eq(c->answers[ANSWERS_MAX].error, "no"));
     assert_int_equal(c->answers[ANSWERS_MAX].state, MESSAGE_FAILED);
     assert_int_equal(c->answers[ANSWERS_MAX].n_output_tok, TOKENS_UNKNOWN);
+    assert_int_equal(c->n_breakers, 1);
+    assert_true(slice_eq(c->breakers[0].endpoint, "a b"));
+    assert_int_equal(c->breakers[0].until_ms, 1700000000001);
     assert_int_equal(c->n_costs, 2);
     assert_int_equal(c->costs[0].n_requests, ANSWERS_MAX + 3); /* sums are over all */
     assert_int_equal(c->costs[0].cost_nusd, 5 * (ANSWERS_MAX + 3));

@@ -22,6 +22,7 @@ enum standing { /* what is known against an endpoint without asking it */
     STANDING_BEYOND_ZONE,
     STANDING_NO_FILE,
     STANDING_NO_KEY,
+    STANDING_BREAKER,
     STANDING_FAILED
 };
 static const struct {
@@ -32,7 +33,13 @@ static const struct {
         [STANDING_BEYOND_ZONE] = {"beyond_zone", "beyond zone"},
         [STANDING_NO_FILE] = {"no_file", "no file"},
         [STANDING_NO_KEY] = {"no_key", "no key"},
+        [STANDING_BREAKER] = {"breaker_open", "breaker open until"},
         [STANDING_FAILED] = {"failed", "failed"},
+};
+
+struct moment { /* on both clocks */
+    int64_t ms;
+    uint64_t ns;
 };
 
 struct line { /* of the list */
@@ -41,6 +48,7 @@ struct line { /* of the list */
     const struct cost_row *today;    /* NULL: no request today */
     bool has_history;
     enum standing standing;
+    int64_t t_ms; /* STANDING_FAILED: when; STANDING_BREAKER: until when; else -1 */
 };
 
 void fleet_add_number(struct buf *out, const char *name, double value)
@@ -73,7 +81,8 @@ static bool has_key(const struct endpoint_conf *conf)
     return is_there;
 }
 
-static enum standing standing_of(const struct config *config, const struct line *line)
+static enum standing standing_of(
+        const struct config *config, const struct line *line, uint64_t now_ns)
 {
     const struct endpoint_conf *conf = line->e->conf;
     if (!conf->enabled)
@@ -84,12 +93,14 @@ static enum standing standing_of(const struct config *config, const struct line 
         return STANDING_NO_FILE;
     if (conf->kind != PROVIDER_LOCAL && !has_key(conf))
         return STANDING_NO_KEY;
+    if (fleet_breaker(line->e, now_ns) == BREAKER_OPEN)
+        return STANDING_BREAKER;
     return line->newest && line->newest->state == MESSAGE_FAILED ? STANDING_FAILED
                                                                  : STANDING_OK;
 }
 
-static struct line line_of(
-        const struct config *config, const struct endpoint_state *e, const struct stored *s)
+static struct line line_of(const struct config *config, const struct endpoint_state *e,
+        const struct stored *s, struct moment now)
 {
     struct line line = {.e = e, .has_history = s->err.status == OK};
     for (size_t i = 0; i < s->n_answers; i++)
@@ -98,7 +109,11 @@ static struct line line_of(
     for (size_t i = 0; i < s->n_costs; i++)
         if (slice_eq(s->costs[i].endpoint, e->conf->name))
             line.today = &s->costs[i];
-    line.standing = standing_of(config, &line);
+    line.standing = standing_of(config, &line, now.ns);
+    line.t_ms = line.standing == STANDING_FAILED ? line.newest->created_ms
+                : line.standing == STANDING_BREAKER
+                        ? now.ms + (int64_t)((e->open_until_ns - now.ns) / 1000000)
+                        : -1;
     return line;
 }
 
@@ -123,8 +138,8 @@ static void add_known(
 static void add_standing(struct listing *l, const struct line *line)
 {
     char when[16] = "";
-    if (line->standing == STANDING_FAILED) {
-        time_t seconds = line->newest->created_ms / 1000;
+    if (line->t_ms >= 0) {
+        time_t seconds = line->t_ms / 1000;
         struct tm tm;
         localtime_r(&seconds, &tm);
         snprintf(when, sizeof when, " %02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
@@ -202,8 +217,10 @@ static void add_line_json(struct buf *out, const struct line *line)
     fleet_add_text(out, "zone", zone_name(conf->zone));
     fleet_add_number(out, "tier", conf->tier > 0 ? conf->tier : -1);
     fleet_add_text(out, "state", standings[line->standing].json);
-    fleet_add_number(out, "failed_at_ms",
-            line->standing == STANDING_FAILED ? (double)line->newest->created_ms : -1);
+    fleet_add_number(
+            out, "failed_at_ms", line->standing == STANDING_FAILED ? (double)line->t_ms : -1);
+    fleet_add_number(out, "breaker_until_ms",
+            line->standing == STANDING_BREAKER ? (double)line->t_ms : -1);
     fleet_add_text(out, "last_error", e->last_error);
     fleet_add_number(out, "price_in_usd_per_mtok", conf->usd_per_mtok_in);
     fleet_add_number(out, "price_out_usd_per_mtok", conf->usd_per_mtok_out);
@@ -237,14 +254,16 @@ int fleet_print_list(const struct config *config, bool is_json)
     struct err err;
     struct core core;
     struct core_config cfg = {config->endpoints, config->n_endpoints, config->zone, 1, 0};
-    if (cmd_ask_store(config, history_command(clock_unix_ms()), &s, &err) != OK)
+    struct moment now = {clock_unix_ms(), clock_now_ns()};
+    if (cmd_ask_store(config, history_command(now.ms), &s, &err) != OK)
         fprintf(stderr, "shunt: %s; figures are left out\n", err.text);
     core_init(&core, &cfg);
     history_replay(&core.fleet, s);
+    history_replay_breakers(&core.fleet, s, now.ms, now.ns);
     int n = core.fleet.n_endpoints;
     struct line *lines = mem_alloc(((size_t)n + 1) * sizeof *lines);
     for (int i = 0; i < n; i++)
-        lines[i] = line_of(config, &core.fleet.endpoints[i], s);
+        lines[i] = line_of(config, &core.fleet.endpoints[i], s, now);
     if (is_json)
         print_list_json(lines, n);
     else if (n)
