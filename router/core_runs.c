@@ -381,7 +381,10 @@ static void observe_end(
             .n_output_tok = run->usage.output == TOKENS_UNKNOWN ? 0 : run->usage.output,
             .cost_nusd =
                     endpoint_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &run->usage)};
+    uint64_t open_until_ns = core->fleet.endpoints[run->endpoint].open_until_ns;
     fleet_observe(&core->fleet, &o, t_ns);
+    if (core->fleet.endpoints[run->endpoint].open_until_ns != open_until_ns)
+        disk_put_breaker(core, run->endpoint);
     if (outcome->err.status != OK)
         snprintf(core->fleet.endpoints[run->endpoint].last_error,
                 sizeof core->fleet.endpoints[run->endpoint].last_error, "%.150s",
@@ -596,6 +599,14 @@ void runs_apply(struct core *core, const struct event *event)
     case EV_STATE:
         run->state = event->u.state.state;
         run->fraction = event->u.state.fraction;
+        core->version++;
+        break;
+    case EV_LIMITS:
+        fleet_observe(&core->fleet,
+                &(struct observation){.endpoint = run->endpoint,
+                        .what = SEEN_LIMITS,
+                        .limits = event->u.limits},
+                event->t_ns);
         core->version++;
         break;
     case EV_DONE:
