@@ -54,6 +54,12 @@ struct session_row {
     bool has_interrupted, has_draft; /* filled by LIST */
 };
 
+/* A routing decision as it was stored. */
+struct decision_row {
+    int64_t t_ms, message_id;
+    struct slice json, question; /* question: the beginning of what was asked */
+};
+
 enum store_op {
     STORE_PUT_SESSION,  /* session */
     STORE_PUT_MESSAGE,  /* session (upsert) and messages[0..n) in one transaction */
@@ -66,6 +72,8 @@ enum store_op {
     STORE_LOAD_TOKENS,  /* message_id -> shape, records */
     STORE_PUT_SETTING,  /* key, value */
     STORE_GET_SETTING,  /* key -> value (n == 0: none) */
+    STORE_LIST_DECISIONS, /* message_id, or 0: any -> decisions, newest first, at most `limit`
+                           */
     STORE_EXPORT, /* value = bytes, key = path: writes a file (the way out when the disk is
                      full) */
     STORE_OP_COUNT
@@ -83,6 +91,8 @@ struct stored {
     size_t n_messages;
     struct session_row *sessions; /* LIST */
     size_t n_sessions;
+    struct decision_row *decisions; /* LIST_DECISIONS */
+    size_t n_decisions;
     int64_t message_id;
     struct telemetry_shape *shape;
     unsigned char *records; /* n_records * token_record_bytes(shape) */

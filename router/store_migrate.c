@@ -37,6 +37,7 @@ static const struct migration steps_of_this_version[SCHEMA_VERSION] = {
          " json TEXT NOT NULL);"
          "CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
          "CREATE VIRTUAL TABLE search USING fts5 (text, content='', tokenize='unicode61');"},
+        {"CREATE INDEX decision_message ON decision (message_id);"},
 };
 
 static enum status sql_error(sqlite3 *db, const char *path, struct err *err)
