@@ -1,7 +1,7 @@
 /*
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
  * core_actions.c (what the user does), core_runs.c (a request's way), core_disk.c (what is
- * saved when).
+ * saved when), core_decisions.c (the log of decisions), core_preview.c (a decision in advance).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H
@@ -44,6 +44,12 @@ uint64_t runs_deadline(const struct core *core);
 /* Ends the run; the answer's state, error and times are set, and all is sent to the store. */
 void runs_end(struct core *core, struct run *run, enum message_state state,
         const struct outcome *outcome, uint64_t t_ns);
+
+/* A decision just made, as JSON. */
+void decisions_add(struct core *core, const struct run *run, struct slice json);
+void decisions_ask(struct core *core, int64_t message_id); /* 0: the newest of all */
+void decisions_take(struct core *core, const struct stored *answer);
+void decisions_release(struct core *core);
 
 void disk_put(
         struct core *core, struct stored *command); /* a write: in order, behind what waits */
