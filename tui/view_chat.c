@@ -1,18 +1,19 @@
 /*
- * view_chat.c - the conversation: transcript, the line that says where the next message goes,
- * and the input. The draft is told to the core with every change; what is sent, run as a
- * command or completed is decided here.
+ * view_chat.c - the conversation: transcript, the rule that says where the next message goes,
+ * and the input; over them the popup of chat_why.h. The draft is told to the core with every
+ * change; what is sent, run as a command or completed is decided here.
  */
 #include "tui/view_chat.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "tui/chat_next.h"
 #include "tui/chat_transcript.h"
+#include "tui/chat_why.h"
 #include "tui/editor.h"
 #include "tui/keys.h"
 #include "tui/pane_side.h"
-#include "tui/text.h"
 
 #define SIDE_MIN_COLS 120
 #define SIDE_COLS     38
@@ -22,6 +23,8 @@
 struct chat {
     struct transcript transcript;
     struct editor editor;
+    struct chat_next next;
+    struct chat_why why;
     bool is_ready;
     int64_t session_id; /* the session whose draft the editor shows */
     bool side_is_toggled;
@@ -42,6 +45,7 @@ static void prepare(struct chat *c, const struct app *app)
         if (s->messages[i]->role == MSG_USER)
             editor_remember(&c->editor, buf_slice(&s->messages[i]->text));
     editor_set(&c->editor, buf_slice(&s->draft), s->draft_cursor);
+    chat_next_change(&c->next);
 }
 
 static void tell_draft(struct chat *c, struct app *app)
@@ -52,6 +56,7 @@ static void tell_draft(struct chat *c, struct app *app)
                 "ask` with -f",
                 EDITOR_MAX_BYTES >> 20);
     c->editor.has_refused = false;
+    chat_next_change(&c->next);
     struct action *a = action_new(ACTION_DRAFT);
     a->text = mem_strdup(buf_text(&c->editor.text));
     a->cursor = (uint32_t)c->editor.cursor;
@@ -79,8 +84,8 @@ static const struct run *current_run(const struct core *core)
 static bool is_slash_command(const struct app *app, enum command command)
 {
     static const enum command by_name[] = {CMD_HELP, CMD_QUIT, CMD_NEW_SESSION, CMD_CONTINUE,
-            CMD_RETRY, CMD_SEND_UNSAVED, CMD_STOP, CMD_OPEN_EXPERTS, CMD_OPEN_SESSIONS,
-            CMD_SIDE_PANE, CMD_REDRAW};
+            CMD_RETRY, CMD_SEND_UNSAVED, CMD_STOP, CMD_OPEN_EXPERTS, CMD_OPEN_ROUTER,
+            CMD_OPEN_SESSIONS, CMD_WHY, CMD_SIDE_PANE, CMD_REDRAW};
     (void)app;
     if (command_defs[command].takes_text)
         return true;
@@ -88,6 +93,18 @@ static bool is_slash_command(const struct app *app, enum command command)
         if (by_name[i] == command)
             return true;
     return false;
+}
+
+/* Commands of this view that have a name as well as a key. */
+static bool run_own(struct chat *c, enum command command, struct app *app)
+{
+    if (command == CMD_SIDE_PANE)
+        c->side_is_toggled = !c->side_is_toggled;
+    else if (command == CMD_WHY)
+        chat_why_toggle(&c->why, &c->transcript, app);
+    else
+        return false;
+    return true;
 }
 
 static void run_slash(struct chat *c, struct app *app)
@@ -115,9 +132,7 @@ static void run_slash(struct chat *c, struct app *app)
     editor_remember(&c->editor, buf_slice(&c->editor.text));
     editor_set(&c->editor, SLICE(""), 0);
     tell_draft(c, app);
-    if (command == CMD_SIDE_PANE)
-        c->side_is_toggled = !c->side_is_toggled;
-    else
+    if (!run_own(c, command, app))
         command_run(app, command, text);
     mem_free(text);
 }
@@ -201,7 +216,8 @@ static bool run(void *state, enum command command, struct app *app)
 {
     struct chat *c = state;
     prepare(c, app);
-    if (scroll(c, command, app))
+    if (chat_why_run(&c->why, command, app) || run_own(c, command, app) ||
+            scroll(c, command, app))
         return true;
     switch (command) {
     case CMD_SEND:
@@ -209,9 +225,6 @@ static bool run(void *state, enum command command, struct app *app)
         return true;
     case CMD_COMPLETE:
         complete(c, app);
-        return true;
-    case CMD_SIDE_PANE:
-        c->side_is_toggled = !c->side_is_toggled;
         return true;
     case CMD_QUIT_EMPTY:
         if (c->editor.text.n == 0) {
@@ -279,35 +292,6 @@ static void draw_greeting(const struct app *app, struct surface *out)
     surface_printf(out, row + 5, 3, ROLE_DIM, "%-8s shows all keys", help ? help : "-");
 }
 
-static void draw_rule(const struct app *app, struct surface *out, int row)
-{
-    const struct core *core = app_core(app);
-    char text[512];
-    if (core->use_endpoint >= 0)
-        snprintf(text, sizeof text, "next: %s",
-                core->fleet.endpoints[core->use_endpoint].conf->name);
-    else if (core->fleet.n_endpoints == 0)
-        snprintf(text, sizeof text, "next: nobody yet");
-    else if (core->fleet.n_endpoints == 1)
-        snprintf(text, sizeof text, "next: %s%s", core->fleet.endpoints[0].conf->name,
-                core->fleet.endpoints[0].conf->enabled
-                        ? ""
-                        : ", which is disabled: `shunt doctor` says why");
-    else
-        snprintf(text, sizeof text, "next: the cheapest of %d endpoints",
-                core->fleet.n_endpoints);
-    surface_rule(out, row, ROLE_RULE, text);
-    if (core->session->title[0]) {
-        int cols, room = out->rect.n_cols / 2 - 4;
-        struct slice title = text_fit(slice_of(core->session->title), room, &cols);
-        bool is_cut = title.n < strlen(core->session->title);
-        int col = out->rect.n_cols - cols - is_cut - 3;
-        col += surface_text(out, row, col, ROLE_RULE, 0, SLICE(" "));
-        col += surface_text(out, row, col, ROLE_DIM, 0, title);
-        surface_puts(out, row, col, ROLE_DIM, is_cut ? "\xE2\x80\xA6 " : " ");
-    }
-}
-
 static void draw_completions(
         const struct chat *c, const struct app *app, struct surface *out, int bottom)
 {
@@ -344,8 +328,9 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
         draw_greeting(app, &top);
     else if (top.rect.n_rows > 0)
         transcript_draw(&c->transcript, app, &top);
+    chat_why_draw(&c->why, app, &top);
     if (!is_tiny)
-        draw_rule(app, out, rule);
+        chat_next_draw(&c->next, app, buf_slice(&c->editor.text), out, rule);
     draw_completions(c, app, out, is_tiny ? n_rows - n_input : rule);
     surface_puts(out, n_rows - n_input, 1, ROLE_HINT_KEY, ">");
     struct surface input = surface_part(
@@ -375,6 +360,7 @@ static void release(void *state)
 {
     struct chat *c = state;
     transcript_release(&c->transcript);
+    chat_why_release(&c->why);
     if (c->is_ready)
         editor_release(&c->editor);
 }
