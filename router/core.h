@@ -28,9 +28,10 @@ enum action_kind {
     ACTION_LIST_SESSIONS, /* text: search words or "" */
     ACTION_RENAME,        /* text */
     ACTION_SYSTEM,        /* text: system prompt of the session */
-    ACTION_USE_ENDPOINT,  /* text: name, or "" for the router's choice */
-    ACTION_EXPORT,        /* text: path: the shown branch as markdown */
-    ACTION_ADD_MESSAGE, /* text, id: enum message_role: what was said before, from elsewhere */
+    ACTION_USE_ENDPOINT, /* text: name, "auto" for the router's choice, "": tell which there are
+                          */
+    ACTION_EXPORT,       /* text: path: the shown branch as markdown */
+    ACTION_ADD_MESSAGE,  /* text, id: enum message_role: what was said before, from elsewhere */
     ACTION_LIST_DECISIONS, /* brings the decision log up to date with the store */
     ACTION_WHY,            /* id: message: looks for the decision behind an answer */
     ACTION_COUNT

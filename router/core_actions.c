@@ -238,22 +238,29 @@ static void set_system(struct core *core, const char *text, uint64_t t_ns)
 static void use_endpoint(struct core *core, const char *name, uint64_t t_ns)
 {
     struct buf names;
-    if (!name[0] || strcmp(name, "auto") == 0) {
+    int n = core->fleet.n_endpoints;
+    if (strcmp(name, "auto") == 0) {
         core->use_endpoint = -1;
         core_notice(core, t_ns, OK, "the router chooses the endpoint");
         return;
     }
-    int i = fleet_find(&core->fleet, name);
+    int i = name[0] ? fleet_find(&core->fleet, name) : -1;
     if (i >= 0) {
         core->use_endpoint = i;
         core_notice(core, t_ns, OK, "every message goes to %s until /endpoint auto", name);
         return;
     }
     buf_init(&names, 400);
-    for (int k = 0; k < core->fleet.n_endpoints; k++)
+    for (int k = 0; k < n; k++)
         buf_printf(&names, "%s%s", k ? ", " : "", core->fleet.endpoints[k].conf->name);
-    core_notice(core, t_ns, ERR_USAGE, "no endpoint \"%s\"; there is: %s", name,
-            names.n ? buf_text(&names) : "none");
+    const char *list = n ? buf_text(&names) : "none", *are = n > 1 ? "are" : "is";
+    const char *in_use = core->use_endpoint < 0
+                                 ? "auto"
+                                 : core->fleet.endpoints[core->use_endpoint].conf->name;
+    if (!name[0])
+        core_notice(core, t_ns, OK, "endpoints: %s; in use: %s", list, in_use);
+    else
+        core_notice(core, t_ns, ERR_USAGE, "no endpoint \"%s\"; there %s: %s", name, are, list);
     buf_release(&names);
 }
 

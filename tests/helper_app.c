@@ -77,6 +77,12 @@ bool app_side_pane(const struct app *app)
     return true;
 }
 
+bool app_is_mono(const struct app *app)
+{
+    (void)app;
+    return false;
+}
+
 uint64_t app_now_ns(const struct app *app)
 {
     return app->now_ns;

@@ -235,7 +235,11 @@ static void an_endpoint_asked_for_by_name_has_no_fallback(void **state)
     assert_int_equal(leaf()->error_status, ERR_AUTH);
     act(ACTION_USE_ENDPOINT, "nobody");
     assert_int_equal(core.use_endpoint, 1);
-    assert_non_null(strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "a, b"));
+    assert_non_null(
+            strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "there are: a, b"));
+    act(ACTION_USE_ENDPOINT, "");
+    assert_int_equal(core.use_endpoint, 1); /* it asks, it changes nothing */
+    assert_non_null(strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "in use: b"));
 }
 
 static void stopping_ends_with_what_came(void **state)

@@ -12,6 +12,7 @@
 #include "tui/cmd.h"
 #include "tui/embedded.h"
 #include "tui/keys.h"
+#include "tui/notes.h"
 #include "tui/theme.h"
 #include "tui/view.h"
 
@@ -25,6 +26,17 @@ static void command_names_are_unique_and_helps_are_short(void **state)
             fail_msg("help of %s: %zu characters", c->name, n);
         assert_int_equal(command_find(c->name), i);
         assert_int_equal(strspn(c->name, "abcdefghijklmnopqrstuvwxyz-"), strlen(c->name));
+    }
+}
+
+static void notes_are_short_sentences(void **state)
+{
+    (void)state;
+    assert_true(n_notes > 0);
+    for (size_t i = 0; i < n_notes; i++) {
+        size_t n = strlen(notes[i].text);
+        if (n == 0 || n > 240 || notes[i].text[n - 1] != '.' || strlen(notes[i].name) > 20)
+            fail_msg("note %s: %zu characters", notes[i].name, n);
     }
 }
 
@@ -159,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(command_names_are_unique_and_helps_are_short),
+            cmocka_unit_test(notes_are_short_sentences),
             cmocka_unit_test(every_command_can_be_reached),
             cmocka_unit_test(default_keys_parse_and_stand_once),
             cmocka_unit_test(keys_that_terminals_cannot_tell_are_not_used),

@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 
 #include "tui/cmd.h"
+#include "tui/hint_bar.h"
 #include "tui/keys.h"
 #include "tui/term.h"
 #include "tui/text.h"
@@ -102,6 +103,11 @@ const struct keymap *app_keymap(const struct app *app)
 bool app_side_pane(const struct app *app)
 {
     return app->config->side_pane;
+}
+
+bool app_is_mono(const struct app *app)
+{
+    return term_is_mono(app->term);
 }
 
 void app_open_view(struct app *app, enum view_id id)
@@ -217,29 +223,6 @@ static void draw_tabs(const struct app *app, struct surface *out)
         surface_puts_right(out, 0, n_cols, ROLE_DIM, text);
 }
 
-static void draw_hints(const struct app *app, struct surface *out, int row)
-{
-    enum context context = app->help_is_open ? CTX_HELP : views[app->view].ops->context;
-    bool was_shown[CMD_COUNT] = {false};
-    int col = 1;
-    for (int pass = 0; pass < 3; pass++)
-        for (size_t i = 0; i < keymap_n(app->keymap); i++) {
-            const struct binding *b = keymap_at(app->keymap, i);
-            enum context wanted = pass == 0                          ? context
-                                  : pass == 1 && context == CTX_CHAT ? CTX_INPUT
-                                                                     : CTX_GLOBAL;
-            const char *hint = command_defs[b->command].hint;
-            if (b->context != wanted || !hint || was_shown[b->command])
-                continue;
-            int n = (int)strlen(b->keys) + 1 + (int)strlen(hint) + 2;
-            if (col + n > out->rect.n_cols)
-                return;
-            was_shown[b->command] = true;
-            col += surface_puts(out, row, col, ROLE_HINT_KEY, b->keys) + 1;
-            col += surface_puts(out, row, col, ROLE_HINT, hint) + 2;
-        }
-}
-
 static const struct notice *newest_notice(const struct app *app)
 {
     const struct core *core = app_core(app);
@@ -333,7 +316,10 @@ static void draw(struct app *app)
     if (is_small)
         return;
     draw_tabs(app, &all);
-    draw_hints(app, &all, bottom);
+    const struct view_ops *ops = views[app->view].ops;
+    bool has_own = !app->help_is_open && ops->hints;
+    hint_bar_draw(app, app->help_is_open ? CTX_HELP : ops->context,
+            has_own ? ops->hints(app->states[app->view], app) : NULL, &all, bottom);
 }
 
 static void show(struct app *app)

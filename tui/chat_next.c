@@ -8,9 +8,8 @@
 #include "tui/figures.h"
 #include "tui/text.h"
 
-#define PAUSE_NS       50000000ull
-#define SHOWN_MAX      3
-#define TITLE_COLS_MIN 12 /* less of a session's title says nothing */
+#define PAUSE_NS  50000000ull
+#define SHOWN_MAX 3
 
 void chat_next_change(struct chat_next *next)
 {
@@ -136,8 +135,8 @@ static int find_best(const struct decision *d, const struct candidate *best[SHOW
     return n;
 }
 
-static int draw_candidates(const struct core *core, const struct decision *d,
-        struct surface *out, int row, int col, int end)
+static int draw_candidates(
+        const struct core *core, const struct decision *d, struct surface *out, int col)
 {
     const struct candidate *best[SHOWN_MAX];
     int n = find_best(d, best);
@@ -149,11 +148,11 @@ static int draw_candidates(const struct core *core, const struct decision *d,
                 figure_dollars(dollars, best[i]->price_nusd),
                 figure_seconds(seconds, best[i]->expected_ms));
         int cols = text_width(slice_of(text)) + (i ? 3 : 0);
-        if (i && col + cols > end)
+        if (i && col + cols >= out->rect.n_cols)
             break;
         if (i)
-            col += surface_puts(out, row, col, ROLE_RULE, " \xE2\x94\x82 ");
-        col += surface_puts(out, row, col, i == 0 ? ROLE_OK : ROLE_TEXT, text);
+            col += surface_puts(out, 0, col, ROLE_RULE, " \xE2\x94\x82 ");
+        col += surface_puts(out, 0, col, i == 0 ? ROLE_OK : ROLE_TEXT, text);
     }
     return col;
 }
@@ -174,37 +173,17 @@ static void print_wait(const struct app *app, const struct decision *d, char *ou
             tm.tm_sec);
 }
 
-static int draw_verdict(const struct app *app, const struct decision *d, struct surface *out,
-        int row, int col, int end)
+static int draw_verdict(
+        const struct app *app, const struct decision *d, struct surface *out, int col)
 {
     char text[512];
-    int cols;
     if (d->verdict == VERDICT_WAIT)
         print_wait(app, d, text, sizeof text);
     else
         snprintf(text, sizeof text, "%s%s", d->verdict == VERDICT_ASK ? "asks you first: " : "",
                 d->reason);
-    struct slice fit = text_fit(slice_of(text), end - col - 1, &cols);
-    surface_text(out, row, col, ROLE_WARN, 0, fit);
-    col += cols;
-    if (fit.n < strlen(text))
-        col += surface_puts(out, row, col, ROLE_WARN, "\xE2\x80\xA6");
-    return col;
-}
-
-/* At the right, in the room that is left. */
-static void draw_title(const char *title, struct surface *out, int row, int begin)
-{
-    int cols, end = out->rect.n_cols - 2, room = end - begin - 3, half = end / 2 - 2;
-    room = room < half ? room : half;
-    if (!title[0] || room < TITLE_COLS_MIN)
-        return;
-    struct slice fit = text_fit(slice_of(title), room, &cols);
-    bool is_cut = fit.n < strlen(title);
-    int col = end - cols - is_cut - 1;
-    col += surface_puts(out, row, col, ROLE_RULE, " ");
-    col += surface_text(out, row, col, ROLE_DIM, 0, fit);
-    surface_puts(out, row, col, ROLE_DIM, is_cut ? "\xE2\x80\xA6 " : " ");
+    return col +
+           surface_cut(out, 0, col, out->rect.n_cols - col - 1, ROLE_WARN, 0, slice_of(text));
 }
 
 /* A command is not sent to anybody. */
@@ -213,22 +192,21 @@ static bool is_message(struct slice draft)
     return slice_trim(draft).n > 0 && (draft.ptr[0] != '/' || slice_has_prefix(draft, "//"));
 }
 
-void chat_next_draw(struct chat_next *next, const struct app *app, struct slice draft,
-        struct surface *out, int row)
+int chat_next_draw(
+        struct chat_next *next, const struct app *app, struct slice draft, struct surface *out)
 {
     const struct core *core = app_core(app);
     const struct decision *d = &next->decision;
     char text[256];
-    int end = out->rect.n_cols - 1, col = 8;
-    surface_rule(out, row, ROLE_RULE, "next:");
+    int col = 1 + surface_puts(out, 0, 1, ROLE_TITLE, " next: ");
     if (!is_message(draft) || core->fleet.n_endpoints == 0) {
         print_fixed(core, text, sizeof text);
-        col += surface_puts(out, row, col, ROLE_TITLE, text);
+        col += surface_cut(
+                out, 0, col, out->rect.n_cols - col - 1, ROLE_TITLE, 0, slice_of(text));
     } else {
         refresh(next, app, draft);
-        col = d->verdict == VERDICT_SEND ? draw_candidates(core, d, out, row, col, end)
-                                         : draw_verdict(app, d, out, row, col, end);
+        col = d->verdict == VERDICT_SEND ? draw_candidates(core, d, out, col)
+                                         : draw_verdict(app, d, out, col);
     }
-    surface_puts(out, row, col, ROLE_RULE, " ");
-    draw_title(core->session->title, out, row, col);
+    return col + surface_puts(out, 0, col, ROLE_RULE, " ");
 }

@@ -18,7 +18,8 @@ struct chat_next {
 
 /* The draft is another one. */
 void chat_next_change(struct chat_next *next);
-void chat_next_draw(struct chat_next *next, const struct app *app, struct slice draft,
-        struct surface *out, int row);
+/* On the only row of `out`, over the rule that is there; returns the columns it takes. */
+int chat_next_draw(
+        struct chat_next *next, const struct app *app, struct slice draft, struct surface *out);
 
 #endif

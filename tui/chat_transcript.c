@@ -330,13 +330,6 @@ void transcript_draw(struct transcript *t, const struct app *app, struct surface
     for (; i < t->n_path && t->n_below < 10000; i++, line = 0)
         t->n_below += render(t, i, n_cols)->n_lines - line;
     t->n_below -= t->n_below > 0; /* the blank line behind the last message */
-    if (!t->follows && t->n_below > 0) {
-        char text[64];
-        const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_SCROLL_END);
-        snprintf(text, sizeof text, " \xE2\x86\x93 %d more lines  %s ", t->n_below,
-                keys ? keys : "");
-        surface_puts_right(out, n_rows - 1, n_cols - 1, ROLE_WARN, text);
-    }
 }
 
 void transcript_scroll(struct transcript *t, const struct app *app, int n_lines)
@@ -355,6 +348,31 @@ void transcript_scroll(struct transcript *t, const struct app *app, int n_lines)
     t->top_id = t->path[i]->id;
     t->top_line = line < 0 ? 0 : line;
     t->follows = false; /* drawing finds out whether this is the end */
+}
+
+static bool has_words(const struct message *m, const char *words)
+{
+    char word[128];
+    for (struct slice rest = slice_of(words); rest.ptr;) {
+        struct slice next = slice_cut(&rest, ' ');
+        snprintf(word, sizeof word, "%.*s", (int)next.n, next.ptr);
+        if (!strcasestr(buf_text(&m->text), word))
+            return false;
+    }
+    return true;
+}
+
+void transcript_seek(struct transcript *t, const struct app *app, const char *words)
+{
+    refresh(t, app);
+    size_t i = t->n_path;
+    while (i > 0 && !has_words(t->path[i - 1], words))
+        i--;
+    if (i == 0)
+        return;
+    t->follows = false;
+    t->top_id = t->path[i - 1]->id;
+    t->top_line = 0;
 }
 
 void transcript_to_top(struct transcript *t)

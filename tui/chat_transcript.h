@@ -35,6 +35,8 @@ void transcript_release(struct transcript *t);
 void transcript_draw(struct transcript *t, const struct app *app, struct surface *out);
 /* Positive: towards the end. */
 void transcript_scroll(struct transcript *t, const struct app *app, int n_lines);
+/* The newest message with all the words to the top, if there is one. */
+void transcript_seek(struct transcript *t, const struct app *app, const char *words);
 void transcript_to_top(struct transcript *t);
 void transcript_to_end(struct transcript *t);
 

@@ -2,10 +2,6 @@
 #include "tui/chat_why.h"
 
 #include <stdio.h>
-#include <string.h>
-
-#include "tui/keys.h"
-#include "tui/text.h"
 
 static bool is_answer(const struct message *m)
 {
@@ -42,11 +38,16 @@ static const struct message *find_looked_at(
     return NULL;
 }
 
+bool chat_why_is_open(const struct chat_why *w, const struct core *core)
+{
+    return w->is_open && w->session_id == core->session->id;
+}
+
 void chat_why_toggle(struct chat_why *w, const struct transcript *t, struct app *app)
 {
     struct message **path;
     const struct session *s = app_core(app)->session;
-    if (w->is_open && w->session_id == s->id) {
+    if (chat_why_is_open(w, app_core(app))) {
         w->is_open = false;
         return;
     }
@@ -94,7 +95,7 @@ static void scroll(struct chat_why *w, int by)
 
 bool chat_why_run(struct chat_why *w, enum command command, struct app *app)
 {
-    if (!w->is_open || w->session_id != app_core(app)->session->id)
+    if (!chat_why_is_open(w, app_core(app)))
         return false;
     switch (command) {
     case CMD_STOP: /* Esc closes what is open before it stops what runs */
@@ -132,33 +133,27 @@ static int draw_body(struct chat_why *w, const struct core *core, struct surface
     return row + 1;
 }
 
-/* Which answer it is about, by its first words, and the keys. */
-static void draw_title(const struct app *app, const struct message *m, struct surface *out)
+/* Which answer it is about, by its first words. */
+static void draw_title(const struct message *m, struct surface *out)
 {
-    char words[64], text[192];
-    int n_cols = out->rect.n_cols, most = n_cols / 2 < 60 ? n_cols / 2 : 60;
+    char words[64];
     struct slice begin = slice_trim(buf_slice(&m->text));
-    begin.n = utf8_whole(begin.ptr, begin.n < (size_t)most ? begin.n : (size_t)most);
+    begin.n = utf8_whole(begin.ptr, begin.n < sizeof words ? begin.n : sizeof words - 1);
     snprintf(words, sizeof words, "%.*s", (int)begin.n, begin.n ? begin.ptr : "");
     utf8_make_printable(words);
-    snprintf(text, sizeof text, "why %s%s%s", m->endpoint[0] ? m->endpoint : "no endpoint",
-            words[0] ? ": " : "", words);
-    surface_rule(out, 0, ROLE_RULE, text);
-    const char *close = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_STOP);
-    const char *up = keymap_keys_of(app_keymap(app), CTX_INPUT, CMD_LINE_UP);
-    const char *down = keymap_keys_of(app_keymap(app), CTX_INPUT, CMD_LINE_DOWN);
-    int used = text_width(slice_of(text)) + 4;
-    snprintf(text, sizeof text, " %s/%s other answers  %s closes ", up ? up : "-",
-            down ? down : "-", close ? close : "-");
-    if (used + text_width(slice_of(text)) < n_cols)
-        surface_puts_right(out, 0, n_cols - 1, ROLE_DIM, text);
+    surface_rule(out, 0, ROLE_RULE, "");
+    int col = 1 + surface_puts(out, 0, 1, ROLE_TITLE, " why ");
+    col += surface_puts(out, 0, col, ROLE_TITLE, m->endpoint[0] ? m->endpoint : "no endpoint");
+    col += surface_puts(out, 0, col, ROLE_TITLE, words[0] ? ": " : "");
+    col += surface_cut(out, 0, col, out->rect.n_cols - col - 3, ROLE_TITLE, 0, slice_of(words));
+    surface_puts(out, 0, col, ROLE_RULE, " ");
 }
 
 void chat_why_draw(struct chat_why *w, const struct app *app, struct surface *out)
 {
     const struct core *core = app_core(app);
     const struct message *m = session_find(core->session, w->message_id);
-    if (!w->is_open || w->session_id != core->session->id || !m)
+    if (!chat_why_is_open(w, core) || !m)
         return;
     struct surface nowhere = surface_part(out, (struct rect){0, 0, 0, out->rect.n_cols});
     w->n_lines = draw_body(w, core, &nowhere, 0); /* the width decides */
@@ -168,7 +163,7 @@ void chat_why_draw(struct chat_why *w, const struct app *app, struct surface *ou
     struct surface popup = surface_part(out, rect);
     w->n_rows = n_rows > 1 ? n_rows - 1 : 1;
     scroll(w, 0);
-    draw_title(app, m, &popup);
+    draw_title(m, &popup);
     struct surface body =
             surface_part(&popup, (struct rect){1, 0, n_rows - 1, popup.rect.n_cols});
     draw_body(w, core, &body, -w->top);

@@ -15,6 +15,7 @@ struct chat_why {
     struct why why;
 };
 
+bool chat_why_is_open(const struct chat_why *w, const struct core *core);
 /* Opens on the newest answer in view, or closes. */
 void chat_why_toggle(struct chat_why *w, const struct transcript *t, struct app *app);
 /* A command while the popup is open. False: closed, or not one of its own. */

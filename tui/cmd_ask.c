@@ -122,19 +122,11 @@ static enum status open_session(struct ask *ask, struct err *err)
 
 static enum status choose_endpoint(struct ask *ask, struct err *err)
 {
-    const struct fleet *fleet = &hub_core(ask->hub)->fleet;
-    if (fleet_find(fleet, ask->in.endpoint) >= 0) {
-        hub_act(ask->hub, new_action(ACTION_USE_ENDPOINT, ask->in.endpoint));
-        return OK;
-    }
-    struct buf names;
-    buf_init(&names, ERR_TEXT_BYTES);
-    for (int i = 0; i < fleet->n_endpoints; i++)
-        buf_printf(&names, "%s %s", i ? "," : "", fleet->endpoints[i].conf->name);
-    err_set(err, ERR_USAGE, "there is no endpoint \"%s\"; the configuration has:%s",
-            ask->in.endpoint, names.n ? buf_text(&names) : " none");
-    buf_release(&names);
-    return ERR_USAGE;
+    int i;
+    if (cmd_find_endpoint(&hub_core(ask->hub)->fleet, ask->in.endpoint, &i, err) != OK)
+        return err->status;
+    hub_act(ask->hub, new_action(ACTION_USE_ENDPOINT, ask->in.endpoint));
+    return OK;
 }
 
 static void send_prompt(struct ask *ask)

@@ -7,8 +7,8 @@
 #include "tui/view.h"
 
 const struct command_def command_defs[CMD_COUNT] = {
-        [CMD_NONE] = {"none", "Nothing", false, NULL},
-#define CMD(id, name, takes_text, hint, help) [CMD_##id] = {name, help, takes_text, hint},
+        [CMD_NONE] = {"none", "Nothing", NULL, NULL},
+#define CMD(id, name, argument, hint, help) [CMD_##id] = {name, help, argument, hint},
 #include "tui/commands.def"
 #undef CMD
 };

@@ -31,6 +31,7 @@ const struct binding default_bindings[] = {
         {CTX_CHAT, "C-End", CMD_SCROLL_END},
         {CTX_CHAT, "C-x |", CMD_SIDE_PANE},
         {CTX_CHAT, "Tab", CMD_COMPLETE},
+        {CTX_CHAT, "S-Tab", CMD_COMPLETE_BACK},
         {CTX_CHAT, "C-d", CMD_QUIT_EMPTY},
 
         {CTX_INPUT, "C-j", CMD_NEWLINE},

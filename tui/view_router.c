@@ -322,6 +322,15 @@ static void draw(void *state, const struct app *app, struct surface *out)
         draw_why(v, app, &why);
 }
 
+static const struct view_hint *hints(const void *state, const struct app *app)
+{
+    static const struct view_hint typing[] = {
+            {"Enter", "to the list"}, {"Esc", "end the search"}, {NULL, NULL}};
+    const struct router *v = state;
+    (void)app;
+    return v->is_typing ? typing : NULL;
+}
+
 static void release(void *state)
 {
     struct router *v = state;
@@ -334,6 +343,7 @@ const struct view_ops view_router_ops = {
         .draw = draw,
         .run = run,
         .key = take_key,
+        .hints = hints,
         .takes_keys_first = true,
         .open = open_view,
         .release = release,
