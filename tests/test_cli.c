@@ -735,7 +735,7 @@ static void route_and_doctor_know_the_same_faults(void **state)
             "SHUNT_TEST_KEY\n[endpoint \"off\"]\nkind = local\nenabled = no\nmodel = "
             "/nonexistent/y.gguf\n");
     expect_exit(RUN("route", CONFIG, "hello"), EXIT_DONE);
-    expect_in(&result.out, "> smol             free, zone local\n");
+    expect_in(&result.out, " smol             free, zone local\n");
     expect_in(&result.out, "\nsmol: cannot open /nonexistent/x.gguf: ");
     assert_null(strstr(buf_text(&result.out), "y.gguf"));
     expect_exit(RUN("route", CONFIG, "--json", "hello"), EXIT_DONE);

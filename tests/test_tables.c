@@ -43,8 +43,8 @@ static void notes_are_short_sentences(void **state)
 static void every_command_can_be_reached(void **state)
 {
     (void)state;
-    static const enum command by_name_only[] = {
-            CMD_QUIT, CMD_SEND_UNSAVED, CMD_RENAME, CMD_SYSTEM, CMD_ENDPOINT, CMD_EXPORT};
+    static const enum command by_name_only[] = {CMD_QUIT, CMD_SEND_UNSAVED, CMD_RENAME,
+            CMD_SYSTEM, CMD_ENDPOINT, CMD_EXPORT, CMD_FORK};
     for (int i = 1; i < CMD_COUNT; i++) {
         bool is_reached = false;
         for (size_t k = 0; k < n_default_bindings; k++)

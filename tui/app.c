@@ -22,10 +22,12 @@
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 
-#define FRAME_NS    33000000ull
-#define QUIT_NS     1500000000ull
-#define NOTICE_NS   12000000000ull
-#define READ_NS     1500000000ull /* a notice younger than this may not have been seen */
+#define FRAME_NS  33000000ull
+#define QUIT_NS   1500000000ull
+#define NOTICE_NS 12000000000ull
+#define READ_NS   1500000000ull /* a notice younger than this may not have been seen */
+#define SESSION_WAIT_NS                                                                        \
+    500000000ull /* for the session of the last time: a slow disk holds nobody up longer */
 #define STEP_NS     2000000ull
 #define INPUT_BYTES 65536
 
@@ -42,7 +44,8 @@ struct app {
     bool help_is_open;
     struct key pending; /* first key of a sequence */
     uint64_t now_ns, frame_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
-    bool is_dirty, must_quit;
+    uint64_t started_ns;
+    bool is_dirty, must_quit, has_session;
     int signal_pipe[2];
     struct notice own; /* of the app itself; newer than the core's when t_ns says so */
     uint64_t own_until_ns,
@@ -407,9 +410,26 @@ static void read_input(struct app *app)
         app->must_quit = true;
 }
 
+/* What is typed ahead belongs to the session that is about to come: its draft would replace it.
+ */
+static bool waits_for_session(struct app *app)
+{
+    if (app->has_session)
+        return false;
+    if (app->started_ns == 0)
+        app->started_ns = app->now_ns;
+    app->has_session =
+            !app_core(app)->is_loading || app->now_ns > app->started_ns + SESSION_WAIT_NS;
+    if (!app->has_session)
+        app_wake_at(app, app->started_ns + SESSION_WAIT_NS);
+    return !app->has_session;
+}
+
 static void take_keys(struct app *app)
 {
     struct key key;
+    if (waits_for_session(app))
+        return;
     while (!app->must_quit && vtin_next(app->in, &key, app->now_ns))
         take_key(app, &key);
 }
@@ -486,6 +506,8 @@ static void loop(struct app *app)
             read_input(app);
         take_keys(app);
         has_more = hub_step(app->hub, STEP_NS);
+        if (!app->has_session)
+            take_keys(app);
         app->now_ns = clock_now_ns();
         if (!app->must_quit)
             show(app);
@@ -523,7 +545,9 @@ static enum status open_hub(struct app *app, struct err *err)
                     .max_zone = config->zone,
                     .seed = (uint64_t)clock_unix_ms() ^ (uint64_t)getpid() << 40,
                     .now_ms = clock_unix_ms(),
-                    .remembers_session = true},
+                    .remembers_session = true,
+                    .budget_day_nusd = config->budget_day_nusd,
+                    .can_ask = true},
             .data_dir = config->data_dir,
             .n_threads = (int)config->n_threads,
             .kernel = config->kernel[0] ? config->kernel : NULL,

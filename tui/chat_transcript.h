@@ -21,7 +21,7 @@ struct rendered {
 struct transcript {
     struct rendered **cache; /* by position in the path */
     size_t n_cache;
-    int64_t session_id;
+    int64_t session_id, asks_id; /* asks_id: the answer that waits for a yes; 0: none */
     struct message **path;
     size_t n_path;
     bool follows;   /* the end stays in view */

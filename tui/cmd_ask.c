@@ -115,7 +115,12 @@ static enum status open_session(struct ask *ask, struct err *err)
         step(ask);
     if (interrupted)
         return err_set(err, ERR_CANCELLED, "interrupted");
-    if (id == 0 || hub_core(ask->hub)->session->id == (int64_t)id)
+    const struct session *session = hub_core(ask->hub)->session;
+    if (session->writer_pid)
+        return err_set(err, ERR_DENIED,
+                "the session is open in another shunt (process %d), which alone may write it",
+                session->writer_pid);
+    if (id == 0 || session->id == (int64_t)id)
         return OK;
     return err_set(err, ERR_NOT_FOUND, "there is no session %s", ask->in.session);
 }
@@ -204,7 +209,8 @@ static enum status open_hub(struct ask *ask, struct err *err)
                     .n_endpoints = ask->config.n_endpoints,
                     .max_zone = ask->config.zone,
                     .seed = (uint64_t)clock_unix_ms() ^ (uint64_t)getpid() << 40,
-                    .now_ms = clock_unix_ms()},
+                    .now_ms = clock_unix_ms(),
+                    .budget_day_nusd = ask->config.budget_day_nusd},
             .data_dir = ask->config.data_dir,
             .n_threads = (int)ask->config.n_threads,
             .kernel = ask->config.kernel[0] ? ask->config.kernel : NULL,

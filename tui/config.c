@@ -15,13 +15,14 @@
 #include "tui/embedded.h"
 #include "tui/keys.h"
 
-enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL };
+enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL, KIND_MONEY };
 
 #define TYPE_TEXT  const char *
 #define TYPE_COUNT uint32_t
 #define TYPE_ZONE  enum zone
 #define TYPE_COLOR enum color_depth
 #define TYPE_BOOL  bool
+#define TYPE_MONEY int64_t
 
 /* A row whose field has another type does not compile. */
 #define OPT(field, kind, ...)                                                                  \
@@ -72,6 +73,20 @@ static enum color_depth detect_color(const char *term)
     return COLOR_16;
 }
 
+/* Nano-dollars; empty: none at all, which 0 says. No money is as good as the smallest coin. */
+static bool parse_money(const char *text, int64_t *out)
+{
+    double usd;
+    if (!text[0]) {
+        *out = 0;
+        return true;
+    }
+    if (!slice_to_double(slice_of(text), &usd) || !(usd >= 0 && usd < 1e6))
+        return false;
+    *out = usd * 1e9 >= 1 ? (int64_t)(usd * 1e9) : 1;
+    return true;
+}
+
 /* False: the text is not a value of this kind; the field is unchanged. */
 static bool option_set(struct config *config, size_t i, const char *text)
 {
@@ -91,6 +106,8 @@ static bool option_set(struct config *config, size_t i, const char *text)
         return zone_parse(text, field);
     case KIND_BOOL:
         return conf_parse_bool(text, field);
+    case KIND_MONEY:
+        return parse_money(text, field);
     case KIND_COLOR:
         if (strcmp(text, "auto") == 0) {
             *(enum color_depth *)field = detect_color(config->term);
@@ -122,7 +139,6 @@ static void warn_unknown_key(struct config *config, const struct conf_entry *ent
 /* A zone that cannot be read must not open what the user wanted closed: the narrowest holds. */
 static void read_shunt_section(struct config *config)
 {
-    static const char *const later[] = {"budget_day_usd"};
     for (size_t n = 0; n < conf_n_entries(config->conf); n++) {
         const struct conf_entry *entry = conf_entry_at(config->conf, n);
         if (strcmp(entry->section, "shunt") != 0)
@@ -130,12 +146,7 @@ static void read_shunt_section(struct config *config)
         size_t i = option_find(entry->key);
         if (i < n_option_defs && option_set(config, i, entry->value))
             continue;
-        if (i == n_option_defs && strcmp(entry->key, later[0]) == 0) {
-            conf_warn(config->conf, entry->line,
-                    "budgets are not enforced by this version; remove \"%s\", or set "
-                    "zone = local to keep every request on this machine",
-                    entry->key);
-        } else if (i == n_option_defs) {
+        if (i == n_option_defs) {
             warn_unknown_key(config, entry);
         } else if (bindings[i].kind == KIND_ZONE) {
             config->zone = ZONE_LOCAL;
@@ -143,6 +154,12 @@ static void read_shunt_section(struct config *config)
                     "zone \"%s\" is none of local, lab, region, external; until this is mended "
                     "nothing leaves this machine",
                     entry->value);
+        } else if (bindings[i].kind == KIND_MONEY) {
+            config->budget_day_nusd = 1;
+            conf_warn(config->conf, entry->line,
+                    "%s = %s is no amount of dollars such as 2.00; until this is mended "
+                    "nothing is spent",
+                    entry->key, entry->value);
         } else {
             conf_warn(config->conf, entry->line, "%s = %s is not valid (%s); %s is used",
                     entry->key, entry->value, option_defs[i].help, option_defs[i].fallback);

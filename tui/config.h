@@ -27,7 +27,8 @@ struct config {
     enum zone zone;
     uint32_t n_threads;
     bool side_pane, models_folder;
-    const char *term; /* $TERM or "" */
+    int64_t budget_day_nusd; /* 0: no limit */
+    const char *term;        /* $TERM or "" */
 };
 
 /* Flags that stand before or after the subcommand. NULL: not given. */

@@ -23,6 +23,7 @@ const struct binding default_bindings[] = {
         {CTX_CHAT, "M-c", CMD_CONTINUE},
         {CTX_CHAT, "M-r", CMD_RETRY},
         {CTX_CHAT, "M-w", CMD_WHY},
+        {CTX_CHAT, "M-y", CMD_CONFIRM},
         {CTX_CHAT, "PageUp", CMD_SCROLL_UP},
         {CTX_CHAT, "PageDown", CMD_SCROLL_DOWN},
         {CTX_CHAT, "M-<", CMD_SCROLL_TOP},
