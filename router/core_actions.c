@@ -397,6 +397,12 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
     case ACTION_ADD_MESSAGE:
         add_message(core, a, t_ns);
         break;
+    case ACTION_LIST_DECISIONS:
+        decisions_ask(core, 0);
+        break;
+    case ACTION_WHY:
+        decisions_ask(core, a->id);
+        break;
     case ACTION_COUNT:
         break;
     }
