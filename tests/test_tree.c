@@ -88,6 +88,7 @@ static struct rule may_include[] = {
         {"tui/cmd_*.c", "engine/model.h"},
         {"tui/cmd_ask.c", "router/hub.h"},
         {"tui/cmd_eval.c", "engine/eval_*.h"},
+        {"tui/cmd_eval.c", "router/difficulty.h"},
         {"tui/theme.c", "router/conf.h"},
         {"tui/view_experts.c", "engine/model.h"},
 };
@@ -138,8 +139,9 @@ static struct rule may_call[] = {
  * thread. */
 static const char *const pure_files[] = {"kernels/*_cpu.c", "kernels/dot*",
         "engine/chat_template.c", "engine/forward.c", "engine/json.c", "engine/sampler.c",
-        "engine/tokenizer*", "router/balance.c", "router/core*", "router/features.c",
-        "router/fleet.c", "router/http_error.c", "router/policy.c", "router/session.c",
+        "engine/tokenizer*", "router/balance.c", "router/core*", "router/difficulty.c",
+        "router/features.c", "router/fleet.c", "router/http_error.c", "router/policy.c",
+        "router/question.c", "router/session.c",
         "router/sse.c", "router/wire*", "tui/chat_transcript.c", "tui/commands.c",
         "tui/editor.c", "tui/heat.c", "tui/keys.c", "tui/markdown.c", "tui/pane_*",
         "tui/surface.c", "tui/text.c", "tui/view*", "tui/vtin.c"};
