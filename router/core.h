@@ -31,6 +31,9 @@ enum action_kind {
     ACTION_USE_ENDPOINT,  /* text: name, or "" for the router's choice */
     ACTION_EXPORT,        /* text: path: the shown branch as markdown */
     ACTION_ADD_MESSAGE, /* text, id: enum message_role: what was said before, from elsewhere */
+    ACTION_PROBE,       /* id: endpoint, -1: all */
+    ACTION_SWITCH, /* id: endpoint, text: on, off (what runs there stops) or drain (it ends) */
+    ACTION_CONFIGURE, /* endpoints; text: the one just edited: what was switched is forgotten */
     ACTION_COUNT
 };
 
@@ -43,8 +46,10 @@ struct action {
     struct gen_params
             params; /* ACTION_SEND; its stop texts are borrowed until the answer ends */
     bool has_params;
-    char *extra_json; /* ACTION_SEND; see struct request */
-    int64_t now_ms;   /* Unix time, for created_ms */
+    char *extra_json;                      /* ACTION_SEND; see struct request */
+    int64_t now_ms;                        /* Unix time, for created_ms */
+    const struct endpoint_conf *endpoints; /* ACTION_CONFIGURE: borrowed until it is applied */
+    size_t n_endpoints;
 };
 struct action *action_new(enum action_kind kind);
 void action_free(struct action *action);
