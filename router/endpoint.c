@@ -203,13 +203,11 @@ static const struct {
         {has_no_model, "model", "names no model", "the name of a model"},
 };
 
-const char *endpoint_lacks(const struct endpoint_conf *conf, const char **key)
+const char *endpoint_lacks(const struct endpoint_conf *conf, const char *key)
 {
     for (size_t i = 0; i < ARRAY_LEN(faults); i++)
-        if (faults[i].is_so(conf)) {
-            *key = faults[i].key;
+        if (strcmp(faults[i].key, key) == 0 && faults[i].is_so(conf))
             return faults[i].need;
-        }
     return NULL;
 }
 

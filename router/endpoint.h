@@ -80,9 +80,8 @@ size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_co
 /* What a value of this key has to be, "a whole number", when `value` is none; NULL: it is one,
  * or the key takes any text. */
 const char *endpoint_need(const char *key, const char *value);
-/* What the endpoint needs to work and does not have, and the key that would give it; NULL:
- * nothing. */
-const char *endpoint_lacks(const struct endpoint_conf *conf, const char **key);
+/* What this key has to give for the endpoint to work, when it does not; NULL: it does. */
+const char *endpoint_lacks(const struct endpoint_conf *conf, const char *key);
 /* An endpoint for a model file, with every default; both texts are borrowed. */
 struct endpoint_conf endpoint_local(const char *name, const char *path);
 struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf);

@@ -129,6 +129,22 @@ void *app_view_state(const struct app *app, enum view_id id)
     return NULL;
 }
 
+enum status app_read_conf(const struct app *app, struct conf **out, struct err *err)
+{
+    (void)app;
+    (void)out;
+    return err_set(err, ERR_IO, "no file");
+}
+
+enum status app_save_endpoints(
+        struct app *app, struct conf *conf, const char *edited, struct err *err)
+{
+    (void)app;
+    (void)edited;
+    conf_free(conf);
+    return err_set(err, ERR_IO, "no file");
+}
+
 const struct model_info *app_model_info(const struct app *app)
 {
     (void)app;

@@ -242,21 +242,60 @@ size_t config_find_models(const char *dir, struct arena *arena, char ***out)
     return n;
 }
 
+static bool has_endpoints(const struct conf *conf)
+{
+    for (size_t i = 0; i < conf_n_entries(conf); i++)
+        if (strcmp(conf_entry_at(conf, i)->section, "endpoint") == 0)
+            return true;
+    return false;
+}
+
 /* Without any [endpoint] section the models that lie in the models folder are the endpoints. */
 static void find_local_endpoints(struct config *config)
 {
-    for (size_t n = 0; n < conf_n_entries(config->conf); n++)
-        if (strcmp(conf_entry_at(config->conf, n)->section, "endpoint") == 0)
-            return;
+    if (has_endpoints(config->conf))
+        return;
     char **paths;
     size_t n = config_find_models(config->models_dir, &config->arena, &paths);
     config->endpoints = arena_alloc(&config->arena, (n + 1) * sizeof *config->endpoints);
     config->n_endpoints = n;
     for (size_t i = 0; i < n; i++) {
         const char *name = strrchr(paths[i], '/') + 1;
-        config->endpoints[i] =
-                endpoint_local(arena_strndup(&config->arena, name, strlen(name) - 5), paths[i]);
+        char *own = arena_strndup(&config->arena, name, strlen(name) - 5);
+        for (char *c = own; *c; c++)
+            if (*c == '"') /* which a section's name cannot hold */
+                *c = '\'';
+        config->endpoints[i] = endpoint_local(own, paths[i]);
     }
+}
+
+enum status config_read_file(const struct config *config, struct conf **out, struct err *err)
+{
+    enum status status = conf_load(out, config->path, err);
+    if (status != OK || has_endpoints(*out))
+        return status;
+    for (size_t i = 0; i < config->n_endpoints; i++) {
+        const struct endpoint_conf *e = &config->endpoints[i];
+        if (e->kind != PROVIDER_LOCAL)
+            continue;
+        conf_set(*out, "endpoint", e->name, "kind", "local");
+        conf_set(*out, "endpoint", e->name, "model", e->model);
+    }
+    return OK;
+}
+
+enum status config_save_endpoints(struct config *config, struct conf *conf, struct err *err)
+{
+    char *dir = mem_strdup(config->path), *slash = strrchr(dir, '/');
+    if (slash)
+        *slash = '\0';
+    enum status status = slash && dir[0] ? dir_make(dir, err) : OK;
+    mem_free(dir);
+    if (status == OK)
+        status = conf_save(conf, err);
+    if (status == OK)
+        config->n_endpoints = endpoints_read(conf, &config->arena, &config->endpoints);
+    return status;
 }
 
 enum status config_load(struct config *out, const struct global_flags *flags, struct err *err)
@@ -316,7 +355,7 @@ static void bind_entry(
     struct err err;
     if (context == CTX_COUNT)
         conf_warn(config->conf, entry->line,
-                "no context \"%s\": use global, input, chat, experts, sessions or help",
+                "no context \"%s\": use global, input, chat, experts, fleet, sessions or help",
                 entry->subsection);
     else if (command == CMD_NONE)
         conf_warn(config->conf, entry->line, "no command \"%s\"; `shunt keys` lists them",

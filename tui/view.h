@@ -29,6 +29,8 @@ struct view_ops {
     bool takes_keys_first;                      /* key is asked before the bindings */
     void (*open)(void *state, struct app *app); /* each time it is shown; may be NULL */
     void (*release)(void *state);               /* may be NULL */
+    /* What stands in the hint bar in place of the keys; NULL: the keys. May be NULL. */
+    const char *(*hint)(const void *state);
 };
 
 enum view_id {
@@ -64,5 +66,11 @@ enum view_id app_view(const struct app *app);
 void *app_view_state(const struct app *app, enum view_id id);
 const struct model_info *app_model_info(
         const struct app *app); /* of the loaded local model, or NULL */
+/* The configuration file as it is now; the caller frees it. */
+enum status app_read_conf(const struct app *app, struct conf **out, struct err *err) MUST_USE;
+/* Writes it, frees it and goes on with its endpoints. edited: the name of the one that is
+ * changed. */
+enum status app_save_endpoints(
+        struct app *app, struct conf *conf, const char *edited, struct err *err) MUST_USE;
 
 #endif

@@ -79,8 +79,8 @@ static const struct run *current_run(const struct core *core)
 static bool is_slash_command(const struct app *app, enum command command)
 {
     static const enum command by_name[] = {CMD_HELP, CMD_QUIT, CMD_NEW_SESSION, CMD_CONTINUE,
-            CMD_RETRY, CMD_SEND_UNSAVED, CMD_STOP, CMD_OPEN_EXPERTS, CMD_OPEN_SESSIONS,
-            CMD_SIDE_PANE, CMD_REDRAW};
+            CMD_RETRY, CMD_SEND_UNSAVED, CMD_STOP, CMD_OPEN_EXPERTS, CMD_OPEN_FLEET,
+            CMD_OPEN_SESSIONS, CMD_SIDE_PANE, CMD_REDRAW};
     (void)app;
     if (command_defs[command].takes_text)
         return true;

@@ -6,7 +6,12 @@
 static const struct {
     enum context context;
     const char *title;
+    const char *note; /* about what is seen there; or NULL */
 } sections[] = {{CTX_CHAT, "Chat"}, {CTX_INPUT, "Writing"}, {CTX_EXPERTS, "Experts"},
+        {CTX_FLEET, "Fleet",
+                "\xE2\x97\x8F ready  \xE2\x96\xB2 rate limited or tried again  \xE2\x9C\x97 "
+                "breaker "
+                "open  \xE2\x97\x90 drained  \xE2\x97\x8B disabled"},
         {CTX_SESSIONS, "Sessions"}, {CTX_HELP, "Help"}, {CTX_GLOBAL, "Everywhere"}};
 
 /* The input line belongs to Chat. */
@@ -83,6 +88,8 @@ void help_draw(struct help *help, const struct app *app, struct surface *out)
         for (size_t i = 0; i < keymap_n(map); i++)
             if (keymap_at(map, i)->context == sections[s].context)
                 print_command(&p, map, i);
+        if (sections[s].note && (row = next_row(&p)) >= 0)
+            surface_puts(out, row, 3, ROLE_DIM, sections[s].note);
         next_row(&p);
     }
     if (help->context == CTX_CHAT)
