@@ -130,6 +130,50 @@ static void models_in_the_folder_are_endpoints_until_one_is_configured(void **st
     assert_string_equal(p->config.endpoints[0].name, "mini");
 }
 
+static void adding_an_endpoint_keeps_the_models_that_were_found(void **state)
+{
+    struct place *p = *state;
+    struct err err;
+    struct conf *conf;
+    assert_int_equal(mkdir(p->models, 0700), 0);
+    assert_int_equal(file_write(p->model, "GGUF", 4, 0600, &err), OK);
+    load(p, "# mine\n[shunt]\ntheme = dark\n");
+    assert_int_equal(config_read_file(&p->config, &conf, &err), OK);
+    conf_set(conf, "endpoint", "mini", "kind", "openai");
+    conf_set(conf, "endpoint", "mini", "model", "m");
+    assert_int_equal(config_save_endpoints(&p->config, conf, &err), OK);
+    conf_free(conf);
+    assert_string_equal(
+            p->config.theme, "dark"); /* what was read at the start is still there */
+    assert_int_equal(p->config.n_endpoints, 2);
+    assert_string_equal(p->config.endpoints[0].name, "tiny 'x'");
+    assert_string_equal(p->config.endpoints[0].model, p->model);
+    assert_string_equal(p->config.endpoints[1].name, "mini");
+    config_release(&p->config);
+    assert_int_equal(config_load(&p->config, &p->flags, &err), OK); /* the next start */
+    assert_int_equal(p->config.n_endpoints, 2);
+    assert_true(p->config.endpoints[0].enabled);
+}
+
+static void a_first_endpoint_makes_the_folder(void **state)
+{
+    struct place *p = *state;
+    struct err err;
+    struct conf *conf;
+    char dir[64], path[96];
+    snprintf(dir, sizeof dir, "%s/deep", p->dir);
+    snprintf(path, sizeof path, "%s/shunt.conf", dir);
+    p->flags.config = path;
+    assert_int_equal(config_load(&p->config, &p->flags, &err), OK);
+    assert_int_equal(config_read_file(&p->config, &conf, &err), OK);
+    conf_set(conf, "endpoint", "mini", "kind", "openai");
+    assert_int_equal(config_save_endpoints(&p->config, conf, &err), OK);
+    conf_free(conf);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(p->config.n_endpoints, 1);
+}
+
 static void keys_are_bound_by_command_name(void **state)
 {
     struct place *p = *state;
@@ -157,6 +201,8 @@ int main(void)
             TEST(a_bad_count_keeps_the_default),
             TEST(no_color_and_the_flag_go_before_the_file),
             TEST(models_in_the_folder_are_endpoints_until_one_is_configured),
+            TEST(adding_an_endpoint_keeps_the_models_that_were_found),
+            TEST(a_first_endpoint_makes_the_folder),
             TEST(keys_are_bound_by_command_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

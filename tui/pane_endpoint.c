@@ -9,6 +9,7 @@
 #include "router/prices.h"
 
 #include "tui/endpoint_mark.h"
+#include "tui/figure.h"
 #include "tui/text.h"
 
 #define FACT_COLS 40
@@ -133,15 +134,15 @@ static void add_window(struct facts *f, const struct app *app, const char *label
 {
     uint64_t now_ns = app_now_ns(app);
     double left = endpoint_left(limit, now_ns);
-    char clock[16] = "";
+    char clock[16] = "", shown[FIGURE_BYTES], whole[FIGURE_BYTES] = "";
     if (isnan(left))
         return;
     if (limit->reset_ns > now_ns)
         print_clock(app, limit->reset_ns, clock);
     if (limit->limit && limit->limit != TOKENS_UNKNOWN)
-        add_fact(f, label, "%.0f of %u%s%s", left, limit->limit, clock[0] ? ", " : "", clock);
-    else
-        add_fact(f, label, "%.0f%s%s", left, clock[0] ? ", " : "", clock);
+        figure_print(UNIT_COUNT, limit->limit, whole);
+    add_fact(f, label, "%s%s%s%s%s", figure_print(UNIT_COUNT, left, shown), whole[0] ? "/" : "",
+            whole, clock[0] ? " until " : "", clock);
 }
 
 static void add_facts(struct facts *f, const struct app *app, const struct endpoint_state *e)

@@ -9,6 +9,7 @@
 
 #include "tui/endpoint_form.h"
 #include "tui/endpoint_mark.h"
+#include "tui/figure.h"
 #include "tui/keys.h"
 #include "tui/pane_endpoint.h"
 #include "tui/spark.h"
@@ -32,35 +33,6 @@ struct fleet_view {
 };
 
 /* ---- figures ---------------------------------------------------------------------------- */
-
-enum unit { UNIT_COUNT, UNIT_SECONDS, UNIT_RATE, UNIT_USD, UNIT_PRICE };
-
-static void print_count(double value, char out[24])
-{
-    if (value < 100000)
-        snprintf(out, 24, "%.0f", value);
-    else if (value < 10e6)
-        snprintf(out, 24, "%.0fk", value / 1e3);
-    else
-        snprintf(out, 24, "%.0fM", value / 1e6);
-}
-
-static void print_figure(enum unit unit, double value, char out[24])
-{
-    out[0] = '\0';
-    if (isnan(value))
-        return;
-    if (unit == UNIT_COUNT)
-        print_count(value, out);
-    else if (unit == UNIT_SECONDS)
-        snprintf(out, 24, value < 100 ? "%.2f s" : "%.0f s", value);
-    else if (unit == UNIT_RATE)
-        snprintf(out, 24, "%.1f", value);
-    else if (unit == UNIT_USD)
-        snprintf(out, 24, value < 1 ? "$%.4f" : "$%.2f", value);
-    else
-        snprintf(out, 24, "%.2f", value);
-}
 
 static double known(double value, bool is_known)
 {
@@ -286,7 +258,7 @@ static void draw_row(const struct fleet_view *v, const struct app *app,
     const struct endpoint_state *e = &app_core(app)->fleet.endpoints[endpoint];
     uint64_t now_ns = app_now_ns(app);
     const struct endpoint_mark_def *mark = &endpoint_mark_defs[endpoint_mark(e, now_ns)];
-    char text[24];
+    char text[FIGURE_BYTES];
     for (int c = COLUMN_NAME; c < COLUMN_COUNT; c++) {
         double number = columns[c].text ? 1 : columns[c].number(e, now_ns);
         enum role role = !e->conf->enabled || number == 0 ? ROLE_DIM
@@ -300,7 +272,7 @@ static void draw_row(const struct fleet_view *v, const struct app *app,
             continue;
         }
         if (!columns[c].text)
-            print_figure(columns[c].unit, number, text);
+            figure_print(columns[c].unit, number, text);
         table_draw_cell(&table[c], v->starts[c], out, row, role,
                 columns[c].text ? columns[c].text(e) : text);
     }
