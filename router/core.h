@@ -33,7 +33,7 @@ enum action_kind {
     ACTION_ADD_MESSAGE, /* text, id: enum message_role: what was said before, from elsewhere */
     ACTION_PROBE,       /* id: endpoint, -1: all */
     ACTION_SWITCH, /* id: endpoint, text: on, off (what runs there stops) or drain (it ends) */
-    ACTION_CONFIGURE, /* endpoints; text: the one just edited: what was switched is forgotten */
+    ACTION_CONFIGURE, /* endpoints: those of the configuration of now */
     ACTION_COUNT
 };
 

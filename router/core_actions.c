@@ -327,16 +327,6 @@ static void switch_endpoint(struct core *core, int64_t id, const char *to, uint6
             name);
 }
 
-static void configure(struct core *core, const struct action *a)
-{
-    int edited = fleet_find(&core->fleet, text_of(a));
-    if (edited >= 0) {
-        core->fleet.endpoints[edited].switched = SWITCH_NONE;
-        core->fleet.endpoints[edited].is_drained = false;
-    }
-    fleet_configure(&core->fleet, a->endpoints, a->n_endpoints);
-}
-
 void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
 {
     core->version++;
@@ -390,7 +380,7 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         switch_endpoint(core, a->id, text_of(a), t_ns);
         break;
     case ACTION_CONFIGURE:
-        configure(core, a);
+        fleet_configure(&core->fleet, a->endpoints, a->n_endpoints);
         break;
     case ACTION_PROBE:
     case ACTION_COUNT:

@@ -129,10 +129,20 @@ static void set_conf(
         struct fleet *fleet, struct endpoint_state *e, const struct endpoint_conf *conf)
 {
     struct endpoint_conf *own = endpoint_conf_copy(&fleet->arena, conf);
-    own->enabled = e->is_gone || own->is_faulty ? false
-                   : e->switched == SWITCH_NONE ? conf->enabled
-                                                : e->switched == SWITCH_ON;
+    bool is_on = e->switched == SWITCH_NONE ? e->is_on_in_conf : e->switched == SWITCH_ON;
+    own->enabled = is_on && !e->is_gone && !own->is_faulty;
     e->conf = own;
+}
+
+static void take_conf(
+        struct fleet *fleet, struct endpoint_state *e, const struct endpoint_conf *conf)
+{
+    if (e->is_on_in_conf != conf->enabled) {
+        e->switched = SWITCH_NONE;
+        e->is_drained = false;
+    }
+    e->is_on_in_conf = conf->enabled;
+    set_conf(fleet, e, conf);
 }
 
 static const struct endpoint_conf *find_conf(
@@ -154,11 +164,14 @@ void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, siz
     for (size_t i = 0; i < n_old; i++) {
         const struct endpoint_conf *conf = find_conf(confs, n_confs, all[i].conf->name);
         all[i].is_gone = !conf;
-        set_conf(fleet, &all[i], conf ? conf : all[i].conf);
+        if (conf)
+            take_conf(fleet, &all[i], conf);
+        else
+            set_conf(fleet, &all[i], all[i].conf);
     }
     for (size_t i = 0; i < n_confs; i++)
         if (fleet_find(fleet, confs[i].name) < 0)
-            set_conf(fleet, &all[n++], &confs[i]);
+            take_conf(fleet, &all[n++], &confs[i]);
     fleet->endpoints = all;
     fleet->n_endpoints = (int)n;
 }

@@ -33,8 +33,9 @@ enum endpoint_switch { SWITCH_NONE, SWITCH_ON, SWITCH_OFF };
 struct endpoint_state {
     const struct endpoint_conf *conf; /* its `enabled` is what holds now */
     enum endpoint_switch switched;
-    bool is_gone;    /* no longer in the configuration */
-    bool is_drained; /* switched off for now: what runs there ends, nothing new is sent */
+    bool is_on_in_conf; /* `enabled` of the configuration; when that changes, it holds again */
+    bool is_gone;       /* no longer in the configuration */
+    bool is_drained;    /* switched off for now: what runs there ends, nothing new is sent */
     struct samples ttft_samples_ms, tok_per_s_samples;
     struct rate_limit requests, tokens;
     int64_t spent_today_nusd; /* by all processes, from the store */
@@ -70,7 +71,8 @@ enum breaker fleet_breaker(const struct endpoint_state *e, uint64_t now_ns);
 int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
 /* The endpoints of the configuration of now. An index stands for the same name as long as the
  * program runs, since what is on its way is named by it: what is known by name keeps its state,
- * what is new comes behind, what is missing stays, off, as gone. */
+ * what is new comes behind, what is missing stays, off, as gone. A switch of this run goes
+ * before the configuration until `enabled` is changed there. */
 void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, size_t n_confs);
 /* False: on is not possible, its section has a mistake or is gone. */
 bool fleet_switch(struct fleet *fleet, int endpoint, enum endpoint_switch to);

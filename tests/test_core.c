@@ -1009,8 +1009,6 @@ static void a_new_configuration_changes_nothing_on_its_way(void **state)
     struct action *a = action_new(ACTION_CONFIGURE);
     a->endpoints = confs;
     a->n_endpoints = 1;
-    switch_endpoint(1, "off");
-    a->text = mem_strdup("b"); /* edited: the switch is forgotten */
     core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
     expect_nothing();
     assert_string_equal(e.request->endpoint->model, "m");

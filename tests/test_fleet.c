@@ -264,6 +264,11 @@ static void a_switch_goes_before_the_configuration(void **state)
     fleet_configure(&own, confs, 3);
     assert_false(own.endpoints[0].conf->enabled);
     assert_true(own.endpoints[1].conf->enabled);
+    confs[0].enabled = false;
+    fleet_configure(&own, confs, 3);
+    confs[0].enabled = true; /* said anew: that holds */
+    fleet_configure(&own, confs, 3);
+    assert_true(own.endpoints[0].conf->enabled);
     confs[1].is_faulty = true;
     fleet_configure(&own, confs, 3);
     assert_false(own.endpoints[1].conf->enabled);

@@ -142,9 +142,9 @@ static const char *const pure_files[] = {"kernels/*_cpu.c", "kernels/dot*",
         "engine/tokenizer*", "router/balance.c", "router/core*", "router/features.c",
         "router/fleet.c", "router/http_error.c", "router/policy.c", "router/session.c",
         "router/sse.c", "router/wire*", "tui/chat_transcript.c", "tui/commands.c",
-        "tui/editor.c", "tui/endpoint_*.c", "tui/figure.c", "tui/form.c", "tui/heat.c", "tui/keys.c",
-        "tui/markdown.c", "tui/pane_*", "tui/spark.c", "tui/surface.c", "tui/table.c",
-        "tui/text.c", "tui/view*", "tui/vtin.c"};
+        "tui/editor.c", "tui/endpoint_*.c", "tui/figure.c", "tui/form.c", "tui/heat.c",
+        "tui/keys.c", "tui/markdown.c", "tui/pane_*", "tui/spark.c", "tui/surface.c",
+        "tui/table.c", "tui/text.c", "tui/view*", "tui/vtin.c"};
 static const char *const impure[] = {"<dirent.h>", "<fcntl.h>", "<poll.h>", "<pthread.h>",
         "<signal.h>", "<sys/*>", "<unistd.h>", "clock_now_ns", "clock_unix_ms", "dir_make",
         "file_read", "file_write", "fopen", "time"};

@@ -94,19 +94,17 @@ enum status app_read_conf(const struct app *app, struct conf **out, struct err *
     return OK;
 }
 
-static void configure(struct app *app, struct conf *conf, const char *edited)
+static void configure(struct app *app, struct conf *conf)
 {
     size_t n = endpoints_read(conf, &app->arena, &app->endpoints);
     struct action *a = action_new(ACTION_CONFIGURE);
     a->endpoints = app->endpoints;
     a->n_endpoints = n;
-    a->text = mem_strdup(edited);
     app_act(app, a);
     conf_free(conf);
 }
 
-enum status app_save_endpoints(
-        struct app *app, struct conf *conf, const char *edited, struct err *err)
+enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
 {
     if (app->is_disk_full) {
         conf_free(conf);
@@ -114,7 +112,7 @@ enum status app_save_endpoints(
     }
     buf_clear(&app->file);
     conf_print(conf, &app->file);
-    configure(app, conf, edited);
+    configure(app, conf);
     return OK;
 }
 
@@ -192,7 +190,7 @@ static void fill(struct app *app)
 {
     static const double haiku_ms[] = {380, 410, 395, 800, 360, 380, 4200, 610, 402, 377};
     buf_add_text(&app->file, file_text);
-    configure(app, conf_parse(buf_slice(&app->file), "shunt.conf"), "");
+    configure(app, conf_parse(buf_slice(&app->file), "shunt.conf"));
     struct endpoint_state *e = app->core.fleet.endpoints;
     for (int i = 0; i < 4; i++)
         answer(app, 0, 410 + 30 * i, 15000, 213);

@@ -136,11 +136,9 @@ enum status app_read_conf(const struct app *app, struct conf **out, struct err *
     return err_set(err, ERR_IO, "no file");
 }
 
-enum status app_save_endpoints(
-        struct app *app, struct conf *conf, const char *edited, struct err *err)
+enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
 {
     (void)app;
-    (void)edited;
     conf_free(conf);
     return err_set(err, ERR_IO, "no file");
 }

@@ -200,8 +200,7 @@ enum status app_read_conf(const struct app *app, struct conf **out, struct err *
     return config_read_file(app->config, out, err);
 }
 
-enum status app_save_endpoints(
-        struct app *app, struct conf *conf, const char *edited, struct err *err)
+enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
 {
     enum status status = config_save_endpoints(app->config, conf, err);
     conf_free(conf);
@@ -210,7 +209,6 @@ enum status app_save_endpoints(
     struct action *a = action_new(ACTION_CONFIGURE);
     a->endpoints = app->config->endpoints;
     a->n_endpoints = app->config->n_endpoints;
-    a->text = mem_strdup(edited);
     a->now_ms = app_now_ms(app);
     app_act(app, a);
     return OK;

@@ -68,9 +68,7 @@ const struct model_info *app_model_info(
         const struct app *app); /* of the loaded local model, or NULL */
 /* The configuration file as it is now; the caller frees it. */
 enum status app_read_conf(const struct app *app, struct conf **out, struct err *err) MUST_USE;
-/* Writes it, frees it and goes on with its endpoints. edited: the name of the one that is
- * changed. */
-enum status app_save_endpoints(
-        struct app *app, struct conf *conf, const char *edited, struct err *err) MUST_USE;
+/* Writes it, frees it and goes on with its endpoints. */
+enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err) MUST_USE;
 
 #endif

@@ -169,9 +169,9 @@ static const struct column_def {
 } columns[COLUMN_COUNT] = {
         [COLUMN_MARK] = {{"", 1, 0, false}, .number = mark_of},
         [COLUMN_NAME] = {{"name", 4, 0, false}, 24, name_of},
-        [COLUMN_KIND] = {{"kind", 4, 10, false}, 16, kind_of},
+        [COLUMN_KIND] = {{"kind", 4, 11, false}, 16, kind_of},
         [COLUMN_MODEL] = {{"model", 5, 6, false}, 28, model_of},
-        [COLUMN_ZONE] = {{"zone", 4, 9, false}, 8, zone_of},
+        [COLUMN_ZONE] = {{"zone", 4, 10, false}, 8, zone_of},
         [COLUMN_TIER] = {{"tier", 4, 12, true}, .number = tier_of},
         [COLUMN_IN_FLIGHT] = {{"running", 7, 7, true}, .number = in_flight_of},
         [COLUMN_TREND] = {{"trend", SPARK_COLS, 5, false}, .number = ttft_p50_of},
@@ -182,7 +182,7 @@ static const struct column_def {
         [COLUMN_ERRORS] = {{"errors", 6, 4, true}, .number = errors_of},
         [COLUMN_REQUESTS_LEFT] = {{"req left", 8, 11, true}, .number = requests_left_of},
         [COLUMN_TOKENS_LEFT] = {{"tok left", 8, 11, true}, .number = tokens_left_of},
-        [COLUMN_PRICE_IN] = {{"$/M in", 6, 8, true}, 0, NULL, price_in_of, UNIT_PRICE},
+        [COLUMN_PRICE_IN] = {{"$/M in", 6, 9, true}, 0, NULL, price_in_of, UNIT_PRICE},
         [COLUMN_PRICE_OUT] = {{"$/M out", 7, 8, true}, 0, NULL, price_out_of, UNIT_PRICE},
         [COLUMN_TODAY] = {{"today", 8, 2, true}, 0, NULL, today_of, UNIT_USD},
 };
@@ -321,7 +321,7 @@ static void save_form(struct fleet_view *v, struct app *app)
     enum status status = app_read_conf(app, &conf, &err);
     if (status == OK) {
         endpoint_form_write(&v->form, conf);
-        status = app_save_endpoints(app, conf, name, &err);
+        status = app_save_endpoints(app, conf, &err);
     }
     if (status != OK) {
         app_notice(app, status, "%s", err.text);
