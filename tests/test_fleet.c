@@ -264,8 +264,12 @@ static void a_switch_goes_before_the_configuration(void **state)
     fleet_configure(&own, confs, 3);
     assert_false(own.endpoints[0].conf->enabled);
     assert_true(own.endpoints[1].conf->enabled);
+    own.endpoints[0].is_drained = true;
+    fleet_configure(&own, confs, 3);
+    assert_true(own.endpoints[0].is_drained);
     confs[0].enabled = false;
     fleet_configure(&own, confs, 3);
+    assert_false(own.endpoints[0].is_drained);
     confs[0].enabled = true; /* said anew: that holds */
     fleet_configure(&own, confs, 3);
     assert_true(own.endpoints[0].conf->enabled);
