@@ -364,7 +364,7 @@ static void an_edit_changes_its_lines_only(void **state)
     fill(app);
     run(app, CMD_DOWN);
     run(app, CMD_ENDPOINT_EDIT);
-    assert_non_null(view_fleet_ops.hint(app->fleet));
+    assert_non_null(view_fleet_ops.hints(app->fleet, app));
     expect(app, 80, 21, "fleet_form_80x24");
     expect(app, 40, 7, "fleet_form_40x10");
     press(app, KEY_DOWN); /* url */
@@ -372,7 +372,7 @@ static void an_edit_changes_its_lines_only(void **state)
     for (size_t i = 0; i < strlen("-mini"); i++)
         press(app, KEY_BACKSPACE);
     press(app, KEY_ENTER);
-    assert_null(view_fleet_ops.hint(app->fleet)); /* saved and closed */
+    assert_null(view_fleet_ops.hints(app->fleet, app)); /* saved and closed */
     char *want = mem_dup(file_text, sizeof file_text), *at = strstr(want, "gpt-5.4-mini");
     memmove(at + strlen("gpt-5.4"), at + strlen("gpt-5.4-mini"),
             strlen(at + strlen("gpt-5.4-mini")) + 1);
@@ -459,7 +459,7 @@ static void a_file_that_cannot_be_written_keeps_the_form(void **state)
     run(app, CMD_ENDPOINT_EDIT);
     press(app, KEY_ENTER);
     assert_string_equal(app->notice, "no space left");
-    assert_non_null(view_fleet_ops.hint(app->fleet));
+    assert_non_null(view_fleet_ops.hints(app->fleet, app));
     assert_false(view_fleet_ops.run(app->fleet, CMD_DOWN, app)); /* the list is not moved */
 }
 
@@ -476,6 +476,24 @@ static void an_edit_meanwhile_by_another_program_is_kept(void **state)
     assert_non_null(strstr(buf_text(&app->file), "q4_k_m.ggufx\n"));
     assert_non_null(strstr(buf_text(&app->file), "model = m2\n"));
     assert_int_equal(fleet_find(&app->core.fleet, "new"), 6);
+}
+
+static void a_model_of_the_folder_gets_a_section_when_it_is_edited(void **state)
+{
+    struct app *app = *state;
+    struct endpoint_conf found = endpoint_local("tiny", "/models/tiny.gguf");
+    struct action *a = action_new(ACTION_CONFIGURE);
+    a->endpoints = &found;
+    a->n_endpoints = 1;
+    app_act(app, a);
+    run(app, CMD_ENDPOINT_EDIT);
+    assert_true(shows(app, "/models/tiny.gguf"));
+    press(app, KEY_UP); /* round to the last: enabled */
+    press(app, KEY_RIGHT);
+    press(app, KEY_ENTER);
+    assert_string_equal(buf_text(&app->file),
+            "[endpoint \"tiny\"]\nkind = local\nmodel = /models/tiny.gguf\nenabled = no\n");
+    assert_false(app->core.fleet.endpoints[0].conf->enabled);
 }
 
 /* ---- parts ------------------------------------------------------------------------------ */
@@ -642,6 +660,7 @@ int main(void)
             TEST(what_is_wrong_stands_beside_its_field),
             TEST(a_file_that_cannot_be_written_keeps_the_form),
             TEST(an_edit_meanwhile_by_another_program_is_kept),
+            TEST(a_model_of_the_folder_gets_a_section_when_it_is_edited),
             TEST(a_line_is_edited_by_clusters),
             TEST(columns_go_by_their_priority),
             TEST(what_is_not_known_is_sorted_last),

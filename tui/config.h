@@ -26,8 +26,9 @@ struct config {
     enum color_depth color;
     enum zone zone;
     uint32_t n_threads;
-    bool side_pane;
-    const char *term; /* $TERM or "" */
+    bool side_pane, models_folder;
+    int64_t budget_day_nusd; /* 0: no limit */
+    const char *term;        /* $TERM or "" */
 };
 
 /* Flags that stand before or after the subcommand. NULL: not given. */
@@ -36,13 +37,12 @@ struct global_flags {
 };
 
 /* Reads everything. A missing file is an empty one; mistakes in it become warnings
- * (conf_warning_at). When no [endpoint] section exists, every .gguf file in models_dir is one.
- */
+ * (conf_warning_at). Every .gguf file in models_dir is an endpoint, named after the file,
+ * unless an [endpoint] names it or models_folder = no. */
 enum status config_load(
         struct config *out, const struct global_flags *flags, struct err *err) MUST_USE;
 void config_release(struct config *config);
-/* The file as it is now, for an edit; the caller frees it. While it names no endpoint, the
- * models that were found stand in it, so that adding one does not lose them. */
+/* The file as it is now, for an edit; the caller frees it. */
 enum status config_read_file(
         const struct config *config, struct conf **out, struct err *err) MUST_USE;
 /* Writes an edited file. The endpoints of `config` are its endpoints from now on; the old ones

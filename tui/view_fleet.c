@@ -296,35 +296,59 @@ static void draw_table(struct fleet_view *v, const struct app *app, const struct
 
 /* ---- the form --------------------------------------------------------------------------- */
 
-static void open_form(struct fleet_view *v, const char *name, struct app *app)
+/* A model of the models folder has no section until it is edited. */
+static void add_section(struct conf *conf, const struct endpoint_state *e)
+{
+    if (e->conf->kind != PROVIDER_LOCAL || conf_get(conf, "endpoint", e->conf->name, "kind"))
+        return;
+    conf_set(conf, "endpoint", e->conf->name, "kind", providers[PROVIDER_LOCAL].name);
+    conf_set(conf, "endpoint", e->conf->name, "model", e->conf->model);
+}
+
+/* e NULL: a new one. */
+static void open_form(struct fleet_view *v, const struct endpoint_state *e, struct app *app)
 {
     struct conf *conf;
     struct err err;
+    if (e && strpbrk(e->conf->name, "\"\\")) {
+        app_notice(
+                app, ERR_USAGE, "the name of a section cannot hold \" or \\: rename the file");
+        return;
+    }
     if (app_read_conf(app, &conf, &err) != OK) {
         app_notice(app, err.status, "%s", err.text);
         return;
     }
-    endpoint_form_open(&v->form, conf, name);
+    if (e)
+        add_section(conf, e);
+    endpoint_form_open(&v->form, conf, e ? e->conf->name : NULL);
     v->has_form = true;
     conf_free(conf);
 }
 
 /* The file is read again: it may have been edited while the form was open. */
+static enum status save(struct fleet_view *v, struct app *app, struct err *err)
+{
+    const struct fleet *fleet = &app_core(app)->fleet;
+    struct conf *conf;
+    int i = fleet_find(fleet, endpoint_form_name(&v->form));
+    enum status status = app_read_conf(app, &conf, err);
+    if (status != OK)
+        return status;
+    if (i >= 0)
+        add_section(conf, &fleet->endpoints[i]);
+    endpoint_form_write(&v->form, conf);
+    return app_save_endpoints(app, conf, err);
+}
+
 static void save_form(struct fleet_view *v, struct app *app)
 {
-    struct conf *conf;
+    const char *name = endpoint_form_name(&v->form);
     struct err err;
-    char name[FORM_TEXT_BYTES];
     if (!endpoint_form_check(&v->form, &app_core(app)->fleet))
         return;
-    snprintf(name, sizeof name, "%s", endpoint_form_name(&v->form));
-    enum status status = app_read_conf(app, &conf, &err);
-    if (status == OK) {
-        endpoint_form_write(&v->form, conf);
-        status = app_save_endpoints(app, conf, &err);
-    }
-    if (status != OK) {
-        app_notice(app, status, "%s", err.text);
+    if (save(v, app, &err) != OK) {
+        app_notice(app, err.status, "%s", err.text);
         return;
     }
     int i = fleet_find(&app_core(app)->fleet, name);
@@ -345,12 +369,13 @@ static bool take_key(void *state, const struct key *key, struct app *app)
     return result != FORM_NOT_MINE;
 }
 
-static const char *hint(const void *state)
+static const struct view_hint *hints(const void *state, const struct app *app)
 {
+    static const struct view_hint of_form[] = {{"Enter", "save"}, {"Esc", "cancel"},
+            {"Tab", "next field"}, {"\xE2\x97\x82 \xE2\x96\xB8", "choose"}, {NULL, NULL}};
     const struct fleet_view *v = state;
-    return v->has_form
-                   ? "Enter save  Tab next field  \xE2\x97\x82 \xE2\x96\xB8 choose  Esc cancel"
-                   : NULL;
+    (void)app;
+    return v->has_form ? of_form : NULL;
 }
 
 /* ---- commands --------------------------------------------------------------------------- */
@@ -395,7 +420,7 @@ static bool run_endpoint_command(struct fleet_view *v, enum command command, str
     else if (command == CMD_PROBE_ALL)
         act(app, ACTION_PROBE, -1, "");
     else if (e && command == CMD_ENDPOINT_EDIT)
-        open_form(v, e->conf->name, app);
+        open_form(v, e, app);
     else if (command == CMD_ENDPOINT_ADD)
         open_form(v, NULL, app);
     else
@@ -505,5 +530,5 @@ const struct view_ops view_fleet_ops = {
         .run = run,
         .key = take_key,
         .takes_keys_first = true,
-        .hint = hint,
+        .hints = hints,
 };

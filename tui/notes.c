@@ -1,0 +1,57 @@
+/* notes.c - see notes.h. */
+#include "tui/notes.h"
+
+const struct note notes[] = {
+        {CTX_EXPERTS, "colour, character",
+                "How often an expert was chosen, as a multiple of an even share: 1 is as often "
+                "as "
+                "if every expert got the same number of tokens. The scale goes from \xC2\xBD "
+                "to "
+                "16; what lies outside looks like its end."},
+        {CTX_EXPERTS, "decayed",
+                "All tokens count, prompt and answer; the weight of one halves every 64 "
+                "tokens."},
+        {CTX_EXPERTS, "last token",
+                "The experts chosen for the newest token. The colour is the weight of each, as "
+                "a "
+                "multiple of an even share among the chosen, from \xC2\xBC to 8."},
+        {CTX_EXPERTS, "cell",
+                "Layers x experts in one cell of the map. It has the colour of the hottest."},
+        {CTX_EXPERTS, "eff",
+                "How many experts are really in use: exp of the entropy of the choices. All "
+                "equally often: all experts. At a row of several layers: of the layer named."},
+        {CTX_EXPERTS, "gini",
+                "How unequal the choices are. 0: all experts equally often; near 1: a few get "
+                "everything."},
+        {CTX_EXPERTS, "weight", "How much of the layer's result a chosen expert contributes."},
+        {CTX_EXPERTS, "margin",
+                "The gap between the gate value of the last chosen expert and that of the "
+                "first "
+                "rejected one. Small: nearly another choice."},
+        {CTX_EXPERTS, "hotter, colder",
+                "The expert under the cursor was chosen more or less often than chance "
+                "explains; "
+                "at most 1 in 100 of these marks is wrong."},
+        {CTX_EXPERTS, "never chosen",
+                "Experts of a layer that no token of the balance went to."},
+        {CTX_EXPERTS, "busiest 9 %",
+                "The part of all choices that went to the most used 9 % of the experts."},
+        {CTX_EXPERTS, "shared",
+                "How many of the experts chosen for a token were chosen for the token before "
+                "as "
+                "well."},
+        {CTX_EXPERTS, "(in brackets)",
+                "What pure chance gives for the same number of tokens. A figure that is close "
+                "to "
+                "it says nothing about the model."},
+        {CTX_FLEET, "\xE2\x97\x8F \xE2\x96\xB2 \xE2\x9C\x97 \xE2\x97\x90 \xE2\x97\x8B",
+                "Ready; rate limited, or tried again with the next request; breaker open after "
+                "failures, nothing is sent until the time given; drained; disabled."},
+        {CTX_FLEET, "ttft, trend",
+                "Time to the first token: the median and the 95th percentile of the newest 64 "
+                "answers, and the newest of them as bars, the longest full."},
+        {CTX_FLEET, "req, tok left",
+                "What the provider says is left in its window. Blank: it has not said."},
+        {CTX_FLEET, "today", "Spent since midnight, by every shunt on this machine."},
+};
+const size_t n_notes = ARRAY_LEN(notes);
