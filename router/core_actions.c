@@ -435,6 +435,9 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
     case ACTION_FORK:
         fork_session(core, t_ns);
         break;
+    case ACTION_PROBE:
+        probe_begin(core, a->id, t_ns);
+        break;
     case ACTION_ADD_MESSAGE:
         add_message(core, a, t_ns);
         break;
@@ -444,7 +447,6 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
     case ACTION_CONFIGURE:
         fleet_configure(&core->fleet, a->endpoints, a->n_endpoints);
         break;
-    case ACTION_PROBE:
     case ACTION_COUNT:
         break;
     }

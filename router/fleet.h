@@ -47,6 +47,11 @@ struct endpoint_state {
     int64_t cost_nusd;         /* spent in this run of the program */
     enum status failed_with;   /* of the newest request; OK: it did not fail */
     char last_error[160];
+    /* the newest probe, which is no request and changes nothing above */
+    bool is_probing;
+    uint64_t probe_t_ns;   /* when it ended; 0: never asked */
+    uint32_t probe_ms;     /* how long it took */
+    char probe_error[160]; /* "": it lives */
 };
 
 struct fleet {
@@ -57,13 +62,24 @@ struct fleet {
 
 struct observation {
     int endpoint;
-    enum { SEEN_START, SEEN_FIRST_TOKEN, SEEN_END, SEEN_LIMITS } what;
+    enum {
+        SEEN_START,
+        SEEN_FIRST_TOKEN,
+        SEEN_END,
+        SEEN_LIMITS,
+        SEEN_SPEED,   /* of an answer of another run of the program: ms, n_output_tok */
+        SEEN_BREAKER, /* of another process: ms until it closes */
+        SEEN_SPENT,   /* cost_nusd: today so far, from the store */
+        SEEN_PROBE_START,
+        SEEN_PROBE /* ms, text: "" or the error */
+    } what;
     enum status status;        /* SEEN_END */
     int64_t retry_after_ms;    /* SEEN_END; -1: none */
     double ms;                 /* SEEN_FIRST_TOKEN: time to it; SEEN_END: decode time */
     uint32_t n_output_tok;     /* SEEN_END */
     int64_t cost_nusd;         /* SEEN_END; -1: unknown */
     struct rate_limits limits; /* SEEN_LIMITS */
+    const char *text;          /* SEEN_PROBE */
 };
 
 void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t now_ns);
@@ -76,6 +92,8 @@ int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
 void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, size_t n_confs);
 /* False: on is not possible, its section has a mistake or is gone. */
 bool fleet_switch(struct fleet *fleet, int endpoint, enum endpoint_switch to);
+/* "$12.34", "$0.0123", "$0.000012": digits by size. */
+const char *usd_text(int64_t nusd, char out[32]);
 /* Price of an answer in nano-dollars (one token at 1 USD per Mtok is 1000 nUSD); -1: price
  * unknown. */
 int64_t endpoint_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage);

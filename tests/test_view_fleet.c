@@ -212,6 +212,8 @@ static void fill(struct app *app)
                                  .token_limit = 400000,
                                  .tokens_left = 391200,
                                  .tokens_reset_ms = 12000}});
+    e[2].probe_t_ns = app->now_ns - 65 * S;
+    e[2].probe_ms = 143;
     e[2].spent_today_nusd = 31000000;
     e[1].spent_today_nusd = 1240000000;
     e[4].is_drained = true;

@@ -45,8 +45,8 @@ static int draw_long(
 
 static void print_clock(const struct app *app, uint64_t t_ns, char out[16])
 {
-    uint64_t now_ns = app_now_ns(app), ms = t_ns > now_ns ? (t_ns - now_ns) / 1000000u : 0;
-    time_t seconds = (app_now_ms(app) + (int64_t)ms + 999) / 1000;
+    int64_t ahead_ms = ((int64_t)t_ns - (int64_t)app_now_ns(app)) / 1000000;
+    time_t seconds = (app_now_ms(app) + ahead_ms + 999) / 1000;
     struct tm tm;
     localtime_r(&seconds, &tm);
     strftime(out, 16, "%H:%M:%S", &tm);
@@ -70,6 +70,26 @@ static void print_state(
     if (e->n_failed_in_a_row > 0)
         snprintf(out + strlen(out), n_bytes - strlen(out), ", %u failure%s in a row",
                 e->n_failed_in_a_row, e->n_failed_in_a_row == 1 ? "" : "s");
+}
+
+/* The newest answer to whether it lives, or "". */
+static void print_probe(
+        const struct app *app, const struct endpoint_state *e, char *out, size_t n_bytes)
+{
+    char clock[16];
+    out[0] = '\0';
+    if (e->is_probing) {
+        snprintf(out, n_bytes, "on its way");
+        return;
+    }
+    if (!e->probe_t_ns)
+        return;
+    print_clock(app, e->probe_t_ns, clock);
+    snprintf(out, n_bytes, "%s: ", clock);
+    if (e->probe_error[0])
+        snprintf(out + strlen(out), n_bytes - strlen(out), "%s", e->probe_error);
+    else
+        snprintf(out + strlen(out), n_bytes - strlen(out), "it lives, %u ms", e->probe_ms);
 }
 
 /* Where the key comes from. What a url or command may carry beside that is not shown. */
@@ -149,6 +169,7 @@ static void add_facts(struct facts *f, const struct app *app, const struct endpo
 {
     const struct endpoint_conf *conf = e->conf;
     bool is_remote = conf->kind != PROVIDER_LOCAL;
+    char usd[32];
     add_fact(f, "kind", "%s", providers[conf->kind].name);
     add_fact(f, "zone", "%s", zone_name(conf->zone));
     add_count(f, "tier", (uint32_t)conf->tier, "");
@@ -157,9 +178,9 @@ static void add_facts(struct facts *f, const struct app *app, const struct endpo
     add_window(f, app, "tokens left", &e->tokens);
     add_fact(f, "requests", "%u, %u failed", e->n_requests, e->n_errors);
     if (e->cost_nusd)
-        add_fact(f, "this run", "$%.6f", (double)e->cost_nusd / 1e9);
+        add_fact(f, "this run", "%s", usd_text(e->cost_nusd, usd));
     if (e->spent_today_nusd)
-        add_fact(f, "today", "$%.6f", (double)e->spent_today_nusd / 1e9);
+        add_fact(f, "today", "%s", usd_text(e->spent_today_nusd, usd));
     add_count(f, "limit", conf->rpm, " requests/min");
     add_count(f, "limit", conf->tpm, " tok/min");
     add_count(f, "slots", conf->slots, "");
@@ -185,6 +206,8 @@ void pane_endpoint_draw(
     row = draw_long(out, row, "state", endpoint_mark_defs[mark].role, text);
     row = draw_long(
             out, row, "last error", e->failed_with ? ROLE_ERROR : ROLE_DIM, e->last_error);
+    print_probe(app, e, text, sizeof text);
+    row = draw_long(out, row, "probe", e->probe_error[0] ? ROLE_ERROR : ROLE_OK, text);
     print_url(conf, text, sizeof text);
     row = draw_long(out, row, "url", ROLE_TEXT, conf->kind == PROVIDER_LOCAL ? "" : text);
     row = draw_long(out, row, "model", ROLE_TEXT, conf->model ? conf->model : "");
