@@ -64,6 +64,7 @@ void core_release(struct core *core)
     for (size_t i = 0; i < core->n_unsaved; i++)
         stored_free(core->unsaved[i]);
     stored_free(core->found_owner);
+    decisions_release(core);
     balance_free(core->balance);
     mem_free(core->others);
     mem_free(core->runs);

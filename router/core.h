@@ -36,7 +36,9 @@ enum action_kind {
     ACTION_PROBE,        /* id: endpoint index, -1: all that may be asked */
     ACTION_ADD_MESSAGE,  /* text, id: enum message_role: what was said before, from elsewhere */
     ACTION_SWITCH, /* id: endpoint, text: on, off (what runs there stops) or drain (it ends) */
-    ACTION_CONFIGURE, /* endpoints: those of the configuration of now */
+    ACTION_CONFIGURE,      /* endpoints: those of the configuration of now */
+    ACTION_LIST_DECISIONS, /* brings the decision log up to date with the store */
+    ACTION_WHY,            /* id: message: looks for the decision behind an answer */
     ACTION_COUNT
 };
 
@@ -100,6 +102,32 @@ struct run {
     char *extra_json;
 };
 
+/* A line of the decision log. */
+struct decision_entry {
+    uint64_t serial; /* unique in this run of the program */
+    int64_t t_ms, message_id;
+    enum verdict verdict;
+    bool is_fallback;   /* the request had failed elsewhere */
+    char endpoint[64];  /* "": none was chosen */
+    int64_t price_nusd; /* of what was chosen; -1: not known, or nothing was */
+    uint32_t expected_ms;
+    float difficulty;
+    enum domain domain;
+    char question[200]; /* its first words on one line */
+    char *json;         /* all of it, for decision_read_json */
+};
+
+#define DECISIONS_KEPT 300
+
+struct decision_log {
+    struct decision_entry **entries; /* newest first; of all sessions and processes */
+    size_t n;
+    uint64_t newest_serial;
+    int64_t why_id;             /* the message of the last ACTION_WHY */
+    bool is_why_known;          /* the store has answered that */
+    struct decision_entry *why; /* what it had; NULL: nothing */
+};
+
 enum effect_kind { EFFECT_STORE, EFFECT_SEND, EFFECT_CANCEL, EFFECT_PROBE };
 
 struct effect {
@@ -133,6 +161,7 @@ struct core {
     struct prefs prefs;
     struct decision last_decision;
     bool has_decision;
+    struct decision_log log;
     struct balance *balance;      /* of the newest answer's model; NULL: nothing seen */
     struct telemetry_shape shape; /* of the model that spoke last */
     bool is_dense;                /* the last local answer came from a model without experts */
@@ -196,6 +225,11 @@ uint64_t core_deadline(const struct core *core);
 bool core_take_effect(struct core *core, struct effect *out);
 /* The running answer's run, or NULL. */
 const struct run *core_run_of(const struct core *core, int64_t message_id);
+/* The newest decision about an answer, as far as the log or the last ACTION_WHY has it. */
+const struct decision_entry *core_decision_of(const struct core *core, int64_t message_id);
+/* What would be decided if `text` were the next message of the open session. */
+void core_preview(
+        const struct core *core, struct slice text, uint64_t now_ns, struct decision *out);
 bool core_is_busy(const struct core *core); /* something runs, loads or waits to be saved */
 /* The end of the program: running answers become stopped ones, drafts and they are sent to the
  * store; what the disk refused is tried once more. */

@@ -447,6 +447,12 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
     case ACTION_CONFIGURE:
         fleet_configure(&core->fleet, a->endpoints, a->n_endpoints);
         break;
+    case ACTION_LIST_DECISIONS:
+        decisions_ask(core, 0);
+        break;
+    case ACTION_WHY:
+        decisions_ask(core, a->id);
+        break;
     case ACTION_COUNT:
         break;
     }

@@ -320,6 +320,9 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
     case STORE_LOAD_TOKENS:
         take_tokens(core, c);
         break;
+    case STORE_LIST_DECISIONS:
+        decisions_take(core, c);
+        break;
     case STORE_EXPORT:
         core_notice(core, t_ns, c->err.status, "%s%.*s",
                 c->err.status == OK ? "written: " : c->err.text,

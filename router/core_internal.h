@@ -1,7 +1,8 @@
 /*
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
  * core_actions.c (what the user does), core_runs.c (a request's way), core_disk.c (what is
- * saved when), core_probe.c (whether endpoints live).
+ * saved when), core_probe.c (whether endpoints live), core_decisions.c (the log of decisions),
+ * core_preview.c (a decision in advance).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H
@@ -55,6 +56,12 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
 /* endpoint -1: all that may be asked. */
 void probe_begin(struct core *core, int64_t endpoint, uint64_t t_ns);
 void probe_apply(struct core *core, const struct event *event);
+
+/* A decision just made, as JSON. */
+void decisions_add(struct core *core, const struct run *run, struct slice json);
+void decisions_ask(struct core *core, int64_t message_id); /* 0: the newest of all */
+void decisions_take(struct core *core, const struct stored *answer);
+void decisions_release(struct core *core);
 
 void disk_put(
         struct core *core, struct stored *command); /* a write: in order, behind what waits */

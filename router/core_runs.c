@@ -64,6 +64,7 @@ static void put_decision(struct core *core, const struct run *run, uint64_t t_ns
     c->session.used_ms = core_unix_ms(core, t_ns);
     c->message_id = run->message_id;
     c->value = (struct slice){arena_strndup(&c->arena, buf_text(&json), json.n), json.n};
+    decisions_add(core, run, buf_slice(&json));
     buf_release(&json);
     disk_put(core, c);
 }

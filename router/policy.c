@@ -33,6 +33,17 @@ static const char *const filter_names[FILTER_COUNT] = {
         [FILTER_TRIED] = "tried",
 };
 
+const char *filter_name(enum filter filter)
+{
+    return filter_names[filter];
+}
+
+const char *verdict_name(enum verdict verdict)
+{
+    static const char *const names[] = {"send", "wait", "ask", "refuse"};
+    return names[verdict];
+}
+
 const char *domain_name(enum domain domain)
 {
     static const char *const names[DOMAIN_COUNT] = {
@@ -419,9 +430,12 @@ static void print_features(const struct features *f, struct buf *out)
             ",\"features\":{\"input_tok\":%u,\"output_tok\":%u,\"difficulty\":", f->n_input_tok,
             f->n_output_tok);
     json_add_double(out, (double)f->difficulty);
-    buf_printf(out, ",\"domain\":\"%s\",\"language\":\"%s\",\"tools\":%s,\"code\":%s}",
+    buf_printf(out,
+            ",\"domain\":\"%s\",\"language\":\"%s\",\"tools\":%s,\"vision\":%s,\"code\":%s,"
+            "\"json\":%s}",
             domain_name(f->domain), f->language, f->needs_tools ? "true" : "false",
-            f->has_code ? "true" : "false");
+            f->needs_vision ? "true" : "false", f->has_code ? "true" : "false",
+            f->wants_json ? "true" : "false");
 }
 
 static void print_candidate(
@@ -438,6 +452,8 @@ static void print_candidate(
     print_dollars(out, "failure_usd", c->failure_nusd);
     print_dollars(out, "miss_usd", c->miss_nusd);
     print_dollars(out, "expected_usd", c->cost_nusd);
+    buf_add_text(out, ",\"p_miss\":");
+    json_add_float(out, c->p_miss);
     buf_printf(out, ",\"expected_ms\":%u,\"reason\":", c->expected_ms);
     json_add_string(out, slice_of(c->reason));
     buf_add_text(out, "}");
@@ -445,14 +461,13 @@ static void print_candidate(
 
 void decision_print_json(const struct decision *d, const struct fleet *fleet, struct buf *out)
 {
-    static const char *const verdicts[] = {"send", "wait", "ask", "refuse"};
     buf_add_text(out, "{\"endpoint\":");
     if (d->chosen >= 0)
         json_add_string(
                 out, slice_of(fleet->endpoints[d->candidates[d->chosen].endpoint].conf->name));
     else
         buf_add_text(out, "null");
-    buf_printf(out, ",\"verdict\":\"%s\",\"reason\":", verdicts[d->verdict]);
+    buf_printf(out, ",\"verdict\":\"%s\",\"reason\":", verdict_name(d->verdict));
     json_add_string(out, slice_of(d->reason));
     buf_add_text(out, ",\"flip\":");
     json_add_string(out, slice_of(d->flip));

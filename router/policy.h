@@ -94,6 +94,9 @@ struct candidate {
     char reason[96]; /* "out: prompt 9,000 tokens > context 8,192", "free, zone local" */
 };
 
+const char *filter_name(enum filter filter);
+const char *verdict_name(enum verdict verdict);
+
 #define CANDIDATES_MAX 64
 
 struct decision {
@@ -116,5 +119,10 @@ void policy_decide(struct decision *out, const struct features *f,
 float policy_p_miss(int tier, float difficulty);
 /* The decision as one JSON object {"endpoint","reason","candidates":[…],"features":{…},…}. */
 void decision_print_json(const struct decision *d, const struct fleet *fleet, struct buf *out);
+/* Reads that back (decision_json.c). names[i] is what candidate i is called, in the arena: it
+ * may be gone from the fleet, so its `endpoint` is -1. Times of waiting are not kept. False:
+ * not a decision. */
+bool decision_read_json(struct slice json, struct arena *arena, struct decision *out,
+        const char *names[CANDIDATES_MAX]) MUST_USE;
 
 #endif

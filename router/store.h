@@ -81,9 +81,10 @@ struct breaker_row {
     int64_t until_ms; /* Unix time; 0: it works again */
 };
 
+/* A routing decision as it was stored. */
 struct decision_row {
     int64_t t_ms, message_id;
-    struct slice json; /* see decision_print_json */
+    struct slice json, question; /* question: the beginning of what was asked */
 };
 
 enum store_op {
@@ -105,7 +106,8 @@ enum store_op {
     STORE_LOAD_FLEET,  /* since_ms, day_ms -> answers since then, at most ANSWERS_MAX newest of
                           each endpoint, oldest first; costs since day_ms; breakers */
     STORE_LOAD_COSTS,  /* since_ms -> costs by day and endpoint, oldest first */
-    STORE_LOAD_DECISIONS, /* limit -> decisions, newest first */
+    STORE_LIST_DECISIONS, /* message_id, or 0: any -> decisions, newest first, at most `limit`
+                           */
     STORE_PUT_SETTING,    /* key, value; "breaker NAME": see breaker_row */
     STORE_GET_SETTING,    /* key -> value (n == 0: none) */
     STORE_EXPORT, /* value = bytes, key = path: writes a file (the way out when the disk is
@@ -125,6 +127,8 @@ struct stored {
     size_t n_messages;
     struct session_row *sessions; /* LIST */
     size_t n_sessions;
+    struct decision_row *decisions; /* LIST_DECISIONS */
+    size_t n_decisions;
     int64_t message_id;
     struct telemetry_shape *shape;
     unsigned char *records; /* n_records * token_record_bytes(shape) */
@@ -136,8 +140,6 @@ struct stored {
     size_t n_costs;
     struct breaker_row *breakers;
     size_t n_breakers;
-    struct decision_row *decisions;
-    size_t n_decisions;
     struct slice key, value, query;
     int64_t amount_nusd, limit_nusd, total_nusd; /* RESERVE; limit negative: none */
     bool is_over;                                /* RESERVE: nothing was added */

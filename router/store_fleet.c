@@ -6,8 +6,6 @@
 
 #include "router/store_query.h"
 
-#define DECISIONS_DEFAULT 20
-
 /* Messages have no index by time, but their numbers begin with the milliseconds of their making
  * (core_new_id) and are never lower: a range of them is a range of time. */
 static void bind_since(struct query *q, int64_t since_ms)
@@ -116,21 +114,4 @@ bool run_load_fleet(sqlite3 *db, struct stored *c)
 bool run_load_costs(sqlite3 *db, struct stored *c)
 {
     return load_costs(db, c, c->since_ms);
-}
-
-bool run_load_decisions(sqlite3 *db, struct stored *c)
-{
-    struct buf rows;
-    buf_init(&rows, 256u << 20);
-    struct query q =
-            prepare(db, "SELECT t_ms, message_id, json FROM decision ORDER BY id DESC LIMIT ?");
-    bind_int(&q, c->limit ? c->limit : DECISIONS_DEFAULT);
-    while (step_row(&q)) {
-        struct decision_row row = {.t_ms = read_int(&q)};
-        row.message_id = read_int(&q);
-        row.json = read_text(&q, &c->arena);
-        buf_add(&rows, &row, sizeof row);
-    }
-    c->decisions = take_rows(&rows, &c->arena, sizeof *c->decisions, &c->n_decisions);
-    return finish(&q);
 }

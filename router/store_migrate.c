@@ -40,7 +40,9 @@ static const struct migration steps_of_this_version[SCHEMA_VERSION] = {
         {"CREATE TABLE spend (day TEXT NOT NULL, endpoint TEXT NOT NULL, nusd INTEGER NOT NULL,"
          " PRIMARY KEY (day, endpoint)) WITHOUT ROWID;"
          "CREATE TABLE session_writer (session_id INTEGER PRIMARY KEY, writer TEXT NOT "
-         "NULL);"}};
+         "NULL);"},
+        {"CREATE INDEX decision_message ON decision (message_id);"},
+};
 
 static enum status sql_error(sqlite3 *db, const char *path, struct err *err)
 {

@@ -322,6 +322,31 @@ static bool run_put_decision(sqlite3 *db, struct stored *c)
     return finish(&q);
 }
 
+#define DECISION_QUERY                                                                         \
+    "SELECT d.t_ms, d.message_id, d.json, substr(coalesce(asked.text, ''), 1, 200)"            \
+    " FROM decision d LEFT JOIN message answer ON answer.id = d.message_id"                    \
+    " LEFT JOIN message asked ON asked.id = answer.parent_id"
+
+static bool run_list_decisions(sqlite3 *db, struct stored *c)
+{
+    uint32_t limit = c->limit ? c->limit : 200;
+    c->decisions = arena_alloc(&c->arena, limit * sizeof *c->decisions);
+    struct query q = prepare(db, c->message_id ? DECISION_QUERY
+                                         " WHERE d.message_id = ?1 ORDER BY d.id DESC LIMIT ?2"
+                                               : DECISION_QUERY " ORDER BY d.id DESC LIMIT ?2");
+    if (c->message_id)
+        sqlite3_bind_int64(q.stmt, 1, c->message_id);
+    sqlite3_bind_int64(q.stmt, 2, limit);
+    while (c->n_decisions < limit && step_row(&q)) {
+        struct decision_row *row = &c->decisions[c->n_decisions++];
+        row->t_ms = read_int(&q);
+        row->message_id = read_int(&q);
+        row->json = read_text(&q, &c->arena);
+        row->question = read_text(&q, &c->arena);
+    }
+    return finish(&q);
+}
+
 static bool run_put_setting(sqlite3 *db, struct stored *c)
 {
     struct query q = prepare(db, "INSERT INTO setting VALUES (?,?) ON CONFLICT (key) DO UPDATE "
@@ -561,13 +586,13 @@ static const struct {
         [STORE_PUT_TOKENS] = {run_put_tokens, true},
         [STORE_PUT_DECISION] = {run_put_decision, true},
         [STORE_LIST] = {run_list, false},
+        [STORE_LIST_DECISIONS] = {run_list_decisions, false},
         [STORE_LOAD] = {run_load, true}, /* it may mark an answer interrupted */
         [STORE_LOAD_TOKENS] = {run_load_tokens, false},
         [STORE_RELEASE] = {run_release, true},
         [STORE_RESERVE] = {run_reserve, true},
         [STORE_LOAD_FLEET] = {run_load_fleet, false},
         [STORE_LOAD_COSTS] = {run_load_costs, false},
-        [STORE_LOAD_DECISIONS] = {run_load_decisions, false},
         [STORE_PUT_SETTING] = {run_put_setting, true},
         [STORE_GET_SETTING] = {run_get_setting, false},
 };

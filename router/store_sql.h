@@ -9,7 +9,7 @@
 
 #include "router/store.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 /* Steps from one version to the next: migrations[i] makes version i + 1. */
 struct migration {
@@ -27,6 +27,5 @@ void db_run(sqlite3 *db, struct stored *command);
 /* The commands of store_fleet.c. False: a statement failed. */
 bool run_load_fleet(sqlite3 *db, struct stored *c);
 bool run_load_costs(sqlite3 *db, struct stored *c);
-bool run_load_decisions(sqlite3 *db, struct stored *c);
 
 #endif

@@ -199,6 +199,71 @@ static void a_decision_is_json(void **state)
     buf_release(&out);
 }
 
+static void a_decision_is_read_back_as_it_was(void **state)
+{
+    (void)state;
+    struct decision d, back;
+    struct buf out, again;
+    struct arena arena = {0};
+    const char *names[CANDIDATES_MAX];
+    struct features f = plain(100);
+    f.difficulty = 0.31f;
+    f.domain = DOMAIN_MATH;
+    memcpy(f.language, "de", 3);
+    f.has_code = f.wants_json = true;
+    buf_init(&out, 1 << 16);
+    buf_init(&again, 1 << 16);
+    policy_decide(&d, &f, &(struct policy_world){&fleet, {-1, 0}, prefs_default(), 0}, 1);
+    decision_print_json(&d, &fleet, &out);
+    assert_true(decision_read_json(buf_slice(&out), &arena, &back, names));
+    assert_int_equal(back.chosen, d.chosen);
+    assert_int_equal(back.verdict, VERDICT_SEND);
+    assert_string_equal(back.reason, d.reason);
+    assert_string_equal(back.flip, d.flip);
+    assert_true(back.flip[0]);
+    assert_int_equal(back.n_candidates, 4);
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(names[i], confs[i].name);
+        assert_int_equal(back.candidates[i].filter, d.candidates[i].filter);
+        assert_int_equal(back.candidates[i].price_nusd, d.candidates[i].price_nusd);
+        assert_int_equal(back.candidates[i].is_price_known, d.candidates[i].is_price_known);
+        assert_int_equal(back.candidates[i].cost_nusd, d.candidates[i].cost_nusd);
+        assert_true(back.candidates[i].p_miss == d.candidates[i].p_miss);
+        assert_int_equal(back.candidates[i].endpoint, -1);
+        back.candidates[i].endpoint = i; /* the fleet is still the same here */
+    }
+    decision_print_json(&back, &fleet, &again);
+    assert_string_equal(buf_text(&again), buf_text(&out)); /* nothing that is told is lost */
+    buf_release(&out);
+    buf_release(&again);
+    arena_release(&arena);
+}
+
+static void a_damaged_decision_is_no_decision(void **state)
+{
+    (void)state;
+    static const char *const damaged[] = {
+            "", "[]", "{\"candidates\":7}", "{\"candidates\":[{}"};
+    struct decision d;
+    struct arena arena = {0};
+    const char *names[CANDIDATES_MAX];
+    struct buf many;
+    for (size_t i = 0; i < ARRAY_LEN(damaged); i++)
+        assert_false(decision_read_json(slice_of(damaged[i]), &arena, &d, names));
+    buf_init(&many, 1 << 16);
+    buf_add_text(&many, "{\"endpoint\":\"gone\",\"verdict\":\"?\",\"candidates\":[7");
+    for (int i = 0; i < 100; i++)
+        buf_add_text(&many, ",{\"filter\":-1,\"expected_usd\":1e300,\"p_miss\":9}");
+    buf_add_text(&many, "]}");
+    assert_true(decision_read_json(buf_slice(&many), &arena, &d, names));
+    assert_int_equal(d.n_candidates, CANDIDATES_MAX);
+    assert_int_equal(d.chosen, -1);
+    assert_int_equal(d.candidates[5].cost_nusd, 0);
+    assert_true(d.candidates[5].p_miss == 0);
+    buf_release(&many);
+    arena_release(&arena);
+}
+
 static void tokens_are_estimated_within_a_third(void **state)
 {
     (void)state;
@@ -245,6 +310,8 @@ int main(void)
             TEST(a_breaker_opens_and_lets_one_try),
             TEST(an_answer_costs_what_the_prices_say),
             TEST(a_decision_is_json),
+            TEST(a_decision_is_read_back_as_it_was),
+            TEST(a_damaged_decision_is_no_decision),
             TEST(tokens_are_estimated_within_a_third),
             TEST(a_price_is_said_once_and_in_one_form),
     };

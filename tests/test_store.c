@@ -333,6 +333,53 @@ static void tokens_come_back_whole(void **state)
     store_close(store);
 }
 
+static void put_decision(
+        struct store *store, int64_t t_ms, int64_t message_id, const char *json)
+{
+    struct stored *c = stored_new(STORE_PUT_DECISION);
+    c->session.used_ms = t_ms;
+    c->message_id = message_id;
+    c->value = slice_of(json);
+    expect_ok(ask(store, c));
+}
+
+static struct stored *list_decisions(struct store *store, int64_t message_id, uint32_t limit)
+{
+    struct stored *c = stored_new(STORE_LIST_DECISIONS);
+    c->message_id = message_id;
+    c->limit = limit;
+    c = ask(store, c);
+    assert_int_equal(c->err.status, OK);
+    return c;
+}
+
+static void decisions_come_back_newest_first(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "why?")));
+    expect_ok(ask(store, put(1, 2, 1, MSG_ASSISTANT, MESSAGE_DONE, "so")));
+    put_decision(store, 10, 2, "first");
+    put_decision(store, 20, 7, "of a message that is not there");
+    put_decision(store, 30, 2, "last");
+    struct stored *c = list_decisions(store, 0, 2);
+    assert_int_equal(c->n_decisions, 2);
+    assert_true(slice_eq(c->decisions[0].json, "last"));
+    assert_int_equal(c->decisions[0].t_ms, 30);
+    assert_true(slice_eq(c->decisions[0].question, "why?"));
+    assert_int_equal(c->decisions[1].message_id, 7);
+    assert_int_equal(c->decisions[1].question.n, 0);
+    stored_free(c);
+    c = list_decisions(store, 2, 100);
+    assert_int_equal(c->n_decisions, 2);
+    assert_true(slice_eq(c->decisions[1].json, "first"));
+    stored_free(c);
+    c = list_decisions(store, 3, 100);
+    assert_int_equal(c->n_decisions, 0);
+    stored_free(c);
+    store_close(store);
+}
+
 /* The limit of file sizes stands for a full disk: it needs no rights. */
 static void a_full_disk_refuses_and_recovers(void **state)
 {
@@ -612,7 +659,7 @@ static void the_newest_decisions_come_first(void **state)
         c->value = slice_of(arena_printf(&c->arena, "{\"n\":%d}", i));
         expect_ok(ask(store, c));
     }
-    struct stored *c = stored_new(STORE_LOAD_DECISIONS);
+    struct stored *c = stored_new(STORE_LIST_DECISIONS);
     c->limit = 2;
     c = ask(store, c);
     assert_int_equal(c->n_decisions, 2);
@@ -670,6 +717,7 @@ int main(void)
             TEST(one_process_writes_a_session_until_it_is_gone),
             TEST(search_takes_any_text),
             TEST(tokens_come_back_whole),
+            TEST(decisions_come_back_newest_first),
             TEST(a_full_disk_refuses_and_recovers),
             TEST(a_newer_database_is_not_touched),
             TEST(an_upgrade_makes_a_backup_first),

@@ -1,7 +1,6 @@
 /*
  * test_view_fleet.c - the Fleet view as golden screens, what its keys do, and its parts: the
- * form, the table, the marks and the bars. The app around it is a plain struct whose
- * configuration file is a text.
+ * form, the table, the marks and the bars.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -11,110 +10,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "tui/endpoint_mark.h"
-#include "tui/figure.h"
+#include "tui/figures.h"
 #include "tui/form.h"
-#include "tui/keys.h"
 #include "tui/spark.h"
 #include "tui/table.h"
-#include "tui/view.h"
 
+#include "tests/helper_app.h"
 #include "tests/helper_screen.h"
 
-#define NOW_MS 1700000000000
-#define S      1000000000ull
+#define S 1000000000ull
 
-extern const struct view_ops view_fleet_ops;
-
-struct app {
-    struct core core;
-    struct keymap *keymap;
-    uint64_t now_ns;
-    struct buf file;
-    struct endpoint_conf *endpoints;
-    struct arena arena;
-    void *fleet;
-    char notice[512], last_text[64];
-    enum action_kind last_action;
-    int64_t last_id;
-    int n_actions;
-    bool is_disk_full;
-};
-
-/* ---- the app as views see it ------------------------------------------------------------ */
-
-const struct core *app_core(const struct app *app)
-{
-    return &app->core;
-}
-
-void app_act(struct app *app, struct action *action)
-{
-    app->last_action = action->kind;
-    app->last_id = action->id;
-    app->n_actions++;
-    snprintf(app->last_text, sizeof app->last_text, "%s", action->text ? action->text : "");
-    core_apply(&app->core,
-            &(struct event){.kind = EV_ACTION, .t_ns = app->now_ns, .u.action = action});
-}
-
-void app_notice(struct app *app, enum status status, const char *fmt, ...)
-{
-    va_list va;
-    (void)status;
-    va_start(va, fmt);
-    vsnprintf(app->notice, sizeof app->notice, fmt, va);
-    va_end(va);
-}
-
-const struct keymap *app_keymap(const struct app *app)
-{
-    return app->keymap;
-}
-
-uint64_t app_now_ns(const struct app *app)
-{
-    return app->now_ns;
-}
-
-int64_t app_now_ms(const struct app *app)
-{
-    (void)app;
-    return NOW_MS;
-}
-
-enum status app_read_conf(const struct app *app, struct conf **out, struct err *err)
-{
-    (void)err;
-    *out = conf_parse(buf_slice(&app->file), "shunt.conf");
-    return OK;
-}
-
-static void configure(struct app *app, struct conf *conf)
-{
-    size_t n = endpoints_read(conf, &app->arena, &app->endpoints);
-    struct action *a = action_new(ACTION_CONFIGURE);
-    a->endpoints = app->endpoints;
-    a->n_endpoints = n;
-    app_act(app, a);
-    conf_free(conf);
-}
-
-enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
-{
-    if (app->is_disk_full) {
-        conf_free(conf);
-        return err_set(err, ERR_FULL, "no space left");
-    }
-    buf_clear(&app->file);
-    conf_print(conf, &app->file);
-    configure(app, conf);
-    return OK;
-}
+static void *fleet; /* the view's state */
+static const struct view_ops *ops;
 
 /* ---- a fleet ---------------------------------------------------------------------------- */
 
@@ -133,28 +44,19 @@ static const char file_text[] =
 
 static int set_up(void **state)
 {
-    struct app *app = mem_alloc(sizeof *app);
-    struct core_config cfg = {.max_zone = ZONE_EXTERNAL, .seed = 1, .now_ms = NOW_MS};
-    setenv("TZ", "UTC", 1);
-    tzset();
-    core_init(&app->core, &cfg);
-    app->keymap = keymap_new();
-    app->now_ns = 1000 * S;
-    app->fleet = mem_alloc(view_fleet_ops.state_bytes);
-    buf_init(&app->file, 1 << 20);
-    *state = app;
+    static struct app app;
+    app_fake_init(&app, NULL, 0);
+    app.now_ns = 1000 * S;
+    ops = views[VIEW_FLEET].ops;
+    fleet = mem_alloc(ops->state_bytes);
+    *state = &app;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    struct app *app = *state;
-    keymap_free(app->keymap);
-    core_release(&app->core);
-    buf_release(&app->file);
-    arena_release(&app->arena);
-    mem_free(app->fleet);
-    mem_free(app);
+    mem_free(fleet);
+    app_fake_release(*state);
     return 0;
 }
 
@@ -189,8 +91,9 @@ static void fail_at(struct app *app, int endpoint, enum status status, int64_t r
 static void fill(struct app *app)
 {
     static const double haiku_ms[] = {380, 410, 395, 800, 360, 380, 4200, 610, 402, 377};
-    buf_add_text(&app->file, file_text);
-    configure(app, conf_parse(buf_slice(&app->file), "shunt.conf"));
+    struct err err;
+    assert_int_equal(
+            app_save_endpoints(app, conf_parse(SLICE(file_text), "shunt.conf"), &err), OK);
     struct endpoint_state *e = app->core.fleet.endpoints;
     for (int i = 0; i < 4; i++)
         answer(app, 0, 410 + 30 * i, 15000, 213);
@@ -221,11 +124,7 @@ static void fill(struct app *app)
 
 static struct screen draw(struct app *app, int n_cols, int n_rows)
 {
-    struct screen screen = {0};
-    screen_resize(&screen, n_rows, n_cols);
-    struct surface all = screen_surface(&screen);
-    view_fleet_ops.draw(app->fleet, app, &all);
-    return screen;
+    return app_fake_draw(app, VIEW_FLEET, fleet, n_cols, n_rows);
 }
 
 static void expect(struct app *app, int n_cols, int n_rows, const char *name)
@@ -249,12 +148,12 @@ static bool shows(struct app *app, const char *text)
 
 static void run(struct app *app, enum command command)
 {
-    assert_true(view_fleet_ops.run(app->fleet, command, app));
+    assert_true(ops->run(fleet, command, app));
 }
 
 static bool press(struct app *app, uint32_t code)
 {
-    return view_fleet_ops.key(app->fleet, &(struct key){.code = code}, app);
+    return ops->key(fleet, &(struct key){.code = code}, app);
 }
 
 static void type(struct app *app, const char *text)
@@ -286,8 +185,8 @@ static void it_looks_right_at_every_size(void **state)
     expect(app, 200, 57, "fleet_200x60");
     run(app, CMD_OPEN);
     expect(app, 40, 7, "fleet_detail_40x10");
-    assert_true(view_fleet_ops.run(app->fleet, CMD_BACK, app));  /* to the table */
-    assert_false(view_fleet_ops.run(app->fleet, CMD_BACK, app)); /* to Chat */
+    assert_true(ops->run(fleet, CMD_BACK, app));  /* to the table */
+    assert_false(ops->run(fleet, CMD_BACK, app)); /* to Chat */
 }
 
 static void no_key_and_no_password_is_shown(void **state)
@@ -366,7 +265,7 @@ static void an_edit_changes_its_lines_only(void **state)
     fill(app);
     run(app, CMD_DOWN);
     run(app, CMD_ENDPOINT_EDIT);
-    assert_non_null(view_fleet_ops.hints(app->fleet, app));
+    assert_non_null(ops->hints(fleet, app));
     expect(app, 80, 21, "fleet_form_80x24");
     expect(app, 40, 7, "fleet_form_40x10");
     press(app, KEY_DOWN); /* url */
@@ -374,11 +273,11 @@ static void an_edit_changes_its_lines_only(void **state)
     for (size_t i = 0; i < strlen("-mini"); i++)
         press(app, KEY_BACKSPACE);
     press(app, KEY_ENTER);
-    assert_null(view_fleet_ops.hints(app->fleet, app)); /* saved and closed */
+    assert_null(ops->hints(fleet, app)); /* saved and closed */
     char *want = mem_dup(file_text, sizeof file_text), *at = strstr(want, "gpt-5.4-mini");
     memmove(at + strlen("gpt-5.4"), at + strlen("gpt-5.4-mini"),
             strlen(at + strlen("gpt-5.4-mini")) + 1);
-    assert_string_equal(buf_text(&app->file), want);
+    assert_string_equal(buf_text(&app->conf_text), want);
     assert_string_equal(app->core.fleet.endpoints[1].conf->model, "gpt-5.4");
     assert_int_equal(app->core.fleet.endpoints[1].n_requests, 1); /* what was seen stays */
     mem_free(want);
@@ -398,7 +297,7 @@ static void an_endpoint_is_added_and_used_at_once(void **state)
     press(app, KEY_DOWN);
     type(app, "m");
     press(app, KEY_ENTER);
-    assert_non_null(strstr(buf_text(&app->file),
+    assert_non_null(strstr(buf_text(&app->conf_text),
             "\n[endpoint \"q ?e\"]\nkind = vllm\nurl = http://h/v1\nmodel = m\n"));
     assert_string_equal(app->core.fleet.endpoints[6].conf->name, "q ?e");
     assert_true(app->core.fleet.endpoints[6].conf->enabled);
@@ -447,7 +346,7 @@ static void what_is_wrong_stands_beside_its_field(void **state)
         if (!shows(app, cases[i].said))
             fail_msg("case %zu does not say \"%s\"", i, cases[i].said);
         assert_int_equal(app->n_actions, n_actions);
-        assert_string_equal(buf_text(&app->file), file_text);
+        assert_string_equal(buf_text(&app->conf_text), file_text);
         press(app, KEY_ESC);
         assert_false(shows(app, "new endpoint"));
     }
@@ -461,8 +360,8 @@ static void a_file_that_cannot_be_written_keeps_the_form(void **state)
     run(app, CMD_ENDPOINT_EDIT);
     press(app, KEY_ENTER);
     assert_string_equal(app->notice, "no space left");
-    assert_non_null(view_fleet_ops.hints(app->fleet, app));
-    assert_false(view_fleet_ops.run(app->fleet, CMD_DOWN, app)); /* the list is not moved */
+    assert_non_null(ops->hints(fleet, app));
+    assert_false(ops->run(fleet, CMD_DOWN, app)); /* the list is not moved */
 }
 
 static void an_edit_meanwhile_by_another_program_is_kept(void **state)
@@ -470,13 +369,13 @@ static void an_edit_meanwhile_by_another_program_is_kept(void **state)
     struct app *app = *state;
     fill(app);
     run(app, CMD_ENDPOINT_EDIT);
-    buf_add_text(&app->file, "[endpoint \"new\"]\nkind = openai\nmodel = m2\n");
+    buf_add_text(&app->conf_text, "[endpoint \"new\"]\nkind = openai\nmodel = m2\n");
     press(app, KEY_TAB);
     press(app, KEY_TAB);
     type(app, "x");
     press(app, KEY_ENTER);
-    assert_non_null(strstr(buf_text(&app->file), "q4_k_m.ggufx\n"));
-    assert_non_null(strstr(buf_text(&app->file), "model = m2\n"));
+    assert_non_null(strstr(buf_text(&app->conf_text), "q4_k_m.ggufx\n"));
+    assert_non_null(strstr(buf_text(&app->conf_text), "model = m2\n"));
     assert_int_equal(fleet_find(&app->core.fleet, "new"), 6);
 }
 
@@ -493,7 +392,7 @@ static void a_model_of_the_folder_gets_a_section_when_it_is_edited(void **state)
     press(app, KEY_UP); /* round to the last: enabled */
     press(app, KEY_RIGHT);
     press(app, KEY_ENTER);
-    assert_string_equal(buf_text(&app->file),
+    assert_string_equal(buf_text(&app->conf_text),
             "[endpoint \"tiny\"]\nkind = local\nmodel = /models/tiny.gguf\nenabled = no\n");
     assert_false(app->core.fleet.endpoints[0].conf->enabled);
 }

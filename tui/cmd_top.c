@@ -111,7 +111,7 @@ static void print_choices_json(const struct stored *s)
 
 static int run_router(const struct config *config, const struct top_args *args)
 {
-    struct stored *command = stored_new(STORE_LOAD_DECISIONS), *s;
+    struct stored *command = stored_new(STORE_LIST_DECISIONS), *s;
     struct err err;
     command->limit = N_DECISIONS;
     enum status status = cmd_ask_store(config, command, &s, &err);

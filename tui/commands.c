@@ -19,6 +19,7 @@ const char *const context_names[CTX_COUNT] = {
         [CTX_CHAT] = "chat",
         [CTX_EXPERTS] = "experts",
         [CTX_FLEET] = "fleet",
+        [CTX_ROUTER] = "router",
         [CTX_SESSIONS] = "sessions",
         [CTX_HELP] = "help",
 };
@@ -81,6 +82,9 @@ void command_run(struct app *app, enum command command, const char *text)
         break;
     case CMD_OPEN_FLEET:
         app_open_view(app, VIEW_FLEET);
+        break;
+    case CMD_OPEN_ROUTER:
+        app_open_view(app, VIEW_ROUTER);
         break;
     case CMD_OPEN_SESSIONS:
         app_open_view(app, VIEW_SESSIONS);

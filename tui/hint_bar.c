@@ -7,7 +7,7 @@
 static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_OPEN, CMD_SEARCH, CMD_MAP_MODE,
         CMD_FREEZE, CMD_ENDPOINT_SWITCH, CMD_ENDPOINT_ADD, CMD_ENDPOINT_EDIT, CMD_HELP,
         CMD_BACK, CMD_OPEN_CHAT, CMD_QUIT_EMPTY, CMD_NEWLINE, CMD_OPEN_SESSIONS,
-        CMD_OPEN_EXPERTS, CMD_OPEN_FLEET};
+        CMD_OPEN_EXPERTS, CMD_OPEN_FLEET, CMD_OPEN_ROUTER};
 
 struct bar {
     const struct app *app;
@@ -37,10 +37,14 @@ static bool is_idle(const struct bar *bar, enum command command)
         return bar->context == CTX_EXPERTS;
     case CMD_OPEN_FLEET:
         return bar->context == CTX_FLEET;
+    case CMD_OPEN_ROUTER:
+        return bar->context == CTX_ROUTER;
     case CMD_OPEN_SESSIONS:
         return bar->context == CTX_SESSIONS;
     case CMD_HELP:
         return bar->context == CTX_HELP;
+    case CMD_WHY:
+        return bar->context == CTX_CHAT && s->leaf_id == 0;
     case CMD_QUIT_EMPTY:
         return s->draft.n > 0;
     case CMD_STOP:

@@ -53,5 +53,19 @@ const struct note notes[] = {
         {CTX_FLEET, "req, tok left",
                 "What the provider says is left in its window. Blank: it has not said."},
         {CTX_FLEET, "today", "Spent since midnight, by every shunt on this machine."},
+        {CTX_ROUTER, "price $",
+                "What the provider asks for the prompt and an answer of usual length."},
+        {CTX_ROUTER, "late $",
+                "What waiting costs: the seconds beyond the patience, at a price each."},
+        {CTX_ROUTER, "fail $",
+                "The chance that the attempt fails, times what a failed one costs."},
+        {CTX_ROUTER, "risk, risk $",
+                "The chance that the answer is not good enough for a question of this "
+                "difficulty, and that times what a right one is worth."},
+        {CTX_ROUTER, "sum $",
+                "The expected cost. The least of those that may take the request wins."},
+        {CTX_ROUTER, "?", "The price is not known and counts as the highest that is."},
+        {CTX_ROUTER, "fallback",
+                "The request had failed elsewhere before anything of the answer came."},
 };
 const size_t n_notes = ARRAY_LEN(notes);

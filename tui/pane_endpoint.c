@@ -9,7 +9,7 @@
 #include "router/prices.h"
 
 #include "tui/endpoint_mark.h"
-#include "tui/figure.h"
+#include "tui/figures.h"
 #include "tui/text.h"
 
 #define FACT_COLS 40

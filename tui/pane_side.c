@@ -1,8 +1,11 @@
 /* pane_side.c - see pane_side.h. What is not known is not drawn. */
 #include "tui/pane_side.h"
 
+#include "tui/figures.h"
 #include "tui/heat.h"
-#include "tui/text.h"
+#include "tui/pane_why.h"
+
+#define COST_END_COL 25 /* amounts end here */
 
 static const struct message *newest_answer(const struct core *core)
 {
@@ -10,30 +13,12 @@ static const struct message *newest_answer(const struct core *core)
     return leaf && leaf->role == MSG_ASSISTANT ? leaf : NULL;
 }
 
-static int draw_wrapped(struct surface *out, int row, int col, enum role role, const char *text)
-{
-    struct slice rest = slice_of(text), line;
-    while (row < out->rect.n_rows && text_wrap(&rest, out->rect.n_cols - col, &line))
-        surface_text(out, row++, col, role, 0, line);
-    return row;
-}
-
 static int draw_route(const struct core *core, struct surface *out, int row)
 {
-    const struct decision *d = &core->last_decision;
+    const char *names[CANDIDATES_MAX];
     surface_rule(out, row++, ROLE_RULE, "route");
-    row = draw_wrapped(out, row, 1, ROLE_TEXT, d->reason);
-    for (int i = 0; i < d->n_candidates && row + 1 < out->rect.n_rows; i++) {
-        const struct candidate *c = &d->candidates[i];
-        enum role role = i == d->chosen ? ROLE_OK : c->filter ? ROLE_DIM : ROLE_TEXT;
-        surface_puts(out, row, 1, role,
-                i == d->chosen ? "\xE2\x96\xB6"
-                : c->filter    ? "\xE2\x9C\x97"
-                               : "\xC2\xB7");
-        surface_puts(out, row++, 3, role, core->fleet.endpoints[c->endpoint].conf->name);
-        row = draw_wrapped(out, row, 3, ROLE_DIM, c->reason);
-    }
-    return row + 1;
+    why_names(&core->last_decision, &core->fleet, names);
+    return why_draw(&core->last_decision, names, out, row) + 1;
 }
 
 static int draw_count(struct surface *out, int row, const char *name, uint32_t n)
@@ -61,6 +46,58 @@ static int draw_figures(const struct message *m, struct surface *out, int row)
         surface_printf(out, row++, 18, ROLE_NUMBER, "%8.2f s", m->total_ms / 1000.0);
     }
     return row + 1;
+}
+
+static void draw_dollars(struct surface *out, int row, const char *name, int64_t nusd)
+{
+    char dollars[FIGURE_BYTES];
+    surface_puts(out, row, 1, ROLE_DIM, name);
+    surface_puts_right(out, row, COST_END_COL, ROLE_NUMBER, figure_dollars(dollars, nusd));
+}
+
+/* What is not known is counted beside the sum, never as nothing. */
+static int draw_session_cost(const struct session *s, struct surface *out, int row)
+{
+    int64_t sum_nusd = 0;
+    int n_unknown = 0, n_answers = 0;
+    for (size_t i = 0; i < s->n_messages; i++) {
+        const struct message *m = s->messages[i];
+        if (m->role != MSG_ASSISTANT || m->state == MESSAGE_RUNNING)
+            continue;
+        n_answers++;
+        n_unknown += m->cost_nusd < 0;
+        sum_nusd += m->cost_nusd > 0 ? m->cost_nusd : 0;
+    }
+    if (n_answers == 0 || n_unknown == n_answers)
+        return row;
+    draw_dollars(out, row, "session", sum_nusd);
+    if (n_unknown)
+        surface_printf(out, row, COST_END_COL + 1, ROLE_WARN, "+ %d unknown", n_unknown);
+    return row + 1;
+}
+
+static int draw_today(const struct budget *budget, struct surface *out, int row)
+{
+    char dollars[FIGURE_BYTES];
+    bool is_near = (double)budget->spent_nusd >= BUDGET_WARN_SHARE * (double)budget->day_nusd;
+    draw_dollars(out, row, "today", budget->spent_nusd);
+    if (budget->day_nusd >= 0)
+        surface_printf(out, row, COST_END_COL + 1,
+                budget->spent_nusd >= budget->day_nusd ? ROLE_ERROR
+                : is_near                              ? ROLE_WARN
+                                                       : ROLE_DIM,
+                "of %s", figure_dollars(dollars, budget->day_nusd));
+    return row + 1;
+}
+
+static int draw_cost(
+        const struct core *core, const struct message *answer, struct surface *out, int row)
+{
+    surface_rule(out, row++, ROLE_RULE, "cost");
+    if (answer && answer->cost_nusd >= 0 && answer->state != MESSAGE_RUNNING)
+        draw_dollars(out, row++, "answer", answer->cost_nusd);
+    row = draw_session_cost(core->session, out, row);
+    return draw_today(&core->budget, out, row) + 1;
 }
 
 /* Of the hottest in a cell; 0 below the last row. */
@@ -103,6 +140,8 @@ void pane_side_draw(const struct app *app, struct surface *out)
         row = draw_route(core, out, row);
     if (answer && (answer->ttft_ms || answer->usage.input != TOKENS_UNKNOWN))
         row = draw_figures(answer, out, row);
+    if (answer || core->budget.spent_nusd || core->budget.day_nusd >= 0)
+        row = draw_cost(core, answer, out, row);
     if (core->balance)
         draw_experts(core->balance, out, row, app_is_mono(app));
 }

@@ -1,5 +1,5 @@
-/* pane_side.h - what stands beside the conversation: route, figures of the newest answer, and
- * its experts. */
+/* pane_side.h - what stands beside the conversation: route, figures of the newest answer, what
+ * was spent, and its experts. */
 #ifndef TUI_PANE_SIDE_H
 #define TUI_PANE_SIDE_H
 

@@ -1,14 +1,16 @@
 /*
- * view_chat.c - the conversation: transcript, the line that says where the next message goes,
- * and the input. The draft is told to the core with every change; what is sent, run as a
- * command or completed is decided here.
+ * view_chat.c - the conversation: transcript, the rule that says where the next message goes,
+ * and the input; over them the popup of chat_why.h. The draft is told to the core with every
+ * change; what is sent, run as a command or completed is decided here.
  */
 #include "tui/view_chat.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "tui/chat_next.h"
 #include "tui/chat_transcript.h"
+#include "tui/chat_why.h"
 #include "tui/editor.h"
 #include "tui/keys.h"
 #include "tui/pane_side.h"
@@ -22,6 +24,8 @@
 struct chat {
     struct transcript transcript;
     struct editor editor;
+    struct chat_next next;
+    struct chat_why why;
     bool is_ready;
     int64_t session_id; /* the session whose draft the editor shows */
     bool side_is_toggled;
@@ -45,6 +49,7 @@ static void prepare(struct chat *c, const struct app *app)
         if (s->messages[i]->role == MSG_USER)
             editor_remember(&c->editor, buf_slice(&s->messages[i]->text));
     editor_set(&c->editor, buf_slice(&s->draft), s->draft_cursor);
+    chat_next_change(&c->next);
 }
 
 static void tell_draft(struct chat *c, struct app *app)
@@ -55,6 +60,7 @@ static void tell_draft(struct chat *c, struct app *app)
                 "ask` with -f",
                 EDITOR_MAX_BYTES >> 20);
     c->editor.has_refused = false;
+    chat_next_change(&c->next);
     struct action *a = action_new(ACTION_DRAFT);
     a->text = mem_strdup(buf_text(&c->editor.text));
     a->cursor = (uint32_t)c->editor.cursor;
@@ -86,6 +92,18 @@ static const struct run *current_run(const struct core *core)
 
 /* ---- commands --------------------------------------------------------------------------- */
 
+/* Commands of this view that have a name as well as a key. */
+static bool run_own(struct chat *c, enum command command, struct app *app)
+{
+    if (command == CMD_SIDE_PANE)
+        toggle_side(c, app);
+    else if (command == CMD_WHY)
+        chat_why_toggle(&c->why, &c->transcript, app);
+    else
+        return false;
+    return true;
+}
+
 /* A command that failed is worth getting back; one that did its work is no message. */
 static void run_named(struct chat *c, struct app *app, enum command command, const char *text)
 {
@@ -95,9 +113,7 @@ static void run_named(struct chat *c, struct app *app, enum command command, con
     char *line = mem_dup(typed.ptr, typed.n + 1);
     editor_set(&c->editor, SLICE(""), 0);
     tell_draft(c, app);
-    if (command == CMD_SIDE_PANE)
-        toggle_side(c, app);
-    else
+    if (!run_own(c, command, app))
         command_run(app, command, text);
     if (core->n_notices > n_before &&
             core->notices[(core->n_notices - 1) % NOTICE_MAX].status != OK)
@@ -201,21 +217,19 @@ static bool run(void *state, enum command command, struct app *app)
 {
     struct chat *c = state;
     prepare(c, app);
-    if (scroll(c, command, app))
-        return true;
     if (slash_run(&c->slash, app, &c->editor, command)) {
         tell_draft(c, app);
         return true;
     }
+    if (chat_why_run(&c->why, command, app) || run_own(c, command, app) ||
+            scroll(c, command, app))
+        return true;
     switch (command) {
     case CMD_SEND:
         send(c, app);
         return true;
     case CMD_COMPLETE:
     case CMD_COMPLETE_BACK:
-        return true;
-    case CMD_SIDE_PANE:
-        toggle_side(c, app);
         return true;
     case CMD_QUIT_EMPTY:
         if (c->editor.text.n == 0) {
@@ -295,59 +309,46 @@ static void draw_greeting(const struct app *app, struct surface *out)
     surface_printf(out, row + 5, 3, ROLE_DIM, "%-8s shows all keys", help ? help : "-");
 }
 
-static void print_target(const struct core *core, char *out, size_t n)
-{
-    if (core->use_endpoint >= 0)
-        snprintf(out, n, "next: %s", core->fleet.endpoints[core->use_endpoint].conf->name);
-    else if (core->fleet.n_endpoints == 0)
-        snprintf(out, n, "next: nobody yet");
-    else if (core->fleet.n_endpoints == 1)
-        snprintf(out, n, "next: %s%s", core->fleet.endpoints[0].conf->name,
-                core->fleet.endpoints[0].conf->enabled
-                        ? ""
-                        : ", which is disabled: `shunt doctor` says why");
-    else
-        snprintf(out, n, "next: the cheapest of %d endpoints", core->fleet.n_endpoints);
-}
-
 #define TITLE_MIN_COLS 8
 
-/* At the right: what is below the screen, else the title where `left` columns leave room.
- * Returns the columns it takes. */
-static int draw_rule_end(
-        const struct chat *c, const struct app *app, struct surface *out, int row, int left)
+/* At the right: what is below the screen. Returns the columns it takes. */
+static int draw_below(const struct chat *c, const struct app *app, struct surface *out, int row)
 {
-    const struct session *s = app_core(app)->session;
     const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_SCROLL_END);
-    int n_below = s->leaf_id && !c->transcript.follows ? c->transcript.n_below : 0;
-    int n_cols = out->rect.n_cols, room = n_cols - left - 8, cols;
-    room = room < n_cols / 2 - 4 ? room : n_cols / 2 - 4;
-    char text[sizeof s->title + 8];
-    if (n_below > 0) {
-        snprintf(text, sizeof text, " \xE2\x86\x93 %d more line%s  %s ", n_below,
-                n_below == 1 ? "" : "s", keys ? keys : "");
-    } else if (s->title[0] && room >= TITLE_MIN_COLS) {
-        struct slice title = text_fit(slice_of(s->title), room, &cols);
-        snprintf(text, sizeof text, " %.*s%s ", (int)title.n, title.ptr,
-                title.n < strlen(s->title) ? "\xE2\x80\xA6" : "");
-    } else {
+    bool is_above = app_core(app)->session->leaf_id && !c->transcript.follows;
+    char text[64];
+    if (!is_above || c->transcript.n_below < 1)
         return 0;
-    }
-    cols = text_width(slice_of(text));
-    surface_puts(out, row, n_cols - cols - 1, n_below ? ROLE_WARN : ROLE_DIM, text);
-    return cols + 1;
+    snprintf(text, sizeof text, " \xE2\x86\x93 %d more line%s  %s ", c->transcript.n_below,
+            c->transcript.n_below == 1 ? "" : "s", keys ? keys : "");
+    surface_puts_right(out, row, out->rect.n_cols - 1, ROLE_WARN, text);
+    return text_width(slice_of(text)) + 1;
 }
 
-static void draw_rule(const struct chat *c, const struct app *app, struct surface *out, int row)
+/* At the right where `left` columns leave room. */
+static void draw_title(const char *title, struct surface *out, int row, int left)
 {
-    char text[512];
+    int n_cols = out->rect.n_cols, room = n_cols - left - 6, cols;
+    room = room < n_cols / 2 - 4 ? room : n_cols / 2 - 4;
+    if (!title[0] || room < TITLE_MIN_COLS)
+        return;
+    struct slice fit = text_fit(slice_of(title), room, &cols);
+    cols += fit.n < strlen(title);
+    int col = n_cols - cols - 3;
+    surface_puts(out, row, col, ROLE_DIM, " ");
+    surface_cut(out, row, col + 1, cols, ROLE_DIM, 0, slice_of(title));
+    surface_puts(out, row, col + 1 + cols, ROLE_DIM, " ");
+}
+
+static void draw_rule(struct chat *c, const struct app *app, struct surface *out, int row)
+{
     surface_rule(out, row, ROLE_RULE, "");
-    print_target(app_core(app), text, sizeof text);
-    int taken = draw_rule_end(c, app, out, row, text_width(slice_of(text)));
-    int n = surface_cut(
-            out, row, 2, out->rect.n_cols - 4 - taken, ROLE_TITLE, 0, slice_of(text));
-    surface_puts(out, row, 1, ROLE_RULE, " ");
-    surface_puts(out, row, 2 + n, ROLE_RULE, " ");
+    int taken = draw_below(c, app, out, row);
+    struct surface left =
+            surface_part(out, (struct rect){row, 0, 1, out->rect.n_cols - 1 - taken});
+    int col = chat_next_draw(&c->next, app, buf_slice(&c->editor.text), &left);
+    if (!taken)
+        draw_title(app_core(app)->session->title, out, row, col);
 }
 
 static int input_rows(const struct chat *c, int n_rows, int n_cols)
@@ -375,6 +376,7 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
         draw_greeting(app, &top);
     else if (top.rect.n_rows > 0)
         transcript_draw(&c->transcript, app, &top);
+    chat_why_draw(&c->why, app, &top);
     if (!is_tiny)
         draw_rule(c, app, out, rule);
     slash_draw(
@@ -408,7 +410,11 @@ static const struct view_hint *hints(const void *state, const struct app *app)
 {
     static const struct view_hint choosing[] = {{"Enter", "run"}, {"Up/Down", "choose"},
             {"Tab", "complete"}, {"Esc", "close"}, {NULL, NULL}};
+    static const struct view_hint explaining[] = {
+            {"Up/Down", "other answers"}, {"PageDown", "more"}, {"Esc", "close"}, {NULL, NULL}};
     const struct chat *c = state;
+    if (chat_why_is_open(&c->why, app_core(app)))
+        return explaining;
     return c->is_ready && slash_is_open(&c->slash, app, buf_slice(&c->editor.text)) ? choosing
                                                                                     : NULL;
 }
@@ -417,6 +423,7 @@ static void release(void *state)
 {
     struct chat *c = state;
     transcript_release(&c->transcript);
+    chat_why_release(&c->why);
     if (c->is_ready)
         editor_release(&c->editor);
 }

@@ -9,7 +9,7 @@
 
 #include "tui/endpoint_form.h"
 #include "tui/endpoint_mark.h"
-#include "tui/figure.h"
+#include "tui/figures.h"
 #include "tui/keys.h"
 #include "tui/pane_endpoint.h"
 #include "tui/spark.h"

@@ -1,0 +1,167 @@
+/* helper_app.c - see helper_app.h. */
+#include "tests/helper_app.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+const struct core *app_core(const struct app *app)
+{
+    return &app->core;
+}
+
+void app_act(struct app *app, struct action *action)
+{
+    app->last_action = action->kind;
+    app->last_id = action->id;
+    app->n_actions++;
+    snprintf(app->last_text, sizeof app->last_text, "%s", action->text ? action->text : "");
+    core_apply(&app->core,
+            &(struct event){.kind = EV_ACTION, .t_ns = app->now_ns, .u.action = action});
+}
+
+void app_open_view(struct app *app, enum view_id id)
+{
+    app->view = id;
+}
+
+void app_open_help(struct app *app)
+{
+    (void)app;
+}
+
+void app_notice(struct app *app, enum status status, const char *fmt, ...)
+{
+    va_list va;
+    (void)status;
+    va_start(va, fmt);
+    vsnprintf(app->notice, sizeof app->notice, fmt, va);
+    va_end(va);
+}
+
+void app_redraw(struct app *app)
+{
+    (void)app;
+}
+
+void app_wake_at(struct app *app, uint64_t t_ns)
+{
+    if (!app->wake_ns || t_ns < app->wake_ns)
+        app->wake_ns = t_ns;
+}
+
+void app_suspend(struct app *app)
+{
+    (void)app;
+}
+
+void app_interrupt(struct app *app)
+{
+    (void)app;
+}
+
+void app_quit(struct app *app)
+{
+    app->must_quit = true;
+}
+
+const struct keymap *app_keymap(const struct app *app)
+{
+    return app->keymap;
+}
+
+bool app_side_pane(const struct app *app)
+{
+    (void)app;
+    return true;
+}
+
+bool app_is_mono(const struct app *app)
+{
+    (void)app;
+    return false;
+}
+
+uint64_t app_now_ns(const struct app *app)
+{
+    return app->now_ns;
+}
+
+int64_t app_now_ms(const struct app *app)
+{
+    (void)app;
+    return APP_NOW_MS;
+}
+
+enum view_id app_view(const struct app *app)
+{
+    return app->view;
+}
+
+void *app_view_state(const struct app *app, enum view_id id)
+{
+    (void)app;
+    (void)id;
+    return NULL;
+}
+
+enum status app_read_conf(const struct app *app, struct conf **out, struct err *err)
+{
+    (void)err;
+    *out = conf_parse(buf_slice(&app->conf_text), "shunt.conf");
+    return OK;
+}
+
+enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
+{
+    struct endpoint_conf *endpoints;
+    if (app->is_disk_full) {
+        conf_free(conf);
+        return err_set(err, ERR_FULL, "no space left");
+    }
+    buf_clear(&app->conf_text);
+    conf_print(conf, &app->conf_text);
+    struct action *a = action_new(ACTION_CONFIGURE);
+    a->n_endpoints = endpoints_read(conf, &app->arena, &endpoints);
+    a->endpoints = endpoints;
+    app_act(app, a);
+    conf_free(conf);
+    return OK;
+}
+
+const struct model_info *app_model_info(const struct app *app)
+{
+    (void)app;
+    return NULL;
+}
+
+void app_fake_init(struct app *app, struct endpoint_conf *endpoints, size_t n_endpoints)
+{
+    const struct core_config cfg = {endpoints, n_endpoints, ZONE_EXTERNAL, 1, APP_NOW_MS};
+    memset(app, 0, sizeof *app);
+    setenv("TZ", "UTC", 1);
+    tzset();
+    core_init(&app->core, &cfg);
+    app->keymap = keymap_new();
+    app->now_ns = 1000000000;
+    buf_init(&app->conf_text, 1 << 20);
+}
+
+void app_fake_release(struct app *app)
+{
+    keymap_free(app->keymap);
+    core_release(&app->core);
+    buf_release(&app->conf_text);
+    arena_release(&app->arena);
+}
+
+struct screen app_fake_draw(
+        struct app *app, enum view_id id, void *state, int n_cols, int n_rows)
+{
+    struct screen screen = {0};
+    screen_resize(&screen, n_rows, n_cols);
+    struct surface all = screen_surface(&screen);
+    views[id].ops->draw(state, app, &all);
+    return screen;
+}

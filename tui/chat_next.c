@@ -1,0 +1,212 @@
+/* chat_next.c - see chat_next.h. */
+#include "tui/chat_next.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tui/figures.h"
+#include "tui/text.h"
+
+#define PAUSE_NS  50000000ull
+#define SHOWN_MAX 3
+
+void chat_next_change(struct chat_next *next)
+{
+    next->is_stale = true;
+}
+
+/* ---- when to decide anew ---------------------------------------------------------------- */
+
+static void mix(uint64_t *hash, uint64_t value)
+{
+    *hash = (*hash ^ value) * 0x100000001b3u;
+    *hash ^= *hash >> 29;
+}
+
+static void mix_float(uint64_t *hash, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    mix(hash, bits);
+}
+
+/* Everything but the draft and the time that a decision looks at. A running answer changes it
+ * when it begins and ends, not with every token. */
+static uint64_t state_of(const struct core *core)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    mix(&hash, (uint64_t)core->session->id);
+    mix(&hash, (uint64_t)core->session->leaf_id);
+    mix(&hash, core->session->system.n);
+    mix(&hash, core_run_of(core, core->session->leaf_id) != NULL);
+    mix(&hash, (uint64_t)core->use_endpoint);
+    mix(&hash, (uint64_t)core->budget.spent_nusd);
+    for (int i = 0; i < core->fleet.n_endpoints; i++) {
+        const struct endpoint_state *e = &core->fleet.endpoints[i];
+        mix(&hash, (uint64_t)e->conf->enabled << 1 | e->is_drained);
+        mix(&hash, e->open_until_ns);
+        mix(&hash, (uint64_t)e->n_requests << 32 | e->n_errors);
+        mix(&hash, (uint64_t)e->n_in_flight << 32 | e->n_failed_in_a_row);
+        mix(&hash, (uint64_t)e->requests.remaining << 32 | e->tokens.remaining);
+        mix(&hash, e->requests.reset_ns ^ e->tokens.reset_ns << 1);
+        mix_float(&hash, e->ttft_ms);
+        mix_float(&hash, e->tok_per_s);
+    }
+    return hash;
+}
+
+/* When the first of those that are out for now may be in again. */
+static uint64_t next_change_ns(const struct decision *d, uint64_t now_ns)
+{
+    uint64_t soonest_ns = 0;
+    for (int i = 0; i < d->n_candidates; i++) {
+        uint64_t t_ns = d->candidates[i].retry_ns;
+        if (t_ns > now_ns && (!soonest_ns || t_ns < soonest_ns))
+            soonest_ns = t_ns;
+    }
+    return soonest_ns;
+}
+
+/* Drawing changes nothing of the app but when it draws again. */
+static void wake_at(const struct app *app, uint64_t t_ns)
+{
+    if (t_ns)
+        app_wake_at((struct app *)(uintptr_t)app, t_ns);
+}
+
+static void refresh(struct chat_next *next, const struct app *app, struct slice draft)
+{
+    const struct core *core = app_core(app);
+    uint64_t now_ns = app_now_ns(app), state = state_of(core);
+    bool is_over = next->until_ns && now_ns >= next->until_ns;
+    if (next->t_ns && !next->is_stale && state == next->state && !is_over) {
+        wake_at(app, next->until_ns);
+        return;
+    }
+    if (next->t_ns && now_ns < next->t_ns + PAUSE_NS) {
+        wake_at(app, next->t_ns + PAUSE_NS);
+        return;
+    }
+    bool is_escaped = slice_has_prefix(draft, "//"); /* what is sent has one less */
+    core_preview(core, (struct slice){draft.ptr + is_escaped, draft.n - is_escaped}, now_ns,
+            &next->decision);
+    next->is_stale = false;
+    next->state = state;
+    next->t_ns = now_ns;
+    next->until_ns = next_change_ns(&next->decision, now_ns);
+    wake_at(app, next->until_ns);
+}
+
+/* ---- drawing ---------------------------------------------------------------------------- */
+
+/* What is known without a text. */
+static void print_fixed(const struct core *core, char *out, size_t n_out)
+{
+    if (core->use_endpoint >= 0)
+        snprintf(out, n_out, "%s", core->fleet.endpoints[core->use_endpoint].conf->name);
+    else if (core->fleet.n_endpoints == 0)
+        snprintf(out, n_out, "nobody yet");
+    else if (core->fleet.n_endpoints == 1)
+        snprintf(out, n_out, "%s%s", core->fleet.endpoints[0].conf->name,
+                core->fleet.endpoints[0].conf->enabled
+                        ? ""
+                        : ", which is disabled: `shunt doctor` says why");
+    else
+        snprintf(out, n_out, "the cheapest of %d endpoints", core->fleet.n_endpoints);
+}
+
+/* The chosen one, then the others by cost; returns how many. */
+static int find_best(const struct decision *d, const struct candidate *best[SHOWN_MAX])
+{
+    int n = 0;
+    best[n++] = &d->candidates[d->chosen];
+    for (int i = 0; i < d->n_candidates; i++) {
+        const struct candidate *c = &d->candidates[i];
+        if (i == d->chosen || c->filter != FILTER_NONE)
+            continue;
+        int at = n < SHOWN_MAX ? n++ : SHOWN_MAX;
+        for (; at > 1 && c->cost_nusd < best[at - 1]->cost_nusd; at--)
+            if (at < SHOWN_MAX)
+                best[at] = best[at - 1];
+        if (at < SHOWN_MAX)
+            best[at] = c;
+    }
+    return n;
+}
+
+static int draw_candidates(
+        const struct core *core, const struct decision *d, struct surface *out, int col)
+{
+    const struct candidate *best[SHOWN_MAX];
+    int n = find_best(d, best);
+    for (int i = 0; i < n; i++) {
+        char dollars[FIGURE_BYTES], seconds[FIGURE_BYTES], text[160];
+        snprintf(text, sizeof text, "%s%s %s%s %s", i == 0 ? "\xE2\x96\xB6 " : "",
+                core->fleet.endpoints[best[i]->endpoint].conf->name,
+                best[i]->is_price_known ? "" : "at most ",
+                figure_dollars(dollars, best[i]->price_nusd),
+                figure_seconds(seconds, best[i]->expected_ms));
+        int cols = text_width(slice_of(text)) + (i ? 3 : 0);
+        if (i && col + cols >= out->rect.n_cols)
+            break;
+        if (i)
+            col += surface_puts(out, 0, col, ROLE_RULE, " \xE2\x94\x82 ");
+        col += surface_puts(out, 0, col, i == 0 ? ROLE_OK : ROLE_TEXT, text);
+    }
+    return col;
+}
+
+/* Seconds that count down would wake the program each second: the time of day stands still. */
+static void print_wait(const struct app *app, const struct decision *d, char *out, size_t n_out)
+{
+    const char *name = "";
+    for (int i = 0; i < d->n_candidates; i++)
+        if (d->candidates[i].retry_ns == d->wait_until_ns)
+            name = app_core(app)->fleet.endpoints[d->candidates[i].endpoint].conf->name;
+    time_t seconds =
+            (app_now_ms(app) + (int64_t)(d->wait_until_ns - app_now_ns(app)) / 1000000 + 999) /
+            1000;
+    struct tm tm;
+    localtime_r(&seconds, &tm);
+    snprintf(out, n_out, "waits for %s until %02d:%02d:%02d", name, tm.tm_hour, tm.tm_min,
+            tm.tm_sec);
+}
+
+static int draw_verdict(
+        const struct app *app, const struct decision *d, struct surface *out, int col)
+{
+    char text[512];
+    if (d->verdict == VERDICT_WAIT)
+        print_wait(app, d, text, sizeof text);
+    else
+        snprintf(text, sizeof text, "%s%s", d->verdict == VERDICT_ASK ? "asks you first: " : "",
+                d->reason);
+    return col +
+           surface_cut(out, 0, col, out->rect.n_cols - col - 1, ROLE_WARN, 0, slice_of(text));
+}
+
+/* A command is not sent to anybody. */
+static bool is_message(struct slice draft)
+{
+    return slice_trim(draft).n > 0 && (draft.ptr[0] != '/' || slice_has_prefix(draft, "//"));
+}
+
+int chat_next_draw(
+        struct chat_next *next, const struct app *app, struct slice draft, struct surface *out)
+{
+    const struct core *core = app_core(app);
+    const struct decision *d = &next->decision;
+    char text[256];
+    int col = 1 + surface_puts(out, 0, 1, ROLE_TITLE, " next: ");
+    if (!is_message(draft) || core->fleet.n_endpoints == 0) {
+        print_fixed(core, text, sizeof text);
+        col += surface_cut(
+                out, 0, col, out->rect.n_cols - col - 1, ROLE_TITLE, 0, slice_of(text));
+    } else {
+        refresh(next, app, draft);
+        col = d->verdict == VERDICT_SEND ? draw_candidates(core, d, out, col)
+                                         : draw_verdict(app, d, out, col);
+    }
+    return col + surface_puts(out, 0, col, ROLE_RULE, " ");
+}

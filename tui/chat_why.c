@@ -1,0 +1,175 @@
+/* chat_why.c - see chat_why.h. */
+#include "tui/chat_why.h"
+
+#include <stdio.h>
+
+static bool is_answer(const struct message *m)
+{
+    return m->role == MSG_ASSISTANT;
+}
+
+/* The decision is in the log, or the store is asked for it. */
+static void show(struct chat_why *w, const struct message *m, struct app *app)
+{
+    w->message_id = m->id;
+    w->top = 0;
+    if (core_decision_of(app_core(app), m->id))
+        return;
+    struct action *a = action_new(ACTION_WHY);
+    a->id = m->id;
+    a->now_ms = app_now_ms(app);
+    app_act(app, a);
+}
+
+/* Scrolled: the first answer from the top of the screen on. Else, or when none follows, the
+ * newest. */
+static const struct message *find_looked_at(
+        const struct transcript *t, struct message *const *path, size_t n)
+{
+    bool is_below = false;
+    for (size_t i = 0; i < n && !t->follows; i++) {
+        is_below |= path[i]->id == t->top_id;
+        if (is_below && is_answer(path[i]))
+            return path[i];
+    }
+    for (size_t i = n; i-- > 0;)
+        if (is_answer(path[i]))
+            return path[i];
+    return NULL;
+}
+
+bool chat_why_is_open(const struct chat_why *w, const struct core *core)
+{
+    return w->is_open && w->session_id == core->session->id;
+}
+
+void chat_why_toggle(struct chat_why *w, const struct transcript *t, struct app *app)
+{
+    struct message **path;
+    const struct session *s = app_core(app)->session;
+    if (chat_why_is_open(w, app_core(app))) {
+        w->is_open = false;
+        return;
+    }
+    size_t n = session_path(s, &path);
+    const struct message *m = find_looked_at(t, path, n);
+    mem_free(path);
+    w->is_open = m != NULL;
+    w->session_id = s->id;
+    if (m)
+        show(w, m, app);
+    else
+        app_notice(app, ERR_USAGE, "there is no answer yet to explain");
+}
+
+/* To the answer before (-1) or behind (1) on the shown branch, if there is one. */
+static void step(struct chat_why *w, int by, struct app *app)
+{
+    struct message **path;
+    const struct message *last = NULL, *to = NULL;
+    size_t n = session_path(app_core(app)->session, &path);
+    bool is_behind = false;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_answer(path[i]))
+            continue;
+        if (path[i]->id == w->message_id) {
+            is_behind = true;
+            to = by < 0 ? last : NULL;
+        } else if (is_behind && by > 0 && !to) {
+            to = path[i];
+        }
+        last = path[i];
+    }
+    mem_free(path);
+    if (to)
+        show(w, to, app);
+}
+
+static void scroll(struct chat_why *w, int by)
+{
+    int last = w->n_lines - w->n_rows;
+    w->top += by;
+    w->top = w->top > last ? last : w->top;
+    w->top = w->top < 0 ? 0 : w->top;
+}
+
+bool chat_why_run(struct chat_why *w, enum command command, struct app *app)
+{
+    if (!chat_why_is_open(w, app_core(app)))
+        return false;
+    switch (command) {
+    case CMD_STOP: /* Esc closes what is open before it stops what runs */
+    case CMD_BACK:
+        w->is_open = false;
+        return true;
+    case CMD_LINE_UP:
+        step(w, -1, app);
+        return true;
+    case CMD_LINE_DOWN:
+        step(w, 1, app);
+        return true;
+    case CMD_SCROLL_UP:
+        scroll(w, -w->n_rows);
+        return true;
+    case CMD_SCROLL_DOWN:
+        scroll(w, w->n_rows);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int draw_body(struct chat_why *w, const struct core *core, struct surface *out, int row)
+{
+    const struct decision_entry *entry = core_decision_of(core, w->message_id);
+    if (entry)
+        why_read(&w->why, entry);
+    if (entry && w->why.is_readable)
+        return why_draw(&w->why.decision, w->why.names, out, row);
+    bool is_known = entry || (core->log.why_id == w->message_id && core->log.is_why_known);
+    surface_puts(out, row, 1, ROLE_DIM,
+            is_known ? "No decision is stored for this answer."
+                     : "Looking for the decision \xE2\x80\xA6");
+    return row + 1;
+}
+
+/* Which answer it is about, by its first words. */
+static void draw_title(const struct message *m, struct surface *out)
+{
+    char words[64];
+    struct slice begin = slice_trim(buf_slice(&m->text));
+    begin.n = utf8_whole(begin.ptr, begin.n < sizeof words ? begin.n : sizeof words - 1);
+    snprintf(words, sizeof words, "%.*s", (int)begin.n, begin.n ? begin.ptr : "");
+    utf8_make_printable(words);
+    surface_rule(out, 0, ROLE_RULE, "");
+    int col = 1 + surface_puts(out, 0, 1, ROLE_TITLE, " why ");
+    col += surface_puts(out, 0, col, ROLE_TITLE, m->endpoint[0] ? m->endpoint : "no endpoint");
+    col += surface_puts(out, 0, col, ROLE_TITLE, words[0] ? ": " : "");
+    col += surface_cut(out, 0, col, out->rect.n_cols - col - 3, ROLE_TITLE, 0, slice_of(words));
+    surface_puts(out, 0, col, ROLE_RULE, " ");
+}
+
+void chat_why_draw(struct chat_why *w, const struct app *app, struct surface *out)
+{
+    const struct core *core = app_core(app);
+    const struct message *m = session_find(core->session, w->message_id);
+    if (!chat_why_is_open(w, core) || !m)
+        return;
+    struct surface nowhere = surface_part(out, (struct rect){0, 0, 0, out->rect.n_cols});
+    w->n_lines = draw_body(w, core, &nowhere, 0); /* the width decides */
+    int n_rows = w->n_lines + 1 < out->rect.n_rows ? w->n_lines + 1 : out->rect.n_rows;
+    struct rect rect = {out->rect.n_rows - n_rows, 0, n_rows, out->rect.n_cols};
+    surface_fill(out, rect, ROLE_TEXT, ' ');
+    struct surface popup = surface_part(out, rect);
+    w->n_rows = n_rows > 1 ? n_rows - 1 : 1;
+    scroll(w, 0);
+    draw_title(m, &popup);
+    struct surface body =
+            surface_part(&popup, (struct rect){1, 0, n_rows - 1, popup.rect.n_cols});
+    draw_body(w, core, &body, -w->top);
+}
+
+void chat_why_release(struct chat_why *w)
+{
+    why_release(&w->why);
+}

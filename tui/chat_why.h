@@ -1,0 +1,27 @@
+/*
+ * chat_why.h - the popup over the transcript that says why an answer came from where it came
+ * from. It opens on the answer that is being looked at and steps to the others.
+ */
+#ifndef TUI_CHAT_WHY_H
+#define TUI_CHAT_WHY_H
+
+#include "tui/chat_transcript.h"
+#include "tui/pane_why.h"
+
+struct chat_why {
+    bool is_open;
+    int64_t session_id, message_id; /* what it is about */
+    int top, n_lines, n_rows;       /* scrolled lines; all lines and visible ones when drawn */
+    struct why why;
+};
+
+bool chat_why_is_open(const struct chat_why *w, const struct core *core);
+/* Opens on the newest answer in view, or closes. */
+void chat_why_toggle(struct chat_why *w, const struct transcript *t, struct app *app);
+/* A command while the popup is open. False: closed, or not one of its own. */
+bool chat_why_run(struct chat_why *w, enum command command, struct app *app);
+/* Over the lower part of the transcript's surface. */
+void chat_why_draw(struct chat_why *w, const struct app *app, struct surface *out);
+void chat_why_release(struct chat_why *w);
+
+#endif

@@ -1,0 +1,350 @@
+/*
+ * view_router.c - the decision log, newest first, and why the selected one fell as it did. New
+ * decisions appear on top while it is open; what the database has from before and from other
+ * processes is asked for each time it opens.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "tui/figures.h"
+#include "tui/pane_why.h"
+#include "tui/text.h"
+#include "tui/view.h"
+
+#define LIST_ROWS_MIN 3
+#define WIDE_COLS     100 /* seconds of the time of day, difficulty and domain have room */
+
+struct router {
+    const struct decision_entry *shown[DECISIONS_KEPT]; /* those the filter lets through */
+    int n_shown;
+    int cursor, top, n_rows;
+    uint64_t selected; /* serial; 0: whatever is newest */
+    bool is_why_only;  /* the table has the whole view and scrolls */
+    int why_top, n_why_lines, n_why_rows;
+    bool is_typing; /* keys go to the filter */
+    char query[64];
+    struct why why;
+};
+
+static void open_view(void *state, struct app *app)
+{
+    struct router *v = state;
+    v->selected = 0;
+    v->cursor = v->top = 0;
+    v->is_why_only = v->is_typing = false;
+    v->query[0] = '\0';
+    struct action *a = action_new(ACTION_LIST_DECISIONS);
+    a->now_ms = app_now_ms(app);
+    app_act(app, a);
+}
+
+/* ---- which decisions -------------------------------------------------------------------- */
+
+static const char *verdict_word(const struct decision_entry *e)
+{
+    return e->is_fallback && e->verdict == VERDICT_SEND ? "fallback" : verdict_name(e->verdict);
+}
+
+static bool contains(const char *text, const char *query)
+{
+    size_t n = strlen(query);
+    for (; *text; text++)
+        if (strncasecmp(text, query, n) == 0)
+            return true;
+    return n == 0;
+}
+
+static bool is_wanted(const struct decision_entry *e, const char *query)
+{
+    return contains(e->endpoint, query) || contains(e->question, query) ||
+           contains(verdict_word(e), query);
+}
+
+/* The cursor stays on its decision while new ones come in above it; on the newest it stays on
+ * the newest. */
+static void gather(struct router *v, const struct decision_log *log)
+{
+    v->n_shown = 0;
+    int found = -1;
+    for (size_t i = 0; i < log->n; i++) {
+        if (!is_wanted(log->entries[i], v->query))
+            continue;
+        if (log->entries[i]->serial == v->selected)
+            found = v->n_shown;
+        v->shown[v->n_shown++] = log->entries[i];
+    }
+    if (v->selected && found >= 0)
+        v->cursor = found;
+    v->cursor = v->cursor >= v->n_shown ? v->n_shown - 1 : v->cursor;
+    v->cursor = v->cursor < 0 || !v->selected ? 0 : v->cursor;
+}
+
+static void move(struct router *v, const struct core *core, int by)
+{
+    gather(v, &core->log);
+    v->cursor += by;
+    v->cursor = v->cursor >= v->n_shown ? v->n_shown - 1 : v->cursor;
+    v->cursor = v->cursor < 0 ? 0 : v->cursor;
+    v->selected = v->cursor > 0 ? v->shown[v->cursor]->serial : 0;
+    v->why_top = 0;
+}
+
+static void scroll_why(struct router *v, int by)
+{
+    int last = v->n_why_lines - v->n_why_rows;
+    v->why_top += by;
+    v->why_top = v->why_top > last ? last : v->why_top;
+    v->why_top = v->why_top < 0 ? 0 : v->why_top;
+}
+
+/* ---- keys ------------------------------------------------------------------------------- */
+
+static const struct {
+    enum command command;
+    int rows, pages;
+} moves[] = {{CMD_UP, -1, 0}, {CMD_DOWN, 1, 0}, {CMD_PAGE_UP, 0, -1}, {CMD_PAGE_DOWN, 0, 1},
+        {CMD_FIRST, -DECISIONS_KEPT, 0}, {CMD_LAST, DECISIONS_KEPT, 0}};
+
+static bool run_move(struct router *v, const struct core *core, enum command command)
+{
+    for (size_t i = 0; i < ARRAY_LEN(moves); i++)
+        if (moves[i].command == command) {
+            if (v->is_why_only)
+                scroll_why(v, moves[i].rows + moves[i].pages * v->n_why_rows);
+            else
+                move(v, core, moves[i].rows + moves[i].pages * v->n_rows);
+            return true;
+        }
+    return false;
+}
+
+static bool go_back(struct router *v)
+{
+    if (v->is_why_only)
+        v->is_why_only = false;
+    else if (v->query[0])
+        v->query[0] = '\0';
+    else
+        return false;
+    return true;
+}
+
+static bool run(void *state, enum command command, struct app *app)
+{
+    struct router *v = state;
+    if (run_move(v, app_core(app), command))
+        return true;
+    switch (command) {
+    case CMD_WHY:
+        v->is_why_only = !v->is_why_only;
+        v->why_top = 0;
+        return true;
+    case CMD_SEARCH:
+        v->is_typing = true;
+        v->is_why_only = false;
+        return true;
+    case CMD_BACK:
+        return go_back(v);
+    default:
+        return false;
+    }
+}
+
+/* While a filter is typed, keys are text before they are commands. */
+static bool take_key(void *state, const struct key *key, struct app *app)
+{
+    struct router *v = state;
+    size_t n = strlen(v->query);
+    char utf8[4];
+    (void)app;
+    if (!v->is_typing || key->mods & (MOD_CTRL | MOD_ALT))
+        return false;
+    if (key->code == KEY_ENTER || key->code == KEY_ESC) {
+        v->is_typing = false;
+        if (key->code == KEY_ESC)
+            v->query[0] = '\0';
+    } else if (key->code == KEY_BACKSPACE) {
+        n -= n > 0;
+        v->query[utf8_whole(v->query, n)] = '\0';
+    } else if (key->code >= 0x20 && key->code < KEY_SPECIAL) {
+        size_t used = utf8_encode(key->code, utf8);
+        if (n + used < sizeof v->query) {
+            memcpy(v->query + n, utf8, used);
+            v->query[n + used] = '\0';
+        }
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* ---- drawing ---------------------------------------------------------------------------- */
+
+static void print_time(int64_t t_ms, int64_t now_ms, bool is_wide, char out[24])
+{
+    time_t seconds = t_ms / 1000, today = now_ms / 1000;
+    struct tm tm, now;
+    localtime_r(&seconds, &tm);
+    localtime_r(&today, &now);
+    bool is_today = tm.tm_yday == now.tm_yday && tm.tm_year == now.tm_year;
+    strftime(out, 24, !is_today ? "%m-%d" : is_wide ? "%H:%M:%S" : "%H:%M", &tm);
+}
+
+static enum role verdict_role(const struct decision_entry *e)
+{
+    if (e->verdict == VERDICT_SEND)
+        return e->is_fallback ? ROLE_WARN : ROLE_OK;
+    return e->verdict == VERDICT_REFUSE ? ROLE_ERROR : ROLE_WARN;
+}
+
+/* Time, verdict, endpoint, price, seconds, on a wide screen difficulty and domain, then as much
+ * of the question as there is room for. */
+static void draw_entry(const struct decision_entry *e, int64_t now_ms, struct surface *out,
+        int row, bool is_selected)
+{
+    char text[48], figure[FIGURE_BYTES];
+    int n_cols = out->rect.n_cols, col = 1, cols;
+    bool is_wide = n_cols >= WIDE_COLS, is_narrow = n_cols < 60;
+    print_time(e->t_ms, now_ms, is_wide, text);
+    surface_puts(out, row, col, ROLE_DIM, text);
+    col += is_wide ? 10 : 7;
+    if (!is_narrow) {
+        surface_puts(out, row, col, verdict_role(e), verdict_word(e));
+        col += 10;
+    }
+    const char *endpoint = e->endpoint[0] ? e->endpoint : is_narrow ? verdict_word(e) : "";
+    surface_text(out, row, col, is_narrow ? verdict_role(e) : ROLE_TEXT, 0,
+            text_fit(slice_of(endpoint), is_narrow ? 9 : 14, &cols));
+    col += is_narrow ? 10 : 15;
+    if (e->endpoint[0]) {
+        surface_puts_right(out, row, col + 9, ROLE_NUMBER,
+                e->price_nusd < 0 ? "?" : figure_dollars(figure, e->price_nusd));
+        surface_puts_right(
+                out, row, col + 16, ROLE_NUMBER, figure_seconds(figure, e->expected_ms));
+    }
+    col += 18;
+    if (is_wide)
+        surface_printf(out, row, col, ROLE_DIM, "%4.2f  %s", (double)e->difficulty,
+                domain_name(e->domain));
+    col += is_wide ? 15 : 0;
+    if (n_cols - col > 3)
+        surface_text(out, row, col, ROLE_TEXT, 0,
+                text_fit(slice_of(e->question), n_cols - col - 1, &cols));
+    if (is_selected)
+        surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);
+}
+
+static void draw_head(
+        const struct router *v, const struct decision_log *log, struct surface *out)
+{
+    if (v->is_typing || v->query[0]) {
+        int col = 1 + surface_puts(out, 0, 1, ROLE_HINT_KEY, "/ ");
+        col += surface_puts(out, 0, col, ROLE_INPUT, v->query);
+        if (v->is_typing)
+            surface_cursor(out, 0, col);
+        surface_printf(out, 0, col + 3, ROLE_DIM, "%d of %zu", v->n_shown, log->n);
+    } else if (log->n) {
+        surface_printf(out, 0, 1, ROLE_DIM, "%zu decision%s, newest first", log->n,
+                log->n == 1 ? "" : "s");
+    }
+}
+
+static void draw_list(struct router *v, const struct app *app, struct surface *out)
+{
+    v->n_rows = out->rect.n_rows > 0 ? out->rect.n_rows : 1;
+    if (v->cursor < v->top)
+        v->top = v->cursor;
+    if (v->cursor >= v->top + v->n_rows)
+        v->top = v->cursor - v->n_rows + 1;
+    if (v->n_shown == 0)
+        surface_puts(out, 0, 3, ROLE_DIM,
+                v->query[0] ? "No decision contains that."
+                            : "Nothing was decided yet: write a message in Chat.");
+    for (int i = 0; i < v->n_rows && v->top + i < v->n_shown; i++)
+        draw_entry(v->shown[v->top + i], app_now_ms(app), out, i, v->top + i == v->cursor);
+}
+
+/* Where the list ends and the table begins: the table gets what it needs as long as the list
+ * keeps a few rows. */
+static int why_rows(struct router *v, const struct surface *out)
+{
+    int n_rows = out->rect.n_rows;
+    struct surface nowhere = surface_part(out, (struct rect){0, 0, 0, out->rect.n_cols});
+    v->n_why_lines = why_draw(&v->why.decision, v->why.names, &nowhere, 0);
+    if (v->is_why_only)
+        return n_rows;
+    int n_least = 1 + LIST_ROWS_MIN, n_list = v->n_shown < n_rows / 2 ? v->n_shown : n_rows / 2;
+    n_list = 1 + (n_list > LIST_ROWS_MIN ? n_list : LIST_ROWS_MIN);
+    int n = n_rows - n_list;
+    n = n < v->n_why_lines + 1 ? n : v->n_why_lines + 1;
+    return n_rows < n_least + 3 ? 0 : n;
+}
+
+static void draw_why(struct router *v, const struct app *app, struct surface *out)
+{
+    const struct decision_entry *e = v->shown[v->cursor];
+    char time[24], title[320];
+    if (out->rect.n_rows < 2)
+        return;
+    print_time(e->t_ms, app_now_ms(app), true, time);
+    snprintf(title, sizeof title, "why %s  %s%s%s", time, verdict_word(e),
+            e->endpoint[0] ? " " : "", e->endpoint);
+    surface_rule(out, 0, ROLE_RULE, title);
+    struct surface body =
+            surface_part(out, (struct rect){1, 0, out->rect.n_rows - 1, out->rect.n_cols});
+    v->n_why_rows = body.rect.n_rows;
+    if (!v->is_why_only)
+        v->why_top = 0;
+    scroll_why(v, 0);
+    why_draw(&v->why.decision, v->why.names, &body, -v->why_top);
+}
+
+static void draw(void *state, const struct app *app, struct surface *out)
+{
+    struct router *v = state;
+    const struct core *core = app_core(app);
+    int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols, n_why = 0;
+    gather(v, &core->log);
+    if (v->n_shown)
+        why_read(&v->why, v->shown[v->cursor]);
+    if (v->n_shown && v->why.is_readable)
+        n_why = why_rows(v, out);
+    if (n_why < n_rows) {
+        draw_head(v, &core->log, out);
+        struct surface list =
+                surface_part(out, (struct rect){1, 0, n_rows - 1 - n_why, n_cols});
+        draw_list(v, app, &list);
+    }
+    struct surface why = surface_part(out, (struct rect){n_rows - n_why, 0, n_why, n_cols});
+    if (n_why)
+        draw_why(v, app, &why);
+}
+
+static const struct view_hint *hints(const void *state, const struct app *app)
+{
+    static const struct view_hint typing[] = {
+            {"Enter", "to the list"}, {"Esc", "end the search"}, {NULL, NULL}};
+    const struct router *v = state;
+    (void)app;
+    return v->is_typing ? typing : NULL;
+}
+
+static void release(void *state)
+{
+    struct router *v = state;
+    why_release(&v->why);
+}
+
+const struct view_ops view_router_ops = {
+        .context = CTX_ROUTER,
+        .state_bytes = sizeof(struct router),
+        .draw = draw,
+        .run = run,
+        .key = take_key,
+        .hints = hints,
+        .takes_keys_first = true,
+        .open = open_view,
+        .release = release,
+};
