@@ -376,6 +376,32 @@ static void a_model_that_cannot_be_read_is_named(void **state)
     expect_exit(RUN("model", "info", (char *)(uintptr_t)path_of("whole.gguf")), EXIT_DONE);
 }
 
+static void difficulty_is_one_number_a_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *input;
+        const char *sentence; /* NULL: it is fine */
+        int n_lines;
+    } cases[] = {{"", NULL, 0}, {"{\"prompt\":\"hi\"}\n{\"prompt\":\"\",\"x\":1}", NULL, 2},
+            {"{\"prompt\":\"hi\"}\n{\"prompt\":7}\n{\"prompt\":\"hi\"}\n", "line 2", 1},
+            {"{\"prompt\":\"hi\"}\n\n", "line 2", 1}, {"hello\n", "line 1", 0}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int n_lines = 0;
+        expect_exit(run_with(cases[i].input, ARGS("eval", "difficulty")),
+                cases[i].sentence ? EXIT_FAILED : EXIT_DONE);
+        for (struct slice rest = buf_slice(&result.out); rest.n; n_lines++) {
+            double score;
+            assert_true(slice_to_double(slice_cut(&rest, '\n'), &score));
+            assert_true(score >= 0 && score <= 1);
+        }
+        assert_int_equal(n_lines, cases[i].n_lines);
+        if (cases[i].sentence)
+            expect_sentence(cases[i].sentence);
+    }
+    expect_exit(RUN("eval", "difficulty", "file"), EXIT_USAGE);
+}
+
 static void a_host_that_does_not_answer_is_a_failure(void **state)
 {
     (void)state;
@@ -869,6 +895,7 @@ int main(void)
             TEST(a_mistake_in_the_configuration_is_said_and_survived),
             TEST(nobody_to_ask_is_a_refusal),
             TEST(a_model_that_cannot_be_read_is_named),
+            TEST(difficulty_is_one_number_a_line),
             TEST(a_host_that_does_not_answer_is_a_failure),
             TEST(stdin_is_read_behind_the_prompt),
             TEST(an_open_pipe_is_not_waited_for),

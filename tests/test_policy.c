@@ -298,6 +298,40 @@ static void a_price_is_said_once_and_in_one_form(void **state)
     assert_string_equal(d.reason, "lab: the only one that can (price unknown, zone lab)");
 }
 
+/* Easy: the small model at home. Hard: the one that can, although it costs something. */
+static void difficulty_decides_between_free_and_good(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(100);
+    confs[0].tier = 1;
+    confs[1].tier = 3;
+    confs[2].tier = confs[3].tier = 1;
+    confs[3].usd_per_mtok_in = confs[3].usd_per_mtok_out = 30;
+    f.difficulty = 0.1f;
+    assert_string_equal(chosen(&f, 0, &d), "local");
+    assert_non_null(strstr(d.flip, "cheap instead, if the question were harder"));
+    f.difficulty = 0.9f;
+    assert_string_equal(chosen(&f, 0, &d), "cheap");
+    assert_non_null(strstr(d.flip, "local instead, if the question were easier"));
+    const struct candidate *c = &d.candidates[d.chosen];
+    assert_int_equal(
+            c->cost_nusd, c->price_nusd + c->late_nusd + c->failure_nusd + c->miss_nusd);
+    confs[0].tier = confs[1].tier = confs[2].tier = confs[3].tier = 0;
+    confs[3].usd_per_mtok_in = confs[3].usd_per_mtok_out = -1;
+}
+
+static void the_chance_of_a_poor_answer_grows_with_difficulty_and_falls_with_tier(void **state)
+{
+    (void)state;
+    for (int tier = 1; tier < 5; tier++)
+        for (int i = 1; i <= 10; i++) {
+            float d = (float)i / 10;
+            assert_true(policy_p_miss(tier, d) > policy_p_miss(tier + 1, d));
+            assert_true(policy_p_miss(tier, d) > policy_p_miss(tier, d - 0.1f));
+        }
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, set_up)
 
 int main(void)
@@ -313,6 +347,8 @@ int main(void)
             TEST(a_decision_is_read_back_as_it_was),
             TEST(a_damaged_decision_is_no_decision),
             TEST(tokens_are_estimated_within_a_third),
+            TEST(difficulty_decides_between_free_and_good),
+            TEST(the_chance_of_a_poor_answer_grows_with_difficulty_and_falls_with_tier),
             TEST(a_price_is_said_once_and_in_one_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

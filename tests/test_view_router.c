@@ -454,7 +454,7 @@ static void the_rule_is_decided_every_50_ms_at_most(void **state)
 {
     (void)state;
     open_view(VIEW_CHAT);
-    type("x");
+    type("what is the capital of France");
     expect_shown("next: \xE2\x96\xB6 local", true);
     assert_int_equal(app.wake_ns, 0);
     app.core.fleet.endpoints[0].is_drained = true;
@@ -503,7 +503,7 @@ static void the_title_leaves_room_for_the_candidates(void **state)
     (void)state;
     open_view(VIEW_CHAT);
     snprintf(app.core.session->title, sizeof app.core.session->title, "regex backtracking");
-    type("x");
+    type("what is the capital of France");
     expect_shown("regex", true);
     const char *narrow = shown(30, 21);
     assert_non_null(strstr(narrow, "local"));

@@ -65,9 +65,10 @@ const struct cmd_def cmd_defs[] = {
                 ARRAY_LEN(model_flags), cmd_model},
         {"eval",
                 "logits FILE --tokens 1,2,3 [--pos P] [--context N] [--batch N] [--top N] "
-                "[--exact] [--kernel K] --json | tokens FILE [--plain] [--detokenize]",
-                "Look inside a model: logits, expert choices, token ids", eval_flags,
-                ARRAY_LEN(eval_flags), cmd_eval},
+                "[--exact] [--kernel K] --json | tokens FILE [--plain] [--detokenize] | "
+                "difficulty",
+                "Look inside: logits, expert choices, token ids; how hard prompts are",
+                eval_flags, ARRAY_LEN(eval_flags), cmd_eval},
         {"keys", "", "List every key and what it does", NULL, 0, cmd_keys},
         {"doctor", "", "Check terminal, configuration, data, endpoints and models", NULL, 0,
                 cmd_doctor},

@@ -1,11 +1,16 @@
-/* cmd_eval.c - `shunt eval`: checks its flags and lets the engine do the work. */
+/* cmd_eval.c - `shunt eval`: checks its flags and lets the engine or the router do the work. */
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/eval_logits.h"
 #include "engine/eval_tokens.h"
+#include "engine/json.h"
+
+#include "router/difficulty.h"
 
 #include "tui/cmd.h"
+
+#define LINE_MAX_BYTES (64u << 20)
 
 struct eval_args {
     const char *what, *path, *tokens;
@@ -108,18 +113,61 @@ static int run_logits(const struct eval_args *e)
     return status == OK ? EXIT_DONE : cmd_fail(&err);
 }
 
+/* False at the end of the input. */
+static bool read_line(FILE *in, struct buf *line)
+{
+    int c;
+    buf_clear(line);
+    while ((c = getc(in)) != EOF && c != '\n')
+        buf_add(line, &(char){(char)c}, 1);
+    return c != EOF || line->n > 0;
+}
+
+static enum status print_difficulty(const struct buf *line, size_t number, struct err *err)
+{
+    struct json *root = line->is_cut ? NULL : json_parse(buf_slice(line));
+    const char *prompt = json_get_text(root, "prompt");
+    if (prompt) {
+        struct question question;
+        question_read(&question, slice_of(prompt));
+        printf("%.6f\n", (double)difficulty_of(&question));
+    }
+    json_free(root);
+    return prompt ? OK
+                  : err_set(err, ERR_FORMAT,
+                            "line %zu of the input is not a JSON object with a text \"prompt\"",
+                            number);
+}
+
+static int run_difficulty(void)
+{
+    struct buf line;
+    struct err err;
+    enum status status = OK;
+    buf_init(&line, LINE_MAX_BYTES);
+    for (size_t number = 1; status == OK && read_line(stdin, &line); number++)
+        status = print_difficulty(&line, number, &err);
+    if (status == OK && ferror(stdin))
+        status = err_set(&err, ERR_IO, "cannot read standard input");
+    buf_release(&line);
+    return status == OK ? EXIT_DONE : cmd_fail(&err);
+}
+
 int cmd_eval(struct args *args)
 {
     struct eval_args e = {.top = 20};
     int code = read_args(args, &e);
     if (code >= 0)
         return code;
+    if (e.what && strcmp(e.what, "difficulty") == 0)
+        return e.path ? cmd_usage("eval", "difficulty reads standard input, not %s", e.path)
+                      : run_difficulty();
     if (!e.what || !e.path)
         return cmd_usage("eval", "say what to look at and in which file");
     if (strcmp(e.what, "logits") == 0)
         return run_logits(&e);
     if (strcmp(e.what, "tokens") != 0)
-        return cmd_usage("eval", "\"%s\" is neither logits nor tokens", e.what);
+        return cmd_usage("eval", "\"%s\" is not logits, tokens or difficulty", e.what);
     struct err err;
     return eval_tokens(e.path, e.plain, e.detokenize, stdin, stdout, &err) == OK
                    ? EXIT_DONE
