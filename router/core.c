@@ -38,12 +38,7 @@ void core_init(struct core *core, const struct core_config *cfg)
             .rng = cfg->seed,
             .next_request_id = 1,
             .base_ms = cfg->now_ms};
-    struct fleet *fleet = &core->fleet;
-    fleet->n_endpoints = (int)cfg->n_endpoints;
-    fleet->endpoints =
-            arena_alloc(&fleet->arena, (cfg->n_endpoints + 1) * sizeof *fleet->endpoints);
-    for (size_t i = 0; i < cfg->n_endpoints; i++)
-        fleet->endpoints[i].conf = endpoint_conf_copy(&fleet->arena, &cfg->endpoints[i]);
+    fleet_configure(&core->fleet, cfg->endpoints, cfg->n_endpoints);
     core->session = session_new(core_new_id(core, 0), cfg->now_ms);
     if (core->budget.day_nusd >= 0)
         runs_reserve(core, "", "", 0, -1, 0); /* what was spent today before us */

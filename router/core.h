@@ -35,6 +35,8 @@ enum action_kind {
     ACTION_FORK,         /* go on in a copy of the shown branch, as a new session */
     ACTION_PROBE,        /* id: endpoint index, -1: all that may be asked */
     ACTION_ADD_MESSAGE,  /* text, id: enum message_role: what was said before, from elsewhere */
+    ACTION_SWITCH, /* id: endpoint, text: on, off (what runs there stops) or drain (it ends) */
+    ACTION_CONFIGURE,      /* endpoints: those of the configuration of now */
     ACTION_LIST_DECISIONS, /* brings the decision log up to date with the store */
     ACTION_WHY,            /* id: message: looks for the decision behind an answer */
     ACTION_COUNT
@@ -49,8 +51,10 @@ struct action {
     struct gen_params
             params; /* ACTION_SEND; its stop texts are borrowed until the answer ends */
     bool has_params;
-    char *extra_json; /* ACTION_SEND; see struct request */
-    int64_t now_ms;   /* Unix time, for created_ms */
+    char *extra_json;                      /* ACTION_SEND; see struct request */
+    int64_t now_ms;                        /* Unix time, for created_ms */
+    const struct endpoint_conf *endpoints; /* ACTION_CONFIGURE: borrowed until it is applied */
+    size_t n_endpoints;
 };
 struct action *action_new(enum action_kind kind);
 void action_free(struct action *action);

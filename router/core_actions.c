@@ -339,6 +339,50 @@ static void export(struct core *core, const char *path, uint64_t t_ns)
     buf_release(&text);
 }
 
+/* What only waits to be tried there again is decided anew; what runs there is stopped or goes
+ * on to its end. */
+static void leave_endpoint(struct core *core, int endpoint, bool stops, uint64_t t_ns)
+{
+    for (size_t i = core->n_runs; i-- > 0;) {
+        struct run *run = &core->runs[i];
+        bool is_forced = run->only_endpoint == endpoint && !stops;
+        if (run->endpoint != endpoint || is_forced)
+            continue;
+        if (run->phase == RUN_WAITS_FOR_RETRY)
+            runs_dispatch(core, run, t_ns);
+        else if (stops && run->phase == RUN_SENT)
+            runs_stop(core, run, t_ns);
+    }
+}
+
+static void switch_endpoint(struct core *core, int64_t id, const char *to, uint64_t t_ns)
+{
+    if (id < 0 || id >= core->fleet.n_endpoints)
+        return;
+    struct endpoint_state *e = &core->fleet.endpoints[id];
+    const char *name = e->conf->name;
+    bool is_drain = strcmp(to, "drain") == 0, is_off = strcmp(to, "off") == 0;
+    if (is_drain && !e->conf->enabled) {
+        core_notice(core, t_ns, ERR_USAGE, "%s is off: there is nothing to drain", name);
+        return;
+    }
+    if (!fleet_switch(&core->fleet, (int)id, is_off ? SWITCH_OFF : SWITCH_ON)) {
+        core_notice(core, t_ns, ERR_CONFIG,
+                "%s cannot be switched on: its section (line %d) has a mistake; `shunt doctor` "
+                "says which",
+                name, e->conf->line);
+        return;
+    }
+    e->is_drained = is_drain;
+    if (is_off || is_drain)
+        leave_endpoint(core, (int)id, is_off, t_ns);
+    core_notice(core, t_ns, OK,
+            is_off     ? "%s is off until it is switched on or the program ends"
+            : is_drain ? "%s gets nothing new until it is switched on or the program ends"
+                       : "%s is on",
+            name);
+}
+
 void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
 {
     core->version++;
@@ -396,6 +440,12 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         break;
     case ACTION_ADD_MESSAGE:
         add_message(core, a, t_ns);
+        break;
+    case ACTION_SWITCH:
+        switch_endpoint(core, a->id, text_of(a), t_ns);
+        break;
+    case ACTION_CONFIGURE:
+        fleet_configure(&core->fleet, a->endpoints, a->n_endpoints);
         break;
     case ACTION_LIST_DECISIONS:
         decisions_ask(core, 0);

@@ -25,6 +25,12 @@ const struct provider providers[PROVIDER_COUNT] = {
 #undef PROVIDER
 };
 
+const char *const provider_names[PROVIDER_COUNT] = {
+#define PROVIDER(id, name, ...) [PROVIDER_##id] = name,
+#include "router/providers.def"
+#undef PROVIDER
+};
+
 static const char *const zone_names[ZONE_COUNT] = {"local", "lab", "region", "external"};
 
 const char *zone_name(enum zone zone)
@@ -153,6 +159,58 @@ static bool set_field(struct arena *arena, struct endpoint_conf *e, size_t i, co
     return false;
 }
 
+const char *endpoint_need(const char *key, const char *value)
+{
+    struct arena arena = {0};
+    struct endpoint_conf trial = {0};
+    const char *need = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        if (strcmp(key, fields[i].name) == 0 && !set_field(&arena, &trial, i, value))
+            need = what_is_valid(fields[i].kind);
+    arena_release(&arena);
+    return need;
+}
+
+static bool has_no_url(const struct endpoint_conf *e)
+{
+    return e->kind != PROVIDER_LOCAL && !e->url && !providers[e->kind].url;
+}
+
+static bool has_odd_url(const struct endpoint_conf *e)
+{
+    return e->url && strncmp(e->url, "http://", 7) != 0 && strncmp(e->url, "https://", 8) != 0;
+}
+
+static bool has_no_file(const struct endpoint_conf *e)
+{
+    return e->kind == PROVIDER_LOCAL && !e->model;
+}
+
+static bool has_no_model(const struct endpoint_conf *e)
+{
+    return e->kind != PROVIDER_LOCAL && !e->model;
+}
+
+/* What no single key shows. */
+static const struct {
+    bool (*is_so)(const struct endpoint_conf *e);
+    const char *key, *what, *need;
+} faults[] = {
+        {has_no_url, "url", "has no url", "http://HOST:PORT/v1"},
+        {has_odd_url, "url", "has a url of an unknown kind",
+                "http://\xE2\x80\xA6 or https://\xE2\x80\xA6"},
+        {has_no_file, "model", "names no model", "/path/to/model.gguf"},
+        {has_no_model, "model", "names no model", "the name of a model"},
+};
+
+const char *endpoint_lacks(const struct endpoint_conf *conf, const char *key)
+{
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++)
+        if (strcmp(faults[i].key, key) == 0 && faults[i].is_so(conf))
+            return faults[i].need;
+    return NULL;
+}
+
 struct reader {
     struct conf *conf;
     struct arena *arena;
@@ -164,6 +222,7 @@ struct reader {
 static void bad(struct reader *r, const char *what)
 {
     r->e->enabled = false;
+    r->e->is_faulty = true;
     conf_warn(r->conf, r->e->line, "[endpoint \"%s\"] %s", r->e->name, what);
 }
 
@@ -175,6 +234,7 @@ static void read_kind(struct reader *r, const struct conf_entry *entry)
             return;
         }
     r->e->enabled = false;
+    r->e->is_faulty = true;
     for (size_t i = 0; i < ARRAY_LEN(later_kinds); i++)
         if (strcmp(entry->value, later_kinds[i]) == 0) {
             conf_warn(r->conf, entry->line,
@@ -183,10 +243,7 @@ static void read_kind(struct reader *r, const struct conf_entry *entry)
                     entry->value, r->e->name);
             return;
         }
-    const char *names[PROVIDER_COUNT];
-    for (int i = 0; i < PROVIDER_COUNT; i++)
-        names[i] = providers[i].name;
-    const char *nearest = conf_nearest(entry->value, names, PROVIDER_COUNT);
+    const char *nearest = conf_nearest(entry->value, provider_names, PROVIDER_COUNT);
     if (nearest)
         conf_warn(r->conf, entry->line,
                 "no kind \"%s\" in [endpoint \"%s\"]: did you mean \"%s\"? The endpoint is "
@@ -241,6 +298,7 @@ static void read_entry(struct reader *r, const struct conf_entry *entry)
         r->has_zone |= fields[i].kind == VALUE_ZONE;
         if (!set_field(r->arena, r->e, i, entry->value)) {
             r->e->enabled = false;
+            r->e->is_faulty = true;
             conf_warn(r->conf, entry->line,
                     "%s = %s in [endpoint \"%s\"]: %s is needed; the endpoint is disabled",
                     entry->key, entry->value, r->e->name, what_is_valid(fields[i].kind));
@@ -287,24 +345,32 @@ static int default_tier(const struct endpoint_conf *e)
     return providers[e->kind].zone == ZONE_EXTERNAL ? 3 : 2;
 }
 
+/* One that is disabled anyway is not complained about. */
+static void find_faults(struct reader *r)
+{
+    struct endpoint_conf *e = r->e;
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        if (!faults[i].is_so(e))
+            continue;
+        e->is_faulty = true;
+        if (e->enabled)
+            conf_warn(r->conf, e->line, "[endpoint \"%s\"] %s: add %s = %s", e->name,
+                    faults[i].what, faults[i].key, faults[i].need);
+        e->enabled = false;
+    }
+}
+
 static void finish(struct reader *r)
 {
     struct endpoint_conf *e = r->e;
     const struct provider *p = &providers[e->kind];
-    if (e->kind == PROVIDER_LOCAL && e->enabled && !e->model)
-        bad(r, "names no model: add model = /path/to/model.gguf");
+    find_faults(r);
     if (e->kind == PROVIDER_LOCAL && e->model)
         e->model = expand_home(r->arena, e->model);
     if (e->ca_file)
         e->ca_file = expand_home(r->arena, e->ca_file);
     if (e->key_source == KEY_FROM_FILE)
         e->key_value = expand_home(r->arena, e->key_value);
-    if (e->kind != PROVIDER_LOCAL && e->enabled && !e->url && !p->url)
-        bad(r, "has no url: add url = http://HOST:PORT/v1");
-    if (e->kind != PROVIDER_LOCAL && e->enabled && !e->model)
-        bad(r, "names no model: add model = NAME");
-    if (e->url && strncmp(e->url, "http://", 7) != 0 && strncmp(e->url, "https://", 8) != 0)
-        bad(r, "has a url that does not begin with http:// or https://");
     if (!r->has_zone)
         e->zone = e->url && is_loopback(e->url) ? ZONE_LOCAL : p->zone;
     if (e->kind == PROVIDER_LOCAL)

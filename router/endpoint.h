@@ -31,6 +31,7 @@ struct provider { /* a row of providers.def */
     const char *key_env; /* default environment variable, or NULL */
 };
 extern const struct provider providers[PROVIDER_COUNT];
+extern const char *const provider_names[PROVIDER_COUNT];
 
 /* Where a key comes from; never the key itself. */
 enum key_source { KEY_FROM_NONE, KEY_FROM_ENV, KEY_FROM_FILE, KEY_FROM_COMMAND };
@@ -64,6 +65,8 @@ struct endpoint_conf {
     bool is_list_price;   /* from prices.def, not from the configuration */
     uint32_t context_tok; /* 0: unknown */
     bool stream, enabled;
+    bool is_faulty;   /* a mistake in its section: it cannot be switched on until that is mended
+                       */
     uint32_t retries; /* further HTTP requests after the first */
     uint32_t connect_timeout_ms, first_token_timeout_ms, idle_timeout_ms,
             total_timeout_ms; /* 0: none */
@@ -75,6 +78,11 @@ struct endpoint_conf {
 /* Reads all [endpoint "…"] sections into arena. A bad value disables that endpoint and warns
  * with FILE:LINE; an unknown key warns with the nearest name. Returns how many were read. */
 size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_conf **out);
+/* What a value of this key has to be, "a whole number", when `value` is none; NULL: it is one,
+ * or the key takes any text. */
+const char *endpoint_need(const char *key, const char *value);
+/* What this key has to give for the endpoint to work, when it does not; NULL: it does. */
+const char *endpoint_lacks(const struct endpoint_conf *conf, const char *key);
 /* An endpoint for a model file, with every default; both texts are borrowed. */
 struct endpoint_conf endpoint_local(const char *name, const char *path);
 struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf);

@@ -83,6 +83,7 @@ static void observe_end(struct endpoint_state *e, const struct observation *o, u
     if (e->n_in_flight)
         e->n_in_flight--;
     e->n_requests++;
+    e->failed_with = o->status;
     if (o->cost_nusd > 0)
         e->cost_nusd += o->cost_nusd;
     observe_speed(e, o);
@@ -152,6 +153,68 @@ int fleet_find(const struct fleet *fleet, const char *name)
         if (strcmp(fleet->endpoints[i].conf->name, name) == 0)
             return i;
     return -1;
+}
+
+/* A request on its way keeps the copy it was sent with, so the old one may only be replaced. */
+static void set_conf(
+        struct fleet *fleet, struct endpoint_state *e, const struct endpoint_conf *conf)
+{
+    struct endpoint_conf *own = endpoint_conf_copy(&fleet->arena, conf);
+    bool is_on = e->switched == SWITCH_NONE ? e->is_on_in_conf : e->switched == SWITCH_ON;
+    own->enabled = is_on && !e->is_gone && !own->is_faulty;
+    e->conf = own;
+}
+
+static void take_conf(
+        struct fleet *fleet, struct endpoint_state *e, const struct endpoint_conf *conf)
+{
+    if (e->is_on_in_conf != conf->enabled) {
+        e->switched = SWITCH_NONE;
+        e->is_drained = false;
+    }
+    e->is_on_in_conf = conf->enabled;
+    set_conf(fleet, e, conf);
+}
+
+static const struct endpoint_conf *find_conf(
+        const struct endpoint_conf *confs, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(confs[i].name, name) == 0)
+            return &confs[i];
+    return NULL;
+}
+
+void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, size_t n_confs)
+{
+    size_t n_old = (size_t)fleet->n_endpoints, n = n_old;
+    struct endpoint_state *all =
+            arena_alloc(&fleet->arena, (n_old + n_confs + 1) * sizeof *all);
+    if (n_old)
+        memcpy(all, fleet->endpoints, n_old * sizeof *all);
+    for (size_t i = 0; i < n_old; i++) {
+        const struct endpoint_conf *conf = find_conf(confs, n_confs, all[i].conf->name);
+        all[i].is_gone = !conf;
+        if (conf)
+            take_conf(fleet, &all[i], conf);
+        else
+            set_conf(fleet, &all[i], all[i].conf);
+    }
+    for (size_t i = 0; i < n_confs; i++)
+        if (fleet_find(fleet, confs[i].name) < 0)
+            take_conf(fleet, &all[n++], &confs[i]);
+    fleet->endpoints = all;
+    fleet->n_endpoints = (int)n;
+}
+
+bool fleet_switch(struct fleet *fleet, int endpoint, enum endpoint_switch to)
+{
+    struct endpoint_state *e = &fleet->endpoints[endpoint];
+    if (to == SWITCH_ON && (e->is_gone || e->conf->is_faulty))
+        return false;
+    e->switched = to;
+    set_conf(fleet, e, e->conf);
+    return true;
 }
 
 const char *usd_text(int64_t nusd, char out[32])

@@ -27,9 +27,15 @@ struct rate_limit {
     uint64_t reset_ns;         /* when it is full again; 0: not told */
 };
 
+/* What the user said for this run of the program, over `enabled` in the configuration. */
+enum endpoint_switch { SWITCH_NONE, SWITCH_ON, SWITCH_OFF };
+
 struct endpoint_state {
-    const struct endpoint_conf *conf;
-    bool is_drained; /* switched off for now: what runs there ends, nothing new is sent */
+    const struct endpoint_conf *conf; /* its `enabled` is what holds now */
+    enum endpoint_switch switched;
+    bool is_on_in_conf; /* `enabled` of the configuration; when that changes, it holds again */
+    bool is_gone;       /* no longer in the configuration */
+    bool is_drained;    /* switched off for now: what runs there ends, nothing new is sent */
     struct samples ttft_samples_ms, tok_per_s_samples;
     struct rate_limit requests, tokens;
     int64_t spent_today_nusd; /* by all processes, from the store */
@@ -39,6 +45,7 @@ struct endpoint_state {
     uint32_t n_requests, n_errors;
     double ttft_ms, tok_per_s; /* running estimates; 0: never seen */
     int64_t cost_nusd;         /* spent in this run of the program */
+    enum status failed_with;   /* of the newest request; OK: it did not fail */
     char last_error[160];
     /* the newest probe, which is no request and changes nothing above */
     bool is_probing;
@@ -78,6 +85,13 @@ struct observation {
 void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t now_ns);
 enum breaker fleet_breaker(const struct endpoint_state *e, uint64_t now_ns);
 int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
+/* The endpoints of the configuration of now. An index stands for the same name as long as the
+ * program runs, since what is on its way is named by it: what is known by name keeps its state,
+ * what is new comes behind, what is missing stays, off, as gone. A switch of this run goes
+ * before the configuration until `enabled` is changed there. */
+void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, size_t n_confs);
+/* False: on is not possible, its section has a mistake or is gone. */
+bool fleet_switch(struct fleet *fleet, int endpoint, enum endpoint_switch to);
 /* "$12.34", "$0.0123", "$0.000012": digits by size. */
 const char *usd_text(int64_t nusd, char out[32]);
 /* Price of an answer in nano-dollars (one token at 1 USD per Mtok is 1000 nUSD); -1: price

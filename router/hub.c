@@ -5,6 +5,7 @@
 #include "router/hub.h"
 
 #include <poll.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -17,8 +18,9 @@
 #define CLOSE_WAIT_NS 10000000000ull /* a disk that takes longer than this keeps nobody */
 
 struct local {
-    struct engine *engine; /* NULL: not loaded yet */
-    size_t n_open;         /* requests it took and has not told the end of */
+    struct engine *engine;            /* NULL: not loaded yet */
+    const struct endpoint_conf *conf; /* it was opened with */
+    size_t n_open;                    /* requests it took and has not told the end of */
     struct token_record *record;
 };
 
@@ -26,7 +28,8 @@ struct hub {
     struct core core;
     struct store *store;  /* NULL: nothing is stored */
     struct net *net;      /* NULL until the first remote request */
-    struct local *locals; /* [n_endpoints] */
+    struct local *locals; /* [n_locals], by endpoint */
+    int n_locals;
     int fd;
     char *kernel;
     int n_threads;
@@ -35,6 +38,39 @@ struct hub {
     struct effect *waiting; /* taken from the core, not yet taken by a ring */
     size_t n_waiting;
 };
+
+static void close_local(struct local *local)
+{
+    engine_close(local->engine);
+    mem_free(local->record);
+    *local = (struct local){0};
+}
+
+/* The model in memory is not the one that the configuration names now. */
+static bool is_stale(const struct hub *hub, int endpoint)
+{
+    const struct endpoint_conf *was = hub->locals[endpoint].conf;
+    const struct endpoint_conf *is = hub->core.fleet.endpoints[endpoint].conf;
+    return hub->locals[endpoint].engine &&
+           (is->kind != PROVIDER_LOCAL || !is->model || strcmp(was->model, is->model) != 0 ||
+                   was->slots != is->slots || was->context_tok != is->context_tok);
+}
+
+/* After a change of the configuration: room for all, and nothing loaded that is not wanted.
+ * What is still needed for an answer goes when the next one begins. */
+static void match_locals(struct hub *hub)
+{
+    int n = hub->core.fleet.n_endpoints;
+    if (n > hub->n_locals || !hub->locals) {
+        hub->locals = mem_resize(hub->locals, ((size_t)n + 1) * sizeof *hub->locals);
+        memset(hub->locals + hub->n_locals, 0,
+                ((size_t)(n - hub->n_locals) + 1) * sizeof *hub->locals);
+        hub->n_locals = n;
+    }
+    for (int i = 0; i < n; i++)
+        if (is_stale(hub, i) && hub->locals[i].n_open == 0)
+            close_local(&hub->locals[i]);
+}
 
 enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err *err)
 {
@@ -50,7 +86,7 @@ enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err 
     struct core_config core_cfg = cfg->core;
     core_cfg.has_history = cfg->data_dir != NULL;
     core_init(&hub->core, &core_cfg);
-    hub->locals = mem_alloc((cfg->core.n_endpoints + 1) * sizeof *hub->locals);
+    match_locals(hub);
     hub->n_threads = cfg->n_threads;
     hub->kernel = cfg->kernel ? mem_strdup(cfg->kernel) : NULL;
     hub->terminal = cfg->terminal;
@@ -104,12 +140,11 @@ static bool send_local(struct hub *hub, struct effect *effect)
 {
     struct local *local = &hub->locals[effect->endpoint];
     const struct endpoint_conf *conf = hub->core.fleet.endpoints[effect->endpoint].conf;
-    if (local->engine && engine_state(local->engine) == ENGINE_FAILED) {
+    if (local->engine &&
+            (engine_state(local->engine) == ENGINE_FAILED || is_stale(hub, effect->endpoint))) {
         if (local->n_open)
-            return false;            /* closing it now would throw away their last events */
-        engine_close(local->engine); /* the file may have been mended meanwhile */
-        mem_free(local->record);
-        *local = (struct local){0};
+            return false;   /* closing it now would throw away their last events */
+        close_local(local); /* the file may have been mended meanwhile */
     }
     if (!local->engine) {
         struct engine_config cfg = {.path = conf->model,
@@ -119,6 +154,7 @@ static bool send_local(struct hub *hub, struct effect *effect)
                 .kernel = hub->kernel,
                 .wake_fd = hub->fd};
         local->engine = engine_open(&cfg);
+        local->conf = conf;
     }
     bool was_taken = engine_send(local->engine, effect->request);
     local->n_open += was_taken;
@@ -223,12 +259,10 @@ static void cancel(struct hub *hub, const struct effect *effect)
 {
     if (effect->endpoint < 0 || cancel_waiting(hub, effect->request_id))
         return;
-    if (!is_local(hub, effect->endpoint)) {
-        if (hub->net)
-            net_cancel(hub->net, effect->request_id);
-    } else if (hub->locals[effect->endpoint].engine) {
+    if (hub->locals[effect->endpoint].engine)
         engine_cancel(hub->locals[effect->endpoint].engine, effect->request_id);
-    }
+    if (hub->net) /* its kind may have been another when it was sent */
+        net_cancel(hub->net, effect->request_id);
 }
 
 /* Without a database every command succeeds at once and nothing is there to read. */
@@ -356,7 +390,10 @@ bool hub_step(struct hub *hub, uint64_t budget_ns)
 void hub_act(struct hub *hub, struct action *action)
 {
     struct event event = {.kind = EV_ACTION, .t_ns = clock_now_ns(), .u.action = action};
+    bool is_reconfigured = action->kind == ACTION_CONFIGURE;
     core_apply(&hub->core, &event);
+    if (is_reconfigured)
+        match_locals(hub);
     carry_out_all(hub);
 }
 
@@ -388,10 +425,8 @@ void hub_close(struct hub *hub)
     struct err err;
     if (!hub->core.is_shutting_down && hub_save(hub, &err) != OK)
         err = (struct err){0}; /* who wants to know asks hub_save */
-    for (int i = 0; i < hub->core.fleet.n_endpoints; i++) {
-        engine_close(hub->locals[i].engine);
-        mem_free(hub->locals[i].record);
-    }
+    for (int i = 0; i < hub->n_locals; i++)
+        close_local(&hub->locals[i]);
     net_close(hub->net);
     store_close(hub->store);
     for (size_t i = 0; i < hub->n_waiting; i++) {

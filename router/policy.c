@@ -204,8 +204,10 @@ static void explain(struct candidate *c, const struct features *f, const struct 
         snprintf(out, n, "another endpoint was asked for");
         break;
     case FILTER_DISABLED:
-        snprintf(out, n,
-                e->is_drained ? "switched off for now" : "disabled in the configuration");
+        snprintf(out, n, "%s",
+                e->is_gone                                   ? "no longer in the configuration"
+                : e->is_drained || e->switched == SWITCH_OFF ? "switched off for now"
+                                                             : "disabled in the configuration");
         break;
     case FILTER_CONTEXT:
         snprintf(out, n, "about %u tokens do not fit its context of %u", f->n_input_tok,

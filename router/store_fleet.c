@@ -6,7 +6,6 @@
 
 #include "router/store_query.h"
 
-
 /* Messages have no index by time, but their numbers begin with the milliseconds of their making
  * (core_new_id) and are never lower: a range of them is a range of time. */
 static void bind_since(struct query *q, int64_t since_ms)

@@ -106,6 +106,30 @@ void *app_view_state(const struct app *app, enum view_id id)
     return NULL;
 }
 
+enum status app_read_conf(const struct app *app, struct conf **out, struct err *err)
+{
+    (void)err;
+    *out = conf_parse(buf_slice(&app->conf_text), "shunt.conf");
+    return OK;
+}
+
+enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
+{
+    struct endpoint_conf *endpoints;
+    if (app->is_disk_full) {
+        conf_free(conf);
+        return err_set(err, ERR_FULL, "no space left");
+    }
+    buf_clear(&app->conf_text);
+    conf_print(conf, &app->conf_text);
+    struct action *a = action_new(ACTION_CONFIGURE);
+    a->n_endpoints = endpoints_read(conf, &app->arena, &endpoints);
+    a->endpoints = endpoints;
+    app_act(app, a);
+    conf_free(conf);
+    return OK;
+}
+
 const struct model_info *app_model_info(const struct app *app)
 {
     (void)app;
@@ -121,12 +145,15 @@ void app_fake_init(struct app *app, struct endpoint_conf *endpoints, size_t n_en
     core_init(&app->core, &cfg);
     app->keymap = keymap_new();
     app->now_ns = 1000000000;
+    buf_init(&app->conf_text, 1 << 20);
 }
 
 void app_fake_release(struct app *app)
 {
     keymap_free(app->keymap);
     core_release(&app->core);
+    buf_release(&app->conf_text);
+    arena_release(&app->arena);
 }
 
 struct screen app_fake_draw(

@@ -21,6 +21,9 @@ struct app {
     int64_t last_id;
     int n_actions;
     bool must_quit;
+    struct buf conf_text; /* the configuration file */
+    bool is_disk_full;    /* it cannot be written */
+    struct arena arena;
 };
 void app_fake_init(struct app *app, struct endpoint_conf *endpoints, size_t n_endpoints);
 void app_fake_release(struct app *app);

@@ -209,6 +209,48 @@ static void a_file_that_was_named_and_is_not_there_is_said_once(void **state)
     assert_non_null(strstr(warning(p, 0), "shunt.conf: this file does not exist"));
 }
 
+static void an_edit_is_used_and_keeps_the_models_folder(void **state)
+{
+    struct place *p = *state;
+    struct err err;
+    struct conf *conf;
+    assert_int_equal(mkdir(p->models, 0700), 0);
+    assert_int_equal(file_write(p->model, "GGUF", 4, 0600, &err), OK);
+    load(p, "# mine\n[shunt]\ntheme = dark\n");
+    assert_int_equal(config_read_file(&p->config, &conf, &err), OK);
+    conf_set(conf, "endpoint", "mini", "kind", "openai");
+    conf_set(conf, "endpoint", "mini", "model", "m");
+    assert_int_equal(config_save_endpoints(&p->config, conf, &err), OK);
+    conf_free(conf);
+    assert_string_equal(
+            p->config.theme, "dark"); /* what was read at the start is still there */
+    assert_int_equal(p->config.n_endpoints, 2);
+    assert_string_equal(p->config.endpoints[0].name, "mini");
+    assert_string_equal(p->config.endpoints[1].model, p->model);
+    config_release(&p->config);
+    assert_int_equal(config_load(&p->config, &p->flags, &err), OK); /* the next start */
+    assert_int_equal(p->config.n_endpoints, 2);
+}
+
+static void a_first_endpoint_makes_the_folder(void **state)
+{
+    struct place *p = *state;
+    struct err err;
+    struct conf *conf;
+    char dir[64], path[96];
+    snprintf(dir, sizeof dir, "%s/deep", p->dir);
+    snprintf(path, sizeof path, "%s/shunt.conf", dir);
+    p->flags.config = path;
+    assert_int_equal(config_load(&p->config, &p->flags, &err), OK);
+    assert_int_equal(config_read_file(&p->config, &conf, &err), OK);
+    conf_set(conf, "endpoint", "mini", "kind", "openai");
+    assert_int_equal(config_save_endpoints(&p->config, conf, &err), OK);
+    conf_free(conf);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(p->config.n_endpoints, 1);
+}
+
 static void keys_are_bound_by_command_name(void **state)
 {
     struct place *p = *state;
@@ -241,6 +283,8 @@ int main(void)
             TEST(a_theme_that_does_not_exist_is_said),
             TEST(a_theme_of_the_users_own_is_one),
             TEST(a_file_that_was_named_and_is_not_there_is_said_once),
+            TEST(an_edit_is_used_and_keeps_the_models_folder),
+            TEST(a_first_endpoint_makes_the_folder),
             TEST(keys_are_bound_by_command_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -944,6 +944,94 @@ static void a_draft_the_disk_refuses_comes_back_with_its_session(void **state)
     assert_int_equal(core.n_others, 0);
 }
 
+static void switch_endpoint(int64_t id, const char *to)
+{
+    struct action *a = action_new(ACTION_SWITCH);
+    a->id = id;
+    a->text = mem_strdup(to);
+    core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+}
+
+static void what_is_drained_ends_and_gets_nothing_new(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    assert_int_equal(e.endpoint, 0);
+    switch_endpoint(0, "drain");
+    expect_nothing(); /* no cancel */
+    emit_text(e.request, "to its end");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->state, MESSAGE_DONE);
+    next_other();
+    e = send_and_take("y");
+    assert_int_equal(e.endpoint, 1);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    switch_endpoint(0, "on");
+    e = send_and_take("z");
+    assert_int_equal(e.endpoint, 0);
+    request_free(e.request);
+}
+
+static void a_retry_leaves_an_endpoint_that_is_drained(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_done(e.request, ERR_SERVER, 5000);
+    request_free(e.request);
+    assert_int_equal(next_other().endpoint, -2);
+    switch_endpoint(0, "drain");
+    e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    assert_int_equal(e.endpoint, 1);
+    request_free(e.request);
+}
+
+static void switching_off_stops_what_runs_there(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    switch_endpoint(1, "off");
+    expect_nothing(); /* not there */
+    switch_endpoint(0, "off");
+    assert_int_equal(take(EFFECT_CANCEL).request_id, e.request->id);
+    emit_done(e.request, ERR_CANCELLED, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->state, MESSAGE_STOPPED);
+    next_other();
+    switch_endpoint(0, "drain"); /* would switch it on, as far as /endpoint is concerned */
+    assert_false(core.fleet.endpoints[0].is_drained);
+    assert_false(core.fleet.endpoints[0].conf->enabled);
+    act(ACTION_SEND, "y");
+    next_other();
+    assert_int_equal(leaf()->state, MESSAGE_FAILED); /* nobody is left */
+}
+
+static void a_new_configuration_changes_nothing_on_its_way(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    struct endpoint_conf confs[] = {*core.fleet.endpoints[1].conf};
+    confs[0].model = "newer";
+    struct action *a = action_new(ACTION_CONFIGURE);
+    a->endpoints = confs;
+    a->n_endpoints = 1;
+    core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+    expect_nothing();
+    assert_string_equal(e.request->endpoint->model, "m");
+    emit_text(e.request, "whole");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(leaf()->state, MESSAGE_DONE);
+    next_other();
+    e = send_and_take("y"); /* "a" is gone */
+    assert_int_equal(e.endpoint, 1);
+    assert_string_equal(e.request->endpoint->model, "newer");
+    request_free(e.request);
+}
+
 /* ---- decisions -------------------------------------------------------------------------- */
 
 static void act_on(enum action_kind kind, int64_t id)
@@ -1291,6 +1379,10 @@ int main(void)
             TEST(a_long_retry_after_with_nowhere_to_go_is_an_error),
             TEST(a_session_stays_in_memory_until_it_is_saved),
             TEST(a_draft_the_disk_refuses_comes_back_with_its_session),
+            TEST(what_is_drained_ends_and_gets_nothing_new),
+            TEST(a_retry_leaves_an_endpoint_that_is_drained),
+            TEST(switching_off_stops_what_runs_there),
+            TEST(a_new_configuration_changes_nothing_on_its_way),
             TEST(a_decision_is_in_the_log_at_once),
             TEST(the_log_is_completed_from_the_store),
             TEST(the_log_forgets_the_oldest),

@@ -110,8 +110,42 @@ static void mistakes_disable_and_say_where(void **state)
             fail_msg("case %zu does not say \"%s\"", i, cases[i].said);
         if (!cases[i].said[0])
             assert_int_equal(conf_n_warnings(r.conf), 0);
+        assert_int_equal(r.list[0].is_faulty, !cases[i].is_enabled);
         release(&r);
     }
+}
+
+static void a_mistake_is_known_though_nobody_is_told(void **state)
+{
+    (void)state;
+    struct read r = read_text("[endpoint \"x\"]\nkind = vllm\nmodel = m\nenabled = no\n"
+                              "[endpoint \"y\"]\nkind = openai\nmodel = m\nenabled = no\n");
+    assert_int_equal(conf_n_warnings(r.conf), 0);
+    assert_true(r.list[0].is_faulty); /* no url: it cannot be switched on */
+    assert_false(r.list[1].is_faulty);
+    release(&r);
+}
+
+static void what_a_value_has_to_be_is_told_before_it_is_saved(void **state)
+{
+    (void)state;
+    struct endpoint_conf e = {.kind = PROVIDER_VLLM};
+    assert_null(endpoint_need("tier", "3"));
+    assert_string_equal(endpoint_need("tier", "6"), "1 to 5");
+    assert_non_null(endpoint_need("price_in_usd", "cheap"));
+    assert_null(endpoint_need("key_env", "anything"));
+    assert_non_null(endpoint_lacks(&e, "url"));
+    assert_non_null(endpoint_lacks(&e, "model"));
+    assert_null(endpoint_lacks(&e, "tier"));
+    e.url = "ftp://h";
+    e.model = "m";
+    assert_non_null(endpoint_lacks(&e, "url"));
+    assert_null(endpoint_lacks(&e, "model"));
+    e.url = "http://h/v1";
+    assert_null(endpoint_lacks(&e, "url"));
+    e.kind = PROVIDER_LOCAL;
+    e.model = NULL;
+    assert_non_null(endpoint_lacks(&e, "model"));
 }
 
 static void a_host_that_only_looks_local_is_not(void **state)
@@ -218,6 +252,8 @@ int main(void)
             cmocka_unit_test(a_good_section_needs_little),
             cmocka_unit_test(well_known_models_have_a_list_price),
             cmocka_unit_test(mistakes_disable_and_say_where),
+            cmocka_unit_test(a_mistake_is_known_though_nobody_is_told),
+            cmocka_unit_test(what_a_value_has_to_be_is_told_before_it_is_saved),
             cmocka_unit_test(a_host_that_only_looks_local_is_not),
             cmocka_unit_test(keys_come_from_variable_file_and_command),
             cmocka_unit_test(what_cannot_work_is_found_without_trying),

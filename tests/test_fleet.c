@@ -228,6 +228,59 @@ static void an_endpoint_is_found_by_its_name(void **state)
     assert_int_equal(fleet_find(&fleet, ""), -1);
 }
 
+static void indexes_outlive_a_new_configuration(void **state)
+{
+    (void)state;
+    struct endpoint_conf first[] = {{.name = "a", .enabled = true}, {.name = "b"}};
+    struct endpoint_conf second[] = {
+            {.name = "c", .enabled = true}, {.name = "a", .enabled = true, .tier = 4}};
+    struct fleet own = {0};
+    fleet_configure(&own, first, 2);
+    own.endpoints[0].n_requests = 7;
+    own.endpoints[1].n_requests = 8;
+    fleet_configure(&own, second, 2);
+    assert_int_equal(own.n_endpoints, 3);
+    assert_int_equal(own.endpoints[0].n_requests, 7);
+    assert_int_equal(own.endpoints[0].conf->tier, 4);
+    assert_true(own.endpoints[1].is_gone && !own.endpoints[1].conf->enabled);
+    assert_string_equal(own.endpoints[2].conf->name, "c");
+    fleet_configure(&own, first, 2); /* and comes back */
+    assert_false(own.endpoints[1].is_gone);
+    assert_int_equal(own.endpoints[1].n_requests, 8);
+    assert_true(own.endpoints[2].is_gone);
+    arena_release(&own.arena);
+}
+
+static void a_switch_goes_before_the_configuration(void **state)
+{
+    (void)state;
+    struct endpoint_conf confs[] = {{.name = "a", .enabled = true},
+            {.name = "b", .enabled = false}, {.name = "faulty", .is_faulty = true}};
+    struct fleet own = {0};
+    fleet_configure(&own, confs, 3);
+    assert_true(fleet_switch(&own, 0, SWITCH_OFF));
+    assert_true(fleet_switch(&own, 1, SWITCH_ON));
+    assert_false(fleet_switch(&own, 2, SWITCH_ON)); /* it would be sent somewhere by guess */
+    fleet_configure(&own, confs, 3);
+    assert_false(own.endpoints[0].conf->enabled);
+    assert_true(own.endpoints[1].conf->enabled);
+    own.endpoints[0].is_drained = true;
+    fleet_configure(&own, confs, 3);
+    assert_true(own.endpoints[0].is_drained);
+    confs[0].enabled = false;
+    fleet_configure(&own, confs, 3);
+    assert_false(own.endpoints[0].is_drained);
+    confs[0].enabled = true; /* said anew: that holds */
+    fleet_configure(&own, confs, 3);
+    assert_true(own.endpoints[0].conf->enabled);
+    confs[1].is_faulty = true;
+    fleet_configure(&own, confs, 3);
+    assert_false(own.endpoints[1].conf->enabled);
+    fleet_configure(&own, confs, 1);
+    assert_false(fleet_switch(&own, 1, SWITCH_ON));
+    arena_release(&own.arena);
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, set_up)
 
 int main(void)
@@ -242,6 +295,8 @@ int main(void)
             TEST(prices_are_whole_nano_dollars),
             TEST(a_long_prompt_has_its_own_price),
             TEST(an_endpoint_is_found_by_its_name),
+            TEST(indexes_outlive_a_new_configuration),
+            TEST(a_switch_goes_before_the_configuration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

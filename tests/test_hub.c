@@ -266,6 +266,42 @@ static void a_failed_engine_is_reopened_when_it_has_told_all(void **state)
     hub_close(hub);
 }
 
+static void another_file_is_loaded_for_the_next_answer(void **state)
+{
+    (void)state;
+    struct tiny_model shape = {"qwen3moe", 2, 8, 2, 32, 16, 9};
+    char other[sizeof model];
+    struct endpoint_conf confs[2] = {endpoint_local("moe", model)};
+    struct hub *hub = open_hub(confs, 1);
+    act(hub, ACTION_SEND, "tell me about the water");
+    wait_until_idle(hub);
+    char *text = mem_strdup(buf_text(&leaf(hub)->text));
+    assert_non_null(hub_engine(hub, 0));
+    snprintf(other, sizeof other, "%s/n.gguf", dir);
+    assert_true(tiny_model_write(other, &shape));
+    confs[0].model = other;
+    confs[1] = endpoint_local("second", model);
+    struct action *a = action_new(ACTION_CONFIGURE);
+    a->endpoints = confs;
+    a->n_endpoints = 2;
+    hub_act(hub, a);
+    assert_null(hub_engine(hub, 0)); /* what is not wanted is not kept */
+    act(hub, ACTION_NEW_SESSION, NULL);
+    act(hub, ACTION_USE_ENDPOINT, "moe");
+    act(hub, ACTION_SEND, "tell me about the water");
+    wait_until_idle(hub);
+    assert_string_equal(leaf(hub)->model, "n.gguf");
+    assert_string_not_equal(buf_text(&leaf(hub)->text), text);
+    act(hub, ACTION_NEW_SESSION, NULL);
+    act(hub, ACTION_USE_ENDPOINT, "second");
+    act(hub, ACTION_SEND, "tell me about the water");
+    wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->state, MESSAGE_DONE);
+    assert_non_null(hub_engine(hub, 1));
+    mem_free(text);
+    hub_close(hub);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -277,6 +313,7 @@ int main(void)
             TEST(a_missing_key_is_said_and_nothing_is_sent),
             TEST(the_end_saves_what_a_full_disk_refused),
             TEST(a_failed_engine_is_reopened_when_it_has_told_all),
+            TEST(another_file_is_loaded_for_the_next_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

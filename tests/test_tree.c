@@ -94,6 +94,7 @@ static struct rule may_include[] = {
         {"tui/cmd_eval.c", "router/difficulty.h"},
         {"tui/theme.c", "router/conf.h"},
         {"tui/view_experts.c", "engine/model.h"},
+        {"tui/pane_endpoint.c", "router/prices.h"},
 };
 
 /* Headers inside a layer that are not for the whole layer. */
@@ -147,8 +148,9 @@ static const char *const pure_files[] = {"kernels/*_cpu.c", "kernels/dot*",
         "router/difficulty.c", "router/features.c", "router/fleet.c", "router/history.c",
         "router/http_error.c", "router/limits.c", "router/policy.c", "router/question.c",
         "router/session.c", "router/sse.c", "router/wire*", "tui/chat_*", "tui/commands.c",
-        "tui/editor.c", "tui/figures.c", "tui/heat.c", "tui/keys.c", "tui/markdown.c",
-        "tui/pane_*", "tui/surface.c", "tui/text.c", "tui/view*", "tui/vtin.c"};
+        "tui/editor.c", "tui/endpoint_*.c", "tui/figures.c", "tui/form.c", "tui/heat.c",
+        "tui/keys.c", "tui/markdown.c", "tui/pane_*", "tui/spark.c", "tui/surface.c",
+        "tui/table.c", "tui/text.c", "tui/view*", "tui/vtin.c"};
 static const char *const impure[] = {"<dirent.h>", "<fcntl.h>", "<poll.h>", "<pthread.h>",
         "<signal.h>", "<sys/*>", "<unistd.h>", "clock_now_ns", "clock_unix_ms", "dir_make",
         "file_read", "file_write", "fopen", "time"};

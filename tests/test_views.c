@@ -136,6 +136,20 @@ void *app_view_state(const struct app *app, enum view_id id)
     return app->states[id];
 }
 
+enum status app_read_conf(const struct app *app, struct conf **out, struct err *err)
+{
+    (void)app;
+    (void)out;
+    return err_set(err, ERR_IO, "no file");
+}
+
+enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
+{
+    (void)app;
+    conf_free(conf);
+    return err_set(err, ERR_IO, "no file");
+}
+
 const struct model_info *app_model_info(const struct app *app)
 {
     (void)app;
@@ -537,9 +551,9 @@ static void hints_are_of_use_where_they_stand(void **state)
             " Enter send  F1 help  C-d quit  C-j newline  C-x 6 sessions  C-x 2 experts\n");
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  C-d quit\n");
     expect_hints(app, CTX_EXPERTS, NULL, 80,
-            " m map  Z freeze  ? help  Esc back  1 chat  6 sessions  4 router\n");
+            " m map  Z freeze  ? help  Esc back  1 chat  6 sessions  3 fleet  4 router\n");
     expect_hints(app, CTX_SESSIONS, NULL, 80,
-            " Enter open  / search  ? help  Esc back  1 chat  2 experts  4 router\n");
+            " Enter open  / search  ? help  Esc back  1 chat  2 experts  3 fleet  4 router\n");
     type(f, "x"); /* C-d deletes now */
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help\n");
     run_chat(f, CMD_SEND);

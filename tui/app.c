@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 
 #include "tui/cmd.h"
+#include "tui/endpoint_mark.h"
 #include "tui/hint_bar.h"
 #include "tui/keys.h"
 #include "tui/term.h"
@@ -203,6 +204,25 @@ const struct model_info *app_model_info(const struct app *app)
     return NULL;
 }
 
+enum status app_read_conf(const struct app *app, struct conf **out, struct err *err)
+{
+    return config_read_file(app->config, out, err);
+}
+
+enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
+{
+    enum status status = config_save_endpoints(app->config, conf, err);
+    conf_free(conf);
+    if (status != OK)
+        return status;
+    struct action *a = action_new(ACTION_CONFIGURE);
+    a->endpoints = app->config->endpoints;
+    a->n_endpoints = app->config->n_endpoints;
+    a->now_ms = app_now_ms(app);
+    app_act(app, a);
+    return OK;
+}
+
 /* ---- drawing ---------------------------------------------------------------------------- */
 
 static void draw_tabs(const struct app *app, struct surface *out)
@@ -242,14 +262,12 @@ static void draw_fleet(const struct core *core, struct surface *out, int row, ui
     int col = 1;
     for (int i = 0; i < core->fleet.n_endpoints; i++) {
         const struct endpoint_state *e = &core->fleet.endpoints[i];
-        bool is_open = fleet_breaker(e, now_ns) == BREAKER_OPEN;
-        enum role role = !e->conf->enabled ? ROLE_DIM : is_open ? ROLE_ERROR : ROLE_OK;
-        const char *mark = !e->conf->enabled ? "\xE2\x97\x8B"
-                           : is_open         ? "\xE2\x9C\x97"
-                                             : "\xE2\x97\x8F";
+        const struct endpoint_mark_def *mark = &endpoint_mark_defs[endpoint_mark(e, now_ns)];
+        if (e->is_gone)
+            continue;
         if (col + text_width(slice_of(e->conf->name)) + 14 > out->rect.n_cols)
             return;
-        col += surface_puts(out, row, col, role, mark);
+        col += surface_puts(out, row, col, mark->role, mark->glyph);
         col += surface_printf(out, row, col, ROLE_STATUS, " %s", e->conf->name);
         if (e->tok_per_s > 0)
             col += surface_printf(out, row, col, ROLE_DIM, " ~%.0f tok/s", e->tok_per_s);
@@ -294,6 +312,17 @@ static void draw_status(struct app *app, struct surface *out)
     app_wake_at(app, until_ns);
 }
 
+/* Time alone changes an endpoint's mark: one look then, and none before. */
+static void wake_for_marks(struct app *app)
+{
+    const struct fleet *fleet = &app_core(app)->fleet;
+    for (int i = 0; i < fleet->n_endpoints; i++) {
+        uint64_t until_ns = endpoint_mark_until_ns(&fleet->endpoints[i], app->now_ns);
+        if (until_ns)
+            app_wake_at(app, until_ns);
+    }
+}
+
 static void draw_body(struct app *app, struct surface *out)
 {
     if (app->help_is_open)
@@ -316,6 +345,7 @@ static void draw(struct app *app)
             surface_part(&all, (struct rect){n_rows - n_status, 0, n_status, n_cols});
     draw_body(app, &body);
     draw_status(app, &status);
+    wake_for_marks(app);
     if (is_small)
         return;
     draw_tabs(app, &all);

@@ -10,6 +10,7 @@ static const char *const context_titles[CTX_COUNT] = {
         [CTX_INPUT] = "While writing",
         [CTX_CHAT] = "Chat",
         [CTX_EXPERTS] = "Experts",
+        [CTX_FLEET] = "Fleet",
         [CTX_ROUTER] = "Router",
         [CTX_SESSIONS] = "Sessions",
         [CTX_HELP] = "Help",

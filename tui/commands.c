@@ -18,6 +18,7 @@ const char *const context_names[CTX_COUNT] = {
         [CTX_INPUT] = "input",
         [CTX_CHAT] = "chat",
         [CTX_EXPERTS] = "experts",
+        [CTX_FLEET] = "fleet",
         [CTX_ROUTER] = "router",
         [CTX_SESSIONS] = "sessions",
         [CTX_HELP] = "help",
@@ -78,6 +79,9 @@ void command_run(struct app *app, enum command command, const char *text)
         break;
     case CMD_OPEN_EXPERTS:
         app_open_view(app, VIEW_EXPERTS);
+        break;
+    case CMD_OPEN_FLEET:
+        app_open_view(app, VIEW_FLEET);
         break;
     case CMD_OPEN_ROUTER:
         app_open_view(app, VIEW_ROUTER);

@@ -20,6 +20,7 @@ enum context { /* where a binding holds; lookup goes from the view's own to GLOB
     CTX_INPUT,
     CTX_CHAT,
     CTX_EXPERTS,
+    CTX_FLEET,
     CTX_ROUTER,
     CTX_SESSIONS,
     CTX_HELP,

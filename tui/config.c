@@ -347,6 +347,32 @@ static void check_theme(struct config *config)
     arena_release(&arena);
 }
 
+static void read_endpoints(struct config *config, struct conf *conf)
+{
+    config->n_endpoints = endpoints_read(conf, &config->arena, &config->endpoints);
+    if (config->models_folder)
+        add_models_folder(config);
+}
+
+enum status config_read_file(const struct config *config, struct conf **out, struct err *err)
+{
+    return conf_load(out, config->path, err);
+}
+
+enum status config_save_endpoints(struct config *config, struct conf *conf, struct err *err)
+{
+    char *dir = mem_strdup(config->path), *slash = strrchr(dir, '/');
+    if (slash)
+        *slash = '\0';
+    enum status status = slash && dir[0] ? dir_make(dir, err) : OK;
+    mem_free(dir);
+    if (status == OK)
+        status = conf_save(conf, err);
+    if (status == OK)
+        read_endpoints(config, conf);
+    return status;
+}
+
 enum status config_load(struct config *out, const struct global_flags *flags, struct err *err)
 {
     *out = (struct config){0};
@@ -363,9 +389,7 @@ enum status config_load(struct config *out, const struct global_flags *flags, st
     read_shunt_section(out);
     check_theme(out);
     warn_unknown_sections(out);
-    out->n_endpoints = endpoints_read(out->conf, &out->arena, &out->endpoints);
-    if (out->models_folder)
-        add_models_folder(out);
+    read_endpoints(out, out->conf);
     size_t color = option_find("color");
     const char *no_color = getenv("NO_COLOR");
     if (no_color && *no_color)
@@ -406,7 +430,7 @@ static void bind_entry(
     struct err err;
     if (context == CTX_COUNT)
         conf_warn(config->conf, entry->line,
-                "no context \"%s\": use global, input, chat, experts, sessions or help",
+                "no context \"%s\": use global, input, chat, experts, fleet, sessions or help",
                 entry->subsection);
     else if (command == CMD_NONE)
         conf_warn(config->conf, entry->line, "no command \"%s\"; `shunt keys` lists them",

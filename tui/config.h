@@ -42,6 +42,13 @@ struct global_flags {
 enum status config_load(
         struct config *out, const struct global_flags *flags, struct err *err) MUST_USE;
 void config_release(struct config *config);
+/* The file as it is now, for an edit; the caller frees it. */
+enum status config_read_file(
+        const struct config *config, struct conf **out, struct err *err) MUST_USE;
+/* Writes an edited file. The endpoints of `config` are its endpoints from now on; the old ones
+ * live as long. */
+enum status config_save_endpoints(
+        struct config *config, struct conf *conf, struct err *err) MUST_USE;
 /* The default keys with the user's over them: [bind "CONTEXT"] COMMAND = KEYS, or `none` to
  * take its keys away. Mistakes become warnings. The caller frees the map. */
 struct keymap *config_keymap(struct config *config);

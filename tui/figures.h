@@ -17,4 +17,9 @@ const char *figure_seconds(char out[FIGURE_BYTES], uint32_t ms);
  * zero: 2 to 7. */
 int figure_decimals(const int64_t *nusd, int n);
 
+/* For columns, where units are the same in all rows: a few digits with their unit. */
+enum unit { UNIT_COUNT, UNIT_SECONDS, UNIT_RATE, UNIT_USD, UNIT_PRICE };
+/* value NAN: "". Returns out. */
+const char *figure_print(enum unit unit, double value, char out[FIGURE_BYTES]);
+
 #endif

@@ -5,8 +5,9 @@
 #include "tui/text.h"
 
 static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_OPEN, CMD_SEARCH, CMD_MAP_MODE,
-        CMD_FREEZE, CMD_HELP, CMD_BACK, CMD_OPEN_CHAT, CMD_QUIT_EMPTY, CMD_NEWLINE,
-        CMD_OPEN_SESSIONS, CMD_OPEN_EXPERTS, CMD_OPEN_ROUTER};
+        CMD_FREEZE, CMD_ENDPOINT_SWITCH, CMD_ENDPOINT_ADD, CMD_ENDPOINT_EDIT, CMD_HELP,
+        CMD_BACK, CMD_OPEN_CHAT, CMD_QUIT_EMPTY, CMD_NEWLINE, CMD_OPEN_SESSIONS,
+        CMD_OPEN_EXPERTS, CMD_OPEN_FLEET, CMD_OPEN_ROUTER};
 
 struct bar {
     const struct app *app;
@@ -34,6 +35,8 @@ static bool is_idle(const struct bar *bar, enum command command)
         return bar->context == CTX_CHAT;
     case CMD_OPEN_EXPERTS:
         return bar->context == CTX_EXPERTS;
+    case CMD_OPEN_FLEET:
+        return bar->context == CTX_FLEET;
     case CMD_OPEN_ROUTER:
         return bar->context == CTX_ROUTER;
     case CMD_OPEN_SESSIONS:

@@ -44,6 +44,15 @@ const struct note notes[] = {
                 "What pure chance gives for the same number of tokens. A figure that is close "
                 "to "
                 "it says nothing about the model."},
+        {CTX_FLEET, "\xE2\x97\x8F \xE2\x96\xB2 \xE2\x9C\x97 \xE2\x97\x90 \xE2\x97\x8B",
+                "Ready; rate limited, or tried again with the next request; breaker open after "
+                "failures, nothing is sent until the time given; drained; disabled."},
+        {CTX_FLEET, "ttft, trend",
+                "Time to the first token: the median and the 95th percentile of the newest 64 "
+                "answers, and the newest of them as bars, the longest full."},
+        {CTX_FLEET, "req, tok left",
+                "What the provider says is left in its window. Blank: it has not said."},
+        {CTX_FLEET, "today", "Spent since midnight, by every shunt on this machine."},
         {CTX_ROUTER, "price $",
                 "What the provider asks for the prompt and an answer of usual length."},
         {CTX_ROUTER, "late $",

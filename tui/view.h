@@ -72,5 +72,9 @@ enum view_id app_view(const struct app *app);
 void *app_view_state(const struct app *app, enum view_id id);
 const struct model_info *app_model_info(
         const struct app *app); /* of the loaded local model, or NULL */
+/* The configuration file as it is now; the caller frees it. */
+enum status app_read_conf(const struct app *app, struct conf **out, struct err *err) MUST_USE;
+/* Writes it, frees it and goes on with its endpoints. */
+enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err) MUST_USE;
 
 #endif

@@ -1,0 +1,220 @@
+/* pane_endpoint.c - see pane_endpoint.h. What is not known is not drawn. */
+#include "tui/pane_endpoint.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "router/prices.h"
+
+#include "tui/endpoint_mark.h"
+#include "tui/figures.h"
+#include "tui/text.h"
+
+#define FACT_COLS 40
+
+struct facts { /* short ones side by side */
+    struct surface *out;
+    int row, col, n_per_row, i_next;
+};
+
+static void PRINTF(3, 4) add_fact(struct facts *f, const char *label, const char *fmt, ...)
+{
+    char text[64];
+    va_list va;
+    va_start(va, fmt);
+    vsnprintf(text, sizeof text, fmt, va);
+    va_end(va);
+    int row = f->row + f->i_next / f->n_per_row, col = 1 + f->i_next % f->n_per_row * FACT_COLS;
+    f->i_next++;
+    surface_puts(f->out, row, col, ROLE_DIM, label);
+    surface_puts(f->out, row, col + 15, ROLE_NUMBER, text);
+}
+
+static int draw_long(
+        struct surface *out, int row, const char *label, enum role role, const char *text)
+{
+    struct slice rest = slice_of(text), line;
+    if (text[0])
+        surface_puts(out, row, 1, ROLE_DIM, label);
+    while (row < out->rect.n_rows && text_wrap(&rest, out->rect.n_cols - 17, &line))
+        surface_text(out, row++, 16, role, 0, line);
+    return row;
+}
+
+static void print_clock(const struct app *app, uint64_t t_ns, char out[16])
+{
+    int64_t ahead_ms = ((int64_t)t_ns - (int64_t)app_now_ns(app)) / 1000000;
+    time_t seconds = (app_now_ms(app) + ahead_ms + 999) / 1000;
+    struct tm tm;
+    localtime_r(&seconds, &tm);
+    strftime(out, 16, "%H:%M:%S", &tm);
+}
+
+static void print_state(
+        const struct app *app, const struct endpoint_state *e, char *out, size_t n_bytes)
+{
+    uint64_t now_ns = app_now_ns(app);
+    enum endpoint_mark mark = endpoint_mark(e, now_ns);
+    uint64_t until_ns = endpoint_mark_until_ns(e, now_ns);
+    char clock[16] = "";
+    if (until_ns && (mark == MARK_OPEN || mark == MARK_LIMITED))
+        print_clock(app, until_ns, clock);
+    snprintf(out, n_bytes, "%s%s%s%s", endpoint_mark_defs[mark].word, clock[0] ? " until " : "",
+            clock,
+            mark != MARK_DISABLED       ? ""
+            : e->conf->is_faulty        ? ": a mistake in its section"
+            : e->switched == SWITCH_OFF ? " for this run"
+                                        : " in the configuration");
+    if (e->n_failed_in_a_row > 0)
+        snprintf(out + strlen(out), n_bytes - strlen(out), ", %u failure%s in a row",
+                e->n_failed_in_a_row, e->n_failed_in_a_row == 1 ? "" : "s");
+}
+
+/* The newest answer to whether it lives, or "". */
+static void print_probe(
+        const struct app *app, const struct endpoint_state *e, char *out, size_t n_bytes)
+{
+    char clock[16];
+    out[0] = '\0';
+    if (e->is_probing) {
+        snprintf(out, n_bytes, "on its way");
+        return;
+    }
+    if (!e->probe_t_ns)
+        return;
+    print_clock(app, e->probe_t_ns, clock);
+    snprintf(out, n_bytes, "%s: ", clock);
+    if (e->probe_error[0])
+        snprintf(out + strlen(out), n_bytes - strlen(out), "%s", e->probe_error);
+    else
+        snprintf(out + strlen(out), n_bytes - strlen(out), "it lives, %u ms", e->probe_ms);
+}
+
+/* Where the key comes from. What a url or command may carry beside that is not shown. */
+static void print_key_source(const struct endpoint_conf *conf, char *out, size_t n_bytes)
+{
+    static const char *const words[] = {[KEY_FROM_NONE] = "none",
+            [KEY_FROM_ENV] = "from the variable ",
+            [KEY_FROM_FILE] = "from the file ",
+            [KEY_FROM_COMMAND] = "from the command "};
+    snprintf(out, n_bytes, "%s%s", words[conf->key_source],
+            conf->key_source == KEY_FROM_NONE ? "" : conf->key_value);
+}
+
+/* A user and password in a url are nobody's business. */
+static void print_url(const struct endpoint_conf *conf, char *out, size_t n_bytes)
+{
+    const char *url = conf->url ? conf->url : providers[conf->kind].url;
+    const char *host = url ? strstr(url, "://") : NULL;
+    const char *at = host ? strchr(host + 3, '@') : NULL;
+    bool has_user = at && strcspn(host + 3, "/?#") > (size_t)(at - host - 3);
+    if (has_user)
+        snprintf(out, n_bytes, "%.*s\xE2\x80\xA6%s", (int)(host + 3 - url), url, at);
+    else
+        snprintf(out, n_bytes, "%s", url ? url : "");
+}
+
+static void print_price(const struct endpoint_conf *conf, char *out, size_t n_bytes)
+{
+    int n = 0;
+    out[0] = '\0';
+    if (conf->usd_per_mtok_in < 0 || conf->usd_per_mtok_out < 0)
+        return;
+    if (conf->usd_per_mtok_in == 0 && conf->usd_per_mtok_out == 0) {
+        snprintf(out, n_bytes, "free");
+        return;
+    }
+    n = snprintf(
+            out, n_bytes, "$%.2f in, $%.2f out", conf->usd_per_mtok_in, conf->usd_per_mtok_out);
+    if (conf->usd_per_mtok_cached >= 0)
+        n += snprintf(
+                out + n, n_bytes - (size_t)n, ", $%.3f cached", conf->usd_per_mtok_cached);
+    snprintf(out + n, n_bytes - (size_t)n, " per million tokens%s",
+            conf->is_list_price ? ", list price of " PRICES_DATE : "");
+}
+
+static void add_duration(struct facts *f, const char *label, uint32_t ms)
+{
+    if (ms && ms % 1000 == 0)
+        add_fact(f, label, "%u s", ms / 1000);
+    else if (ms)
+        add_fact(f, label, "%u ms", ms);
+}
+
+static void add_count(struct facts *f, const char *label, uint32_t n, const char *unit)
+{
+    if (n)
+        add_fact(f, label, "%u%s", n, unit);
+}
+
+static void add_window(struct facts *f, const struct app *app, const char *label,
+        const struct rate_limit *limit)
+{
+    uint64_t now_ns = app_now_ns(app);
+    double left = endpoint_left(limit, now_ns);
+    char clock[16] = "", shown[FIGURE_BYTES], whole[FIGURE_BYTES] = "";
+    if (isnan(left))
+        return;
+    if (limit->reset_ns > now_ns)
+        print_clock(app, limit->reset_ns, clock);
+    if (limit->limit && limit->limit != TOKENS_UNKNOWN)
+        figure_print(UNIT_COUNT, limit->limit, whole);
+    add_fact(f, label, "%s%s%s%s%s", figure_print(UNIT_COUNT, left, shown), whole[0] ? "/" : "",
+            whole, clock[0] ? " until " : "", clock);
+}
+
+static void add_facts(struct facts *f, const struct app *app, const struct endpoint_state *e)
+{
+    const struct endpoint_conf *conf = e->conf;
+    bool is_remote = conf->kind != PROVIDER_LOCAL;
+    char usd[32];
+    add_fact(f, "kind", "%s", providers[conf->kind].name);
+    add_fact(f, "zone", "%s", zone_name(conf->zone));
+    add_count(f, "tier", (uint32_t)conf->tier, "");
+    add_count(f, "context", conf->context_tok, " tok");
+    add_window(f, app, "requests left", &e->requests);
+    add_window(f, app, "tokens left", &e->tokens);
+    add_fact(f, "requests", "%u, %u failed", e->n_requests, e->n_errors);
+    if (e->cost_nusd)
+        add_fact(f, "this run", "%s", usd_text(e->cost_nusd, usd));
+    if (e->spent_today_nusd)
+        add_fact(f, "today", "%s", usd_text(e->spent_today_nusd, usd));
+    add_count(f, "limit", conf->rpm, " requests/min");
+    add_count(f, "limit", conf->tpm, " tok/min");
+    add_count(f, "slots", conf->slots, "");
+    if (!is_remote)
+        return;
+    add_fact(f, "retries", "%u", conf->retries);
+    add_duration(f, "connect", conf->connect_timeout_ms);
+    add_duration(f, "first token", conf->first_token_timeout_ms);
+    add_duration(f, "idle", conf->idle_timeout_ms);
+    add_duration(f, "in all", conf->total_timeout_ms);
+}
+
+void pane_endpoint_draw(
+        const struct app *app, const struct endpoint_state *e, struct surface *out)
+{
+    const struct endpoint_conf *conf = e->conf;
+    char text[600];
+    int n_per_row = out->rect.n_cols / FACT_COLS;
+    enum endpoint_mark mark = endpoint_mark(e, app_now_ns(app));
+    int row = 1;
+    surface_rule(out, 0, ROLE_RULE, conf->name);
+    print_state(app, e, text, sizeof text);
+    row = draw_long(out, row, "state", endpoint_mark_defs[mark].role, text);
+    row = draw_long(
+            out, row, "last error", e->failed_with ? ROLE_ERROR : ROLE_DIM, e->last_error);
+    print_probe(app, e, text, sizeof text);
+    row = draw_long(out, row, "probe", e->probe_error[0] ? ROLE_ERROR : ROLE_OK, text);
+    print_url(conf, text, sizeof text);
+    row = draw_long(out, row, "url", ROLE_TEXT, conf->kind == PROVIDER_LOCAL ? "" : text);
+    row = draw_long(out, row, "model", ROLE_TEXT, conf->model ? conf->model : "");
+    print_key_source(conf, text, sizeof text);
+    row = draw_long(out, row, "key", ROLE_TEXT, conf->kind == PROVIDER_LOCAL ? "" : text);
+    print_price(conf, text, sizeof text);
+    row = draw_long(out, row, "price", ROLE_TEXT, text);
+    struct facts facts = {out, row, 1, n_per_row < 1 ? 1 : n_per_row > 4 ? 4 : n_per_row, 0};
+    add_facts(&facts, app, e);
+}
