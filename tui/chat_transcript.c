@@ -65,11 +65,18 @@ static bool shows_reasoning(const struct message *m)
            m->text.n == 0; /* folded to a line as soon as the answer begins */
 }
 
+static bool is_empty(const struct message *m)
+{
+    return m->state == MESSAGE_DONE && m->text.n == 0 && m->reasoning.n == 0 &&
+           m->tool_calls.n == 0;
+}
+
 /* Lines under an answer that is not simply done; a failure takes as many as its sentence needs.
  */
 static int count_footer_lines(const struct message *m, bool asks, int n_cols)
 {
-    bool is_cut = m->finish == FINISH_LENGTH || m->finish == FINISH_CONTENT_FILTER;
+    bool is_cut =
+            m->finish == FINISH_LENGTH || m->finish == FINISH_CONTENT_FILTER || is_empty(m);
     int n = 0;
     if (m->role != MSG_ASSISTANT || (m->state == MESSAGE_DONE && !is_cut))
         return 0;
@@ -276,8 +283,10 @@ static void draw_footer(const struct app *app, const struct message *m, int i_li
         break;
     case MESSAGE_DONE:
         surface_puts(out, row, INDENT + 1, ROLE_WARN,
-                m->finish == FINISH_LENGTH ? "\xE2\x96\xA0 cut: the limit of tokens was reached"
-                                           : "\xE2\x96\xA0 a content filter ended it");
+                is_empty(m) ? "\xE2\x96\xA0 the answer is empty"
+                : m->finish == FINISH_LENGTH
+                        ? "\xE2\x96\xA0 cut: the limit of tokens was reached"
+                        : "\xE2\x96\xA0 a content filter ended it");
         break;
     }
 }
