@@ -30,6 +30,7 @@ enum action_kind {
     ACTION_SYSTEM,        /* text: system prompt of the session */
     ACTION_USE_ENDPOINT,  /* text: name, or "" for the router's choice */
     ACTION_EXPORT,        /* text: path: the shown branch as markdown */
+    ACTION_LOAD_TOKENS,   /* id: of an answer whose token records are to come from the disk */
     ACTION_ADD_MESSAGE, /* text, id: enum message_role: what was said before, from elsewhere */
     ACTION_COUNT
 };
