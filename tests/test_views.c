@@ -129,6 +129,14 @@ void *app_view_state(const struct app *app, enum view_id id)
     return NULL;
 }
 
+bool app_token_text(
+        const struct app *app, const struct message *answer, int32_t token, struct buf *out)
+{
+    (void)app;
+    (void)answer;
+    return buf_printf(out, "t%d", token);
+}
+
 const struct model_info *app_model_info(const struct app *app)
 {
     (void)app;

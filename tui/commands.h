@@ -21,6 +21,7 @@ enum context { /* where a binding holds; lookup goes from the view's own to GLOB
     CTX_CHAT,
     CTX_EXPERTS,
     CTX_SESSIONS,
+    CTX_TOKENS,
     CTX_HELP,
     CTX_COUNT
 };

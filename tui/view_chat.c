@@ -13,6 +13,7 @@
 #include "tui/keys.h"
 #include "tui/pane_side.h"
 #include "tui/text.h"
+#include "tui/view_stepper.h"
 
 #define SIDE_MIN_COLS 120
 #define SIDE_COLS     38
@@ -80,7 +81,7 @@ static bool is_slash_command(const struct app *app, enum command command)
 {
     static const enum command by_name[] = {CMD_HELP, CMD_QUIT, CMD_NEW_SESSION, CMD_CONTINUE,
             CMD_RETRY, CMD_SEND_UNSAVED, CMD_STOP, CMD_OPEN_EXPERTS, CMD_OPEN_SESSIONS,
-            CMD_SIDE_PANE, CMD_REDRAW};
+            CMD_SIDE_PANE, CMD_REDRAW, CMD_STEP, CMD_TEXT_COLOR};
     (void)app;
     if (command_defs[command].takes_text)
         return true;
@@ -88,6 +89,35 @@ static bool is_slash_command(const struct app *app, enum command command)
         if (by_name[i] == command)
             return true;
     return false;
+}
+
+static void cycle_color(struct chat *c, struct app *app)
+{
+    enum token_color *color = &c->transcript.color;
+    *color = (enum token_color)((*color + 1) % TOKEN_COLOR_COUNT);
+    app_notice(app, OK,
+            *color ? "text colour: %s; answers of local models have one and are shown as they "
+                     "were sent; without colours: underlined, then bold"
+                   : "text colour: %s",
+            token_color_name(*color));
+}
+
+/* Commands that only this view knows, by key or by name. */
+static bool run_own(struct chat *c, enum command command, struct app *app)
+{
+    switch (command) {
+    case CMD_SIDE_PANE:
+        c->side_is_toggled = !c->side_is_toggled;
+        return true;
+    case CMD_STEP:
+        view_stepper_open(app, transcript_answer(&c->transcript));
+        return true;
+    case CMD_TEXT_COLOR:
+        cycle_color(c, app);
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void run_slash(struct chat *c, struct app *app)
@@ -115,9 +145,7 @@ static void run_slash(struct chat *c, struct app *app)
     editor_remember(&c->editor, buf_slice(&c->editor.text));
     editor_set(&c->editor, SLICE(""), 0);
     tell_draft(c, app);
-    if (command == CMD_SIDE_PANE)
-        c->side_is_toggled = !c->side_is_toggled;
-    else
+    if (!run_own(c, command, app))
         command_run(app, command, text);
     mem_free(text);
 }
@@ -201,7 +229,7 @@ static bool run(void *state, enum command command, struct app *app)
 {
     struct chat *c = state;
     prepare(c, app);
-    if (scroll(c, command, app))
+    if (scroll(c, command, app) || run_own(c, command, app))
         return true;
     switch (command) {
     case CMD_SEND:
@@ -209,9 +237,6 @@ static bool run(void *state, enum command command, struct app *app)
         return true;
     case CMD_COMPLETE:
         complete(c, app);
-        return true;
-    case CMD_SIDE_PANE:
-        c->side_is_toggled = !c->side_is_toggled;
         return true;
     case CMD_QUIT_EMPTY:
         if (c->editor.text.n == 0) {
@@ -340,6 +365,10 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     int n_input = input_rows(c, n_rows, c->input_cols), rule = n_rows - n_input - 1;
     struct surface top =
             surface_part(out, (struct rect){0, 0, is_tiny ? n_rows - n_input : rule, n_cols});
+    if (c->transcript.color && top.rect.n_rows > 3) {
+        token_color_draw_legend(c->transcript.color, out, 0);
+        top = surface_part(&top, (struct rect){1, 0, top.rect.n_rows - 1, n_cols});
+    }
     if (top.rect.n_rows > 0 && app_core(app)->session->leaf_id == 0)
         draw_greeting(app, &top);
     else if (top.rect.n_rows > 0)
