@@ -17,6 +17,7 @@
 
 #define DETAIL_COLS  33
 #define DETAIL_ROWS  12
+#define PIECE_COL    13 /* where figures and texts begin */
 #define MAP_MIN_COLS 24
 #define CHOSEN_MIN   0.7f /* the lowest level that differs from "not chosen" */
 
@@ -28,6 +29,7 @@ struct stepper {
     int layer;
     struct token_map map;
     struct tinted_text text;
+    bool must_wrap;
     enum answer_part part; /* that text is of */
     /* what map and text were made of */
     int64_t made_of;
@@ -134,23 +136,29 @@ static struct token_span find_span(const struct stepper *v, enum answer_part *pa
     return (struct token_span){0, 0};
 }
 
-static void refresh(struct stepper *v, const struct message *m, int n_cols)
+/* Brings the map to the records of now. */
+static void refresh_map(struct stepper *v, const struct message *m)
 {
-    enum answer_part part;
-    bool is_same = v->made_of == m->id && v->version == m->version &&
-                   v->n_records_bytes == m->tokens.records.n;
-    if (!is_same)
-        token_map_build(&v->map, &m->tokens, buf_slice(&m->reasoning), buf_slice(&m->text));
+    if (v->made_of == m->id && v->version == m->version &&
+            v->n_records_bytes == m->tokens.records.n)
+        return;
+    token_map_build(&v->map, &m->tokens, buf_slice(&m->reasoning), buf_slice(&m->text));
     if (!v->is_behind || v->i_token >= v->map.n)
         v->i_token = v->map.n ? v->map.n - 1 : 0;
-    if (v->map.n == 0)
-        return;
-    find_span(v, &part);
-    if (!is_same || part != v->part || n_cols != v->n_cols)
-        tinted_text_wrap(&v->text, part_of(m, part), n_cols);
+    v->layer = v->layer < m->tokens.shape.n_moe_layers ? v->layer : 0;
     v->made_of = m->id;
     v->version = m->version;
     v->n_records_bytes = m->tokens.records.n;
+    v->must_wrap = true;
+}
+
+static void refresh_text(struct stepper *v, const struct message *m, int n_cols)
+{
+    enum answer_part part;
+    find_span(v, &part);
+    if (v->must_wrap || part != v->part || n_cols != v->n_cols)
+        tinted_text_wrap(&v->text, part_of(m, part), n_cols);
+    v->must_wrap = false;
     v->part = part;
     v->n_cols = n_cols;
 }
@@ -184,18 +192,27 @@ static void add_own_text(struct buf *out, const struct token_record *r)
 
 /* ---- drawing ---------------------------------------------------------------------------- */
 
+/* What does not fit is left out as a whole. Returns the columns it took. */
+static int draw_part(struct surface *out, int col, enum role role, const char *text)
+{
+    bool fits = col + text_width(slice_of(text)) < out->rect.n_cols - 5; /* "live" */
+    return fits ? surface_puts(out, 0, col, role, text) : 0;
+}
+
 static void draw_head(const struct stepper *v, const struct core *core, const struct message *m,
         struct surface *out)
 {
     int number, n_answers, col = 1;
+    char answer[48], model[160];
     find_answer(core, m->id, 0, &number, &n_answers);
+    snprintf(answer, sizeof answer, "  answer %d of %d", number, n_answers);
+    snprintf(model, sizeof model, "  %s", m->model);
     col += surface_printf(
             out, 0, col, ROLE_TITLE, "token %zu of %zu", v->i_token + 1, v->map.n);
-    col += surface_printf(out, 0, col, ROLE_DIM, "  answer %d of %d", number, n_answers);
     if (v->part == PART_REASONING)
-        col += surface_puts(out, 0, col, ROLE_REASONING, "  reasoning");
-    if (col + text_width(slice_of(m->model)) + 10 < out->rect.n_cols)
-        surface_printf(out, 0, col, ROLE_DIM, "  %s", m->model);
+        col += draw_part(out, col, ROLE_REASONING, "  reasoning");
+    col += draw_part(out, col, ROLE_DIM, answer);
+    draw_part(out, col, ROLE_DIM, model);
     if (m->state == MESSAGE_RUNNING)
         surface_puts_right(out, 0, out->rect.n_cols - 1, ROLE_OK, "live");
 }
@@ -222,8 +239,20 @@ static void draw_text(const struct stepper *v, const struct message *m, struct s
 static int draw_figure(struct surface *out, int row, const char *name, const char *text)
 {
     surface_puts(out, row, 1, ROLE_DIM, name);
-    surface_puts(out, row, 14, ROLE_NUMBER, text);
+    surface_puts(out, row, PIECE_COL, ROLE_NUMBER, text);
     return row + 1;
+}
+
+/* A token's text, which may be longer than the room. */
+static void draw_piece(struct surface *out, int row, enum role role, struct slice text)
+{
+    int cols, room = out->rect.n_cols - PIECE_COL - 1;
+    struct slice fit = text_fit(text, room, &cols);
+    if (fit.n < text.n)
+        fit = text_fit(text, room - 1, &cols);
+    surface_text(out, row, PIECE_COL, role, 0, fit);
+    if (fit.n < text.n)
+        surface_puts(out, row, PIECE_COL + cols, role, "\xE2\x80\xA6");
 }
 
 static void draw_likely(const struct app *app, const struct message *m,
@@ -248,7 +277,7 @@ static void draw_likely(const struct app *app, const struct message *m,
             surface_puts(out, row, 1, ROLE_MATCH, "\xE2\x96\xB8");
         surface_printf(
                 out, row, 2, ROLE_NUMBER, "%6.2f %%", 100 * exp((double)r->top[i].logprob));
-        surface_text(out, row, 13, is_chosen ? ROLE_MATCH : ROLE_TEXT, 0, buf_slice(&text));
+        draw_piece(out, row, is_chosen ? ROLE_MATCH : ROLE_TEXT, buf_slice(&text));
         buf_release(&piece);
     }
     buf_release(&text);
@@ -266,7 +295,7 @@ static void draw_details(const struct stepper *v, const struct app *app,
     buf_init(&own, 4096);
     add_own_text(&own, r);
     surface_printf(out, 0, 1, ROLE_DIM, "#%d", r->token);
-    surface_text(out, 0, 14, ROLE_MATCH, 0, buf_slice(&own));
+    draw_piece(out, 0, ROLE_MATCH, buf_slice(&own));
     buf_release(&own);
     int row = 1;
     snprintf(text, sizeof text, "%.2f %%", 100 * exp((double)r->logprob));
@@ -335,7 +364,7 @@ static void draw_token(
     int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols;
     int n_text = n_rows - 2 - DETAIL_ROWS;
     n_text = n_text > n_rows / 3 ? n_rows / 3 : n_text;
-    n_text = n_text < n_rows / 4 + 1 ? n_rows / 4 + 1 : n_text;
+    n_text = n_text < (n_rows + 1) / 4 ? (n_rows + 1) / 4 : n_text;
     bool has_layers = m->tokens.shape.n_moe_layers > 0 && n_rows >= 10;
     bool has_map = has_layers && n_cols >= DETAIL_COLS + MAP_MIN_COLS;
     int top = 1 + n_text, n_below = n_rows - top - 1 - has_layers;
@@ -386,20 +415,23 @@ static void draw(void *state, const struct app *app, struct surface *out)
 {
     struct stepper *v = state;
     const struct message *m = shown_message(v, app_core(app));
-    if (m && m->tokens.record_bytes) {
-        refresh(v, m, out->rect.n_cols - 2);
-        v->layer = v->layer < m->tokens.shape.n_moe_layers ? v->layer : 0;
-    }
-    if (m && m->tokens.record_bytes && v->map.n)
-        draw_token(v, app, m, out);
-    else
+    if (m)
+        refresh_map(v, m);
+    if (!m || v->map.n == 0) {
         draw_nothing(app_core(app), m, out);
+        return;
+    }
+    refresh_text(v, m, out->rect.n_cols - 2);
+    draw_token(v, app, m, out);
 }
 
 /* ---- moving ----------------------------------------------------------------------------- */
 
-static void move(struct stepper *v, long by)
+static void move(struct stepper *v, const struct message *m, long by)
 {
+    if (!m)
+        return;
+    refresh_map(v, m);
     long last = v->map.n ? (long)v->map.n - 1 : 0, at = (long)v->i_token + by;
     at = at < 0 ? 0 : at > last ? last : at;
     v->i_token = (size_t)at;
@@ -432,7 +464,7 @@ static bool run(void *state, enum command command, struct app *app)
     struct stepper *v = state;
     for (size_t i = 0; i < ARRAY_LEN(steps); i++)
         if (steps[i].command == command) {
-            move(v, steps[i].by);
+            move(v, shown_message(v, app_core(app)), steps[i].by);
             return true;
         }
     switch (command) {
