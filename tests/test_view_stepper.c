@@ -442,6 +442,27 @@ static void nothing_to_step_through_is_said(void **state)
     assert_true(shows("No tokens are stored with this answer."));
 }
 
+static void every_byte_of_a_token_can_be_seen(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *piece, *shown;
+    } tokens[] = {{" a\tb", "\xE2\x90\xA3"
+                            "a\\tb"},
+            {"\x0B\r\n\xFF", "\\x0B\\r\\n\\xFF"},
+            {"abcdefghijklmnopqrstuvwxyz", "vwx\xE2\x80\xA6"},
+            {"\xF0\x9F", "\xE2\x90\xA3t103\\n"}}; /* half a character: the model knows */
+    struct message *m = say(MSG_ASSISTANT, "local", "");
+    for (size_t i = 0; i < ARRAY_LEN(tokens); i++)
+        add_token(m, tokens[i].piece, PHASE_DECODE, true);
+    press("M-x");
+    for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
+        if (!shows(tokens[i].shown))
+            fail_msg("token %zu is not shown as %s", i, tokens[i].shown);
+        press("Right");
+    }
+}
+
 /* ---- coloured text ---------------------------------------------------------------------- */
 
 /* The tint of the cell where this text begins on the Chat screen. */
@@ -575,6 +596,7 @@ int main(void)
             TEST(the_cursor_follows_only_at_the_end),
             TEST(every_answer_of_the_session_can_be_chosen),
             TEST(nothing_to_step_through_is_said),
+            TEST(every_byte_of_a_token_can_be_seen),
             TEST(every_token_has_the_color_of_its_figure),
             TEST(levels_follow_the_scales),
             TEST(a_colored_answer_shows_its_source_and_a_legend),

@@ -163,28 +163,47 @@ static void refresh_text(struct stepper *v, const struct message *m, int n_cols)
     v->n_cols = n_cols;
 }
 
-/* Everything in it can be seen: a blank is ␣, a line end \n. */
+/* Everything in it can be seen: a blank is ␣, a line end \n, what has no glyph \x0B. */
 static void add_visible(struct buf *out, struct slice text)
 {
     static const struct {
-        char c;
+        uint32_t cp;
         const char *shown;
     } escapes[] = {{' ', "\xE2\x90\xA3"}, {'\n', "\\n"}, {'\r', "\\r"}, {'\t', "\\t"}};
-    for (size_t i = 0; i < text.n; i++) {
+    uint32_t cp;
+    for (size_t at = 0, n; at < text.n; at += n) {
+        n = utf8_decode(text.ptr + at, text.n - at, &cp);
+        bool is_broken = cp == 0xFFFD && n == 1;
         size_t k = 0;
-        while (k < ARRAY_LEN(escapes) && escapes[k].c != text.ptr[i])
+        while (k < ARRAY_LEN(escapes) && escapes[k].cp != cp)
             k++;
         if (k < ARRAY_LEN(escapes))
             buf_add_text(out, escapes[k].shown);
+        else if (is_broken || cp < 0x20 || cp == 0x7F)
+            buf_printf(out, "\\x%02X", (unsigned char)text.ptr[at]);
         else
-            buf_add(out, &text.ptr[i], 1);
+            buf_add(out, text.ptr + at, n);
     }
 }
 
-static void add_own_text(struct buf *out, const struct token_record *r)
+/* Of any vocabulary id: its text, or its number while the model is not loaded. */
+static void add_text_of(
+        const struct app *app, const struct message *m, int32_t token, struct buf *out)
 {
-    if (r->n_text == 0)
-        buf_add_text(out, r->n_piece ? "part of a character" : "nothing");
+    struct buf piece;
+    buf_init(&piece, 4096);
+    if (app_token_text(app, m, token, &piece) && piece.n)
+        add_visible(out, buf_slice(&piece));
+    else
+        buf_printf(out, "#%d", token);
+    buf_release(&piece);
+}
+
+static void add_own_text(const struct app *app, const struct message *m,
+        const struct token_record *r, struct buf *out)
+{
+    if (r->n_text == 0) /* half a character, which the record does not hold */
+        add_text_of(app, m, r->token, out);
     add_visible(out, (struct slice){r->text, r->n_text});
     if (r->n_text && r->n_piece > r->n_text)
         buf_add_text(out, "\xE2\x80\xA6");
@@ -263,22 +282,17 @@ static void draw_likely(const struct app *app, const struct message *m,
     if (r->n_top)
         surface_puts(out, row++, 1, ROLE_DIM, "most likely here");
     for (int i = 0; i < r->n_top && i < TOKEN_TOP_N; i++, row++) {
-        struct buf piece;
         bool is_chosen = r->top[i].token == r->token;
-        buf_init(&piece, 4096);
         buf_clear(&text);
         if (is_chosen)
-            add_own_text(&text, r);
-        else if (app_token_text(app, m, r->top[i].token, &piece))
-            add_visible(&text, buf_slice(&piece));
+            add_own_text(app, m, r, &text);
         else
-            buf_printf(&text, "#%d", r->top[i].token);
+            add_text_of(app, m, r->top[i].token, &text);
         if (is_chosen)
             surface_puts(out, row, 1, ROLE_MATCH, "\xE2\x96\xB8");
         surface_printf(
                 out, row, 2, ROLE_NUMBER, "%6.2f %%", 100 * exp((double)r->top[i].logprob));
         draw_piece(out, row, is_chosen ? ROLE_MATCH : ROLE_TEXT, buf_slice(&text));
-        buf_release(&piece);
     }
     buf_release(&text);
 }
@@ -293,7 +307,7 @@ static void draw_details(const struct stepper *v, const struct app *app,
     char text[64];
     struct buf own;
     buf_init(&own, 4096);
-    add_own_text(&own, r);
+    add_own_text(app, m, r, &own);
     surface_printf(out, 0, 1, ROLE_DIM, "#%d", r->token);
     draw_piece(out, 0, ROLE_MATCH, buf_slice(&own));
     buf_release(&own);
