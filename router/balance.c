@@ -52,6 +52,23 @@ struct balance *balance_new(const struct telemetry_shape *shape, uint32_t window
     return b;
 }
 
+struct balance *balance_copy(const struct balance *b)
+{
+    struct balance *copy = mem_dup(b, sizeof *b);
+    size_t cells = n_cells(b), picks = n_picks(b);
+    copy->counts = mem_dup(b->counts, cells * sizeof *b->counts);
+    copy->heat = mem_dup(b->heat, cells * sizeof *b->heat);
+    copy->weight = mem_dup(b->weight, cells * sizeof *b->weight);
+    copy->window = mem_dup(b->window, b->window_tok * picks * sizeof *b->window);
+    copy->overlaps = mem_dup(b->overlaps, b->window_tok * sizeof *b->overlaps);
+    copy->last = mem_dup(b->last, picks * sizeof *b->last);
+    copy->last_weight = mem_dup(b->last_weight, picks * sizeof *b->last_weight);
+    copy->last_margin = mem_dup(b->last_margin, b->shape.n_moe_layers * sizeof *b->last_margin);
+    copy->null_cache = mem_dup(b->null_cache, sizeof *b->null_cache);
+    copy->null_cache->flags = mem_dup(b->null_cache->flags, cells);
+    return copy;
+}
+
 void balance_free(struct balance *b)
 {
     if (!b)
@@ -133,12 +150,11 @@ float balance_heat(const struct balance *b, int layer, int expert)
 {
     if (b->n_heat == 0)
         return 0;
-    /* What uniform routing would have collected by now: k/E of the sum of all decayed units. */
+    /* What an even share would have collected by now: k/E of the sum of all decayed units. */
     float g = exp2f(-1 / b->half_life_tok);
     float units = (1 - powf(g, (float)b->n_heat)) / (1 - g);
-    float uniform = units * b->shape.k / b->shape.n_experts;
-    return b->heat[(size_t)layer * b->shape.n_experts + (size_t)expert] / b->heat_unit /
-           uniform;
+    float even = units * b->shape.k / b->shape.n_experts;
+    return b->heat[(size_t)layer * b->shape.n_experts + (size_t)expert] / b->heat_unit / even;
 }
 
 static void sort_counts(uint32_t *counts, uint32_t n) /* Shell's method; n is a few hundred */

@@ -29,9 +29,11 @@ struct balance {
 };
 
 struct balance *balance_new(const struct telemetry_shape *shape, uint32_t window_tok);
+struct balance *balance_copy(const struct balance *b);
 void balance_free(struct balance *b);
 void balance_add(struct balance *b, const struct token_record *record);
-/* Decayed selections of one cell as a multiple of uniform routing (1: as often as chance). */
+/* Decayed selections of one cell as a multiple of an even share (1: as often as every other).
+ */
 float balance_heat(const struct balance *b, int layer, int expert);
 
 struct balance_stats {

@@ -24,7 +24,10 @@ struct conf {
     size_t n_lines, cap_lines;
     struct conf_entry *entries;
     size_t n_entries, cap_entries;
-    char **warnings;
+    struct warning {
+        int line;
+        char *text;
+    } * warnings; /* by line */
     size_t n_warnings;
 };
 
@@ -44,12 +47,16 @@ void conf_warn(struct conf *conf, int line, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, va);
     va_end(va);
     utf8_make_printable(text);
-    size_t n = strlen(conf->path) + strlen(text) + 24;
+    size_t n = strlen(conf->path) + strlen(text) + 24, at = conf->n_warnings++;
     char *warning = mem_alloc(n);
-    snprintf(warning, n, "%s:%d: %s", conf->path, line, text);
-    conf->warnings =
-            mem_resize(conf->warnings, (conf->n_warnings + 1) * sizeof *conf->warnings);
-    conf->warnings[conf->n_warnings++] = warning;
+    if (line > 0)
+        snprintf(warning, n, "%s:%d: %s", conf->path, line, text);
+    else
+        snprintf(warning, n, "%s: %s", conf->path, text);
+    conf->warnings = mem_resize(conf->warnings, conf->n_warnings * sizeof *conf->warnings);
+    for (; at > 0 && conf->warnings[at - 1].line > line; at--)
+        conf->warnings[at] = conf->warnings[at - 1];
+    conf->warnings[at] = (struct warning){line, warning};
 }
 
 static bool is_blank(char c)
@@ -74,7 +81,7 @@ static bool read_header(struct line *line, struct slice s)
         if (memchr(sub.ptr, '"', sub.n))
             return false;
     }
-    if (section.n == 0)
+    if (section.n == 0 || memchr(section.ptr, ' ', section.n))
         return false;
     line->section = copy(section.ptr, section.n);
     line->subsection = copy(sub.ptr, sub.n);
@@ -155,6 +162,22 @@ static struct line *add_line(
     return &conf->lines[at];
 }
 
+/* [endpoint mini]: what is meant is clear, but not what git's style would make of it. */
+static void warn_broken_header(struct conf *conf, struct slice s, int number)
+{
+    bool is_closed = s.n > 2 && s.ptr[s.n - 1] == ']';
+    struct slice name = slice_trim((struct slice){s.ptr + 1, is_closed ? s.n - 2 : 0});
+    struct slice section = slice_cut(&name, ' ');
+    name = slice_trim(name);
+    if (is_closed && name.n && !memchr(name.ptr, '"', name.n))
+        conf_warn(conf, number,
+                "the name needs quotes: [%.*s \"%.*s\"]; the keys below it are ignored",
+                (int)section.n, section.ptr, (int)name.n, name.ptr);
+    else
+        conf_warn(conf, number, "\"%.60s\" is no [section]; the keys below it are ignored",
+                s.ptr);
+}
+
 /* Reads what the lines mean; called again after every edit. */
 static void interpret(struct conf *conf, bool warns)
 {
@@ -174,8 +197,7 @@ static void interpret(struct conf *conf, bool warns)
             section = read_header(line, s) ? line->section : NULL;
             subsection = line->subsection;
             if (!section && warns)
-                conf_warn(conf, (int)i + 1,
-                        "\"%.60s\" is no [section]; the keys below it are ignored", s.ptr);
+                warn_broken_header(conf, s, (int)i + 1);
         } else if (!section) {
             continue;
         } else if (equals &&
@@ -252,7 +274,7 @@ void conf_free(struct conf *conf)
     }
     mem_free(conf->lines);
     for (size_t i = 0; i < conf->n_warnings; i++)
-        mem_free(conf->warnings[i]);
+        mem_free(conf->warnings[i].text);
     mem_free(conf->warnings);
     mem_free(conf->path);
     mem_free(conf);
@@ -412,7 +434,7 @@ size_t conf_n_warnings(const struct conf *conf)
 
 const char *conf_warning_at(const struct conf *conf, size_t i)
 {
-    return conf->warnings[i];
+    return conf->warnings[i].text;
 }
 
 bool conf_parse_duration_ms(const char *text, uint64_t *out)
@@ -468,7 +490,10 @@ static size_t distance(const char *a, const char *b)
 const char *conf_nearest(const char *word, const char *const *names, size_t n_names)
 {
     const char *best = NULL;
-    size_t least = strlen(word) / 3 + 1;
+    size_t n = strlen(word), least = n / 3 + 1;
+    for (size_t i = 0; i < n_names && n > 1; i++) /* begun, but not ended */
+        if (strncmp(names[i], word, n) == 0)
+            return names[i];
     for (size_t i = 0; i < n_names; i++) {
         size_t d = distance(word, names[i]);
         if (d <= least && (!best || d < least)) {

@@ -37,7 +37,8 @@ void conf_set(struct conf *conf, const char *section, const char *subsection, co
 enum status conf_save(const struct conf *conf, struct err *err) MUST_USE;
 void conf_print(const struct conf *conf, struct buf *out);
 
-/* Sentences "FILE:LINE: …", collected by the parser and by whoever reads the entries. */
+/* Sentences "FILE:LINE: …" in the order of their lines, collected by the parser and by whoever
+ * reads the entries. Line 0: "FILE: …". */
 void conf_warn(struct conf *conf, int line, const char *fmt, ...) PRINTF(3, 4);
 size_t conf_n_warnings(const struct conf *conf);
 const char *conf_warning_at(const struct conf *conf, size_t i);
@@ -46,8 +47,8 @@ const char *conf_warning_at(const struct conf *conf, size_t i);
 bool conf_parse_duration_ms(
         const char *text, uint64_t *out) MUST_USE;          /* "500ms" "10s" "2m" "1h" */
 bool conf_parse_bool(const char *text, bool *out) MUST_USE; /* yes/no, true/false, on/off */
-/* The nearest of names by edit distance (at most a third of the length), or NULL: "did you
- * mean". */
+/* "Did you mean": the first of names that begins with the word, else the nearest by edit
+ * distance (at most a third of the length), or NULL. */
 const char *conf_nearest(const char *word, const char *const *names, size_t n_names);
 
 #endif

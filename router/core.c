@@ -33,6 +33,7 @@ void core_init(struct core *core, const struct core_config *cfg)
             .budget = {cfg->budget_day_nusd > 0 ? cfg->budget_day_nusd : -1, 0},
             .prefs = prefs_default(),
             .remembers_session = cfg->remembers_session,
+            .can_ask = cfg->can_ask,
             .rng = cfg->seed,
             .next_request_id = 1,
             .base_ms = cfg->now_ms};
@@ -191,10 +192,21 @@ void core_leave_session(struct core *core)
     core->has_decision = false; /* it was about the session that goes */
 }
 
+/* Another process may write it now. */
+static void let_go(struct core *core, const struct session *session)
+{
+    if (session->writer_pid || session->n_messages == 0)
+        return;
+    struct stored *c = stored_new(STORE_RELEASE);
+    c->session.id = session->id;
+    disk_ask(core, c);
+}
+
 void core_forget_saved(struct core *core)
 {
     for (size_t i = core->n_others; i-- > 0;)
         if (!is_needed(core, core->others[i])) {
+            let_go(core, core->others[i]);
             session_free(core->others[i]);
             core->others[i] = core->others[--core->n_others];
         }

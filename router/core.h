@@ -28,10 +28,13 @@ enum action_kind {
     ACTION_LIST_SESSIONS, /* text: search words or "" */
     ACTION_RENAME,        /* text */
     ACTION_SYSTEM,        /* text: system prompt of the session */
-    ACTION_USE_ENDPOINT,  /* text: name, or "" for the router's choice */
-    ACTION_EXPORT,        /* text: path: the shown branch as markdown */
-    ACTION_LOAD_TOKENS,   /* id: of an answer whose token records are to come from the disk */
-    ACTION_ADD_MESSAGE, /* text, id: enum message_role: what was said before, from elsewhere */
+    ACTION_USE_ENDPOINT, /* text: name, "auto" for the router's choice, "": tell which there are
+                          */
+    ACTION_EXPORT,       /* text: path: the shown branch as markdown */
+    ACTION_CONFIRM,      /* send although the budget is reached */
+    ACTION_FORK,         /* go on in a copy of the shown branch, as a new session */
+    ACTION_LOAD_TOKENS,  /* id: of an answer whose token records are to come from the disk */
+    ACTION_ADD_MESSAGE,  /* text, id: enum message_role: what was said before, from elsewhere */
     ACTION_COUNT
 };
 
@@ -68,7 +71,18 @@ struct run {
     int own_endpoint;  /* wrote what is gone on with, and is asked first; -1: none */
     uint64_t tried;    /* bit per endpoint that failed */
     uint32_t n_retries_left;
-    enum { RUN_WAITS_FOR_STORE, RUN_SENT, RUN_WAITS_FOR_RETRY, RUN_STOPPING } phase;
+    enum {
+        RUN_WAITS_FOR_STORE,
+        RUN_RESERVES,        /* its price, in the store */
+        RUN_WAITS_FOR_ROUTE, /* nobody can take it now: t_retry_ns */
+        RUN_ASKS,            /* the user, about the budget */
+        RUN_SENT,
+        RUN_WAITS_FOR_RETRY,
+        RUN_STOPPING
+    } phase;
+    bool is_confirmed;     /* the budget is not looked at */
+    int64_t reserved_nusd; /* of today's budget, for the endpoint it goes to */
+    char reserved_day[12];
     enum run_state state;
     float fraction;
     uint64_t t_sent_ns, t_first_ns, t_retry_ns, t_saved_ns;
@@ -133,6 +147,8 @@ struct core {
             others; /* not open, but an answer runs in them or the disk does not have all yet */
     size_t n_others;
     bool remembers_session;
+    bool can_ask;         /* there is a user to ask: ACTION_CONFIRM */
+    bool was_warned;      /* of the budget, today */
     int64_t shown_id;     /* session that the store was told to show next time */
     bool is_loading;      /* a session was asked for and has not come yet */
     uint64_t newest_load; /* tag of the newest load: the answer to an older one is not shown */
@@ -159,6 +175,7 @@ struct core_config {
     int64_t now_ms;
     bool remembers_session;  /* what is shown now is shown again at the next start */
     int64_t budget_day_nusd; /* 0: none */
+    bool can_ask;            /* false: a decision to ask the user counts as a refusal */
 };
 
 void core_init(struct core *core, const struct core_config *cfg);

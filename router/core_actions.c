@@ -22,6 +22,15 @@ static bool refuse_while_running(struct core *core, uint64_t t_ns)
     return true;
 }
 
+static bool refuse_foreign(struct core *core, uint64_t t_ns)
+{
+    if (core->session->writer_pid)
+        core_notice(core, t_ns, ERR_USAGE,
+                "this session is open in another shunt (process %d): /fork goes on in a copy",
+                core->session->writer_pid);
+    return core->session->writer_pid != 0;
+}
+
 /* The first line of the first message, cut at a word. */
 static void set_title(struct session *s, const char *text)
 {
@@ -57,8 +66,10 @@ static void send(struct core *core, struct action *a, uint64_t t_ns)
 {
     struct session *s = core->session;
     const char *text = text_of(a);
-    if (slice_trim(slice_of(text)).n == 0 || refuse_while_running(core, t_ns))
+    if (slice_trim(slice_of(text)).n == 0 || refuse_while_running(core, t_ns) ||
+            refuse_foreign(core, t_ns))
         return;
+    core->is_loading = false; /* the user goes on here */
     struct message *user =
             session_add(s, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
     if (!buf_add_text(&user->text, text)) {
@@ -93,6 +104,31 @@ static void add_message(struct core *core, const struct action *a, uint64_t t_ns
     disk_put_messages(core, s, &m, 1, 0);
 }
 
+/* The shown branch once more, as a session of its own. */
+static void fork_session(struct core *core, uint64_t t_ns)
+{
+    struct message **path;
+    size_t n = session_path(core->session, &path);
+    struct session *copy = session_new(core_new_id(core, t_ns), core_unix_ms(core, t_ns));
+    struct message **copies = mem_alloc((n + 1) * sizeof *copies);
+    if (refuse_while_running(core, t_ns) || n == 0) {
+        session_free(copy);
+    } else {
+        snprintf(copy->title, sizeof copy->title, "%.120s (copy)", core->session->title);
+        copy->title[utf8_whole(copy->title, strlen(copy->title))] = '\0';
+        buf_add_slice(&copy->system, buf_slice(&core->session->system));
+        for (size_t i = 0; i < n; i++)
+            copies[i] = session_copy_message(copy, path[i], core_new_id(core, t_ns));
+        core_leave_session(core);
+        core->session = copy;
+        disk_put_messages(core, copy, copies, n, 0);
+        disk_remember_shown(core);
+        core_notice(core, t_ns, OK, "this is a copy: the session it came from stays as it is");
+    }
+    mem_free(copies);
+    mem_free(path);
+}
+
 static void stop(struct core *core, uint64_t t_ns)
 {
     struct run *run = core_run_in(core, core->session);
@@ -104,7 +140,7 @@ static void stop(struct core *core, uint64_t t_ns)
 static void continue_answer(struct core *core, uint64_t t_ns)
 {
     struct message *leaf = leaf_of(core);
-    if (refuse_while_running(core, t_ns))
+    if (refuse_while_running(core, t_ns) || refuse_foreign(core, t_ns))
         return;
     bool can = leaf && leaf->role == MSG_ASSISTANT && leaf->state != MESSAGE_DONE;
     if (leaf && leaf->role ==
@@ -126,7 +162,7 @@ static void continue_answer(struct core *core, uint64_t t_ns)
 static void retry(struct core *core, uint64_t t_ns)
 {
     struct message *leaf = leaf_of(core);
-    if (refuse_while_running(core, t_ns))
+    if (refuse_while_running(core, t_ns) || refuse_foreign(core, t_ns))
         return;
     if (!leaf) {
         core_notice(core, t_ns, ERR_USAGE, "there is nothing to answer yet");
@@ -135,6 +171,15 @@ static void retry(struct core *core, uint64_t t_ns)
     if (leaf->role == MSG_ASSISTANT)
         core->session->leaf_id = leaf->parent_id;
     runs_dispatch(core, runs_begin(core, core->session, add_answer(core, t_ns)), t_ns);
+}
+
+static void confirm(struct core *core, uint64_t t_ns)
+{
+    struct run *run = core_run_in(core, core->session);
+    if (run && run->phase == RUN_ASKS)
+        runs_confirm(core, run, t_ns);
+    else
+        core_notice(core, t_ns, ERR_USAGE, "nothing waits for a yes");
 }
 
 static void send_unsaved(struct core *core, uint64_t t_ns)
@@ -212,6 +257,8 @@ static void put_session(struct core *core)
 static void rename_session(struct core *core, const char *title, uint64_t t_ns)
 {
     struct session *s = core->session;
+    if (refuse_foreign(core, t_ns))
+        return;
     if (!title[0]) {
         core_notice(core, t_ns, ERR_USAGE, "say what: /rename TITLE");
         return;
@@ -232,6 +279,8 @@ static void set_system(struct core *core, const char *text, uint64_t t_ns)
                 buf_text(system));
         return;
     }
+    if (refuse_foreign(core, t_ns))
+        return;
     bool is_off = strcmp(text, "off") == 0;
     buf_clear(system);
     if (!is_off)
@@ -245,22 +294,29 @@ static void set_system(struct core *core, const char *text, uint64_t t_ns)
 static void use_endpoint(struct core *core, const char *name, uint64_t t_ns)
 {
     struct buf names;
-    if (!name[0] || strcmp(name, "auto") == 0) {
+    int n = core->fleet.n_endpoints;
+    if (strcmp(name, "auto") == 0) {
         core->use_endpoint = -1;
         core_notice(core, t_ns, OK, "the router chooses the endpoint");
         return;
     }
-    int i = fleet_find(&core->fleet, name);
+    int i = name[0] ? fleet_find(&core->fleet, name) : -1;
     if (i >= 0) {
         core->use_endpoint = i;
         core_notice(core, t_ns, OK, "every message goes to %s until /endpoint auto", name);
         return;
     }
     buf_init(&names, 400);
-    for (int k = 0; k < core->fleet.n_endpoints; k++)
+    for (int k = 0; k < n; k++)
         buf_printf(&names, "%s%s", k ? ", " : "", core->fleet.endpoints[k].conf->name);
-    core_notice(core, t_ns, ERR_USAGE, "no endpoint \"%s\"; there is: %s", name,
-            names.n ? buf_text(&names) : "none");
+    const char *list = n ? buf_text(&names) : "none", *are = n > 1 ? "are" : "is";
+    const char *in_use = core->use_endpoint < 0
+                                 ? "auto"
+                                 : core->fleet.endpoints[core->use_endpoint].conf->name;
+    if (!name[0])
+        core_notice(core, t_ns, OK, "endpoints: %s; in use: %s", list, in_use);
+    else
+        core_notice(core, t_ns, ERR_USAGE, "no endpoint \"%s\"; there %s: %s", name, are, list);
     buf_release(&names);
 }
 
@@ -338,6 +394,12 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         break;
     case ACTION_LOAD_TOKENS:
         load_tokens(core, a->id);
+        break;
+    case ACTION_CONFIRM:
+        confirm(core, t_ns);
+        break;
+    case ACTION_FORK:
+        fork_session(core, t_ns);
         break;
     case ACTION_ADD_MESSAGE:
         add_message(core, a, t_ns);

@@ -48,7 +48,9 @@ void disk_put_messages(struct core *core, const struct session *session,
 {
     struct stored *c = stored_new(STORE_PUT_MESSAGE);
     c->tag = request_id;
-    c->is_durable = true;
+    /* A state of a running answer is not worth waiting for the platter: the next one comes
+     * soon. */
+    c->is_durable = n == 0 || messages[0]->state != MESSAGE_RUNNING;
     session_fill_row(session, &c->arena, &c->session);
     c->messages = arena_alloc(&c->arena, (n + 1) * sizeof *c->messages);
     c->n_messages = n;
@@ -92,6 +94,8 @@ void disk_put_draft(struct core *core)
     if (!core->draft_dirty_ns)
         return;
     core->draft_dirty_ns = 0;
+    if (s->writer_pid)
+        return; /* its owner has its own draft */
     if (s->n_messages == 0 && s->draft.n == 0 && s->used_ms == s->created_ms)
         s->used_ms++; /* an emptied draft of a session that may already be stored */
     struct stored *c = stored_new(STORE_PUT_DRAFT);
@@ -250,6 +254,12 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
         return;
     core_leave_session(core);
     core->session = session_from_rows(&c->session, c->messages, c->n_messages);
+    core->session->writer_pid = c->writer_pid;
+    if (c->writer_pid)
+        core_notice(core, t_ns, OK,
+                "this session is open in another shunt (process %d): here it can be read; "
+                "/fork goes on in a copy",
+                c->writer_pid);
     for (size_t i = 0; i < c->n_messages; i++)
         core_saw_id(core, c->messages[i].id);
     struct message *leaf = session_find(core->session, core->session->leaf_id);
@@ -308,6 +318,10 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
                 c->err.status == OK ? "written: " : c->err.text,
                 c->err.status == OK ? (int)c->key.n : 0, c->key.ptr);
         break;
+    case STORE_RESERVE:
+        runs_reserved(core, c, t_ns);
+        break;
+    case STORE_RELEASE:
     case STORE_GET_SETTING:
         break;
     default:

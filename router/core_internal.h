@@ -37,6 +37,9 @@ void actions_apply(struct core *core, struct action *action, uint64_t t_ns);
 struct run *runs_begin(struct core *core, struct session *session, struct message *answer);
 /* Decides and sends. */
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns);
+/* The answer of the store to a reservation. */
+void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns);
+void runs_confirm(struct core *core, struct run *run, uint64_t t_ns);
 void runs_stop(struct core *core, struct run *run, uint64_t t_ns);
 void runs_apply(struct core *core, const struct event *event);
 void runs_timer(struct core *core, uint64_t t_ns);

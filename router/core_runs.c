@@ -13,7 +13,7 @@
 #define RETRY_WAIT_MAX_MS 30000
 #define BACKOFF_MS        500
 #define BACKOFF_MAX_MS    8000
-#define CHECKPOINT_NS     2000000000ull
+#define CHECKPOINT_NS     1500000000ull /* of two seconds that may be lost: the disk needs some */
 #define ECHO_MIN_BYTES    16
 
 struct run *runs_begin(struct core *core, struct session *session, struct message *answer)
@@ -73,7 +73,9 @@ static void decide(
 {
     struct features f = features_of(request->messages, request->n_messages,
             slice_of(run->extra_json ? run->extra_json : ""));
-    const struct policy_world world = {&core->fleet, core->budget, core->prefs, t_ns};
+    struct policy_world world = {&core->fleet, core->budget, core->prefs, t_ns};
+    if (run->is_confirmed)
+        world.budget.day_nusd = -1;
     f.max_zone = core->max_zone;
     f.only_endpoint = run->only_endpoint;
     if (run->params.max_tokens && run->params.max_tokens < f.n_output_tok)
@@ -211,24 +213,6 @@ static void send(struct core *core, struct run *run, struct request *request, ui
             core, s, &answer, 1, 0); /* from here on a crash leaves an interrupted answer */
 }
 
-void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns)
-{
-    struct message *answer;
-    const struct session *s = core_find_message(core, run->message_id, &answer);
-    struct request *request = request_new(run->request_id);
-    fill_request(request, s, answer);
-    decide(core, run, request, t_ns);
-    core->version++;
-    if (run->decision.verdict != VERDICT_SEND) {
-        request_free(request);
-        refuse(core, run, t_ns);
-        return;
-    }
-    run->endpoint = run->decision.candidates[run->decision.chosen].endpoint;
-    run->n_retries_left = core->fleet.endpoints[run->endpoint].conf->retries;
-    send(core, run, request, t_ns);
-}
-
 static void send_again(struct core *core, struct run *run, uint64_t t_ns)
 {
     struct message *answer;
@@ -236,6 +220,118 @@ static void send_again(struct core *core, struct run *run, uint64_t t_ns)
     struct request *request = request_new(run->request_id);
     fill_request(request, s, answer);
     send(core, run, request, t_ns);
+}
+
+static void ask_to_reserve(struct core *core, const char *endpoint, const char *day,
+        int64_t amount_nusd, int64_t limit_nusd, uint32_t request_id)
+{
+    struct stored *c = stored_new(STORE_RESERVE);
+    c->tag = request_id;
+    c->key = slice_of(arena_strdup(&c->arena, endpoint));
+    c->value = slice_of(arena_strdup(&c->arena, day));
+    c->amount_nusd = amount_nusd;
+    c->limit_nusd = limit_nusd;
+    disk_ask(core, c);
+}
+
+/* What the request took in the end stands in place of what was reserved; what is not known
+ * stays reserved. */
+static void settle(struct core *core, struct run *run)
+{
+    const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
+    bool gave = run->t_first_ns || run->usage.output != TOKENS_UNKNOWN;
+    int64_t cost_nusd = gave ? endpoint_cost_nusd(conf, &run->usage) : 0;
+    if (run->reserved_nusd && cost_nusd >= 0 && cost_nusd != run->reserved_nusd)
+        ask_to_reserve(
+                core, conf->name, run->reserved_day, cost_nusd - run->reserved_nusd, -1, 0);
+    run->reserved_nusd = 0;
+}
+
+/* To the endpoint of the decision: what costs money is entered into today's spending of all
+ * processes first. */
+static void go(struct core *core, struct run *run, uint64_t t_ns)
+{
+    const struct candidate *c = &run->decision.candidates[run->decision.chosen];
+    const struct endpoint_conf *conf = core->fleet.endpoints[c->endpoint].conf;
+    run->endpoint = c->endpoint;
+    run->n_retries_left = conf->retries;
+    if (c->price_nusd == 0) {
+        send_again(core, run, t_ns);
+        return;
+    }
+    run->phase = RUN_RESERVES;
+    ask_to_reserve(core, conf->name, "", c->price_nusd,
+            run->is_confirmed ? -1 : core->budget.day_nusd, run->request_id);
+}
+
+static void warn_of_budget(struct core *core, uint64_t t_ns)
+{
+    const struct budget *b = &core->budget;
+    bool is_near = b->day_nusd >= 0 &&
+                   (double)b->spent_nusd >= BUDGET_WARN_SHARE * (double)b->day_nusd;
+    if (is_near && !core->was_warned)
+        core_notice(core, t_ns, ERR_QUOTA, "$%.4f of today's budget of $%.2f are spent",
+                (double)b->spent_nusd / 1e9, (double)b->day_nusd / 1e9);
+    core->was_warned = is_near;
+}
+
+void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns)
+{
+    struct run *run = answer->tag ? core_find_run(core, (uint32_t)answer->tag) : NULL;
+    bool is_ours = run && run->phase == RUN_RESERVES;
+    if (answer->err.status == OK)
+        core->budget.spent_nusd = answer->total_nusd;
+    else if (is_ours) /* a disk that refuses must not make the money invisible */
+        core->budget.spent_nusd += answer->amount_nusd;
+    warn_of_budget(core, t_ns);
+    if (!is_ours) {
+        if (answer->tag && answer->err.status == OK && !answer->is_over) /* stopped meanwhile */
+            ask_to_reserve(
+                    core, answer->key.ptr, answer->value.ptr, -answer->amount_nusd, -1, 0);
+        return;
+    }
+    if (answer->is_over) { /* another process was faster: with what is left now, the choice may
+                              be another */
+        runs_dispatch(core, run, t_ns);
+        return;
+    }
+    run->reserved_nusd = answer->err.status == OK ? answer->amount_nusd : 0;
+    snprintf(run->reserved_day, sizeof run->reserved_day, "%.*s", (int)answer->value.n,
+            answer->value.ptr);
+    send_again(core, run, t_ns);
+}
+
+static void wait_for_route(struct core *core, struct run *run, uint64_t t_ns)
+{
+    run->phase = RUN_WAITS_FOR_ROUTE;
+    run->t_retry_ns = run->decision.wait_until_ns;
+    core_notice(core, t_ns, OK, "%s", run->decision.reason);
+}
+
+void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns)
+{
+    struct message *answer;
+    const struct session *s = core_find_message(core, run->message_id, &answer);
+    struct request *request = request_new(run->request_id);
+    fill_request(request, s, answer);
+    decide(core, run, request, t_ns);
+    request_free(request);
+    core->version++;
+    answer->version++;
+    if (run->decision.verdict == VERDICT_SEND)
+        go(core, run, t_ns);
+    else if (run->decision.verdict == VERDICT_WAIT)
+        wait_for_route(core, run, t_ns);
+    else if (run->decision.verdict == VERDICT_ASK && core->can_ask)
+        run->phase = RUN_ASKS;
+    else
+        refuse(core, run, t_ns);
+}
+
+void runs_confirm(struct core *core, struct run *run, uint64_t t_ns)
+{
+    run->is_confirmed = true;
+    runs_dispatch(core, run, t_ns);
 }
 
 void runs_stop(struct core *core, struct run *run, uint64_t t_ns)
@@ -264,6 +360,8 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
             state == MESSAGE_FAILED ? outcome->err.text : "");
     if (run->phase == RUN_SENT || run->phase == RUN_STOPPING)
         count_attempt(core, run, answer, t_ns);
+    if (run->endpoint >= 0)
+        settle(core, run);
     answer->is_saved = false;
     answer->version++;
     core->version++;
@@ -324,18 +422,18 @@ static bool try_elsewhere(
     run->tried |= (uint64_t)1 << run->endpoint;
     fill_request(request, s, answer);
     decide(core, run, request, t_ns);
+    request_free(request);
     if (run->decision.verdict != VERDICT_SEND) {
-        request_free(request);
         run->decision = before;
         core->last_decision = before;
         return false;
     }
-    run->endpoint = run->decision.candidates[run->decision.chosen].endpoint;
-    run->n_retries_left = core->fleet.endpoints[run->endpoint].conf->retries;
+    settle(core, run);
     run->attempt++;
+    int next = run->decision.candidates[run->decision.chosen].endpoint;
     core_notice(core, t_ns, outcome->err.status, "%s; going on with %s", outcome->err.text,
-            core->fleet.endpoints[run->endpoint].conf->name);
-    send(core, run, request, t_ns);
+            core->fleet.endpoints[next].conf->name);
+    go(core, run, t_ns);
     return true;
 }
 
@@ -515,6 +613,8 @@ void runs_timer(struct core *core, uint64_t t_ns)
         struct run *run = &core->runs[i];
         if (run->phase == RUN_WAITS_FOR_RETRY && t_ns >= run->t_retry_ns)
             send_again(core, run, t_ns);
+        else if (run->phase == RUN_WAITS_FOR_ROUTE && t_ns >= run->t_retry_ns)
+            runs_dispatch(core, run, t_ns);
         else if (run->phase == RUN_SENT && t_ns >= run->t_saved_ns + CHECKPOINT_NS) {
             struct message *answer;
             struct session *s = core_find_message(core, run->message_id, &answer);
@@ -533,9 +633,10 @@ uint64_t runs_deadline(const struct core *core)
     uint64_t nearest = 0;
     for (size_t i = 0; i < core->n_runs; i++) {
         const struct run *run = &core->runs[i];
-        uint64_t at = run->phase == RUN_WAITS_FOR_RETRY ? run->t_retry_ns
-                      : run->phase == RUN_SENT          ? run->t_saved_ns + CHECKPOINT_NS
-                                                        : 0;
+        bool waits = run->phase == RUN_WAITS_FOR_RETRY || run->phase == RUN_WAITS_FOR_ROUTE;
+        uint64_t at = waits                    ? run->t_retry_ns
+                      : run->phase == RUN_SENT ? run->t_saved_ns + CHECKPOINT_NS
+                                               : 0;
         if (at && (!nearest || at < nearest))
             nearest = at;
     }

@@ -160,11 +160,11 @@ struct reader {
     bool has_zone;
 };
 
-static void bad(
-        struct reader *r, const struct conf_entry *entry, const char *fmt, const char *a)
+/* "[endpoint "x"] …": what is wrong with it as a whole. */
+static void bad(struct reader *r, const char *what)
 {
     r->e->enabled = false;
-    conf_warn(r->conf, entry->line, fmt, a);
+    conf_warn(r->conf, r->e->line, "[endpoint \"%s\"] %s", r->e->name, what);
 }
 
 static void read_kind(struct reader *r, const struct conf_entry *entry)
@@ -178,18 +178,24 @@ static void read_kind(struct reader *r, const struct conf_entry *entry)
     for (size_t i = 0; i < ARRAY_LEN(later_kinds); i++)
         if (strcmp(entry->value, later_kinds[i]) == 0) {
             conf_warn(r->conf, entry->line,
-                    "kind \"%s\" is not in this version; the endpoint is disabled (an "
+                    "kind \"%s\" is not in this version: [endpoint \"%s\"] is disabled (an "
                     "OpenAI-compatible URL works with kind = openai)",
-                    entry->value);
+                    entry->value, r->e->name);
             return;
         }
     const char *names[PROVIDER_COUNT];
     for (int i = 0; i < PROVIDER_COUNT; i++)
         names[i] = providers[i].name;
     const char *nearest = conf_nearest(entry->value, names, PROVIDER_COUNT);
-    conf_warn(r->conf, entry->line, "no kind \"%s\"%s%s%s; the endpoint is disabled",
-            entry->value, nearest ? ", did you mean \"" : "", nearest ? nearest : "",
-            nearest ? "\"?" : "");
+    if (nearest)
+        conf_warn(r->conf, entry->line,
+                "no kind \"%s\" in [endpoint \"%s\"]: did you mean \"%s\"? The endpoint is "
+                "disabled.",
+                entry->value, r->e->name, nearest);
+    else
+        conf_warn(r->conf, entry->line,
+                "no kind \"%s\" in [endpoint \"%s\"]; the endpoint is disabled", entry->value,
+                r->e->name);
 }
 
 static bool read_key_source(struct reader *r, const struct conf_entry *entry)
@@ -217,7 +223,7 @@ static void warn_unknown(struct reader *r, const struct conf_entry *entry)
     }
     const char *nearest = conf_nearest(entry->key, names, n);
     conf_warn(r->conf, entry->line, "unknown key \"%s\" in [endpoint \"%s\"]%s%s%s", entry->key,
-            r->e->name, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+            r->e->name, nearest ? ": did you mean \"" : "", nearest ? nearest : "",
             nearest ? "\"?" : "");
 }
 
@@ -236,8 +242,8 @@ static void read_entry(struct reader *r, const struct conf_entry *entry)
         if (!set_field(r->arena, r->e, i, entry->value)) {
             r->e->enabled = false;
             conf_warn(r->conf, entry->line,
-                    "%s = %s: %s is needed; endpoint \"%s\" is disabled", entry->key,
-                    entry->value, what_is_valid(fields[i].kind), r->e->name);
+                    "%s = %s in [endpoint \"%s\"]: %s is needed; the endpoint is disabled",
+                    entry->key, entry->value, r->e->name, what_is_valid(fields[i].kind));
         }
         return;
     }
@@ -285,10 +291,8 @@ static void finish(struct reader *r)
 {
     struct endpoint_conf *e = r->e;
     const struct provider *p = &providers[e->kind];
-    struct conf_entry header = {.line = e->line};
     if (e->kind == PROVIDER_LOCAL && e->enabled && !e->model)
-        bad(r, &header, "[endpoint \"%s\"] names no model: add model = /path/to/model.gguf",
-                e->name);
+        bad(r, "names no model: add model = /path/to/model.gguf");
     if (e->kind == PROVIDER_LOCAL && e->model)
         e->model = expand_home(r->arena, e->model);
     if (e->ca_file)
@@ -296,12 +300,11 @@ static void finish(struct reader *r)
     if (e->key_source == KEY_FROM_FILE)
         e->key_value = expand_home(r->arena, e->key_value);
     if (e->kind != PROVIDER_LOCAL && e->enabled && !e->url && !p->url)
-        bad(r, &header, "[endpoint \"%s\"] has no url: add url = http://HOST:PORT/v1", e->name);
+        bad(r, "has no url: add url = http://HOST:PORT/v1");
     if (e->kind != PROVIDER_LOCAL && e->enabled && !e->model)
-        bad(r, &header, "[endpoint \"%s\"] names no model: add model = NAME", e->name);
+        bad(r, "names no model: add model = NAME");
     if (e->url && strncmp(e->url, "http://", 7) != 0 && strncmp(e->url, "https://", 8) != 0)
-        bad(r, &header, "the url of [endpoint \"%s\"] does not begin with http:// or https://",
-                e->name);
+        bad(r, "has a url that does not begin with http:// or https://");
     if (!r->has_zone)
         e->zone = e->url && is_loopback(e->url) ? ZONE_LOCAL : p->zone;
     if (e->kind == PROVIDER_LOCAL)
@@ -364,10 +367,9 @@ size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_co
         e->line = entry->line;
         struct reader r = {conf, arena, e, false};
         if (e->name[0] == '\0')
-            bad(&r, entry, "[endpoint] needs a name: [endpoint \"%s\"]", "NAME");
+            bad(&r, "needs a name: [endpoint \"NAME\"]");
         if (!conf_get(conf, "endpoint", entry->subsection, "kind"))
-            bad(&r, entry, "[endpoint \"%s\"] has no kind: add kind = local or kind = openai",
-                    e->name);
+            bad(&r, "has no kind: add kind = local or kind = openai");
         for (size_t j = i; j < most; j++) {
             const struct conf_entry *own = conf_entry_at(conf, j);
             if (strcmp(own->section, "endpoint") == 0 && strcmp(own->subsection, e->name) == 0)
@@ -402,14 +404,12 @@ static enum status take_key(const struct endpoint_conf *conf, struct slice text,
 {
     struct slice line = slice_trim(slice_cut(&text, '\n'));
     if (line.n == 0)
-        return err_set(err, ERR_AUTH, "endpoint \"%s\": %s gives an empty key", conf->name,
-                conf->key_value);
+        return err_set(err, ERR_AUTH, "%s gives an empty key", conf->key_value);
     for (size_t i = 0; i < line.n; i++)
         if ((unsigned char)line.ptr[i] < 0x21 || (unsigned char)line.ptr[i] == 0x7F)
             return err_set(err, ERR_AUTH,
-                    "endpoint \"%s\": the key from %s contains white space or control "
-                    "characters",
-                    conf->name, conf->key_value);
+                    "the key from %s contains white space or control characters",
+                    conf->key_value);
     out->bytes = mem_alloc(line.n + 1);
     memcpy(out->bytes, line.ptr, line.n);
     out->n = line.n;
@@ -422,12 +422,11 @@ static enum status key_from_file(
     struct stat st;
     struct buf text;
     if (stat(conf->key_value, &st) != 0)
-        return err_set(err, ERR_AUTH, "endpoint \"%s\": cannot read key file %s: %s",
-                conf->name, conf->key_value, strerror(errno));
+        return err_set(
+                err, ERR_AUTH, "cannot read key file %s: %s", conf->key_value, strerror(errno));
     if (st.st_mode & 077)
-        return err_set(err, ERR_AUTH,
-                "endpoint \"%s\": others can read the key file %s; run: chmod 600 %s",
-                conf->name, conf->key_value, conf->key_value);
+        return err_set(err, ERR_AUTH, "others can read the key file %s; run: chmod 600 %s",
+                conf->key_value, conf->key_value);
     enum status status = file_read(&text, conf->key_value, KEY_MAX_BYTES, err);
     if (status != OK)
         return err->status = ERR_AUTH;
@@ -445,8 +444,7 @@ static enum status key_from_command(
     size_t n = 0;
     int pipe_fd[2];
     if (pipe(pipe_fd) != 0)
-        return err_set(err, ERR_AUTH, "endpoint \"%s\": cannot run its key command: %s",
-                conf->name, strerror(errno));
+        return err_set(err, ERR_AUTH, "cannot run its key command: %s", strerror(errno));
     pid_t pid = fork();
     if (pid == 0) {
         dup2(pipe_fd[1], STDOUT_FILENO);
@@ -477,31 +475,67 @@ static enum status key_from_command(
         waitpid(pid, &code, 0);
     enum status status =
             is_late || !WIFEXITED(code) || WEXITSTATUS(code) != 0
-                    ? err_set(err, ERR_AUTH, "endpoint \"%s\": the key command failed: %s",
-                              conf->name, conf->key_value)
+                    ? err_set(err, ERR_AUTH, "the key command failed: %s", conf->key_value)
                     : take_key(conf, (struct slice){bytes, n}, out, err);
     explicit_bzero(bytes, sizeof bytes);
     return status;
 }
 
-enum status endpoint_key(const struct endpoint_conf *conf, struct secret *out, struct err *err)
+static enum status key_from_env(
+        const struct endpoint_conf *conf, struct secret *out, struct err *err)
+{
+    const char *value = getenv(conf->key_value);
+    if (value && *value)
+        return take_key(conf, slice_of(value), out, err);
+    return err_set(err, ERR_AUTH,
+            "its key comes from the environment variable %s, which is %s: export %s=…",
+            conf->key_value, value ? "empty" : "not set", conf->key_value);
+}
+
+static enum status fetch_key(
+        const struct endpoint_conf *conf, struct secret *out, struct err *err)
 {
     *out = (struct secret){0};
-    const char *value;
     switch (conf->key_source) {
     case KEY_FROM_NONE:
         return OK;
     case KEY_FROM_ENV:
-        value = getenv(conf->key_value);
-        return value && *value ? take_key(conf, slice_of(value), out, err)
-                               : err_set(err, ERR_AUTH,
-                                         "endpoint \"%s\" takes its key from the environment "
-                                         "variable %s, which is not set: export %s=…",
-                                         conf->name, conf->key_value, conf->key_value);
+        return key_from_env(conf, out, err);
     case KEY_FROM_FILE:
         return key_from_file(conf, out, err);
     case KEY_FROM_COMMAND:
         return key_from_command(conf, out, err);
     }
     return OK;
+}
+
+enum status endpoint_key(const struct endpoint_conf *conf, struct secret *out, struct err *err)
+{
+    if (fetch_key(conf, out, err) == OK)
+        return OK;
+    return err_prefix(err, "endpoint \"%s\": ", conf->name);
+}
+
+static enum status check_file(const char *path, struct err *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || access(path, R_OK) != 0)
+        return err_set(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return err_set(err, ERR_IO, "cannot open %s: it is not a file", path);
+    return OK;
+}
+
+enum status endpoint_check(const struct endpoint_conf *conf, struct err *err)
+{
+    struct secret key = {0};
+    enum status status = OK;
+    if (conf->kind == PROVIDER_LOCAL)
+        return conf->model ? check_file(conf->model, err) : OK;
+    if (conf->ca_file)
+        status = check_file(conf->ca_file, err);
+    if (status == OK && conf->key_source != KEY_FROM_COMMAND)
+        status = fetch_key(conf, &key, err);
+    secret_release(&key);
+    return status;
 }

@@ -78,6 +78,9 @@ size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_co
 struct endpoint_conf endpoint_local(const char *name, const char *path);
 struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf);
 
+/* What can be known of an endpoint without contacting it: the model file, the ca_file, the
+ * key's variable or file. Cheap; runs no command. The sentence does not name the endpoint. */
+enum status endpoint_check(const struct endpoint_conf *conf, struct err *err) MUST_USE;
 /* Fetches the key. ERR_AUTH with a sentence that names the endpoint, the source and what to do
  * (a key file readable by others is refused). May run a command, which may talk to the
  * terminal. */

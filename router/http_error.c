@@ -145,10 +145,23 @@ static int64_t read_wait_ms(const struct http_head *head, const char *message)
     return wait_in_words(message);
 }
 
-static void set_text(struct outcome *out, enum status status, const char *message)
+static struct slice tidy(const char *message)
 {
-    size_t n = strnlen(message, MESSAGE_MAX_BYTES_SHOWN);
-    err_set(&out->err, status, "%.*s", (int)utf8_whole(message, n), message);
+    struct slice s = slice_trim(slice_of(message));
+    if (s.n > MESSAGE_MAX_BYTES_SHOWN)
+        s.n = utf8_whole(s.ptr, MESSAGE_MAX_BYTES_SHOWN);
+    return s;
+}
+
+static void set_text(struct outcome *out, enum status status, struct slice text)
+{
+    bool is_refused = out->http_status >= 300; /* else it came inside a stream */
+    if (is_refused && text.n)
+        err_set(&out->err, status, "HTTP %d: %.*s", out->http_status, (int)text.n, text.ptr);
+    else if (is_refused)
+        err_set(&out->err, status, "HTTP %d", out->http_status);
+    else
+        err_set(&out->err, status, "%.*s", (int)text.n, text.ptr);
 }
 
 void http_error_read(const struct http_head *head, struct slice body, struct outcome *out)
@@ -169,9 +182,7 @@ void http_error_read(const struct http_head *head, struct slice body, struct out
     status = refine(status, head->status, words.n ? buf_text(&words) : page);
     out->http_status = head->status;
     out->retry_after_ms = read_wait_ms(head, message);
-    if (!message && !page[0])
-        snprintf(page, sizeof page, "HTTP status %d without an explanation", head->status);
-    set_text(out, status, message ? message : page);
+    set_text(out, status, tidy(message ? message : page));
     buf_release(&words);
     json_free(root);
 }
@@ -192,6 +203,7 @@ void stream_error_read(const struct json *error, struct outcome *out)
             }
     status = refine(status, 0, buf_text(&words));
     out->finish_reason = FINISH_ERROR;
-    set_text(out, status, message ? message : "the server reported an error in its stream");
+    struct slice text = tidy(message ? message : "");
+    set_text(out, status, text.n ? text : SLICE("the server reported an error in its stream"));
     buf_release(&words);
 }

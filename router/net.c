@@ -126,8 +126,9 @@ static void say_where(struct transfer *t, struct outcome *outcome)
             "the key comes from the environment variable", "the key comes from the file",
             "the key comes from the command"};
     if (outcome->err.status == ERR_AUTH)
-        err_set(&outcome->err, ERR_AUTH, "endpoint \"%s\": %s (%s %s)", e->name, text,
-                sources[e->key_source], e->key_value ? e->key_value : "");
+        err_set(&outcome->err, ERR_AUTH, "endpoint \"%s\": %s (%s%s%s)", e->name, text,
+                sources[e->key_source], e->key_value ? " " : "",
+                e->key_value ? e->key_value : "");
     else
         err_set(&outcome->err, outcome->err.status, "endpoint \"%s\": %s", e->name, text);
 }
@@ -369,14 +370,22 @@ static const char *curl_advice(CURLcode code)
 {
     switch (code) {
     case CURLE_COULDNT_CONNECT:
-        return "; is the server running, and is the url right?";
+        return "; check that the server is running and that the url is right";
     case CURLE_COULDNT_RESOLVE_HOST:
-        return "; is the host's name right, and is there a network?";
+        return "; check the host's name in url, and the network";
     case CURLE_PEER_FAILED_VERIFICATION:
         return "; the server's certificate is not trusted (ca_file = FILE names one that is)";
     default:
         return "";
     }
+}
+
+/* "Failed to connect to HOST port N after 0 ms: Couldn't connect to server" says it twice. */
+static void drop_noise(CURLcode code, char *text)
+{
+    char *noise = code == CURLE_COULDNT_CONNECT ? strstr(text, " after ") : NULL;
+    if (noise)
+        *noise = '\0';
 }
 
 static void finish_failed(struct transfer *t, CURLcode code)
@@ -385,6 +394,7 @@ static void finish_failed(struct transfer *t, CURLcode code)
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     t->head.status = (int)status;
     struct outcome outcome = {.retry_after_ms = -1, .http_status = t->head.status};
+    drop_noise(code, t->curl_error);
     const char *text = t->curl_error[0] ? t->curl_error : curl_easy_strerror(code);
     if (status / 100 == 2) {
         t->wire->finish(t->parser, true, &outcome); /* whole events count, even behind a cut */

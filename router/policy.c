@@ -156,17 +156,16 @@ static void explain_price(
 {
     char *out = c->reason;
     size_t n = sizeof c->reason;
+    const char *zone = zone_name(conf->zone);
     if (!c->is_price_known)
-        snprintf(out, n, "price unknown, counted as the highest known; zone %s",
-                zone_name(conf->zone));
+        snprintf(out, n, "price unknown%s, zone %s",
+                c->price_nusd ? ", counted as the highest known" : "", zone);
     else if (c->price_nusd == 0)
-        snprintf(out, n, "free, %.1f s, zone %s", c->expected_ms / 1000.0,
-                zone_name(conf->zone));
+        snprintf(out, n, "free, zone %s", zone);
     else
-        snprintf(out, n, "about $%.6f for %u + %u tokens%s, %.1f s, zone %s",
+        snprintf(out, n, "about $%.6f for %u + %u tokens%s, zone %s",
                 (double)c->price_nusd / 1e9, f->n_input_tok, f->n_output_tok,
-                conf->is_list_price ? " (list " PRICES_DATE ")" : "", c->expected_ms / 1000.0,
-                zone_name(conf->zone));
+                conf->is_list_price ? " at the list price of " PRICES_DATE : "", zone);
 }
 
 static double seconds_until(uint64_t t_ns, uint64_t now_ns)
@@ -199,7 +198,7 @@ static void explain(struct candidate *c, const struct features *f, const struct 
         snprintf(out, n, "the request carries pictures");
         break;
     case FILTER_ZONE:
-        snprintf(out, n, "in zone %s; this may travel to %s at most", zone_name(conf->zone),
+        snprintf(out, n, "zone %s; this may travel to %s at most", zone_name(conf->zone),
                 zone_name(f->max_zone));
         break;
     case FILTER_BREAKER:

@@ -91,7 +91,7 @@ struct candidate {
     uint32_t expected_ms; /* to the end of the answer */
     uint64_t retry_ns;    /* out for now: when it may be in again; 0: never */
     bool is_price_known;
-    char reason[96]; /* "out: prompt 9,000 tokens > context 8,192", "free, in zone local" */
+    char reason[96]; /* "out: prompt 9,000 tokens > context 8,192", "free, zone local" */
 };
 
 #define CANDIDATES_MAX 64

@@ -80,6 +80,20 @@ struct message *session_add(
 
 /* Walks from the leaf to the root. Parents usually stand right before; only a branch needs a
  * search. A damaged database could hold a circle: the path never gets longer than the list. */
+struct message *session_copy_message(struct session *to, const struct message *from, int64_t id)
+{
+    struct message *m = session_add(to, id, from->role, from->created_ms);
+    m->state = from->state;
+    buf_add_slice(&m->text, buf_slice(&from->text));
+    buf_add_slice(&m->reasoning, buf_slice(&from->reasoning));
+    buf_add_slice(&m->tool_calls, buf_slice(&from->tool_calls));
+    memcpy(m->endpoint, from->endpoint, sizeof m->endpoint);
+    memcpy(m->model, from->model, sizeof m->model);
+    memcpy(m->error, from->error, sizeof m->error);
+    m->finish = from->finish; /* its cost and times stay with the one that took them */
+    return m;
+}
+
 size_t session_path(const struct session *s, struct message ***out)
 {
     struct message **path = mem_alloc((s->n_messages + 1) * sizeof *path);

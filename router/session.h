@@ -45,6 +45,7 @@ struct message {
 
 struct session {
     int64_t id, created_ms, used_ms, leaf_id;
+    int writer_pid; /* another process that writes it: here it is only read; 0: ours */
     char title[128];
     struct buf system;
     struct buf draft;
@@ -60,6 +61,9 @@ void session_free(struct session *session);
 struct message *session_find(const struct session *session, int64_t id); /* NULL: none */
 struct message *session_add(struct session *session, int64_t id, enum message_role role,
         int64_t now_ms); /* child of the leaf; becomes the leaf */
+/* A copy of a finished message as the new leaf of another session. */
+struct message *session_copy_message(
+        struct session *to, const struct message *from, int64_t id);
 /* The shown path, oldest first, into out (caller frees with mem_free). Returns its length. */
 size_t session_path(const struct session *session, struct message ***out);
 /* From and to rows of the store; slices of a filled row point into the command's arena

@@ -60,14 +60,18 @@ enum store_op {
     STORE_PUT_DRAFT,    /* session: draft, draft_cursor, scroll_* only */
     STORE_PUT_TOKENS,   /* telemetry of message_id: shape + records, appended */
     STORE_PUT_DECISION, /* decision JSON */
-    STORE_LIST,         /* query -> sessions, newest first, at most `limit` */
-    STORE_LOAD,         /* session.id or SESSION_… -> session, all its messages; RUNNING ones
-                           whose process is gone are made INTERRUPTED */
-    STORE_LOAD_TOKENS,  /* message_id -> shape, records */
-    STORE_PUT_SETTING,  /* key, value */
-    STORE_GET_SETTING,  /* key -> value (n == 0: none) */
-    STORE_EXPORT, /* value = bytes, key = path: writes a file (the way out when the disk is
-                     full) */
+    STORE_RELEASE,      /* session.id: another process may write it now */
+    STORE_RESERVE, /* key: endpoint, amount_nusd, limit_nusd: adds to today's spending of all
+                      processes, unless that is over the limit (is_over) -> value: the day,
+                      total_nusd. Negative amounts give back. */
+    STORE_LIST,    /* query -> sessions, newest first, at most `limit` */
+    STORE_LOAD,    /* session.id or SESSION_… -> session, all its messages; RUNNING ones
+                      whose process is gone are made INTERRUPTED */
+    STORE_LOAD_TOKENS, /* message_id -> shape, records */
+    STORE_PUT_SETTING, /* key, value */
+    STORE_GET_SETTING, /* key -> value (n == 0: none) */
+    STORE_EXPORT,      /* value = bytes, key = path: writes a file (the way out when the disk is
+                          full) */
     STORE_OP_COUNT
 };
 
@@ -88,6 +92,9 @@ struct stored {
     unsigned char *records; /* n_records * token_record_bytes(shape) */
     size_t n_records;
     struct slice key, value, query;
+    int64_t amount_nusd, limit_nusd, total_nusd; /* RESERVE; limit negative: none */
+    bool is_over;                                /* RESERVE: nothing was added */
+    int writer_pid; /* LOAD: the other process that writes this session; 0: we may */
     uint32_t limit;
     struct err err; /* answer: err.status == OK on success */
 };

@@ -37,7 +37,10 @@ static const struct migration steps_of_this_version[SCHEMA_VERSION] = {
          " json TEXT NOT NULL);"
          "CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
          "CREATE VIRTUAL TABLE search USING fts5 (text, content='', tokenize='unicode61');"},
-};
+        {"CREATE TABLE spend (day TEXT NOT NULL, endpoint TEXT NOT NULL, nusd INTEGER NOT NULL,"
+         " PRIMARY KEY (day, endpoint)) WITHOUT ROWID;"
+         "CREATE TABLE session_writer (session_id INTEGER PRIMARY KEY, writer TEXT NOT "
+         "NULL);"}};
 
 static enum status sql_error(sqlite3 *db, const char *path, struct err *err)
 {

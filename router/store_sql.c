@@ -123,6 +123,87 @@ static bool is_writer_alive(const char *writer)
     return now[0] && strcmp(now, writer) == 0;
 }
 
+/* One process writes a session: the first that claims it, until it lets go or is gone. pid gets
+ * who does when it is not us. False: the database failed. */
+static bool claim(sqlite3 *db, int64_t session_id, int *pid)
+{
+    char me[64], other[64] = "";
+    writer_of(getpid(), me);
+    *pid = 0;
+    struct query q = prepare(db, "SELECT writer FROM session_writer WHERE session_id = ?");
+    bind_int(&q, session_id);
+    if (step_row(&q))
+        snprintf(other, sizeof other, "%s", (const char *)sqlite3_column_text(q.stmt, 0));
+    if (!finish(&q))
+        return false;
+    if (strcmp(other, me) == 0)
+        return true;
+    if (is_writer_alive(other)) {
+        sscanf(other, "%d", pid);
+        return true;
+    }
+    q = prepare(db, "INSERT OR REPLACE INTO session_writer VALUES (?,?)");
+    bind_int(&q, session_id);
+    bind_text(&q, slice_of(me));
+    return finish(&q);
+}
+
+/* Before a write. */
+static bool claim_to_write(sqlite3 *db, struct stored *c)
+{
+    int pid;
+    if (!claim(db, c->session.id, &pid))
+        return false;
+    if (pid)
+        err_set(&c->err, ERR_DENIED,
+                "this session is open in another shunt (process %d), which alone may write it; "
+                "/fork goes on in a copy",
+                pid);
+    return pid == 0;
+}
+
+static bool run_release(sqlite3 *db, struct stored *c)
+{
+    char me[64];
+    writer_of(getpid(), me);
+    struct query q =
+            prepare(db, "DELETE FROM session_writer WHERE session_id = ? AND writer = ?");
+    bind_int(&q, c->session.id);
+    bind_text(&q, slice_of(me));
+    return finish(&q);
+}
+
+static bool read_day(sqlite3 *db, struct stored *c)
+{
+    struct query q =
+            prepare(db, "SELECT d, (SELECT COALESCE(SUM(nusd), 0) FROM spend WHERE day = d)"
+                        " FROM (SELECT date('now', 'localtime') AS d)");
+    if (step_row(&q)) {
+        c->value = read_text(&q, &c->arena);
+        c->total_nusd = read_int(&q);
+    }
+    return finish(&q);
+}
+
+/* What is given back goes to the day it was taken from (value), if that is told. */
+static bool run_reserve(sqlite3 *db, struct stored *c)
+{
+    struct slice day = c->value;
+    if (!read_day(db, c))
+        return false;
+    c->is_over = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
+                 c->total_nusd + c->amount_nusd > c->limit_nusd;
+    if (c->is_over || c->amount_nusd == 0)
+        return true;
+    struct query q = prepare(db,
+            "INSERT INTO spend VALUES (?,?,?) ON CONFLICT (day, endpoint) DO UPDATE SET"
+            " nusd = MAX(0, nusd + excluded.nusd)");
+    bind_text(&q, day.n ? day : c->value);
+    bind_text(&q, c->key);
+    bind_int(&q, c->amount_nusd);
+    return finish(&q) && read_day(db, c);
+}
+
 static bool put_session(sqlite3 *db, const struct session_row *s)
 {
     struct query q = prepare(db,
@@ -207,7 +288,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
 
 static bool run_put_message(sqlite3 *db, struct stored *c)
 {
-    bool ok = put_session(db, &c->session);
+    bool ok = claim_to_write(db, c) && put_session(db, &c->session);
     for (size_t i = 0; i < c->n_messages && ok; i++)
         ok = put_message(db, &c->messages[i]);
     return ok;
@@ -215,11 +296,13 @@ static bool run_put_message(sqlite3 *db, struct stored *c)
 
 static bool run_put_session(sqlite3 *db, struct stored *c)
 {
-    return put_session(db, &c->session);
+    return claim_to_write(db, c) && put_session(db, &c->session);
 }
 
 static bool run_put_draft(sqlite3 *db, struct stored *c)
 {
+    if (!claim_to_write(db, c))
+        return false;
     struct query q = prepare(db, "UPDATE session SET draft = ?, draft_cursor = ?, scroll_id = "
                                  "?, scroll_line = ? WHERE id = ?");
     bind_text(&q, c->session.draft);
@@ -490,7 +573,7 @@ static bool run_load(sqlite3 *db, struct stored *c)
                 (unsigned long long)c->session.id);
         return true;
     }
-    return load_messages(db, c);
+    return claim(db, c->session.id, &c->writer_pid) && load_messages(db, c);
 }
 
 static void run_export(struct stored *c)
@@ -534,6 +617,8 @@ static const struct {
         [STORE_LIST] = {run_list, false},
         [STORE_LOAD] = {run_load, true}, /* it may mark an answer interrupted */
         [STORE_LOAD_TOKENS] = {run_load_tokens, false},
+        [STORE_RELEASE] = {run_release, true},
+        [STORE_RESERVE] = {run_reserve, true},
         [STORE_PUT_SETTING] = {run_put_setting, true},
         [STORE_GET_SETTING] = {run_get_setting, false},
 };
@@ -600,7 +685,8 @@ void db_run(sqlite3 *db, struct stored *c)
     ok = ok && (!is_write || sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK);
     if (ok)
         return;
-    fail(db, c);
+    if (c->err.status == OK)
+        fail(db, c);
     if (is_write && !sqlite3_get_autocommit(db))
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 }

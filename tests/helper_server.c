@@ -19,7 +19,7 @@ struct server {
     int fd, port;
     pthread_t thread;
     atomic_bool is_closing;
-    atomic_size_t n_requests;
+    atomic_size_t n_requests, n_sent;
     const struct server_script *scripts;
     size_t n_scripts;
     struct buf requests[REQUESTS_MAX];
@@ -45,6 +45,13 @@ static bool wait_for(struct server *s, int fd, short events, int ms)
     return false;
 }
 
+/* The gap between two chunks; true when the other side has gone. */
+static bool wait_for_end(int fd, int ms)
+{
+    struct pollfd p = {fd, POLLRDHUP, 0};
+    return poll(&p, 1, ms) > 0 && ms > 0;
+}
+
 static void serve(struct server *s, int fd, size_t i)
 {
     char bytes[4096];
@@ -56,6 +63,7 @@ static void serve(struct server *s, int fd, size_t i)
             return;
         buf_add(request, bytes, (size_t)n);
     }
+    atomic_store(&s->n_sent, 0);
     atomic_store(&s->n_requests, i + 1);
     const struct server_script *script = &s->scripts[i < s->n_scripts ? i : s->n_scripts - 1];
     for (int left = script->delay_ms; left > 0 && !atomic_load(&s->is_closing); left -= 10)
@@ -65,8 +73,9 @@ static void serve(struct server *s, int fd, size_t i)
         size_t n = script->n - at < chunk ? script->n - at : chunk;
         if (send(fd, (const char *)script->bytes + at, n, MSG_NOSIGNAL) < 0)
             return;
-        if (script->chunk)
-            poll(NULL, 0, 0);
+        atomic_store(&s->n_sent, at + n);
+        if (script->chunk && wait_for_end(fd, script->gap_ms))
+            return;
     }
     while (script->hangs && !atomic_load(&s->is_closing)) {
         if (wait_for(s, fd, POLLIN, 50) && read(fd, bytes, sizeof bytes) <= 0)
@@ -126,6 +135,11 @@ int server_port(const struct server *s)
 size_t server_n_requests(const struct server *s)
 {
     return atomic_load(&((struct server *)(uintptr_t)s)->n_requests);
+}
+
+size_t server_n_sent(const struct server *server)
+{
+    return atomic_load(&server->n_sent);
 }
 
 const char *server_request(struct server *s, size_t i)

@@ -13,6 +13,7 @@ struct server_script {
     size_t chunk; /* bytes per write; 0: all at once */
     int delay_ms; /* before the first byte */
     bool hangs;   /* nothing more after the bytes, the connection stays open */
+    int gap_ms;   /* between chunks */
 };
 
 struct server;
@@ -21,6 +22,8 @@ struct server *server_open(const struct server_script *scripts, size_t n_scripts
 void server_close(struct server *server);
 int server_port(const struct server *server);
 size_t server_n_requests(const struct server *server);
+/* Bytes of the newest response that have been sent. */
+size_t server_n_sent(const struct server *server);
 /* Head and body of request i, terminated; valid until server_close. */
 const char *server_request(struct server *server, size_t i);
 

@@ -43,7 +43,7 @@ static void flags_and_words_mix(void **state)
 static void values_may_be_joined(void **state)
 {
     (void)state;
-    struct args a = ARGS("-nemini", "--endpoint=other", "-cabc", "-c", "x");
+    struct args a = ARGS("-nemini", "--endpoint=other", "-cabc", "-c=def", "-c", "x");
     assert_int_equal(args_next(&a), 'n');
     assert_int_equal(args_next(&a), 'e');
     assert_string_equal(a.value, "mini");
@@ -51,6 +51,8 @@ static void values_may_be_joined(void **state)
     assert_string_equal(a.value, "other");
     assert_int_equal(args_next(&a), 'c');
     assert_string_equal(a.value, "abc");
+    assert_int_equal(args_next(&a), 'c');
+    assert_string_equal(a.value, "def");
     assert_int_equal(args_next(&a), 'c');
     assert_null(a.value); /* an optional value is never the next word */
     assert_int_equal(args_next(&a), ARG_WORD);
@@ -75,6 +77,9 @@ static void mistakes_say_what_to_do(void **state)
     struct args typo = ARGS("--endpiont", "x");
     assert_int_equal(args_next(&typo), ARG_BAD);
     assert_non_null(strstr(typo.err.text, "--endpoint"));
+    struct args with_value = ARGS("--colour=never");
+    assert_int_equal(args_next(&with_value), ARG_BAD);
+    assert_string_equal(with_value.err.text, "unknown option --colour: did you mean --color?");
     struct args missing = ARGS("-e");
     assert_int_equal(args_next(&missing), ARG_BAD);
     assert_non_null(strstr(missing.err.text, "NAME"));

@@ -199,12 +199,40 @@ static void a_record_that_names_an_expert_twice_is_survived(void **state)
     balance_free(b);
 }
 
+static void a_copy_stands_still_and_can_go_on(void **state)
+{
+    (void)state;
+    struct telemetry_shape shape = shape_of(2, 16, 2);
+    struct balance *b = balance_new(&shape, 8);
+    struct balance_stats v, copied, null_model;
+    uint64_t rng = 5;
+    for (int t = 0; t < 12; t++)
+        add_random(b, &rng);
+    struct balance *copy = balance_copy(b);
+    /* The copy goes on in the same way. */
+    add(b, (uint16_t[]){b->last[0], 4, 3, 4}, PHASE_DECODE);
+    add(copy, (uint16_t[]){copy->last[0], 4, 3, 4}, PHASE_DECODE);
+    balance_layer(b, -1, &v, &null_model);
+    balance_layer(copy, -1, &copied, &null_model);
+    assert_memory_equal(&v, &copied, sizeof v);
+    float heat = balance_heat(b, 1, 3);
+    for (int t = 0; t < 50; t++)
+        add(b, (uint16_t[]){3, 4, 3, 4}, PHASE_DECODE);
+    assert_true(balance_flag(b, 1, 3) == 1 && balance_flag(copy, 1, 3) == 0);
+    balance_layer(copy, -1, &copied, &null_model);
+    assert_memory_equal(&v, &copied, sizeof v);
+    assert_true(balance_heat(copy, 1, 3) == heat);
+    balance_free(b);
+    balance_free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(counts_give_the_known_figures),
             cmocka_unit_test(prefill_is_left_out_and_the_window_forgets),
             cmocka_unit_test(the_null_model_equals_the_table),
+            cmocka_unit_test(a_copy_stands_still_and_can_go_on),
             cmocka_unit_test(only_a_planted_expert_is_flagged),
             cmocka_unit_test(heat_is_one_at_chance_and_fades),
             cmocka_unit_test(a_record_of_another_shape_changes_nothing),

@@ -475,7 +475,7 @@ static void interrupting_keeps_what_came(void **state)
 static const char *expect_object(void)
 {
     static const char *const names[] = {"text", "reasoning", "tool_calls", "finish_reason",
-            "usage", "error", "route", "timing", "cost_usd"};
+            "usage", "error", "route", "timing", "cost_usd", "session", "model"};
     static char class_name[64];
     struct json *root = json_parse(buf_slice(&result.out));
     if (!json_is_object(root))
@@ -589,10 +589,12 @@ static void no_part_of_a_key_comes_out(void **state)
     (void)state;
     for (int n_before = 376; n_before < 400; n_before += 6) {
         char response[1000];
+        char filler[400];
+        memset(filler, 'x', sizeof filler);
         snprintf(response, sizeof response,
-                HEAD("401 Unauthorized", "application/json") "{\"error\":{\"message\":\"%*s" KEY
-                                                             "\"}}",
-                n_before, "x");
+                HEAD("401 Unauthorized",
+                        "application/json") "{\"error\":{\"message\":\"%.*s" KEY "\"}}",
+                n_before, filler);
         serve(response, false);
         expect_exit(RUN("ask", CONFIG, "-n", "hello"), EXIT_FAILED);
         expect_in(&result.err, "SHUNT_TEST_KEY"); /* where the key comes from is said */
@@ -627,12 +629,13 @@ static void output_that_is_no_terminal_has_no_escapes(void **state)
     (void)state;
     write_text("shunt.conf", "[endpoint \"far\"]\nkind = vllm\nurl = "
                              "http://127.0.0.1:1/v1\nmodel = m\nretries = 0\n");
-    static char *const commands[] = {"keys", "doctor", "route"};
+    static char *const commands[][3] = {{"keys"}, {"doctor"}, {"route", "hello"}};
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        RUN(commands[i], CONFIG);
+        RUN(CONFIG, commands[i][0], commands[i][1]);
         assert_true(result.out.n > 0);
         expect_no_escapes();
-        RUN(commands[i], CONFIG, "--color", "rgb");
+        RUN(CONFIG, "--color", "rgb", commands[i][0], commands[i][1]);
+        assert_true(result.out.n > 0);
         expect_no_escapes();
     }
 }
@@ -687,6 +690,173 @@ static void a_full_disk_is_a_failure(void **state)
     }
 }
 
+/* ---- what a newcomer tries -------------------------------------------------------------- */
+
+static void what_is_typed_first_leads_on(void **state)
+{
+    (void)state;
+    struct buf help;
+    expect_exit(RUN("ask", "--help"), EXIT_DONE);
+    expect_in(&result.out, "-c, --continue [SESSION]");
+    buf_init(&help, 1 << 20);
+    buf_add_slice(&help, buf_slice(&result.out));
+    expect_exit(RUN("help", "ask"), EXIT_DONE);
+    assert_string_equal(buf_text(&result.out), buf_text(&help));
+    buf_release(&help);
+    expect_exit(RUN("help"), EXIT_DONE);
+    expect_in(&result.out, "usage: shunt [OPTION");
+    expect_exit(RUN("help", "aks"), EXIT_USAGE);
+    expect_sentence("\"ask\"");
+    expect_exit(RUN("version"), EXIT_DONE);
+    assert_string_equal(buf_text(&result.out), "shunt " SHUNT_VERSION "\n");
+    expect_exit(RUN("hello", "world"), EXIT_USAGE);
+    expect_sentence("shunt ask \"hello world\"");
+    expect_exit(RUN("price", "of", "$5"), EXIT_USAGE); /* a shell would take $5 out of "…" */
+    expect_sentence("shunt ask 'price of $5'");
+    expect_exit(RUN("\x1B[31mred"), EXIT_USAGE);
+    expect_no_escapes();
+    expect_exit(RUN("model", "lst"), EXIT_USAGE);
+    expect_sentence("did you mean \"list\"?");
+    expect_exit(RUN("ask", "-x"), EXIT_USAGE);
+    assert_string_equal(buf_text(&result.err),
+            "shunt ask: unknown option -x (shunt ask --help tells more)\n");
+    expect_exit(RUN("--colour=never", "keys"), EXIT_USAGE);
+    expect_sentence("--colour: did you mean --color?");
+    expect_exit(RUN("route"), EXIT_USAGE);
+    expect_sentence("PROMPT");
+}
+
+static void route_and_doctor_know_the_same_faults(void **state)
+{
+    (void)state;
+    write_text("shunt.conf",
+            "[endpoint \"smol\"]\nkind = local\nmodel = /nonexistent/x.gguf\n[endpoint "
+            "\"far\"]\nkind = vllm\nurl = http://127.0.0.1:1/v1\nmodel = m\nkey_env = "
+            "SHUNT_TEST_KEY\n[endpoint \"off\"]\nkind = local\nenabled = no\nmodel = "
+            "/nonexistent/y.gguf\n");
+    expect_exit(RUN("route", CONFIG, "hello"), EXIT_DONE);
+    expect_in(&result.out, " smol             free, zone local\n");
+    expect_in(&result.out, "\nsmol: cannot open /nonexistent/x.gguf: ");
+    assert_null(strstr(buf_text(&result.out), "y.gguf"));
+    expect_exit(RUN("route", CONFIG, "--json", "hello"), EXIT_DONE);
+    expect_sentence("smol: cannot open");
+    expect_exit(RUN("route", CONFIG, "-e", "far", "hello"), EXIT_DONE);
+    expect_in(&result.out, "far: asked for by name");
+    expect_exit(RUN("route", CONFIG, "-e", "fra", "hello"), EXIT_USAGE);
+    expect_sentence("smol, far, off");
+    expect_exit(RUN("doctor", CONFIG), EXIT_FAILED);
+    expect_in(&result.out, "BAD  smol           cannot open /nonexistent/x.gguf: ");
+    expect_in(
+            &result.out, "note far            http://127.0.0.1:1/v1, key found; not contacted");
+    expect_in(&result.out, "ok   configuration");
+}
+
+static void doctor_calls_nothing_fine_that_is_not(void **state)
+{
+    (void)state;
+    write_text("shunt.conf", "[shunt]\ntheme = nosuch\n");
+    expect_exit(RUN("doctor", CONFIG), EXIT_FAILED);
+    expect_in(&result.out, ":2: no theme \"nosuch\"");
+    assert_null(strstr(buf_text(&result.out), "ok   configuration"));
+    expect_exit(RUN("doctor", "--config", "/nonexistent/x.conf", "--data",
+                        (char *)(uintptr_t)path_of("data")),
+            EXIT_FAILED);
+    expect_in(&result.out, "BAD  configuration  /nonexistent/x.conf: this file does not exist");
+    assert_null(strstr(buf_text(&result.out), "not there yet"));
+}
+
+static void models_say_whether_they_are_used(void **state)
+{
+    (void)state;
+    static const struct tiny_model dense = {"llama", 1, 0, 0, 64, 32, 1};
+    struct err err;
+    char path[200];
+    snprintf(path, sizeof path, "%s/models", path_of("data"));
+    assert_int_equal(dir_make(path, &err), OK);
+    snprintf(path, sizeof path, "%s/models/tiny.gguf", path_of("data"));
+    assert_true(tiny_model_write(path, &dense));
+    write_text("shunt.conf", "[endpoint \"far\"]\nkind = vllm\nurl = "
+                             "http://127.0.0.1:1/v1\nmodel = m\n");
+    expect_exit(RUN("model", CONFIG, "list"), EXIT_DONE);
+    assert_true(slice_has_prefix(buf_slice(&result.out), "tiny  "));
+    write_text("shunt.conf", "[shunt]\nmodels_folder = no\n");
+    expect_exit(RUN("model", CONFIG, "list"), EXIT_DONE);
+    expect_in(&result.out, "(no endpoint)");
+    expect_exit(RUN("doctor", CONFIG), EXIT_FAILED);
+    expect_in(&result.out, "models_folder = no");
+    expect_exit(RUN("model", CONFIG, "info", path), EXIT_DONE);
+    assert_null(strstr(buf_text(&result.out), "used per token"));
+    struct slice rest = buf_slice(&result.out);
+    while (rest.n) { /* one column of names, one of values */
+        struct slice line = slice_cut(&rest, '\n');
+        assert_true(line.n > 14 && line.ptr[13] == ' ' && line.ptr[14] != ' ');
+    }
+    unlink(path);
+}
+
+static void max_tokens_are_sent_and_nothing_else(void **state)
+{
+    (void)state;
+    serve(STREAM("ok"), false);
+    expect_exit(RUN("ask", CONFIG, "-n", "--max-tokens", "9", "hello"), EXIT_DONE);
+    assert_non_null(strstr(server_request(server, 0), "\"max_tokens\":9"));
+    assert_null(strstr(server_request(server, 0), "\"temperature\""));
+    stop_serving();
+    write_text("request.json", "{\"messages\":[{\"role\":\"user\",\"content\":\"u\"}],"
+                               "\"max_tokens\":5}");
+    serve(STREAM("ok"), false);
+    expect_exit(RUN("ask", CONFIG, "-n", "--max-tokens", "7", "--request",
+                        (char *)(uintptr_t)path_of("request.json")),
+            EXIT_DONE);
+    assert_non_null(strstr(server_request(server, 0), "\"max_tokens\":7"));
+    stop_serving();
+    expect_exit(RUN("ask", CONFIG, "-n", "--max-tokens", "0", "hello"), EXIT_USAGE);
+    expect_sentence("--max-tokens 0");
+}
+
+static void a_session_that_is_named_goes_on(void **state)
+{
+    (void)state;
+    char id[32];
+    serve(STREAM("one"), false);
+    expect_exit(RUN("ask", CONFIG, "-n", "--json", "first"), EXIT_DONE);
+    struct json *root = json_parse(buf_slice(&result.out));
+    assert_string_equal(json_get_text(root, "model"), "m");
+    snprintf(id, sizeof id, "%s", json_get_text(root, "session"));
+    assert_int_equal(strlen(id), 16);
+    json_free(root);
+    stop_serving();
+    serve(STREAM("two"), false);
+    expect_exit(RUN("ask", CONFIG, "-n", "--stats", "-c", id, "second"), EXIT_DONE);
+    expect_sent("[user: first][assistant: one][user: second]");
+    expect_in(&result.err, id);
+    expect_in(&result.err, "price unknown");
+    stop_serving();
+    serve(STREAM("three"), false); /* any other word belongs to the prompt */
+    expect_exit(RUN("ask", CONFIG, "-n", "-c", "third", "word"), EXIT_DONE);
+    expect_sent(
+            "[user: first][assistant: one][user: second][assistant: two][user: third word]");
+    stop_serving();
+    expect_exit(RUN("ask", CONFIG, "-n", "-c=999", "hello"), EXIT_USAGE);
+    expect_sentence("--continue: 999 is not a session id");
+}
+
+static void what_costs_nothing_is_free(void **state)
+{
+    (void)state;
+    char text[512];
+    serve(STREAM("ok"), false);
+    snprintf(text, sizeof text,
+            "[endpoint \"e\"]\nkind = vllm\nurl = http://127.0.0.1:%d/v1\nmodel = m\n"
+            "price_in_usd = 0\nprice_out_usd = 0\n",
+            server_port(server));
+    write_text("shunt.conf", text);
+    expect_exit(RUN("ask", CONFIG, "-n", "--stats", "hello"), EXIT_DONE);
+    expect_in(&result.err, ", free\n");
+    assert_null(strchr(buf_text(&result.err), '$'));
+    stop_serving();
+}
+
 #define TEST(f) cmocka_unit_test_teardown(f, tear_down)
 
 int main(void)
@@ -714,6 +884,13 @@ int main(void)
             TEST(a_terminal_gets_clean_text),
             TEST(a_closed_pipe_ends_it_quietly),
             TEST(a_full_disk_is_a_failure),
+            TEST(what_is_typed_first_leads_on),
+            TEST(route_and_doctor_know_the_same_faults),
+            TEST(doctor_calls_nothing_fine_that_is_not),
+            TEST(models_say_whether_they_are_used),
+            TEST(max_tokens_are_sent_and_nothing_else),
+            TEST(a_session_that_is_named_goes_on),
+            TEST(what_costs_nothing_is_free),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
 }

@@ -161,6 +161,39 @@ static void durations_and_near_words(void **state)
     assert_false(conf_parse_bool("maybe", &yes));
     assert_string_equal(conf_nearest("retrys", names, 3), "retries");
     assert_null(conf_nearest("zebra", names, 3));
+    static const char *const begun[] = {"help", "export"};
+    assert_string_equal(conf_nearest("exp", begun, 2), "export");
+    assert_string_equal(conf_nearest("hexp", begun, 2), "help");
+}
+
+static void a_name_without_quotes_is_explained(void **state)
+{
+    (void)state;
+    struct conf *c = parse("[endpoint \"a\"]\nk = 1\n[endpoint  mini]\nk = 2\n[]\n[\n");
+    assert_int_equal(conf_n_warnings(c), 3);
+    assert_non_null(strstr(conf_warning_at(c, 0), "x.conf:3: "));
+    assert_non_null(strstr(conf_warning_at(c, 0), "[endpoint \"mini\"]"));
+    assert_string_equal(conf_get(c, "endpoint", "a", "k"), "1");
+    assert_null(conf_get(c, "endpoint mini", "", "k"));
+    conf_free(c);
+}
+
+static void warnings_stand_in_the_order_of_their_lines(void **state)
+{
+    (void)state;
+    static const char *const wanted[] = {"x.conf: f", "x.conf:1: d", "x.conf:2: nonsense",
+            "x.conf:5: a", "x.conf:5: b", "x.conf:9: c"};
+    struct conf *c = conf_parse(slice_of(""), "x.conf");
+    conf_warn(c, 5, "a");
+    conf_warn(c, 5, "b");
+    conf_warn(c, 9, "c");
+    conf_warn(c, 1, "d");
+    conf_warn(c, 2, "nonsense");
+    conf_warn(c, 0, "f");
+    assert_int_equal(conf_n_warnings(c), ARRAY_LEN(wanted));
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+        assert_string_equal(conf_warning_at(c, i), wanted[i]);
+    conf_free(c);
 }
 
 int main(void)
@@ -173,6 +206,8 @@ int main(void)
             cmocka_unit_test(an_edit_touches_nothing_else),
             cmocka_unit_test(saving_goes_through_a_link),
             cmocka_unit_test(durations_and_near_words),
+            cmocka_unit_test(a_name_without_quotes_is_explained),
+            cmocka_unit_test(warnings_stand_in_the_order_of_their_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

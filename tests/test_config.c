@@ -114,7 +114,9 @@ static void no_color_and_the_flag_go_before_the_file(void **state)
     assert_int_equal(config_load(&p->config, &p->flags, &err), ERR_USAGE);
 }
 
-static void models_in_the_folder_are_endpoints_until_one_is_configured(void **state)
+#define REMOTE "[endpoint \"mini\"]\nkind = openai\nurl = http://127.0.0.1:1/v1\nmodel = m\n"
+
+static void models_in_the_folder_are_always_endpoints(void **state)
 {
     struct place *p = *state;
     struct err err;
@@ -125,9 +127,86 @@ static void models_in_the_folder_are_endpoints_until_one_is_configured(void **st
     assert_string_equal(p->config.endpoints[0].model, p->model);
     assert_int_equal(p->config.endpoints[0].kind, PROVIDER_LOCAL);
     config_release(&p->config);
-    load(p, "[endpoint \"mini\"]\nkind = openai\nurl = http://127.0.0.1:1/v1\nmodel = m\n");
-    assert_int_equal(p->config.n_endpoints, 1);
+    load(p, REMOTE);
+    assert_int_equal(p->config.n_endpoints, 2);
     assert_string_equal(p->config.endpoints[0].name, "mini");
+    assert_string_equal(p->config.endpoints[1].name, "tiny \"x\"");
+    assert_int_equal(p->config.endpoints[1].zone, ZONE_LOCAL);
+    assert_true(p->config.endpoints[1].enabled);
+    config_release(&p->config);
+    load(p, REMOTE "[shunt]\nmodels_folder = no\n");
+    assert_int_equal(p->config.n_endpoints, 1);
+}
+
+static void a_model_with_an_endpoint_of_its_own_is_not_added(void **state)
+{
+    struct place *p = *state;
+    struct err err;
+    char text[300];
+    assert_int_equal(mkdir(p->models, 0700), 0);
+    assert_int_equal(file_write(p->model, "GGUF", 4, 0600, &err), OK);
+    snprintf(text, sizeof text,
+            "[endpoint \"own\"]\nkind = local\nenabled = no\nmodel = %s/../models/tiny "
+            "\"x\".gguf\n",
+            p->models);
+    load(p, text);
+    assert_int_equal(p->config.n_endpoints, 1);
+    assert_string_equal(p->config.endpoints[0].name, "own");
+}
+
+/* -e NAME means one of them. */
+static void a_model_whose_name_is_taken_keeps_its_ending(void **state)
+{
+    struct place *p = *state;
+    struct err err;
+    char path[96];
+    snprintf(path, sizeof path, "%s/mini.gguf", p->models);
+    assert_int_equal(mkdir(p->models, 0700), 0);
+    assert_int_equal(file_write(path, "GGUF", 4, 0600, &err), OK);
+    load(p, REMOTE);
+    assert_int_equal(p->config.n_endpoints, 2);
+    assert_string_equal(p->config.endpoints[1].name, "mini.gguf");
+    assert_int_equal(unlink(path), 0);
+}
+
+static void a_theme_that_does_not_exist_is_said(void **state)
+{
+    struct place *p = *state;
+    load(p, "[shunt]\ntheme = dark\n");
+    assert_int_equal(conf_n_warnings(p->config.conf), 0);
+    config_release(&p->config);
+    load(p, "[shunt]\n\ntheme = nosuch\n");
+    assert_int_equal(conf_n_warnings(p->config.conf), 1);
+    assert_non_null(strstr(warning(p, 0), "shunt.conf:3: no theme \"nosuch\": there is dark"));
+}
+
+static void a_theme_of_the_users_own_is_one(void **state)
+{
+    struct place *p = *state;
+    char dir[64], themes[80], path[96];
+    struct err err;
+    snprintf(dir, sizeof dir, "%s/shunt", p->dir);
+    snprintf(themes, sizeof themes, "%s/themes", dir);
+    snprintf(path, sizeof path, "%s/mine.theme", themes);
+    assert_int_equal(dir_make(themes, &err), OK);
+    assert_int_equal(file_write(path, "", 0, 0600, &err), OK);
+    setenv("XDG_CONFIG_HOME", p->dir, 1);
+    load(p, "[shunt]\ntheme = mine\n");
+    assert_int_equal(conf_n_warnings(p->config.conf), 0);
+    config_release(&p->config);
+    load(p, "[shunt]\ntheme = nosuch\n");
+    assert_non_null(strstr(warning(p, 0), "there is dark, mine;"));
+    unsetenv("XDG_CONFIG_HOME");
+    assert_true(unlink(path) == 0 && rmdir(themes) == 0 && rmdir(dir) == 0);
+}
+
+static void a_file_that_was_named_and_is_not_there_is_said_once(void **state)
+{
+    struct place *p = *state;
+    struct err err;
+    assert_int_equal(config_load(&p->config, &p->flags, &err), OK);
+    assert_int_equal(conf_n_warnings(p->config.conf), 1);
+    assert_non_null(strstr(warning(p, 0), "shunt.conf: this file does not exist"));
 }
 
 static void keys_are_bound_by_command_name(void **state)
@@ -156,7 +235,12 @@ int main(void)
             TEST(a_bad_zone_closes_everything),
             TEST(a_bad_count_keeps_the_default),
             TEST(no_color_and_the_flag_go_before_the_file),
-            TEST(models_in_the_folder_are_endpoints_until_one_is_configured),
+            TEST(models_in_the_folder_are_always_endpoints),
+            TEST(a_model_with_an_endpoint_of_its_own_is_not_added),
+            TEST(a_model_whose_name_is_taken_keeps_its_ending),
+            TEST(a_theme_that_does_not_exist_is_said),
+            TEST(a_theme_of_the_users_own_is_one),
+            TEST(a_file_that_was_named_and_is_not_there_is_said_once),
             TEST(keys_are_bound_by_command_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,7 +235,11 @@ static void an_endpoint_asked_for_by_name_has_no_fallback(void **state)
     assert_int_equal(leaf()->error_status, ERR_AUTH);
     act(ACTION_USE_ENDPOINT, "nobody");
     assert_int_equal(core.use_endpoint, 1);
-    assert_non_null(strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "a, b"));
+    assert_non_null(
+            strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "there are: a, b"));
+    act(ACTION_USE_ENDPOINT, "");
+    assert_int_equal(core.use_endpoint, 1); /* it asks, it changes nothing */
+    assert_non_null(strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "in use: b"));
 }
 
 static void stopping_ends_with_what_came(void **state)
@@ -266,6 +270,11 @@ static void a_full_disk_keeps_order_and_sends_nothing(void **state)
             strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "/send-unsaved"));
     assert_string_equal(buf_text(&core.session->messages[0]->text), "first");
     act(ACTION_SEND_UNSAVED, NULL);
+    e = take(EFFECT_STORE);
+    assert_int_equal(e.command->op, STORE_RESERVE);
+    answer_store(
+            e.command, ERR_FULL); /* the money is counted in memory, and the message goes */
+    assert_true(core.budget.spent_nusd > 0);
     e = take(EFFECT_SEND);
     emit_text(e.request, "answer");
     emit_done(e.request, OK, -1);
@@ -365,7 +374,7 @@ static void nothing_permitted_is_said_in_the_answer(void **state)
     act(ACTION_SEND, "x");
     struct effect e = take(EFFECT_STORE);
     core.fleet.endpoints[0].open_until_ns = core.fleet.endpoints[1].open_until_ns =
-            now + 60 * S;
+            now + 200 * S;
     answer_store(e.command, OK);
     assert_int_equal(next_other().endpoint, -2);
     assert_int_equal(leaf()->state, MESSAGE_FAILED);
@@ -935,6 +944,137 @@ static void a_draft_the_disk_refuses_comes_back_with_its_session(void **state)
     assert_int_equal(core.n_others, 0);
 }
 
+static void who_is_back_soon_is_waited_for(void **state)
+{
+    (void)state;
+    act(ACTION_SEND, "x");
+    core.fleet.endpoints[0].open_until_ns = now + 20 * S;
+    core.fleet.endpoints[1].open_until_ns = now + 50 * S;
+    assert_int_equal(next_other().endpoint, -2);
+    assert_int_equal(core.last_decision.verdict, VERDICT_WAIT);
+    assert_int_equal(leaf()->state, MESSAGE_RUNNING);
+    assert_non_null(strstr(newest_notice(), "20 s"));
+    assert_true(core_deadline(&core) <= now + 20 * S);
+    tick(20 * S);
+    struct effect e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    assert_int_equal(e.endpoint, 0);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+}
+
+static struct effect take_reservation(void)
+{
+    struct effect e = {0};
+    while (core_take_effect(&core, &e) && e.kind == EFFECT_STORE &&
+            e.command->op != STORE_RESERVE)
+        answer_store(e.command, OK);
+    if (e.kind != EFFECT_STORE || !e.command)
+        fail_msg("no reservation");
+    return e;
+}
+
+/* Another process may have spent meanwhile: the store decides, and what was reserved is settled
+ * in the end. */
+static void money_is_reserved_before_and_settled_after(void **state)
+{
+    (void)state;
+    core.budget.day_nusd = 10000000;
+    act(ACTION_SEND, "x");
+    struct effect e = take_reservation();
+    int64_t reserved = e.command->amount_nusd;
+    assert_true(reserved > 0);
+    assert_int_equal(e.command->limit_nusd, 10000000);
+    assert_true(slice_eq(e.command->key, "a"));
+    e.command->total_nusd = reserved;
+    e.command->value = SLICE("2026-01-02");
+    answer_store(e.command, OK);
+    assert_int_equal(core.budget.spent_nusd, reserved);
+    e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    emit_text(e.request, "ok");
+    emit_usage(e.request, 10, 1);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    e = take_reservation();
+    assert_int_equal(e.command->amount_nusd, 11 * 1000 - reserved);
+    assert_true(slice_eq(e.command->value, "2026-01-02")); /* of the day it was taken from */
+    e.command->total_nusd = 11000;
+    answer_store(e.command, OK);
+    assert_int_equal(core.budget.spent_nusd, 11000);
+    next_other();
+}
+
+static void a_reached_budget_asks_the_user_or_refuses(void **state)
+{
+    (void)state;
+    core.budget = (struct budget){1000000, 1000000};
+    act(ACTION_SEND, "x");
+    assert_int_equal(next_other().endpoint, -2);
+    assert_int_equal(leaf()->state, MESSAGE_FAILED); /* nobody to ask */
+    assert_non_null(strstr(leaf()->error, "budget"));
+    core.can_ask = true;
+    act(ACTION_RETRY, NULL);
+    assert_int_equal(next_other().endpoint, -2);
+    assert_int_equal(leaf()->state, MESSAGE_RUNNING);
+    act(ACTION_CONFIRM, NULL);
+    struct effect e = take_reservation();
+    assert_true(e.command->limit_nusd < 0);
+    answer_store(e.command, OK);
+    e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    act(ACTION_CONFIRM, NULL);
+    assert_non_null(strstr(newest_notice(), "nothing waits"));
+}
+
+static void a_budget_that_another_process_used_up_stops_it(void **state)
+{
+    (void)state;
+    core.budget.day_nusd = 10000000;
+    act(ACTION_SEND, "x");
+    struct effect e = take_reservation();
+    e.command->is_over = true;
+    e.command->total_nusd = 9999999;
+    answer_store(e.command, OK);
+    assert_int_equal(next_other().endpoint, -2);
+    assert_int_equal(leaf()->state, MESSAGE_FAILED);
+    assert_int_equal(core.last_decision.verdict, VERDICT_ASK);
+}
+
+static void a_session_of_another_process_is_read_and_copied(void **state)
+{
+    (void)state;
+    act_open(70);
+    struct effect load = take(EFFECT_STORE);
+    load.command->writer_pid = 4711;
+    answer_load(load.command, 70, MESSAGE_DONE);
+    assert_non_null(strstr(newest_notice(), "4711"));
+    assert_int_equal(next_other().endpoint, -2);
+    act(ACTION_SEND, "mine");
+    assert_int_equal(core.session->n_messages, 2);
+    act(ACTION_DRAFT, "my draft");
+    tick(5 * S);
+    expect_nothing(); /* the owner has its own draft */
+    act(ACTION_FORK, NULL);
+    assert_int_not_equal(core.session->id, 70);
+    assert_int_equal(core.session->writer_pid, 0);
+    assert_int_equal(core.session->n_messages, 2);
+    struct effect put = take(EFFECT_STORE);
+    assert_int_equal(put.command->op, STORE_PUT_MESSAGE);
+    assert_int_equal(put.command->n_messages, 2);
+    answer_store(put.command, OK);
+    act(ACTION_SEND, "mine");
+    struct effect e = next_other();
+    assert_int_equal(e.request->n_messages, 3);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 /* Records are read when somebody wants to see them, and once. */
@@ -982,6 +1122,11 @@ int main(void)
             TEST(an_answer_goes_on_while_another_session_is_open),
             TEST(shutting_down_saves_the_running_answer),
             TEST(nothing_permitted_is_said_in_the_answer),
+            TEST(who_is_back_soon_is_waited_for),
+            TEST(money_is_reserved_before_and_settled_after),
+            TEST(a_reached_budget_asks_the_user_or_refuses),
+            TEST(a_budget_that_another_process_used_up_stops_it),
+            TEST(a_session_of_another_process_is_read_and_copied),
             TEST(ids_only_grow),
             TEST(a_row_never_replaces_a_session_in_memory),
             TEST(a_session_put_away_with_an_answer_comes_back_from_memory),

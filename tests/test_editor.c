@@ -393,6 +393,26 @@ static void the_lines_around_the_cursor_are_drawn(void **state)
     expect_screen(3, 5, "ab" HAN "\n" HAN "c\n\n", 1, 3);
 }
 
+/* The offset of a long text does not outlive it. */
+static void a_text_that_gets_shorter_is_shown_whole(void **state)
+{
+    (void)state;
+    paste(SLICE("one\ntwo"));
+    paste(SLICE("\n\n\n\n\n\n\n\n\nend"));
+    expect_screen(3, 8, "\n\nend\n", 2, 3);
+    run(CMD_UNDO);
+    expect_screen(3, 8, "one\ntwo\n\n", 1, 3);
+}
+
+static void a_tab_reaches_the_next_stop(void **state)
+{
+    (void)state;
+    paste(SLICE("a\tb\t\tc"));
+    expect("a\tb\t\tc|");
+    expect_screen(1, 16, "a   b       c\n", 0, 13);
+    expect_screen(2, 8, "a   b\nc\n", 1, 1);
+}
+
 static bool is_whole_text(void)
 {
     struct slice rest = buf_slice(&editor.text);
@@ -466,6 +486,8 @@ int main(void)
             TEST(pasted_bytes_become_text),
             TEST(keys_that_type_nothing_are_left_to_others),
             TEST(the_lines_around_the_cursor_are_drawn),
+            TEST(a_text_that_gets_shorter_is_shown_whole),
+            TEST(a_tab_reaches_the_next_stop),
             TEST(no_sequence_of_keys_breaks_the_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,14 +81,17 @@ static void mistakes_disable_and_say_where(void **state)
         const char *text, *said;
         bool is_enabled;
     } cases[] = {
-            {"[endpoint \"x\"]\nkind = opnai\nmodel = m\n", "did you mean \"openai\"", false},
+            {"[endpoint \"x\"]\nkind = opnai\nmodel = m\n",
+                    "no kind \"opnai\" in [endpoint \"x\"]: did you mean \"openai\"? The "
+                    "endpoint is disabled.",
+                    false},
             {"[endpoint \"x\"]\nkind = gemini\nmodel = m\n", "not in this version", false},
             {"[endpoint \"x\"]\nmodel = m\n", "has no kind", false},
             {"[endpoint \"x\"]\nkind = openai\n", "names no model", false},
             {"[endpoint \"x\"]\nkind = vllm\nmodel = m\n", "has no url", false},
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nurl = ftp://h\n", "http://", false},
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nzone = mars\n",
-                    "local, lab, region or external", false},
+                    "zone = mars in [endpoint \"x\"]: local, lab, region or external", false},
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nidle_timeout = 10\n", "a duration",
                     false},
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nprice_in_usd = cheap\n", "a price",
@@ -132,6 +135,11 @@ static void keys_come_from_variable_file_and_command(void **state)
     unsetenv("SHUNT_TEST_KEY");
     assert_int_equal(endpoint_key(&e, &key, &err), ERR_AUTH);
     assert_non_null(strstr(err.text, "SHUNT_TEST_KEY"));
+    assert_non_null(strstr(err.text, "not set"));
+    setenv("SHUNT_TEST_KEY", "", 1);
+    assert_int_equal(endpoint_key(&e, &key, &err), ERR_AUTH);
+    assert_non_null(strstr(err.text, "endpoint \"x\": "));
+    assert_non_null(strstr(err.text, "is empty"));
     setenv("SHUNT_TEST_KEY", "sk-abcdefgh1234", 1);
     assert_int_equal(endpoint_key(&e, &key, &err), OK);
     assert_int_equal(key.n, 15);
@@ -167,6 +175,43 @@ static void keys_come_from_variable_file_and_command(void **state)
     assert_int_equal(endpoint_key(&e, &key, &err), ERR_AUTH);
 }
 
+/* The same answer for doctor and route; a key command is not run. */
+static void what_cannot_work_is_found_without_trying(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/shunt-check-XXXXXX", ran[64], command[128];
+    int fd = mkstemp(path);
+    struct err err;
+    struct endpoint_conf e = endpoint_local("x", path);
+    close(fd);
+    assert_int_equal(endpoint_check(&e, &err), OK);
+    e.model = "/tmp";
+    assert_int_not_equal(endpoint_check(&e, &err), OK);
+    e.model = "/nonexistent/x.gguf";
+    assert_int_not_equal(endpoint_check(&e, &err), OK);
+    assert_string_equal(err.text, "cannot open /nonexistent/x.gguf: No such file or directory");
+    e = (struct endpoint_conf){.name = "x", .kind = PROVIDER_VLLM};
+    assert_int_equal(endpoint_check(&e, &err), OK);
+    e.key_source = KEY_FROM_ENV;
+    e.key_value = "SHUNT_TEST_KEY";
+    unsetenv("SHUNT_TEST_KEY");
+    assert_int_equal(endpoint_check(&e, &err), ERR_AUTH);
+    setenv("SHUNT_TEST_KEY", "sk-abcdefgh1234", 1);
+    assert_int_equal(endpoint_check(&e, &err), OK);
+    e.key_source = KEY_FROM_FILE;
+    e.key_value = "/nonexistent/key";
+    assert_int_equal(endpoint_check(&e, &err), ERR_AUTH);
+    e.key_source = KEY_FROM_COMMAND;
+    snprintf(ran, sizeof ran, "%s.ran", path);
+    snprintf(command, sizeof command, "touch %s", ran);
+    e.key_value = command;
+    assert_int_equal(endpoint_check(&e, &err), OK);
+    assert_int_not_equal(access(ran, F_OK), 0);
+    e.ca_file = "/nonexistent/ca.pem";
+    assert_int_not_equal(endpoint_check(&e, &err), OK);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +220,7 @@ int main(void)
             cmocka_unit_test(mistakes_disable_and_say_where),
             cmocka_unit_test(a_host_that_only_looks_local_is_not),
             cmocka_unit_test(keys_come_from_variable_file_and_command),
+            cmocka_unit_test(what_cannot_work_is_found_without_trying),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

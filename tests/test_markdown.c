@@ -73,6 +73,17 @@ static void code_keeps_its_lines(void **state)
     expect("    abcdefghijklmno\n", 10, "  abcdefgh\n  ijklmno\n");
 }
 
+static void tabs_reach_the_next_stop(void **state)
+{
+    (void)state;
+    expect("```\na\tb\n\tc\n```\n", 20, "  a   b\n      c\n");
+    expect("```\na\tbcd\te\n```\n", 10, "  a   bcd \n  e\n");
+    struct markdown md = {0};
+    markdown_render_plain(&md, SLICE("ab\tc\td"), 20);
+    assert_string_equal(buf_text(&md.text), "ab  c   d");
+    markdown_release(&md);
+}
+
 static void a_table_has_a_line_per_row(void **state)
 {
     (void)state;
@@ -463,6 +474,7 @@ int main(void)
             cmocka_unit_test(blocks_stand_apart),
             cmocka_unit_test(lists_have_marks_and_depth),
             cmocka_unit_test(code_keeps_its_lines),
+            cmocka_unit_test(tabs_reach_the_next_stop),
             cmocka_unit_test(a_table_has_a_line_per_row),
             cmocka_unit_test(a_wide_table_wraps_its_longest_cells),
             cmocka_unit_test(targets_of_links_are_shown),

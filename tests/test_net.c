@@ -134,6 +134,14 @@ static void a_cut_stream_is_a_network_error(void **state)
             ERR_NETWORK, "one", "cut");
 }
 
+static void a_key_that_is_missing_is_asked_for(void **state)
+{
+    (void)state;
+    const char *no = "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n";
+    expect_end((struct server_script){no, strlen(no)}, (struct endpoint_conf){0}, 0, ERR_AUTH,
+            "", "HTTP 401 (no key is configured: add key_env = VARIABLE)");
+}
+
 static void a_redirect_is_not_followed(void **state)
 {
     (void)state;
@@ -150,8 +158,10 @@ static void nobody_there_says_what_to_do(void **state)
     collected_init(&c);
     run(&c, 1, (struct endpoint_conf){.stream = true}, NULL, 0);
     assert_int_equal(c.outcome.err.status, ERR_NETWORK);
-    assert_non_null(strstr(c.outcome.err.text, "is the server running"));
+    assert_non_null(strstr(c.outcome.err.text, "check that the server is running"));
     assert_non_null(strstr(c.outcome.err.text, "\"x\""));
+    assert_null(strstr(c.outcome.err.text, " ms"));
+    assert_null(strchr(c.outcome.err.text, '?')); /* "; trying again in …" follows */
     collected_release(&c);
 }
 
@@ -219,6 +229,7 @@ int main(void)
             cmocka_unit_test(what_is_late_is_ended),
             cmocka_unit_test(cancelling_keeps_what_came),
             cmocka_unit_test(a_cut_stream_is_a_network_error),
+            cmocka_unit_test(a_key_that_is_missing_is_asked_for),
             cmocka_unit_test(a_redirect_is_not_followed),
             cmocka_unit_test(nobody_there_says_what_to_do),
             cmocka_unit_test(a_key_that_is_echoed_is_not_shown),

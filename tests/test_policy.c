@@ -111,8 +111,8 @@ static void nobody_left_is_a_refusal_with_reasons(void **state)
         assert_true(d.candidates[i].reason[0] && d.candidates[i].filter != FILTER_NONE);
     assert_string_equal(d.reason,
             "no endpoint may take it: local (about 5000 tokens do not fit its context of 4096),"
-            " cheap (in zone external; this may travel to local at most),"
-            " dear (in zone external; this may travel to local at most) and 1 more");
+            " cheap (zone external; this may travel to local at most),"
+            " dear (zone external; this may travel to local at most) and 1 more");
     struct fleet none = {states, 0};
     policy_decide(&d, &f, &(struct policy_world){&none, {-1, 0}, prefs_default(), 0}, 0);
     assert_non_null(strstr(d.reason, "shunt doctor"));
@@ -217,6 +217,22 @@ static void tokens_are_estimated_within_a_third(void **state)
     }
 }
 
+static void a_price_is_said_once_and_in_one_form(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(100);
+    chosen(&f, 0, &d);
+    assert_string_equal(d.candidates[0].reason, "free, zone local");
+    assert_string_equal(
+            d.candidates[1].reason, "about $0.001100 for 100 + 500 tokens, zone external");
+    assert_string_equal(
+            d.candidates[3].reason, "price unknown, counted as the highest known, zone lab");
+    struct fleet alone = {&states[3], 1};
+    policy_decide(&d, &f, &(struct policy_world){&alone, {-1, 0}, prefs_default(), 0}, 0);
+    assert_string_equal(d.reason, "lab: the only one that can (price unknown, zone lab)");
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, set_up)
 
 int main(void)
@@ -230,6 +246,7 @@ int main(void)
             TEST(an_answer_costs_what_the_prices_say),
             TEST(a_decision_is_json),
             TEST(tokens_are_estimated_within_a_third),
+            TEST(a_price_is_said_once_and_in_one_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

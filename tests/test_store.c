@@ -195,6 +195,91 @@ static void a_running_answer_of_a_dead_process_is_interrupted(void **state)
     store_close(store);
 }
 
+static struct stored *reserve(struct store *store, int64_t amount_nusd, int64_t limit_nusd)
+{
+    struct stored *c = stored_new(STORE_RESERVE);
+    c->key = SLICE("mini");
+    c->amount_nusd = amount_nusd;
+    c->limit_nusd = limit_nusd;
+    return ask(store, c);
+}
+
+/* Four processes at once want more than there is. */
+static void a_shared_budget_is_never_overdrawn_and_no_cent_is_lost(void **state)
+{
+    (void)state;
+    pid_t children[4];
+    store_close(open_store()); /* the schema is there */
+    for (size_t i = 0; i < ARRAY_LEN(children); i++) {
+        children[i] = fork();
+        if (children[i] != 0)
+            continue;
+        struct store *store = open_store();
+        int n = 0;
+        for (int k = 0; k < 50; k++) {
+            struct stored *c = reserve(store, 10, 1000);
+            n += c->err.status == OK && !c->is_over;
+            stored_free(c);
+        }
+        store_close(store);
+        _exit(n);
+    }
+    int n_granted = 0, status;
+    for (size_t i = 0; i < ARRAY_LEN(children); i++) {
+        waitpid(children[i], &status, 0);
+        assert_true(WIFEXITED(status));
+        n_granted += WEXITSTATUS(status);
+    }
+    assert_int_equal(n_granted, 100);
+    struct store *store = open_store();
+    struct stored *c = reserve(store, -30, -1);
+    assert_int_equal(c->total_nusd, 970);
+    stored_free(c);
+    c = reserve(store, 31, 1000);
+    assert_true(c->is_over);
+    assert_int_equal(c->total_nusd, 970);
+    stored_free(c);
+    store_close(store);
+}
+
+static void expect_put(struct store *store, enum status status)
+{
+    struct stored *c = ask(store, put(5, 50, 0, MSG_USER, MESSAGE_DONE, "parent"));
+    assert_int_equal(c->err.status, status);
+    stored_free(c);
+}
+
+static void one_process_writes_a_session_until_it_is_gone(void **state)
+{
+    (void)state;
+    int to_child[2], to_parent[2];
+    char byte;
+    assert_int_equal(pipe(to_child), 0);
+    assert_int_equal(pipe(to_parent), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct store *store = open_store();
+        stored_free(ask(store, put(5, 1, 0, MSG_USER, MESSAGE_DONE, "child")));
+        if (write(to_parent[1], "x", 1) != 1 || read(to_child[0], &byte, 1) != 1)
+            _exit(1);
+        _exit(0); /* without a word */
+    }
+    assert_int_equal(read(to_parent[0], &byte, 1), 1);
+    struct store *store = open_store();
+    struct stored *c = load(store, 5);
+    assert_int_equal(c->writer_pid, pid);
+    assert_int_equal(c->n_messages, 1); /* it can be read */
+    stored_free(c);
+    expect_put(store, ERR_DENIED);
+    assert_int_equal(write(to_child[1], "x", 1), 1);
+    waitpid(pid, NULL, 0);
+    expect_put(store, OK);
+    c = load(store, 5);
+    assert_int_equal(c->writer_pid, 0);
+    stored_free(c);
+    store_close(store);
+}
+
 static void search_takes_any_text(void **state)
 {
     (void)state;
@@ -408,6 +493,8 @@ int main(void)
             TEST(a_tree_comes_back_as_it_was),
             TEST(what_was_acknowledged_survives_a_kill),
             TEST(a_running_answer_of_a_dead_process_is_interrupted),
+            TEST(a_shared_budget_is_never_overdrawn_and_no_cent_is_lost),
+            TEST(one_process_writes_a_session_until_it_is_gone),
             TEST(search_takes_any_text),
             TEST(tokens_come_back_whole),
             TEST(a_full_disk_refuses_and_recovers),

@@ -12,6 +12,7 @@
 #include "tui/cmd.h"
 #include "tui/embedded.h"
 #include "tui/keys.h"
+#include "tui/notes.h"
 #include "tui/theme.h"
 #include "tui/view.h"
 
@@ -28,11 +29,22 @@ static void command_names_are_unique_and_helps_are_short(void **state)
     }
 }
 
+static void notes_are_short_sentences(void **state)
+{
+    (void)state;
+    assert_true(n_notes > 0);
+    for (size_t i = 0; i < n_notes; i++) {
+        size_t n = strlen(notes[i].text);
+        if (n == 0 || n > 240 || notes[i].text[n - 1] != '.' || strlen(notes[i].name) > 20)
+            fail_msg("note %s: %zu characters", notes[i].name, n);
+    }
+}
+
 static void every_command_can_be_reached(void **state)
 {
     (void)state;
-    static const enum command by_name_only[] = {
-            CMD_QUIT, CMD_SEND_UNSAVED, CMD_RENAME, CMD_SYSTEM, CMD_ENDPOINT, CMD_EXPORT};
+    static const enum command by_name_only[] = {CMD_QUIT, CMD_SEND_UNSAVED, CMD_RENAME,
+            CMD_SYSTEM, CMD_ENDPOINT, CMD_EXPORT, CMD_FORK};
     for (int i = 1; i < CMD_COUNT; i++) {
         bool is_reached = false;
         for (size_t k = 0; k < n_default_bindings; k++)
@@ -161,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(command_names_are_unique_and_helps_are_short),
+            cmocka_unit_test(notes_are_short_sentences),
             cmocka_unit_test(every_command_can_be_reached),
             cmocka_unit_test(default_keys_parse_and_stand_once),
             cmocka_unit_test(keys_that_terminals_cannot_tell_are_not_used),

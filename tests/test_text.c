@@ -64,6 +64,8 @@ static void lines_break_at_white_space(void **state)
             "[\xE4\xB8\xAD\xE6\x96\x87][\xE5\xAD\x97]");
     expect_lines("", 5, "");
     expect_lines("x", 0, "[x]"); /* always goes on */
+    expect_lines("a\tb c", 5, "[a\tb][c]");
+    expect_lines("a\tb c", 7, "[a\tb c]");
 }
 
 static void print(struct screen *screen, struct buf *out)

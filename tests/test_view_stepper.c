@@ -87,6 +87,12 @@ bool app_side_pane(const struct app *a)
     return false;
 }
 
+bool app_is_mono(const struct app *a)
+{
+    (void)a;
+    return false;
+}
+
 uint64_t app_now_ns(const struct app *a)
 {
     (void)a;

@@ -14,8 +14,11 @@
 #include <cmocka.h>
 
 #include "tui/heat.h"
+#include "tui/hint_bar.h"
 #include "tui/keys.h"
+#include "tui/slash.h"
 #include "tui/view.h"
+#include "tui/view_chat.h"
 #include "tui/view_help.h"
 
 #include "tests/helper_screen.h"
@@ -26,12 +29,13 @@ struct app {
     struct core core;
     struct keymap *keymap;
     enum view_id view;
+    void *states[VIEW_COUNT];
     uint64_t now_ns;
     char notice[512];
     char last_text[512]; /* of the newest action */
     enum action_kind last_action;
     int n_actions;
-    bool must_quit;
+    bool must_quit, is_mono;
 };
 
 /* ---- the app as views see it ------------------------------------------------------------ */
@@ -106,6 +110,11 @@ bool app_side_pane(const struct app *app)
     return true;
 }
 
+bool app_is_mono(const struct app *app)
+{
+    return app->is_mono;
+}
+
 uint64_t app_now_ns(const struct app *app)
 {
     return app->now_ns;
@@ -124,9 +133,7 @@ enum view_id app_view(const struct app *app)
 
 void *app_view_state(const struct app *app, enum view_id id)
 {
-    (void)app;
-    (void)id;
-    return NULL;
+    return app->states[id];
 }
 
 bool app_token_text(
@@ -286,6 +293,273 @@ static void typing_sends_and_commands_run(void **state)
     release(&app);
 }
 
+/* ---- commands by name ------------------------------------------------------------------- */
+
+struct fixture {
+    struct app app;
+    void *chat;
+};
+
+static int set_up_chat(void **state)
+{
+    struct fixture *f = mem_alloc(sizeof *f);
+    init(&f->app);
+    f->chat = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
+    *state = f;
+    return 0;
+}
+
+static int tear_down_chat(void **state)
+{
+    struct fixture *f = *state;
+    views[VIEW_CHAT].ops->release(f->chat);
+    mem_free(f->chat);
+    release(&f->app);
+    mem_free(f);
+    return 0;
+}
+
+static void run_chat(struct fixture *f, enum command command)
+{
+    views[VIEW_CHAT].ops->run(f->chat, command, &f->app);
+}
+
+static void type(struct fixture *f, const char *text)
+{
+    press(&f->app, f->chat, text);
+}
+
+static void clear_input(struct fixture *f)
+{
+    run_chat(f, CMD_LINE_END);
+    run_chat(f, CMD_KILL_LINE_LEFT);
+}
+
+/* The draft is what the input holds. */
+static void expect_input(const struct fixture *f, const char *text)
+{
+    assert_string_equal(buf_text(&f->app.core.session->draft), text);
+}
+
+static bool shows(struct fixture *f, int n_cols, int n_rows, const char *text)
+{
+    struct screen screen = draw(&f->app, VIEW_CHAT, f->chat, n_cols, n_rows);
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    screen_print(&screen, &out);
+    bool found = strstr(buf_text(&out), text) != NULL;
+    buf_release(&out);
+    screen_release(&screen);
+    return found;
+}
+
+static const char *newest_notice_of(const struct fixture *f)
+{
+    return f->app.core.notices[(f->app.core.n_notices - 1) % NOTICE_MAX].text;
+}
+
+static void every_command_with_words_is_offered(void **state)
+{
+    (void)state;
+    for (int i = 1; i < CMD_COUNT; i++)
+        if (command_defs[i].argument)
+            assert_true(slash_offers((enum command)i));
+}
+
+static int count_selected_cells(struct fixture *f, int row)
+{
+    struct screen screen = draw(&f->app, VIEW_CHAT, f->chat, 80, 21);
+    int n = 0;
+    for (int i = 0; i < 80; i++)
+        n += screen.cells[row * 80 + i].role == ROLE_SELECTED;
+    screen_release(&screen);
+    return n;
+}
+
+static void the_list_of_commands_is_walked_and_scrolls(void **state)
+{
+    struct fixture *f = *state;
+    type(f, "/");
+    expect(&f->app, VIEW_CHAT, f->chat, 80, 21, "slash_80x24");
+    assert_false(shows(f, 80, 21, "/quit"));
+    assert_int_equal(count_selected_cells(f, 7), 80);
+    assert_int_equal(count_selected_cells(f, 8), 0);
+    run_chat(f, CMD_LINE_UP); /* round to the last */
+    assert_true(shows(f, 80, 21, "/quit"));
+    expect(&f->app, VIEW_CHAT, f->chat, 40, 9, "slash_end_40x10");
+    run_chat(f, CMD_LINE_DOWN);
+    run_chat(f, CMD_LINE_DOWN);
+    run_chat(f, CMD_COMPLETE);
+    run_chat(f, CMD_COMPLETE_BACK);
+    run_chat(f, CMD_LINE_DOWN); /* rename: the third */
+    expect_input(f, "/");
+    run_chat(f, CMD_SEND);
+    expect_input(f, "/rename ");
+    type(f, "t");
+    run_chat(f, CMD_SEND);
+    assert_string_equal(f->app.core.session->title, "t");
+}
+
+static void enter_runs_what_is_selected_and_esc_closes(void **state)
+{
+    struct fixture *f = *state;
+    type(f, "/open-s");
+    run_chat(f, CMD_STOP);
+    assert_false(shows(f, 80, 21, "List, search"));
+    clear_input(f);
+    type(f, "/open-s");
+    assert_true(shows(f, 80, 21, "List, search"));
+    run_chat(f, CMD_SEND);
+    assert_int_equal(f->app.view, VIEW_SESSIONS);
+    expect_input(f, "");
+}
+
+static void tab_completes_what_is_common_and_then_walks(void **state)
+{
+    struct fixture *f = *state;
+    type(f, "/o");
+    run_chat(f, CMD_COMPLETE);
+    expect_input(f, "/open-");
+    run_chat(f, CMD_COMPLETE);
+    expect_input(f, "/open-");
+    run_chat(f, CMD_SEND); /* the second */
+    assert_int_equal(f->app.view, VIEW_EXPERTS);
+    type(f, "/re");
+    run_chat(f, CMD_COMPLETE);
+    expect_input(f, "/re");
+    clear_input(f);
+    type(f, "/exp");
+    run_chat(f, CMD_COMPLETE);
+    expect_input(f, "/export ");
+}
+
+static void endpoints_are_completed(void **state)
+{
+    struct fixture *f = *state;
+    type(f, "/endpoint ");
+    expect(&f->app, VIEW_CHAT, f->chat, 80, 21, "slash_endpoint_80x24");
+    run_chat(f, CMD_SEND); /* nothing selected: which are there? */
+    assert_string_equal(newest_notice_of(f), "endpoints: local, mini; in use: auto");
+    assert_int_equal(f->app.core.use_endpoint, -1);
+    type(f, "/endpoint m");
+    run_chat(f, CMD_COMPLETE);
+    expect_input(f, "/endpoint mini");
+    run_chat(f, CMD_SEND);
+    assert_int_equal(f->app.core.use_endpoint, 1);
+    type(f, "/endpoint ");
+    run_chat(f, CMD_LINE_DOWN);
+    run_chat(f, CMD_SEND);
+    assert_int_equal(f->app.core.use_endpoint, -1); /* auto */
+}
+
+static void only_commands_that_failed_come_back(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(shows(f, 80, 21, ">")); /* the input has its width */
+    type(f, "/endpoint nobody");
+    run_chat(f, CMD_SEND);
+    expect_input(f, "");
+    type(f, "/rename x");
+    run_chat(f, CMD_SEND);
+    type(f, "/endpoint m");
+    run_chat(f, CMD_STOP);
+    run_chat(f, CMD_SEND);
+    run_chat(f, CMD_LINE_UP);
+    expect_input(f, "/endpoint m"); /* begins like a name: Up goes on all the same */
+    run_chat(f, CMD_LINE_UP);
+    expect_input(f, "/endpoint nobody");
+    run_chat(f, CMD_LINE_UP);
+    expect_input(f, "/endpoint nobody");
+}
+
+static void a_closed_list_leaves_mistakes_to_a_hint(void **state)
+{
+    struct fixture *f = *state;
+    type(f, "/exp");
+    run_chat(f, CMD_STOP);
+    run_chat(f, CMD_SEND);
+    assert_non_null(strstr(f->app.notice, "did you mean /export?"));
+    expect_input(f, "/exp");
+}
+
+static void the_side_pane_says_what_it_needs(void **state)
+{
+    struct fixture *f = *state;
+    assert_false(shows(f, 119, 37, "\xE2\x94\x82"));
+    run_chat(f, CMD_SIDE_PANE);
+    assert_string_equal(f->app.notice, "the side pane needs 120 columns");
+    f->app.notice[0] = '\0';
+    bool had_pane = shows(f, 120, 37, "\xE2\x94\x82");
+    run_chat(f, CMD_SIDE_PANE);
+    assert_string_equal(f->app.notice, "");
+    assert_true(had_pane != shows(f, 120, 37, "\xE2\x94\x82"));
+}
+
+/* What is below is told on the rule, and covers no text. */
+static void lines_below_are_told_on_the_rule(void **state)
+{
+    struct fixture *f = *state;
+    fill_chat(&f->app);
+    assert_false(shows(f, 80, 15, "more lines"));
+    run_chat(f, CMD_SCROLL_TOP);
+    expect(&f->app, VIEW_CHAT, f->chat, 80, 15, "chat_scrolled_80x18");
+    assert_true(shows(f, 40, 10, "more lines"));
+}
+
+static void what_was_searched_comes_into_view(void **state)
+{
+    struct fixture *f = *state;
+    fill_chat(&f->app);
+    view_chat_seek(f->chat, f->app.core.session->id + 1, "LINEAR explain");
+    assert_true(shows(f, 80, 9, "Partly")); /* of another session */
+    view_chat_seek(f->chat, f->app.core.session->id, "LINEAR explain");
+    assert_true(shows(f, 80, 9, "Explain what this"));
+    run_chat(f, CMD_SCROLL_END);
+    assert_true(shows(f, 80, 9, "Partly")); /* once */
+    view_chat_seek(f->chat, f->app.core.session->id, "linear nowhere");
+    assert_true(shows(f, 80, 9, "Partly"));
+}
+
+/* ---- the hint bar ----------------------------------------------------------------------- */
+
+static void expect_hints(const struct app *app, enum context context,
+        const struct view_hint *own, int n_cols, const char *text)
+{
+    struct screen screen = {0};
+    struct buf out;
+    buf_init(&out, 1000);
+    screen_resize(&screen, 1, n_cols);
+    struct surface all = screen_surface(&screen);
+    hint_bar_draw(app, context, own, &all, 0);
+    screen_print(&screen, &out);
+    assert_string_equal(buf_text(&out), text);
+    buf_release(&out);
+    screen_release(&screen);
+}
+
+static void hints_are_of_use_where_they_stand(void **state)
+{
+    struct fixture *f = *state;
+    struct app *app = &f->app;
+    expect_hints(app, CTX_CHAT, NULL, 80,
+            " Enter send  F1 help  C-d quit  C-j newline  C-x 6 sessions  C-x 2 experts\n");
+    expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  C-d quit\n");
+    expect_hints(app, CTX_EXPERTS, NULL, 80,
+            " m map  Z freeze  ? help  Esc back  1 chat  6 sessions  x tokens\n");
+    expect_hints(app, CTX_SESSIONS, NULL, 80,
+            " Enter open  / search  ? help  Esc back  1 chat  2 experts\n");
+    type(f, "x"); /* C-d deletes now */
+    expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  M-x tokens\n");
+    run_chat(f, CMD_SEND);
+    expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  Esc stop  F1 help\n");
+    type(f, "/");
+    const struct view_hint *own = views[VIEW_CHAT].ops->hints(f->chat, app);
+    expect_hints(
+            app, CTX_CHAT, own, 80, " Enter run  Up/Down choose  Tab complete  Esc close\n");
+    clear_input(f);
+    assert_null(views[VIEW_CHAT].ops->hints(f->chat, app));
+}
+
 static void a_long_session_draws_fast_and_scrolls(void **state)
 {
     (void)state;
@@ -407,6 +681,263 @@ static void a_dense_model_and_no_answer_say_so(void **state)
     release(&app);
 }
 
+static bool map_shows(struct app *app, void *experts, int n_cols, int n_rows, const char *text)
+{
+    struct screen screen = draw(app, VIEW_EXPERTS, experts, n_cols, n_rows);
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    screen_print(&screen, &out);
+    bool is_there = strstr(buf_text(&out), text) != NULL;
+    buf_release(&out);
+    screen_release(&screen);
+    return is_there;
+}
+
+static void *open_experts(void)
+{
+    return mem_alloc(views[VIEW_EXPERTS].ops->state_bytes);
+}
+
+static void close_experts(void *experts)
+{
+    views[VIEW_EXPERTS].ops->release(experts);
+    mem_free(experts);
+}
+
+static void press_experts(struct app *app, void *experts, enum command command, int n)
+{
+    for (int i = 0; i < n; i++)
+        assert_true(views[VIEW_EXPERTS].ops->run(experts, command, app));
+}
+
+static void experts_look_right_in_other_modes(void **state)
+{
+    (void)state;
+    struct app app;
+    init(&app);
+    fill_chat(&app);
+    fill_balance(&app, 48, 128, 8, 600);
+    void *experts = open_experts();
+    press_experts(&app, experts, CMD_MAP_MODE, 1);
+    press_experts(&app, experts, CMD_FREEZE, 1);
+    expect(&app, VIEW_EXPERTS, experts, 80, 21, "experts_last_80x24");
+    expect(&app, VIEW_EXPERTS, experts, 60, 27, "experts_last_60x30");
+    app.is_mono = true;
+    expect(&app, VIEW_EXPERTS, experts, 80, 21, "experts_mono_80x24");
+    close_experts(experts);
+    release(&app);
+}
+
+static void a_frozen_view_shows_what_it_showed(void **state)
+{
+    (void)state;
+    struct app app;
+    init(&app);
+    fill_chat(&app);
+    fill_balance(&app, 48, 128, 8, 20);
+    void *experts = open_experts();
+    press_experts(&app, experts, CMD_FREEZE, 1);
+    expect(&app, VIEW_EXPERTS, experts, 120, 37, "experts_frozen_120x40");
+    fill_balance(&app, 48, 128, 8, 70);
+    say(&app, MSG_ASSISTANT, "The next answer");
+    app.now_ns += 1000000000;
+    expect(&app, VIEW_EXPERTS, experts, 120, 37, "experts_frozen_120x40");
+    assert_true(
+            map_shows(&app, experts, 80, 21, "of 20 tok")); /* another size, the same tokens */
+    press_experts(&app, experts, CMD_FREEZE, 1);
+    assert_true(map_shows(&app, experts, 80, 21, "of 90 tok"));
+    assert_true(map_shows(&app, experts, 80, 21, "The next answer"));
+    press_experts(&app, experts, CMD_FREEZE, 1); /* released while frozen */
+    close_experts(experts);
+    release(&app);
+}
+
+static void the_cursor_reaches_every_expert_and_layer(void **state)
+{
+    (void)state;
+    char name[32];
+    struct app app;
+    init(&app);
+    fill_chat(&app);
+    fill_balance(&app, 48, 128, 8, 20);
+    void *experts = open_experts();
+    for (int i = 0; i < 128;
+            i++) { /* 40 columns: four experts in a cell, six layers in a row */
+        snprintf(name, sizeof name, "L%d E%d ", i < 48 ? i : 47, i);
+        if (!map_shows(&app, experts, 40, 7, name))
+            fail_msg("no %s", name);
+        press_experts(&app, experts, CMD_DOWN, 1);
+        press_experts(&app, experts, CMD_RIGHT, 1);
+    }
+    press_experts(&app, experts, CMD_FAR_LEFT, 2);
+    press_experts(&app, experts, CMD_UP, 3);
+    assert_true(map_shows(&app, experts, 40, 7, "L44 E111 "));
+    close_experts(experts);
+    release(&app);
+}
+
+static void without_a_map_keys_change_nothing(void **state)
+{
+    (void)state;
+    static const enum command keys[] = {
+            CMD_RIGHT, CMD_DOWN, CMD_LAST, CMD_MAP_MODE, CMD_FREEZE};
+    struct app app;
+    init(&app);
+    fill_chat(&app);
+    void *experts = open_experts();
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        press_experts(&app, experts, keys[i], 1);
+    fill_balance(&app, 48, 128, 8, 20);
+    assert_true(map_shows(&app, experts, 80, 21, "L0 E0 "));
+    assert_true(map_shows(&app, experts, 80, 21, " decayed"));
+    assert_false(map_shows(&app, experts, 80, 21, "frozen"));
+    close_experts(experts);
+    release(&app);
+}
+
+static void a_list_that_does_not_fit_says_how_many_are_missing(void **state)
+{
+    (void)state;
+    struct app app;
+    init(&app);
+    fill_chat(&app);
+    fill_balance(&app, 48, 128, 8, 600);
+    void *experts = open_experts();
+    assert_true(map_shows(&app, experts, 60, 12, "\xE2\x80\xA6 +5\n"));
+    assert_false(map_shows(&app, experts, 120, 37, "\xE2\x80\xA6 +"));
+    assert_false(map_shows(&app, experts, 80, 21, "\xE2\x80\xA6 +")); /* a second line */
+    assert_true(map_shows(&app, experts, 80, 21, "balance of the newest 512 of 600 generated"));
+    close_experts(experts);
+    release(&app);
+}
+
+static void a_prompt_being_read_is_no_answer(void **state)
+{
+    (void)state;
+    struct app app;
+    struct telemetry_shape shape = {
+            .n_moe_layers = 2, .n_experts = 4, .k = 2, .layers = {0, 1}};
+    struct token_record *r = mem_alloc(token_record_bytes(&shape));
+    init(&app);
+    for (int i = 0; i < 4; i++)
+        token_record_picks(r)[i] = (struct expert_pick){(uint16_t)(i % 2), 32768};
+    void *experts = open_experts();
+    struct message *m = say(&app, MSG_ASSISTANT, "");
+    snprintf(m->endpoint, sizeof m->endpoint, "local");
+    r->phase = PHASE_DECODE;
+    core_apply_token(&app.core, 0, &shape, r);
+    assert_true(map_shows(&app, experts, 80, 21, "weight 0.50 now"));
+    m->state = MESSAGE_RUNNING;
+    assert_true(map_shows(&app, experts, 80, 21, " waiting\n"));
+    assert_false(map_shows(&app, experts, 80, 21, " now"));
+    r->phase = PHASE_PREFILL;
+    core_apply_token(&app.core, 0, &shape, r);
+    assert_true(map_shows(&app, experts, 80, 21, " reading the prompt\n"));
+    assert_true(map_shows(&app, experts, 80, 21, "layer 0, prompt,"));
+    assert_false(map_shows(&app, experts, 80, 21, " now"));
+    r->phase = PHASE_DECODE;
+    core_apply_token(&app.core, 0, &shape, r);
+    buf_add_text(&m->text, "Yes");
+    assert_true(map_shows(&app, experts, 80, 21, " live\n"));
+    snprintf(m->endpoint, sizeof m->endpoint, "mini"); /* its experts are elsewhere */
+    assert_false(map_shows(&app, experts, 80, 21, "live"));
+    m->state = MESSAGE_DONE;
+    mem_free(r);
+    close_experts(experts);
+    release(&app);
+}
+
+/* The first row, heat cells as digits, without the state at its end. */
+static void head_of(struct app *app, void *experts, int n_cols, struct buf *out)
+{
+    struct screen screen = draw(app, VIEW_EXPERTS, experts, n_cols, 21);
+    screen_print(&screen, out);
+    out->n = (size_t)(strchr(buf_text(out), '\n') - out->ptr);
+    out->ptr[out->n] = '\0';
+    screen_release(&screen);
+}
+
+static void the_head_is_never_cut_inside_a_word(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"decayed", "last token", "decayed, half-life 64 tok",
+            "top 8", " x 1", " x 2", " x 3", " x 4", " x 5", "hottest",
+            "\xC3\x97"
+            "16",
+            "ab 16",
+            "\xC3\x97"
+            "8",
+            "ab 8"};
+    struct app app;
+    init(&app);
+    fill_chat(&app);
+    fill_balance(&app, 48, 128, 8, 20);
+    void *experts = open_experts();
+    for (int n_cols = 20; n_cols < 240; n_cols++) {
+        struct buf head;
+        bool is_whole = false;
+        buf_init(&head, 1 << 16);
+        head_of(&app, experts, n_cols, &head);
+        for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+            size_t n = strlen(ends[i]);
+            is_whole |= head.n >= n && memcmp(head.ptr + head.n - n, ends[i], n) == 0;
+        }
+        if (!is_whole || (n_cols >= 40 && !strstr(buf_text(&head), "b ")))
+            fail_msg("%d columns: %s", n_cols, buf_text(&head));
+        buf_release(&head);
+        press_experts(&app, experts, CMD_MAP_MODE, 1);
+    }
+    close_experts(experts);
+    release(&app);
+}
+
+static void without_colours_a_character_is_one_row_of_the_map(void **state)
+{
+    (void)state;
+    struct app app;
+    init(&app);
+    fill_chat(&app);
+    app.is_mono = true;
+    fill_balance(&app, 48, 128, 8, 20);
+    void *experts = open_experts();
+    struct screen screen = draw(&app, VIEW_EXPERTS, experts, 80, 21);
+    int n_heat = 0, n_marked = 0;
+    for (int i = 0; i < 80 * 21; i++) {
+        const struct cell *cell = &screen.cells[i];
+        n_heat += cell->ramp != RAMP_NONE && i >= 80; /* below the legend */
+        n_marked += cell->ramp != RAMP_NONE && cell->attrs & ATTR_REVERSE;
+        assert_int_equal(cell->level_top, cell->level_bottom);
+    }
+    assert_int_equal(n_heat, 10 * 64); /* five layers a row, two experts a column */
+    assert_int_equal(n_marked, 1);
+    screen_release(&screen);
+    assert_true(map_shows(&app, experts, 80, 21, "cell: 5 x 2"));
+    close_experts(experts);
+    release(&app);
+}
+
+static void the_side_pane_shows_one_row_a_character_too(void **state)
+{
+    (void)state;
+    struct app app;
+    init(&app);
+    fill_chat(&app);
+    app.is_mono = true;
+    fill_balance(&app, 48, 128, 8, 20);
+    void *chat = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
+    struct screen screen = draw(&app, VIEW_CHAT, chat, 120, 37);
+    int n_heat = 0;
+    for (int i = 0; i < 120 * 37; i++) {
+        n_heat += screen.cells[i].ramp != RAMP_NONE;
+        assert_int_equal(screen.cells[i].level_top, screen.cells[i].level_bottom);
+    }
+    assert_true(n_heat > 100);
+    screen_release(&screen);
+    views[VIEW_CHAT].ops->release(chat);
+    mem_free(chat);
+    release(&app);
+}
+
 static void cells_move_only_when_they_clearly_change(void **state)
 {
     (void)state;
@@ -416,11 +947,14 @@ static void cells_move_only_when_they_clearly_change(void **state)
     assert_int_equal(heat_level(3.8f, 3), 4);
     assert_int_equal(heat_level(3.3f, 4), 4);
     assert_true(heat_scale(1) > 0 && heat_scale(1) < heat_scale(2));
-    struct heat_map map = heat_map_fit(48, 128, 10, 60);
+    struct heat_map map = heat_map_fit(48, 128, 10, 60, false);
     assert_int_equal(map.layers_per_row, 3);
     assert_int_equal(map.experts_per_col, 3);
     assert_int_equal(heat_map_row(&map, 47), map.n_rows - 1);
     assert_int_equal(heat_map_col(&map, 127), map.n_cols - 1);
+    map = heat_map_fit(48, 128, 10, 60, true);
+    assert_int_equal(map.layers_per_row, 5);
+    assert_int_equal(heat_map_screen_rows(&map), 10);
 }
 
 /* ---- Sessions and Help ------------------------------------------------------------------ */
@@ -432,6 +966,7 @@ static void sessions_are_listed_searched_and_opened(void **state)
     init(&app);
     void *sessions = mem_alloc(views[VIEW_SESSIONS].ops->state_bytes);
     const struct view_ops *ops = views[VIEW_SESSIONS].ops;
+    app.states[VIEW_CHAT] = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
     expect(&app, VIEW_SESSIONS, sessions, 80, 21, "sessions_none_80x24");
     struct stored *list = stored_new(STORE_LIST);
     list->sessions = arena_alloc(&list->arena, 3 * sizeof *list->sessions);
@@ -461,8 +996,11 @@ static void sessions_are_listed_searched_and_opened(void **state)
     for (const char *c = "jq"; *c; c++) /* letters are text now, not commands */
         assert_true(ops->key(sessions, &(struct key){.code = (uint32_t)*c}, &app));
     assert_string_equal(app.last_text, "jq");
+    assert_string_equal(ops->hints(sessions, &app)[0].keys, "Enter");
     assert_true(ops->key(sessions, &(struct key){.code = KEY_ESC}, &app));
     assert_string_equal(app.last_text, "");
+    assert_null(ops->hints(sessions, &app));
+    mem_free(app.states[VIEW_CHAT]);
     mem_free(sessions);
     release(&app);
 }
@@ -476,28 +1014,78 @@ static void help_shows_the_users_keys(void **state)
     struct help help = {.context = CTX_EXPERTS};
     init(&app);
     assert_int_equal(keymap_bind(app.keymap, CTX_EXPERTS, "F7", CMD_FREEZE, &err), OK);
-    screen_resize(&screen, 30, 80);
+    screen_resize(&screen, 62, 80);
     struct surface all = screen_surface(&screen);
     help_draw(&help, &app, &all);
-    screen_expect(&screen, "help_experts_80x30");
+    screen_expect(&screen, "help_experts_80x62");
+    screen_resize(&screen, 40, 36);
+    all = screen_surface(&screen);
+    help_draw(&help, &app, &all);
+    screen_expect(&screen, "help_experts_36x40");
+    help = (struct help){.context = CTX_CHAT};
+    screen_resize(&screen, 66, 70);
+    all = screen_surface(&screen);
+    help_draw(&help, &app, &all);
+    screen_expect(&screen, "help_chat_70x66");
     assert_true(help_run(&help, CMD_LAST));
     assert_false(help_run(&help, CMD_SEND));
     screen_release(&screen);
     release(&app);
 }
 
+static void notes_wrap_on_a_narrow_screen_and_scroll(void **state)
+{
+    (void)state;
+    struct app app;
+    struct screen screen = {0};
+    struct help help = {.context = CTX_EXPERTS};
+    init(&app);
+    screen_resize(&screen, 30, 40);
+    struct surface all = screen_surface(&screen);
+    help_draw(&help, &app, &all);
+    help.top = 15;
+    all = screen_surface(&screen);
+    help_draw(&help, &app, &all);
+    screen_expect(&screen, "help_notes_40x30");
+    screen_release(&screen);
+    release(&app);
+}
+
+#define CHAT(f) cmocka_unit_test_setup_teardown(f, set_up_chat, tear_down_chat)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(chat_looks_right_at_every_size),
             cmocka_unit_test(typing_sends_and_commands_run),
+            cmocka_unit_test(every_command_with_words_is_offered),
+            CHAT(the_list_of_commands_is_walked_and_scrolls),
+            CHAT(enter_runs_what_is_selected_and_esc_closes),
+            CHAT(tab_completes_what_is_common_and_then_walks),
+            CHAT(endpoints_are_completed),
+            CHAT(only_commands_that_failed_come_back),
+            CHAT(a_closed_list_leaves_mistakes_to_a_hint),
+            CHAT(the_side_pane_says_what_it_needs),
+            CHAT(lines_below_are_told_on_the_rule),
+            CHAT(what_was_searched_comes_into_view),
+            CHAT(hints_are_of_use_where_they_stand),
             cmocka_unit_test(a_long_session_draws_fast_and_scrolls),
             cmocka_unit_test(experts_look_right_at_every_size),
             cmocka_unit_test(every_shape_of_mixture_fits_every_size),
             cmocka_unit_test(a_dense_model_and_no_answer_say_so),
+            cmocka_unit_test(experts_look_right_in_other_modes),
+            cmocka_unit_test(a_frozen_view_shows_what_it_showed),
+            cmocka_unit_test(the_cursor_reaches_every_expert_and_layer),
+            cmocka_unit_test(without_a_map_keys_change_nothing),
+            cmocka_unit_test(a_list_that_does_not_fit_says_how_many_are_missing),
+            cmocka_unit_test(a_prompt_being_read_is_no_answer),
+            cmocka_unit_test(the_head_is_never_cut_inside_a_word),
+            cmocka_unit_test(without_colours_a_character_is_one_row_of_the_map),
+            cmocka_unit_test(the_side_pane_shows_one_row_a_character_too),
             cmocka_unit_test(cells_move_only_when_they_clearly_change),
             cmocka_unit_test(sessions_are_listed_searched_and_opened),
             cmocka_unit_test(help_shows_the_users_keys),
+            cmocka_unit_test(notes_wrap_on_a_narrow_screen_and_scroll),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -184,6 +184,31 @@ static void the_anthropic_request_is_what_the_api_documents(void **state)
     request_free(r);
 }
 
+static void an_http_error_keeps_its_status(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body, *text;
+    } cases[] = {
+            {404, "Not Found\n", "HTTP 404: Not Found"},
+            {400, "{\"error\":{\"message\":\" bad role \"}}", "HTTP 400: bad role"},
+            {500, "", "HTTP 500"},
+            {502, "<html>\n</html>\n", "HTTP 502"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct outcome out = {0};
+        struct http_head head = {.status = cases[i].status};
+        http_error_read(&head, slice_of(cases[i].body), &out);
+        assert_string_equal(out.err.text, cases[i].text);
+    }
+    struct outcome out = {.http_status = 200}; /* an error inside a stream has none */
+    struct json *error = json_parse(SLICE("{\"message\":\"busy\"}"));
+    stream_error_read(error, &out);
+    assert_string_equal(out.err.text, "busy");
+    json_free(error);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +216,7 @@ int main(void)
             cmocka_unit_test(http_errors_are_classified),
             cmocka_unit_test(the_request_is_what_the_api_documents),
             cmocka_unit_test(the_anthropic_request_is_what_the_api_documents),
+            cmocka_unit_test(an_http_error_keeps_its_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

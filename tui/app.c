@@ -15,16 +15,19 @@
 #include "engine/engine.h"
 
 #include "tui/cmd.h"
+#include "tui/hint_bar.h"
 #include "tui/keys.h"
 #include "tui/term.h"
 #include "tui/text.h"
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 
-#define FRAME_NS    33000000ull
-#define QUIT_NS     1500000000ull
-#define NOTICE_NS   12000000000ull
-#define READ_NS     1500000000ull /* a notice younger than this may not have been seen */
+#define FRAME_NS  33000000ull
+#define QUIT_NS   1500000000ull
+#define NOTICE_NS 12000000000ull
+#define READ_NS   1500000000ull /* a notice younger than this may not have been seen */
+#define SESSION_WAIT_NS                                                                        \
+    500000000ull /* for the session of the last time: a slow disk holds nobody up longer */
 #define STEP_NS     2000000ull
 #define INPUT_BYTES 65536
 
@@ -41,7 +44,8 @@ struct app {
     bool help_is_open;
     struct key pending; /* first key of a sequence */
     uint64_t now_ns, frame_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
-    bool is_dirty, must_quit;
+    uint64_t started_ns;
+    bool is_dirty, must_quit, has_session;
     int signal_pipe[2];
     struct notice own; /* of the app itself; newer than the core's when t_ns says so */
     uint64_t own_until_ns,
@@ -102,6 +106,11 @@ const struct keymap *app_keymap(const struct app *app)
 bool app_side_pane(const struct app *app)
 {
     return app->config->side_pane;
+}
+
+bool app_is_mono(const struct app *app)
+{
+    return term_is_mono(app->term);
 }
 
 void app_open_view(struct app *app, enum view_id id)
@@ -236,29 +245,6 @@ static void draw_tabs(const struct app *app, struct surface *out)
         surface_puts_right(out, 0, n_cols, ROLE_DIM, text);
 }
 
-static void draw_hints(const struct app *app, struct surface *out, int row)
-{
-    enum context context = app->help_is_open ? CTX_HELP : views[app->view].ops->context;
-    bool was_shown[CMD_COUNT] = {false};
-    int col = 1;
-    for (int pass = 0; pass < 3; pass++)
-        for (size_t i = 0; i < keymap_n(app->keymap); i++) {
-            const struct binding *b = keymap_at(app->keymap, i);
-            enum context wanted = pass == 0                          ? context
-                                  : pass == 1 && context == CTX_CHAT ? CTX_INPUT
-                                                                     : CTX_GLOBAL;
-            const char *hint = command_defs[b->command].hint;
-            if (b->context != wanted || !hint || was_shown[b->command])
-                continue;
-            int n = (int)strlen(b->keys) + 1 + (int)strlen(hint) + 2;
-            if (col + n > out->rect.n_cols)
-                return;
-            was_shown[b->command] = true;
-            col += surface_puts(out, row, col, ROLE_HINT_KEY, b->keys) + 1;
-            col += surface_puts(out, row, col, ROLE_HINT, hint) + 2;
-        }
-}
-
 static const struct notice *newest_notice(const struct app *app)
 {
     const struct core *core = app_core(app);
@@ -352,7 +338,10 @@ static void draw(struct app *app)
     if (is_small)
         return;
     draw_tabs(app, &all);
-    draw_hints(app, &all, bottom);
+    const struct view_ops *ops = views[app->view].ops;
+    bool has_own = !app->help_is_open && ops->hints;
+    hint_bar_draw(app, app->help_is_open ? CTX_HELP : ops->context,
+            has_own ? ops->hints(app->states[app->view], app) : NULL, &all, bottom);
 }
 
 static void show(struct app *app)
@@ -440,9 +429,26 @@ static void read_input(struct app *app)
         app->must_quit = true;
 }
 
+/* What is typed ahead belongs to the session that is about to come: its draft would replace it.
+ */
+static bool waits_for_session(struct app *app)
+{
+    if (app->has_session)
+        return false;
+    if (app->started_ns == 0)
+        app->started_ns = app->now_ns;
+    app->has_session =
+            !app_core(app)->is_loading || app->now_ns > app->started_ns + SESSION_WAIT_NS;
+    if (!app->has_session)
+        app_wake_at(app, app->started_ns + SESSION_WAIT_NS);
+    return !app->has_session;
+}
+
 static void take_keys(struct app *app)
 {
     struct key key;
+    if (waits_for_session(app))
+        return;
     while (!app->must_quit && vtin_next(app->in, &key, app->now_ns))
         take_key(app, &key);
 }
@@ -519,6 +525,8 @@ static void loop(struct app *app)
             read_input(app);
         take_keys(app);
         has_more = hub_step(app->hub, STEP_NS);
+        if (!app->has_session)
+            take_keys(app);
         app->now_ns = clock_now_ns();
         if (!app->must_quit)
             show(app);
@@ -556,7 +564,9 @@ static enum status open_hub(struct app *app, struct err *err)
                     .max_zone = config->zone,
                     .seed = (uint64_t)clock_unix_ms() ^ (uint64_t)getpid() << 40,
                     .now_ms = clock_unix_ms(),
-                    .remembers_session = true},
+                    .remembers_session = true,
+                    .budget_day_nusd = config->budget_day_nusd,
+                    .can_ask = true},
             .data_dir = config->data_dir,
             .n_threads = (int)config->n_threads,
             .kernel = config->kernel[0] ? config->kernel : NULL,

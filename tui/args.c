@@ -42,10 +42,12 @@ static int bad_flag(struct args *args, const char *word)
             names[n++] = args->flags[i].name;
     for (size_t i = 0; i < n_global_flag_defs && n < ARRAY_LEN(names); i++)
         names[n++] = global_flag_defs[i].name;
-    const char *nearest = conf_nearest(word + strspn(word, "-"), names, n);
-    err_set(&args->err, ERR_USAGE, "unknown option %s%s%s%s", word,
-            nearest ? "; did you mean --" : "; --help lists them", nearest ? nearest : "",
-            nearest ? "?" : "");
+    char name[64];
+    int n_name = (int)strcspn(word, "="); /* --colour=never: the value is not what is unknown */
+    snprintf(name, sizeof name, "%.*s", n_name, word);
+    const char *nearest = conf_nearest(name + strspn(name, "-"), names, n);
+    err_set(&args->err, ERR_USAGE, "unknown option %.*s%s%s%s", n_name, word,
+            nearest ? ": did you mean --" : "", nearest ? nearest : "", nearest ? "?" : "");
     return ARG_BAD;
 }
 
@@ -85,6 +87,8 @@ static int take_short(struct args *args, const char *letters)
     if (!flag)
         return bad_flag(args, word);
     const char *behind = letters[1] ? letters + 1 : NULL;
+    if (behind && flag->argument && flag->argument[0] == '[' && behind[0] == '=')
+        behind++; /* -c=ID, as --continue=ID */
     args->rest = flag->argument ? NULL : behind;
     return take_flag(args, flag, flag->argument ? behind : NULL);
 }
@@ -136,15 +140,13 @@ void args_print_flags(const struct flag_def *flags, size_t n_flags, struct buf *
     for (size_t i = 0; i < n_flags; i++) {
         char left[64];
         const struct flag_def *f = &flags[i];
-        const char *sep = !f->argument ? "" : f->argument[0] == '[' ? "[=" : " ";
         int n = f->id < 256 ? snprintf(left, sizeof left, "  -%c", f->id)
                             : snprintf(left, sizeof left, "    ");
         if (f->name)
             n += snprintf(left + n, sizeof left - (size_t)n, "%s--%s",
                     f->id < 256 ? ", " : "  ", f->name);
         if (f->argument)
-            snprintf(left + n, sizeof left - (size_t)n, "%s%s", sep,
-                    f->argument + (f->argument[0] == '['));
+            snprintf(left + n, sizeof left - (size_t)n, " %s", f->argument);
         buf_printf(out, "%-28s %s\n", left, f->help);
     }
 }

@@ -11,8 +11,8 @@
 struct flag_def {
     int id;               /* the short letter, or a value above 255 when there is none */
     const char *name;     /* long name without dashes, or NULL */
-    const char *argument; /* NULL: takes none; "NAME": required; "[NAME]": only as -xVALUE or
-                             --name=VALUE */
+    const char *argument; /* NULL: takes none; "NAME": required; "[NAME]": only as -xVALUE,
+                             -x=VALUE or --name=VALUE, unless the command looks ahead */
     const char *help;     /* no full stop */
 };
 

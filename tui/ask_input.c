@@ -10,8 +10,8 @@
 
 #include "tui/cmd.h"
 
-/* Session ids are shown as hexadecimal of at least twelve digits: a word of that form behind -c
- * names a session, any other word belongs to the prompt. */
+/* Session ids are shown as hexadecimal, by older versions without leading zeros: a word of that
+ * form behind -c names a session, any other word belongs to the prompt. */
 static bool is_session_id(const char *word)
 {
     return strlen(word) >= 12 && strlen(word) <= 16 &&
@@ -72,12 +72,18 @@ int ask_input_read_args(struct ask_input *in, struct args *args)
         case 258:
             in->has_stats = true;
             break;
+        case 259:
+            if (!args_parse_u32(args->value, 1, UINT32_MAX, &in->max_tokens))
+                err_set(&args->err, ERR_USAGE, "--max-tokens %s: a number from 1 is needed",
+                        args->value);
+            break;
         default:
             return cmd_stop(args, id, "ask");
         }
     }
     if (in->session && !is_session_id(in->session))
-        err_set(&args->err, ERR_USAGE, "--continue=%s is not a session id", in->session);
+        err_set(&args->err, ERR_USAGE, "--continue: %s is not a session id",
+                in->session[0] ? in->session : "\"\"");
     return args->err.status == OK ? -1 : cmd_usage("ask", "%s", args->err.text);
 }
 
@@ -287,6 +293,8 @@ enum status ask_input_complete(struct ask_input *in, struct err *err)
     enum status status = OK;
     if (in->request_path)
         status = read_request(in, err);
+    if (in->max_tokens) /* the command line goes before the request */
+        in->params.max_tokens = in->max_tokens;
     if (status == OK && !in->no_stdin && stdin_has_text())
         status = add_stdin(in, err);
     for (size_t i = 0; i < in->n_files && status == OK; i++)

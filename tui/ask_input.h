@@ -22,6 +22,7 @@ struct ask_input {
     struct chat_message
             *earlier; /* of --request: what was said before, without the system text */
     size_t n_earlier;
+    uint32_t max_tokens; /* --max-tokens; 0: not given */
     struct gen_params params;
     bool has_params;
     struct buf extra_json; /* see struct request */

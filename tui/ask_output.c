@@ -103,6 +103,21 @@ static void add_timing(struct buf *out, const struct message *answer)
         json_add_double(out, (double)answer->cost_nusd / 1e9);
 }
 
+static void add_text_or_null(struct buf *out, const char *name, const char *text)
+{
+    buf_printf(out, ",\"%s\":", name);
+    if (text)
+        json_add_string(out, slice_of(text));
+    else
+        buf_add_text(out, "null");
+}
+
+static const char *session_name(const struct core *core, char out[20])
+{
+    snprintf(out, 20, "%016llx", (unsigned long long)core->session->id);
+    return out;
+}
+
 void ask_print_json(const struct core *core, const struct message *answer)
 {
     struct buf out;
@@ -125,6 +140,9 @@ void ask_print_json(const struct core *core, const struct message *answer)
     else
         buf_add_text(&out, "null");
     add_timing(&out, answer);
+    char session[20];
+    add_text_or_null(&out, "session", core ? session_name(core, session) : NULL);
+    add_text_or_null(&out, "model", answer->model[0] ? answer->model : NULL);
     buf_add_text(&out, "}");
     puts(buf_text(&out));
     buf_release(&out);
@@ -155,7 +173,12 @@ void ask_print_stats(const struct core *core, const struct message *answer)
     fprintf(stderr, ", first token %u ms, total %u ms", answer->ttft_ms, answer->total_ms);
     if (tok_per_s(answer) > 0)
         fprintf(stderr, ", %.1f tok/s", tok_per_s(answer));
-    if (answer->cost_nusd >= 0)
+    if (answer->cost_nusd > 0)
         fprintf(stderr, ", $%.6f", (double)answer->cost_nusd / 1e9);
-    fprintf(stderr, "\nsession %llx\n", (unsigned long long)core->session->id);
+    else if (answer->cost_nusd == 0)
+        fprintf(stderr, ", free");
+    else if (answer->text.n)
+        fprintf(stderr, ", %s", u->output == TOKENS_UNKNOWN ? "cost unknown" : "price unknown");
+    char session[20];
+    fprintf(stderr, "\nsession %s\n", session_name(core, session));
 }

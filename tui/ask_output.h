@@ -10,7 +10,7 @@
 size_t ask_print_text(struct slice text, size_t n_printed);
 void ask_print_end(const struct message *answer, size_t n_printed);
 /* The object of design.md: text, reasoning, tool_calls, finish_reason, usage, error, route,
- * timing, cost_usd. */
+ * timing, cost_usd, session, model. */
 void ask_print_json(const struct core *core, const struct message *answer);
 /* The same without an answer: only the error says something. */
 void ask_print_json_failure(const struct err *err);

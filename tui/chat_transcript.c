@@ -50,6 +50,8 @@ static void refresh(struct transcript *t, const struct app *app)
         t->top_id = s->scroll_id;
         t->top_line = (int)s->scroll_line;
     }
+    const struct run *run = core_run_of(app_core(app), s->leaf_id);
+    t->asks_id = run && run->phase == RUN_ASKS ? run->message_id : 0;
     mem_free(t->path);
     t->n_path = session_path(s, &t->path);
     if (t->n_path > t->n_cache) {
@@ -67,12 +69,14 @@ static bool shows_reasoning(const struct message *m)
 
 /* Lines under an answer that is not simply done; a failure takes as many as its sentence needs.
  */
-static int count_footer_lines(const struct message *m, int n_cols)
+static int count_footer_lines(const struct message *m, bool asks, int n_cols)
 {
     bool is_cut = m->finish == FINISH_LENGTH || m->finish == FINISH_CONTENT_FILTER;
     int n = 0;
     if (m->role != MSG_ASSISTANT || (m->state == MESSAGE_DONE && !is_cut))
         return 0;
+    if (asks)
+        return 2;
     if (m->state != MESSAGE_FAILED)
         return 1;
     struct slice rest = slice_of(m->error), line;
@@ -156,7 +160,7 @@ static struct rendered *render(struct transcript *t, size_t i, int n_cols)
         render_tinted(r, m, t->color, n_cols - INDENT - 1);
     else
         render_plain(r, m, n_cols - INDENT - 1);
-    r->n_footer = count_footer_lines(m, n_cols);
+    r->n_footer = count_footer_lines(m, m->id == t->asks_id, n_cols);
     r->n_lines = 1 + count_reasoning_lines(r, m) + count_text_lines(r, m) + r->n_footer + 1;
     return r;
 }
@@ -240,6 +244,10 @@ static const char *running_text(const struct core *core, const struct run *run, 
                                     : "saving the message …";
     if (run->phase == RUN_WAITS_FOR_RETRY)
         return "waiting to try again …";
+    if (run->phase == RUN_RESERVES)
+        return "entering the price into today's budget …";
+    if (run->phase == RUN_WAITS_FOR_ROUTE || run->phase == RUN_ASKS)
+        return run->decision.reason;
     if (run->phase == RUN_STOPPING)
         return "stopping …";
     switch (run->state) {
@@ -269,6 +277,26 @@ static void draw_error(const struct message *m, int i_line, struct surface *out,
     surface_text(out, row, INDENT + 3, ROLE_ERROR, 0, line);
 }
 
+static bool asks(const struct app *app, const struct message *m)
+{
+    const struct run *run = core_run_of(app_core(app), m->id);
+    return run && run->phase == RUN_ASKS;
+}
+
+/* The budget is reached: what it would cost, and what to press. */
+static void draw_question(const struct app *app, const struct message *m, int i_line,
+        struct surface *out, int row)
+{
+    const char *yes = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_CONFIRM);
+    const char *no = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_STOP);
+    if (i_line == 0)
+        surface_printf(out, row, INDENT + 1, ROLE_WARN, "? %s",
+                core_run_of(app_core(app), m->id)->decision.reason);
+    else
+        surface_printf(out, row, INDENT + 3, ROLE_DIM, "%s sends it, %s does not",
+                yes ? yes : "/confirm", no ? no : "/stop");
+}
+
 static void draw_footer(const struct app *app, const struct message *m, int i_line,
         struct surface *out, int row)
 {
@@ -276,8 +304,13 @@ static void draw_footer(const struct app *app, const struct message *m, int i_li
     const char *go_on = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_CONTINUE);
     switch (m->state) {
     case MESSAGE_RUNNING:
-        surface_puts(out, row, INDENT + 1, ROLE_DIM,
-                running_text(app_core(app), core_run_of(app_core(app), m->id), text));
+        if (asks(app, m)) {
+            draw_question(app, m, i_line, out, row);
+            break;
+        }
+        if (i_line == 0)
+            surface_puts(out, row, INDENT + 1, ROLE_DIM,
+                    running_text(app_core(app), core_run_of(app_core(app), m->id), text));
         break;
     case MESSAGE_INTERRUPTED:
         surface_printf(out, row, INDENT + 1, ROLE_WARN,
@@ -394,13 +427,6 @@ void transcript_draw(struct transcript *t, const struct app *app, struct surface
     for (; i < t->n_path && t->n_below < 10000; i++, line = 0)
         t->n_below += render(t, i, n_cols)->n_lines - line;
     t->n_below -= t->n_below > 0; /* the blank line behind the last message */
-    if (!t->follows && t->n_below > 0) {
-        char text[64];
-        const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_SCROLL_END);
-        snprintf(text, sizeof text, " \xE2\x86\x93 %d more lines  %s ", t->n_below,
-                keys ? keys : "");
-        surface_puts_right(out, n_rows - 1, n_cols - 1, ROLE_WARN, text);
-    }
 }
 
 void transcript_scroll(struct transcript *t, const struct app *app, int n_lines)
@@ -419,6 +445,31 @@ void transcript_scroll(struct transcript *t, const struct app *app, int n_lines)
     t->top_id = t->path[i]->id;
     t->top_line = line < 0 ? 0 : line;
     t->follows = false; /* drawing finds out whether this is the end */
+}
+
+static bool has_words(const struct message *m, const char *words)
+{
+    char word[128];
+    for (struct slice rest = slice_of(words); rest.ptr;) {
+        struct slice next = slice_cut(&rest, ' ');
+        snprintf(word, sizeof word, "%.*s", (int)next.n, next.ptr);
+        if (!strcasestr(buf_text(&m->text), word))
+            return false;
+    }
+    return true;
+}
+
+void transcript_seek(struct transcript *t, const struct app *app, const char *words)
+{
+    refresh(t, app);
+    size_t i = t->n_path;
+    while (i > 0 && !has_words(t->path[i - 1], words))
+        i--;
+    if (i == 0)
+        return;
+    t->follows = false;
+    t->top_id = t->path[i - 1]->id;
+    t->top_line = 0;
 }
 
 void transcript_to_top(struct transcript *t)

@@ -27,7 +27,7 @@ struct rendered {
 struct transcript {
     struct rendered **cache; /* by position in the path */
     size_t n_cache;
-    int64_t session_id;
+    int64_t session_id, asks_id; /* asks_id: the answer that waits for a yes; 0: none */
     struct message **path;
     size_t n_path;
     enum token_color color; /* of answers that have token records */
@@ -42,6 +42,8 @@ void transcript_release(struct transcript *t);
 void transcript_draw(struct transcript *t, const struct app *app, struct surface *out);
 /* Positive: towards the end. */
 void transcript_scroll(struct transcript *t, const struct app *app, int n_lines);
+/* The newest message with all the words to the top, if there is one. */
+void transcript_seek(struct transcript *t, const struct app *app, const char *words);
 void transcript_to_top(struct transcript *t);
 void transcript_to_end(struct transcript *t);
 /* The answer that is looked at: the newest, or the first on a screen that was scrolled; 0:

@@ -13,8 +13,11 @@ static const struct flag_def ask_flags[] = {
         {256, "request", "FILE", "Take an OpenAI-shaped request from this file"},
         {257, "json", NULL, "Print one JSON object with the answer, usage and route"},
         {258, "stats", NULL, "Print times, tokens and cost to standard error"},
+        {259, "max-tokens", "N",
+                "Stop after so many tokens; default: no limit but the context"},
 };
 static const struct flag_def route_flags[] = {
+        {'e', "endpoint", "NAME", "Decide as if this endpoint was asked for"},
         {257, "json", NULL, "Print the decision as JSON"},
 };
 static const struct flag_def model_flags[] = {
@@ -37,9 +40,9 @@ static const struct flag_def eval_flags[] = {
 const struct cmd_def cmd_defs[] = {
         {"ask",
                 "[-e ENDPOINT] [-s SYSTEM] [-c [SESSION]] [-f FILE]… [-n] [--request FILE] "
-                "[--json] [--stats] [PROMPT…]",
+                "[--max-tokens N] [--json] [--stats] [PROMPT…]",
                 "Get one answer through the router", ask_flags, ARRAY_LEN(ask_flags), cmd_ask},
-        {"route", "[--json] [PROMPT…]",
+        {"route", "[-e ENDPOINT] [--json] PROMPT…",
                 "Decide and explain where a prompt would go; sends nothing", route_flags,
                 ARRAY_LEN(route_flags), cmd_route},
         {"model", "list | info FILE [--json]", "List local models, describe one", model_flags,
@@ -70,7 +73,7 @@ int cmd_usage(const char *name, const char *fmt, ...)
     va_start(va, fmt);
     vfprintf(stderr, fmt, va);
     va_end(va);
-    fprintf(stderr, "; shunt %s --help tells more\n", name);
+    fprintf(stderr, " (shunt %s --help tells more)\n", name);
     return EXIT_USAGE;
 }
 
@@ -86,6 +89,22 @@ int cmd_stop(const struct args *args, int what, const char *name)
     return EXIT_DONE;
 }
 
+enum status cmd_find_endpoint(
+        const struct fleet *fleet, const char *name, int *out, struct err *err)
+{
+    struct buf names;
+    *out = fleet_find(fleet, name);
+    if (*out >= 0)
+        return OK;
+    buf_init(&names, ERR_TEXT_BYTES);
+    for (int i = 0; i < fleet->n_endpoints; i++)
+        buf_printf(&names, "%s %s", i ? "," : "", fleet->endpoints[i].conf->name);
+    err_set(err, ERR_USAGE, "there is no endpoint \"%s\"; the configuration has:%s", name,
+            names.n ? buf_text(&names) : " none");
+    buf_release(&names);
+    return ERR_USAGE;
+}
+
 static void print_program_help(struct buf *out)
 {
     buf_add_text(out, "usage: shunt [OPTION…]                 chat in the terminal\n"
@@ -95,10 +114,11 @@ static void print_program_help(struct buf *out)
     buf_add_text(out, "\nOptions, before or after the command:\n");
     args_print_flags(global_flag_defs, n_global_flag_defs, out);
     buf_add_text(out, "      --version              Print the version\n\n"
+                      "shunt help [COMMAND] and shunt version do the same.\n"
                       "shunt COMMAND --help tells more about one command.\n\n"
                       "Configuration, section [shunt]:\n");
     for (size_t i = 0; i < n_option_defs; i++)
-        buf_printf(out, "  %-10s %s%s%s\n", option_defs[i].key, option_defs[i].help,
+        buf_printf(out, "  %-14s %s%s%s\n", option_defs[i].key, option_defs[i].help,
                 option_defs[i].fallback[0] ? "; default " : "", option_defs[i].fallback);
     buf_add_text(out, "\nExit status: 0 done, 1 failed, 2 usage, 3 no permitted endpoint, "
                       "4 answer incomplete, 130 interrupted.\n");

@@ -39,6 +39,9 @@ int cmd_tui(struct args *args);
 int cmd_fail(const struct err *err);
 /* "shunt NAME: …" on stderr, EXIT_USAGE. */
 int cmd_usage(const char *name, const char *fmt, ...) PRINTF(2, 3);
+/* The index of -e NAME; ERR_USAGE names those that there are. */
+enum status cmd_find_endpoint(
+        const struct fleet *fleet, const char *name, int *out, struct err *err) MUST_USE;
 /* What args_next returned that ends parsing: prints the help or the mistake, returns the exit
  * status. */
 int cmd_stop(const struct args *args, int what, const char *name);

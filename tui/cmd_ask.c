@@ -115,26 +115,23 @@ static enum status open_session(struct ask *ask, struct err *err)
         step(ask);
     if (interrupted)
         return err_set(err, ERR_CANCELLED, "interrupted");
-    if (id == 0 || hub_core(ask->hub)->session->id == (int64_t)id)
+    const struct session *session = hub_core(ask->hub)->session;
+    if (session->writer_pid)
+        return err_set(err, ERR_DENIED,
+                "the session is open in another shunt (process %d), which alone may write it",
+                session->writer_pid);
+    if (id == 0 || session->id == (int64_t)id)
         return OK;
     return err_set(err, ERR_NOT_FOUND, "there is no session %s", ask->in.session);
 }
 
 static enum status choose_endpoint(struct ask *ask, struct err *err)
 {
-    const struct fleet *fleet = &hub_core(ask->hub)->fleet;
-    if (fleet_find(fleet, ask->in.endpoint) >= 0) {
-        hub_act(ask->hub, new_action(ACTION_USE_ENDPOINT, ask->in.endpoint));
-        return OK;
-    }
-    struct buf names;
-    buf_init(&names, ERR_TEXT_BYTES);
-    for (int i = 0; i < fleet->n_endpoints; i++)
-        buf_printf(&names, "%s %s", i ? "," : "", fleet->endpoints[i].conf->name);
-    err_set(err, ERR_USAGE, "there is no endpoint \"%s\"; the configuration has:%s",
-            ask->in.endpoint, names.n ? buf_text(&names) : " none");
-    buf_release(&names);
-    return ERR_USAGE;
+    int i;
+    if (cmd_find_endpoint(&hub_core(ask->hub)->fleet, ask->in.endpoint, &i, err) != OK)
+        return err->status;
+    hub_act(ask->hub, new_action(ACTION_USE_ENDPOINT, ask->in.endpoint));
+    return OK;
 }
 
 static void send_prompt(struct ask *ask)
@@ -212,7 +209,8 @@ static enum status open_hub(struct ask *ask, struct err *err)
                     .n_endpoints = ask->config.n_endpoints,
                     .max_zone = ask->config.zone,
                     .seed = (uint64_t)clock_unix_ms() ^ (uint64_t)getpid() << 40,
-                    .now_ms = clock_unix_ms()},
+                    .now_ms = clock_unix_ms(),
+                    .budget_day_nusd = ask->config.budget_day_nusd},
             .data_dir = ask->config.data_dir,
             .n_threads = (int)ask->config.n_threads,
             .kernel = ask->config.kernel[0] ? ask->config.kernel : NULL,

@@ -1,6 +1,7 @@
 /*
  * cmd_doctor.c - `shunt doctor`: what this program finds on this machine, one line each, with
- * what to do where something is wrong. Keys are looked for, never shown; nothing is sent.
+ * what to do where something is wrong. Keys are looked for, never shown; nothing is sent, so
+ * whether a server answers is not known.
  */
 #include <langinfo.h>
 #include <stdio.h>
@@ -58,10 +59,10 @@ static void check_terminal(struct report *report, const struct config *config)
 
 static void check_config(struct report *report, const struct config *config)
 {
-    if (access(config->path, R_OK) != 0)
+    if (conf_n_warnings(config->conf) == 0 && access(config->path, R_OK) != 0)
         say(report, NOTE, "configuration", "%s is not there yet; defaults are used",
                 config->path);
-    else
+    else if (conf_n_warnings(config->conf) == 0)
         say(report, FINE, "configuration", "%s", config->path);
     for (size_t i = 0; i < conf_n_warnings(config->conf); i++)
         say(report, BAD, "configuration", "%s", conf_warning_at(config->conf, i));
@@ -84,7 +85,7 @@ static void check_model(struct report *report, const struct endpoint_conf *e)
     struct model *model;
     struct err err;
     struct model_config cfg = {.path = e->model, .n_threads = 1};
-    if (model_open(&model, &cfg, &err) != OK) {
+    if (endpoint_check(e, &err) != OK || model_open(&model, &cfg, &err) != OK) {
         say(report, BAD, e->name, "%s", err.text);
         return;
     }
@@ -95,25 +96,30 @@ static void check_model(struct report *report, const struct endpoint_conf *e)
 
 static void check_remote(struct report *report, const struct endpoint_conf *e)
 {
-    struct secret key = {0};
+    static const char *const keys[] = {[KEY_FROM_NONE] = "no key",
+            [KEY_FROM_ENV] = "key found",
+            [KEY_FROM_FILE] = "key found",
+            [KEY_FROM_COMMAND] = "key from a command, not run"};
     struct err err;
-    const char *url = e->url ? e->url : providers[e->kind].url;
-    if (e->key_source == KEY_FROM_COMMAND)
-        say(report, FINE, e->name, "%s, key from a command (not run now)", url);
-    else if (endpoint_key(e, &key, &err) != OK)
+    if (endpoint_check(e, &err) != OK)
         say(report, BAD, e->name, "%s", err.text);
     else
-        say(report, FINE, e->name, "%s, %s", url, key.n ? "key found" : "no key");
-    secret_release(&key);
+        say(report, NOTE, e->name, "%s, %s; not contacted",
+                e->url ? e->url : providers[e->kind].url, keys[e->key_source]);
 }
 
 static void check_endpoints(struct report *report, const struct config *config)
 {
-    if (config->n_endpoints == 0)
+    if (config->n_endpoints == 0 && config->models_folder)
         say(report, BAD, "endpoints",
                 "none: put a .gguf file into %s, or add an [endpoint \"NAME\"] section to %s "
                 "(README shows one)",
                 config->models_dir, config->path);
+    else if (config->n_endpoints == 0)
+        say(report, BAD, "endpoints",
+                "none: add an [endpoint \"NAME\"] section to %s (README shows one), or take "
+                "models_folder = no out of it",
+                config->path);
     for (size_t i = 0; i < config->n_endpoints; i++) {
         const struct endpoint_conf *e = &config->endpoints[i];
         if (!e->enabled)
@@ -123,6 +129,20 @@ static void check_endpoints(struct report *report, const struct config *config)
         else
             check_remote(report, e);
     }
+}
+
+static void check_models_folder(struct report *report, const struct config *config)
+{
+    struct arena arena = {0};
+    char **paths;
+    size_t n = config_find_models(config->models_dir, &arena, &paths);
+    if (!config->models_folder && n)
+        say(report, NOTE, "models folder", "%s is not looked at: models_folder = no",
+                config->models_dir);
+    else
+        say(report, FINE, "models folder", "%s, %zu file%s", config->models_dir, n,
+                n == 1 ? "" : "s");
+    arena_release(&arena);
 }
 
 int cmd_doctor(struct args *args)
@@ -142,6 +162,7 @@ int cmd_doctor(struct args *args)
     check_terminal(&report, &config);
     check_config(&report, &config);
     check_data(&report, &config);
+    check_models_folder(&report, &config);
     check_endpoints(&report, &config);
     say(&report, FINE, "processor", "%ld cores, %ld MB of memory",
             sysconf(_SC_NPROCESSORS_ONLN),

@@ -11,6 +11,7 @@ static const char *const context_titles[CTX_COUNT] = {
         [CTX_CHAT] = "Chat",
         [CTX_EXPERTS] = "Experts",
         [CTX_SESSIONS] = "Sessions",
+        [CTX_TOKENS] = "Tokens",
         [CTX_HELP] = "Help",
 };
 

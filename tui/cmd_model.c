@@ -48,7 +48,7 @@ static void list_file(const char *path, const char *endpoint, bool is_json, bool
     char size[16] = "missing";
     if (is_there)
         print_size((uint64_t)st.st_size, size);
-    printf("%-16s %9s  %s\n", endpoint ? endpoint : "-", size, path);
+    printf("%-16s %9s  %s\n", endpoint ? endpoint : "(no endpoint)", size, path);
 }
 
 static bool is_listed(const struct config *config, const char *path)
@@ -97,7 +97,10 @@ static void print_info(const struct model_info *m)
     print_size(m->active_bytes, read);
     printf("name          %s\narchitecture  %s\nquantisation  %s\nfile          %s\n", m->name,
             m->arch, m->quant, file);
-    printf("parameters    %s, %s used per token\n", total, active);
+    printf("parameters    %s", total);
+    if (m->n_experts)
+        printf(", %s used per token", active);
+    puts("");
     printf("layers        %u of width %u, %u heads, %u key/value heads of %u\n", m->n_layers,
             m->n_embd, m->n_heads, m->n_kv_heads, m->head_dim);
     if (m->n_experts)
@@ -105,7 +108,7 @@ static void print_info(const struct model_info *m)
                 m->n_experts_used);
     printf("vocabulary    %u tokens\ncontext       %u tokens trained, %u used (cache %s)\n",
             m->n_vocab, m->context_train_tok, m->context_tok, kv);
-    printf("read per token %s with kernel %s\n", read, m->kernel);
+    printf("reads         %s per token with kernel %s\n", read, m->kernel);
 }
 
 static void print_info_json(const struct model_info *m)
@@ -168,8 +171,12 @@ int cmd_model(struct args *args)
         else
             return cmd_stop(args, id, "model");
     }
+    static const char *const names[] = {"list", "info"};
     bool is_list = what && strcmp(what, "list") == 0 && !path;
     bool is_info = what && strcmp(what, "info") == 0 && path;
+    const char *nearest = what ? conf_nearest(what, names, ARRAY_LEN(names)) : NULL;
+    if (nearest && strcmp(nearest, what) != 0)
+        return cmd_usage("model", "no \"%s\": did you mean \"%s\"?", what, nearest);
     if (!is_list && !is_info)
         return cmd_usage("model", "use `shunt model list` or `shunt model info FILE`");
     struct config config;

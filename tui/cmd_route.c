@@ -9,61 +9,100 @@ static void print_table(const struct decision *d, const struct fleet *fleet)
     printf("%s\n", d->reason);
     for (int i = 0; i < d->n_candidates; i++) {
         const struct candidate *c = &d->candidates[i];
-        char cost[32] = "price unknown";
-        if (c->is_price_known)
-            snprintf(cost, sizeof cost, "$%.6f", (double)c->price_nusd / 1e9);
-        printf("%s %-16s %-14s %s\n",
+        printf("%s %-16s %s\n",
                 i == d->chosen             ? ">"
                 : c->filter != FILTER_NONE ? "x"
                                            : " ",
-                fleet->endpoints[c->endpoint].conf->name, cost, c->reason);
+                fleet->endpoints[c->endpoint].conf->name, c->reason);
     }
+}
+
+/* The decision knows no file and no variable; a person wants to know that the chosen one cannot
+ * answer. */
+static void print_problems(
+        const struct decision *d, const struct fleet *fleet, FILE *out, const char *prefix)
+{
+    for (int i = 0; i < d->n_candidates; i++) {
+        const struct endpoint_conf *e = fleet->endpoints[d->candidates[i].endpoint].conf;
+        struct err err;
+        if (d->candidates[i].filter == FILTER_NONE && endpoint_check(e, &err) != OK)
+            fprintf(out, "%s%s: %s\n", prefix, e->name, err.text);
+    }
+}
+
+static void print_decision(const struct decision *d, const struct fleet *fleet, bool is_json)
+{
+    struct buf out;
+    if (!is_json) {
+        print_table(d, fleet);
+        print_problems(d, fleet, stdout, "");
+        return;
+    }
+    buf_init(&out, 1 << 20);
+    decision_print_json(d, fleet, &out);
+    puts(buf_text(&out));
+    buf_release(&out);
+    print_problems(d, fleet, stderr, "shunt: ");
+}
+
+static int decide(
+        const struct config *config, struct slice prompt, const char *endpoint, bool is_json)
+{
+    struct core core;
+    struct err err;
+    struct core_config cfg = {
+            config->endpoints, config->n_endpoints, config->zone, 1, clock_unix_ms()};
+    struct chat_message message = {MSG_USER, prompt};
+    struct features features = features_of(&message, 1, SLICE(""));
+    struct decision decision;
+    int code;
+    core_init(&core, &cfg);
+    features.max_zone = config->zone;
+    if (endpoint &&
+            cmd_find_endpoint(&core.fleet, endpoint, &features.only_endpoint, &err) != OK) {
+        code = cmd_fail(&err);
+    } else {
+        const struct policy_world world = {
+                &core.fleet, core.budget, core.prefs, clock_now_ns()};
+        policy_decide(&decision, &features, &world, 0);
+        print_decision(&decision, &core.fleet, is_json);
+        code = decision.verdict == VERDICT_SEND ? EXIT_DONE : EXIT_REFUSED;
+    }
+    core_release(&core);
+    return code;
+}
+
+static int run(struct args *args, struct buf *prompt)
+{
+    const char *endpoint = NULL;
+    bool is_json = false;
+    for (int id; (id = args_next(args)) != ARG_END;) {
+        if (id == 257)
+            is_json = true;
+        else if (id == 'e')
+            endpoint = args->value;
+        else if (id == ARG_WORD)
+            buf_printf(prompt, "%s%s", prompt->n ? " " : "", args->value);
+        else
+            return cmd_stop(args, id, "route");
+    }
+    if (prompt->n == 0)
+        return cmd_usage("route", "nothing to decide: give a PROMPT");
+    struct config config;
+    struct err err;
+    if (config_load(&config, &args->globals, &err) != OK)
+        return cmd_fail(&err);
+    config_print_warnings(&config);
+    int code = decide(&config, buf_slice(prompt), endpoint, is_json);
+    config_release(&config);
+    return code;
 }
 
 int cmd_route(struct args *args)
 {
-    bool is_json = false;
-    struct buf prompt, out;
+    struct buf prompt;
     buf_init(&prompt, 16 << 20);
-    int id;
-    while ((id = args_next(args)) != ARG_END) {
-        if (id == 257) {
-            is_json = true;
-        } else if (id == ARG_WORD) {
-            buf_printf(&prompt, "%s%s", prompt.n ? " " : "", args->value);
-        } else {
-            buf_release(&prompt);
-            return cmd_stop(args, id, "route");
-        }
-    }
-    struct config config;
-    struct err err;
-    if (config_load(&config, &args->globals, &err) != OK) {
-        buf_release(&prompt);
-        return cmd_fail(&err);
-    }
-    config_print_warnings(&config);
-    struct core core;
-    struct core_config cfg = {
-            config.endpoints, config.n_endpoints, config.zone, 1, clock_unix_ms()};
-    core_init(&core, &cfg);
-    struct chat_message message = {MSG_USER, buf_slice(&prompt)};
-    struct features features = features_of(&message, 1, slice_of(""));
-    features.max_zone = config.zone;
-    features.only_endpoint = -1;
-    struct decision decision;
-    const struct policy_world world = {&core.fleet, core.budget, core.prefs, clock_now_ns()};
-    policy_decide(&decision, &features, &world, 0);
-    buf_init(&out, 1 << 20);
-    decision_print_json(&decision, &core.fleet, &out);
-    if (is_json)
-        puts(buf_text(&out));
-    else
-        print_table(&decision, &core.fleet);
-    int code = decision.verdict == VERDICT_SEND ? EXIT_DONE : EXIT_REFUSED;
-    buf_release(&out);
+    int code = run(args, &prompt);
     buf_release(&prompt);
-    core_release(&core);
-    config_release(&config);
     return code;
 }

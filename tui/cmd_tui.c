@@ -12,7 +12,7 @@
 #define THEME_MAX_BYTES    (1u << 20)
 
 /* A file of the user's goes before a built-in theme; a theme that cannot be used is said and
- * replaced. */
+ * replaced (that there is none, config_load said). */
 static void load_theme(const struct config *config, struct theme *out)
 {
     char path[4096];
@@ -25,9 +25,6 @@ static void load_theme(const struct config *config, struct theme *out)
         if (status == OK)
             return;
         fprintf(stderr, "shunt: %s; the built-in theme is used\n", err.text);
-    } else if (!theme_builtin(config->theme).ptr) {
-        fprintf(stderr, "shunt: no theme \"%s\" (%s); the built-in one is used\n",
-                config->theme, path);
     }
     struct slice builtin = theme_builtin(config->theme);
     enum status status =

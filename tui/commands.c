@@ -7,8 +7,8 @@
 #include "tui/view.h"
 
 const struct command_def command_defs[CMD_COUNT] = {
-        [CMD_NONE] = {"none", "Nothing", false, NULL},
-#define CMD(id, name, takes_text, hint, help) [CMD_##id] = {name, help, takes_text, hint},
+        [CMD_NONE] = {"none", "Nothing", NULL, NULL},
+#define CMD(id, name, argument, hint, help) [CMD_##id] = {name, help, argument, hint},
 #include "tui/commands.def"
 #undef CMD
 };
@@ -39,6 +39,8 @@ static const struct {
         {CMD_STOP, ACTION_STOP},
         {CMD_CONTINUE, ACTION_CONTINUE},
         {CMD_RETRY, ACTION_RETRY},
+        {CMD_CONFIRM, ACTION_CONFIRM},
+        {CMD_FORK, ACTION_FORK},
         {CMD_SEND_UNSAVED, ACTION_SEND_UNSAVED},
         {CMD_NEW_SESSION, ACTION_NEW_SESSION},
         {CMD_RENAME, ACTION_RENAME},

@@ -27,10 +27,10 @@ enum context { /* where a binding holds; lookup goes from the view's own to GLOB
 };
 
 struct command_def {
-    const char *name; /* "open-chat": config `bind`, `/` line, man page */
-    const char *help; /* at most 60 characters, no full stop */
-    bool takes_text;  /* `/name TEXT` */
-    const char *hint; /* short word for the hint bar, or NULL */
+    const char *name;     /* "open-chat": config `bind`, `/` line, man page */
+    const char *help;     /* at most 60 characters, no full stop */
+    const char *argument; /* `/name TEXT`: the word for TEXT; NULL: takes none */
+    const char *hint;     /* short word for the hint bar, or NULL */
 };
 extern const struct command_def command_defs[CMD_COUNT];
 extern const char *const context_names[CTX_COUNT];

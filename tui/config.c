@@ -9,17 +9,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "tui/embedded.h"
 #include "tui/keys.h"
 
-enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL };
+enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL, KIND_MONEY };
 
 #define TYPE_TEXT  const char *
 #define TYPE_COUNT uint32_t
 #define TYPE_ZONE  enum zone
 #define TYPE_COLOR enum color_depth
 #define TYPE_BOOL  bool
+#define TYPE_MONEY int64_t
 
 /* A row whose field has another type does not compile. */
 #define OPT(field, kind, ...)                                                                  \
@@ -70,6 +73,20 @@ static enum color_depth detect_color(const char *term)
     return COLOR_16;
 }
 
+/* Nano-dollars; empty: none at all, which 0 says. No money is as good as the smallest coin. */
+static bool parse_money(const char *text, int64_t *out)
+{
+    double usd;
+    if (!text[0]) {
+        *out = 0;
+        return true;
+    }
+    if (!slice_to_double(slice_of(text), &usd) || !(usd >= 0 && usd < 1e6))
+        return false;
+    *out = usd * 1e9 >= 1 ? (int64_t)(usd * 1e9) : 1;
+    return true;
+}
+
 /* False: the text is not a value of this kind; the field is unchanged. */
 static bool option_set(struct config *config, size_t i, const char *text)
 {
@@ -89,6 +106,8 @@ static bool option_set(struct config *config, size_t i, const char *text)
         return zone_parse(text, field);
     case KIND_BOOL:
         return conf_parse_bool(text, field);
+    case KIND_MONEY:
+        return parse_money(text, field);
     case KIND_COLOR:
         if (strcmp(text, "auto") == 0) {
             *(enum color_depth *)field = detect_color(config->term);
@@ -114,13 +133,12 @@ static void warn_unknown_key(struct config *config, const struct conf_entry *ent
         names[i] = option_defs[i].key;
     const char *nearest = conf_nearest(entry->key, names, n_option_defs);
     conf_warn(config->conf, entry->line, "unknown key \"%s\" in [shunt]%s%s%s", entry->key,
-            nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+            nearest ? ": did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
 /* A zone that cannot be read must not open what the user wanted closed: the narrowest holds. */
 static void read_shunt_section(struct config *config)
 {
-    static const char *const later[] = {"budget_day_usd"};
     for (size_t n = 0; n < conf_n_entries(config->conf); n++) {
         const struct conf_entry *entry = conf_entry_at(config->conf, n);
         if (strcmp(entry->section, "shunt") != 0)
@@ -128,12 +146,7 @@ static void read_shunt_section(struct config *config)
         size_t i = option_find(entry->key);
         if (i < n_option_defs && option_set(config, i, entry->value))
             continue;
-        if (i == n_option_defs && strcmp(entry->key, later[0]) == 0) {
-            conf_warn(config->conf, entry->line,
-                    "budgets are not enforced by this version; remove \"%s\", or set "
-                    "zone = local to keep every request on this machine",
-                    entry->key);
-        } else if (i == n_option_defs) {
+        if (i == n_option_defs) {
             warn_unknown_key(config, entry);
         } else if (bindings[i].kind == KIND_ZONE) {
             config->zone = ZONE_LOCAL;
@@ -141,6 +154,12 @@ static void read_shunt_section(struct config *config)
                     "zone \"%s\" is none of local, lab, region, external; until this is mended "
                     "nothing leaves this machine",
                     entry->value);
+        } else if (bindings[i].kind == KIND_MONEY) {
+            config->budget_day_nusd = 1;
+            conf_warn(config->conf, entry->line,
+                    "%s = %s is no amount of dollars such as 2.00; until this is mended "
+                    "nothing is spent",
+                    entry->key, entry->value);
         } else {
             conf_warn(config->conf, entry->line, "%s = %s is not valid (%s); %s is used",
                     entry->key, entry->value, option_defs[i].help, option_defs[i].fallback);
@@ -162,7 +181,7 @@ static void warn_unknown_sections(struct config *config)
         last = entry->section;
         const char *nearest = conf_nearest(entry->section, known, ARRAY_LEN(known));
         conf_warn(config->conf, entry->line, "unknown section [%s]%s%s%s", entry->section,
-                nearest ? "; did you mean [" : "", nearest ? nearest : "", nearest ? "]?" : "");
+                nearest ? ": did you mean [" : "", nearest ? nearest : "", nearest ? "]?" : "");
     }
 }
 
@@ -216,8 +235,10 @@ static int compare_paths(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-size_t config_find_models(const char *dir, struct arena *arena, char ***out)
+/* Files of dir whose names end so, sorted; paths in the arena. */
+static size_t find_files(const char *dir, const char *ending, struct arena *arena, char ***out)
 {
+    size_t n_ending = strlen(ending);
     *out = NULL;
     DIR *d = opendir(dir);
     if (!d)
@@ -226,7 +247,7 @@ size_t config_find_models(const char *dir, struct arena *arena, char ***out)
     char **paths = NULL;
     for (const struct dirent *entry; (entry = readdir(d));) {
         size_t len = strlen(entry->d_name);
-        if (len < 6 || strcmp(entry->d_name + len - 5, ".gguf") != 0)
+        if (len <= n_ending || strcmp(entry->d_name + len - n_ending, ending) != 0)
             continue;
         if (n == cap)
             paths = mem_resize(paths, (cap = cap ? cap * 2 : 8) * sizeof *paths);
@@ -242,21 +263,88 @@ size_t config_find_models(const char *dir, struct arena *arena, char ***out)
     return n;
 }
 
-/* Without any [endpoint] section the models that lie in the models folder are the endpoints. */
-static void find_local_endpoints(struct config *config)
+size_t config_find_models(const char *dir, struct arena *arena, char ***out)
 {
-    for (size_t n = 0; n < conf_n_entries(config->conf); n++)
-        if (strcmp(conf_entry_at(config->conf, n)->section, "endpoint") == 0)
-            return;
+    return find_files(dir, ".gguf", arena, out);
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat of_a, of_b;
+    if (stat(a, &of_a) != 0 || stat(b, &of_b) != 0)
+        return strcmp(a, b) == 0;
+    return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+static bool has_model(const struct config *config, const char *path)
+{
+    for (size_t i = 0; i < config->n_endpoints; i++) {
+        const struct endpoint_conf *e = &config->endpoints[i];
+        if (e->kind == PROVIDER_LOCAL && e->model && is_same_file(e->model, path))
+            return true;
+    }
+    return false;
+}
+
+static bool has_endpoint(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_endpoints; i++)
+        if (strcmp(config->endpoints[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Behind the configured ones: what a model's own [endpoint] says about it holds. A name that is
+ * taken keeps its .gguf. */
+static void add_models_folder(struct config *config)
+{
     char **paths;
     size_t n = config_find_models(config->models_dir, &config->arena, &paths);
-    config->endpoints = arena_alloc(&config->arena, (n + 1) * sizeof *config->endpoints);
-    config->n_endpoints = n;
+    struct endpoint_conf *all =
+            arena_alloc(&config->arena, (config->n_endpoints + n + 1) * sizeof *all);
+    if (config->n_endpoints)
+        memcpy(all, config->endpoints, config->n_endpoints * sizeof *all);
+    config->endpoints = all;
     for (size_t i = 0; i < n; i++) {
-        const char *name = strrchr(paths[i], '/') + 1;
-        config->endpoints[i] =
-                endpoint_local(arena_strndup(&config->arena, name, strlen(name) - 5), paths[i]);
+        const char *file = strrchr(paths[i], '/') + 1;
+        const char *name = arena_strndup(&config->arena, file, strlen(file) - strlen(".gguf"));
+        if (!has_model(config, paths[i]))
+            all[config->n_endpoints++] =
+                    endpoint_local(has_endpoint(config, name) ? file : name, paths[i]);
     }
+}
+
+/* A name that is neither built in nor a file would silently be the default. */
+static void check_theme(struct config *config)
+{
+    struct arena arena = {0};
+    struct buf names;
+    char **paths;
+    int line = 0;
+    bool is_there = false;
+    size_t n = find_files(config->themes_dir, ".theme", &arena, &paths);
+    buf_init(&names, ERR_TEXT_BYTES / 2);
+    for (const struct embedded *e = embedded_themes; e->name; e++) {
+        is_there |= strcmp(e->name, config->theme) == 0;
+        buf_printf(&names, "%s%s", names.n ? ", " : "", e->name);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const char *file = strrchr(paths[i], '/') + 1;
+        struct slice name = {file, strlen(file) - strlen(".theme")};
+        is_there |= slice_eq(name, config->theme);
+        if (!theme_builtin(arena_strndup(&arena, name.ptr, name.n)).ptr)
+            buf_printf(&names, ", %.*s", (int)name.n, name.ptr);
+    }
+    for (size_t i = 0; i < conf_n_entries(config->conf); i++) {
+        const struct conf_entry *e = conf_entry_at(config->conf, i);
+        if (strcmp(e->section, "shunt") == 0 && strcmp(e->key, "theme") == 0)
+            line = e->line;
+    }
+    if (!is_there)
+        conf_warn(config->conf, line, "no theme \"%s\": there is %s; dark is used",
+                config->theme, buf_text(&names));
+    buf_release(&names);
+    arena_release(&arena);
 }
 
 enum status config_load(struct config *out, const struct global_flags *flags, struct err *err)
@@ -271,11 +359,13 @@ enum status config_load(struct config *out, const struct global_flags *flags, st
         return status;
     }
     if (flags->config && access(flags->config, F_OK) != 0)
-        conf_warn(out->conf, 1, "this file does not exist; defaults are used");
+        conf_warn(out->conf, 0, "this file does not exist; defaults are used");
     read_shunt_section(out);
+    check_theme(out);
     warn_unknown_sections(out);
     out->n_endpoints = endpoints_read(out->conf, &out->arena, &out->endpoints);
-    find_local_endpoints(out);
+    if (out->models_folder)
+        add_models_folder(out);
     size_t color = option_find("color");
     const char *no_color = getenv("NO_COLOR");
     if (no_color && *no_color)

@@ -26,8 +26,9 @@ struct config {
     enum color_depth color;
     enum zone zone;
     uint32_t n_threads;
-    bool side_pane;
-    const char *term; /* $TERM or "" */
+    bool side_pane, models_folder;
+    int64_t budget_day_nusd; /* 0: no limit */
+    const char *term;        /* $TERM or "" */
 };
 
 /* Flags that stand before or after the subcommand. NULL: not given. */
@@ -36,8 +37,8 @@ struct global_flags {
 };
 
 /* Reads everything. A missing file is an empty one; mistakes in it become warnings
- * (conf_warning_at). When no [endpoint] section exists, every .gguf file in models_dir is one.
- */
+ * (conf_warning_at). Every .gguf file in models_dir is an endpoint, named after the file,
+ * unless an [endpoint] names it or models_folder = no. */
 enum status config_load(
         struct config *out, const struct global_flags *flags, struct err *err) MUST_USE;
 void config_release(struct config *config);

@@ -440,6 +440,14 @@ int editor_n_lines(const struct editor *e, int n_cols)
     return n;
 }
 
+static void draw_line(struct surface *out, int row, struct slice line)
+{
+    struct slice piece;
+    int start = 0, col = 0, n_blanks;
+    for (; text_next_piece(&line, &col, &piece, &n_blanks); start = col)
+        surface_text(out, row, start, ROLE_INPUT, 0, piece);
+}
+
 void editor_draw(struct editor *e, struct surface *out)
 {
     struct line_walk at = {0};
@@ -449,10 +457,13 @@ void editor_draw(struct editor *e, struct surface *out)
         e->scroll = i_cursor;
     if (i_cursor >= e->scroll + n_rows)
         e->scroll = i_cursor - n_rows + 1;
+    int last_top = editor_n_lines(e, n_cols) - n_rows; /* the text may have become shorter */
+    if (e->scroll > last_top)
+        e->scroll = last_top > 0 ? last_top : 0;
     for (struct line_walk w = walk_lines(e, n_cols); next_line(&w); i++) {
         if (i < e->scroll || i >= e->scroll + n_rows)
             continue;
-        surface_text(out, i - e->scroll, 0, ROLE_INPUT, 0,
+        draw_line(out, i - e->scroll,
                 (struct slice){buf_text(&e->text) + w.begin, w.end - w.begin});
     }
     size_t shown = e->cursor < at.end ? e->cursor : at.end;

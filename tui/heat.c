@@ -5,15 +5,15 @@
 
 #include "tui/surface.h"
 
-#define COLDEST 0.5f /* half of chance and below is level 0; chance itself is level 2 */
+#define COLDEST 0.5f /* half of an even share is level 0, an even share is level 2 */
 #define HOTTEST 16.0f
 #define STICKY  0.75f
 
-float heat_scale(float times_uniform)
+float heat_scale(float times_even)
 {
-    if (!(times_uniform > COLDEST))
+    if (!(times_even > COLDEST))
         return 0;
-    float x = logf(times_uniform / COLDEST) / logf(HOTTEST / COLDEST) * (RAMP_LEVELS - 1);
+    float x = logf(times_even / COLDEST) / logf(HOTTEST / COLDEST) * (RAMP_LEVELS - 1);
     return x < RAMP_LEVELS - 1 ? x : RAMP_LEVELS - 1;
 }
 
@@ -27,16 +27,17 @@ static int divide_up(int a, int b)
     return (a + b - 1) / b;
 }
 
-struct heat_map heat_map_fit(int n_layers, int n_experts, int n_screen_rows, int n_screen_cols)
+struct heat_map heat_map_fit(
+        int n_layers, int n_experts, int n_screen_rows, int n_screen_cols, bool is_mono)
 {
-    int rows = n_screen_rows > 0 ? n_screen_rows * 2 : 2,
+    int rows = (n_screen_rows > 0 ? n_screen_rows : 1) * (is_mono ? 1 : 2),
         cols = n_screen_cols > 0 ? n_screen_cols : 1;
     struct heat_map map = {.n_layers = n_layers, .n_experts = n_experts};
     map.layers_per_row = divide_up(n_layers, rows);
     map.experts_per_col = divide_up(n_experts, cols);
     map.n_rows = divide_up(n_layers, map.layers_per_row);
     map.n_cols = divide_up(n_experts, map.experts_per_col);
-    map.is_tall = map.n_rows <= n_screen_rows;
+    map.is_tall = is_mono || map.n_rows <= n_screen_rows;
     map.cell_cols = map.n_cols * 2 <= n_screen_cols ? 2 : 1;
     return map;
 }

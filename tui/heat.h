@@ -7,9 +7,9 @@
 
 #include "engine/base.h"
 
-/* A value as a multiple of uniform routing on a logarithmic scale, 0 .. RAMP_LEVELS - 1 as a
+/* A value as a multiple of an even share on a logarithmic scale, 0 .. RAMP_LEVELS - 1 as a
  * real number. */
-float heat_scale(float times_uniform);
+float heat_scale(float times_even);
 /* The level to show, given the one that is shown: it moves only when the value is clearly
  * elsewhere, so that a screen full of slowly fading cells does not flicker. */
 int heat_level(float scaled, int shown);
@@ -23,7 +23,9 @@ struct heat_map {
     bool is_tall;       /* there is room: a map row takes a whole screen row */
     int cell_cols;      /* screen columns of a cell: 1 or 2 */
 };
-struct heat_map heat_map_fit(int n_layers, int n_experts, int n_screen_rows, int n_screen_cols);
+/* is_mono: a character cannot show two map rows. */
+struct heat_map heat_map_fit(
+        int n_layers, int n_experts, int n_screen_rows, int n_screen_cols, bool is_mono);
 int heat_map_screen_rows(const struct heat_map *map);
 int heat_map_row(const struct heat_map *map, int layer);
 int heat_map_col(const struct heat_map *map, int expert);

@@ -22,6 +22,7 @@ const struct binding default_bindings[] = {
         {CTX_CHAT, "Esc", CMD_STOP},
         {CTX_CHAT, "M-c", CMD_CONTINUE},
         {CTX_CHAT, "M-r", CMD_RETRY},
+        {CTX_CHAT, "M-y", CMD_CONFIRM},
         {CTX_CHAT, "M-x", CMD_STEP},
         {CTX_CHAT, "M-h", CMD_TEXT_COLOR},
         {CTX_CHAT, "PageUp", CMD_SCROLL_UP},
@@ -32,6 +33,7 @@ const struct binding default_bindings[] = {
         {CTX_CHAT, "C-End", CMD_SCROLL_END},
         {CTX_CHAT, "C-x |", CMD_SIDE_PANE},
         {CTX_CHAT, "Tab", CMD_COMPLETE},
+        {CTX_CHAT, "S-Tab", CMD_COMPLETE_BACK},
         {CTX_CHAT, "C-d", CMD_QUIT_EMPTY},
 
         {CTX_INPUT, "C-j", CMD_NEWLINE},

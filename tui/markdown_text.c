@@ -31,12 +31,24 @@ void md_text_add(struct md_text *t, struct slice text, uint8_t role, uint8_t att
     buf_add_slice(&t->text, text);
 }
 
+/* Tabs become blanks up to the next stop, counted from the start of the part. */
+static void add_expanded(struct buf *out, int *col, struct slice run)
+{
+    struct slice piece;
+    for (int n_blanks; text_next_piece(&run, col, &piece, &n_blanks);) {
+        buf_add_slice(out, piece);
+        buf_add(out, "    ", (size_t)n_blanks);
+    }
+}
+
 /* The parts of the runs from i_run on that lie inside the slice become spans of the last line.
  * Returns the first run that reaches into it. */
 size_t md_text_show(struct md_text *t, size_t i_run, struct slice part)
 {
     struct markdown *md = t->md;
     uint32_t begin = (uint32_t)(part.ptr - buf_text(&t->text)), end = begin + (uint32_t)part.n;
+    bool has_tab = part.n && memchr(part.ptr, '\t', part.n);
+    int col = 0;
     while (i_run < t->n_runs && t->runs[i_run].start + t->runs[i_run].n <= begin)
         i_run++;
     for (size_t i = i_run; i < t->n_runs && t->runs[i].start < end; i++) {
@@ -46,8 +58,12 @@ size_t md_text_show(struct md_text *t, size_t i_run, struct slice part)
         if (from >= to)
             continue; /* an empty run */
         uint32_t at = (uint32_t)md->text.n;
-        buf_add(&md->text, buf_text(&t->text) + from, to - from);
-        md_add_span(md, at, to - from, run->role, run->attrs);
+        struct slice shown = {buf_text(&t->text) + from, to - from};
+        if (has_tab)
+            add_expanded(&md->text, &col, shown);
+        else
+            buf_add_slice(&md->text, shown);
+        md_add_span(md, at, (uint32_t)md->text.n - at, run->role, run->attrs);
     }
     return i_run;
 }

@@ -63,7 +63,8 @@ static int draw_figures(const struct message *m, struct surface *out, int row)
     return row + 1;
 }
 
-static float hottest(const struct balance *b, const struct heat_map *map, int row, int col)
+/* Of the hottest in a cell; 0 below the last row. */
+static int level_of(const struct balance *b, const struct heat_map *map, int row, int col)
 {
     float best = 0;
     for (int l = row * map->layers_per_row;
@@ -73,24 +74,23 @@ static float hottest(const struct balance *b, const struct heat_map *map, int ro
             float heat = balance_heat(b, l, e);
             best = heat > best ? heat : best;
         }
-    return best;
+    return heat_level(heat_scale(best), 0);
 }
 
-static void draw_experts(const struct balance *b, struct surface *out, int row)
+static void draw_experts(const struct balance *b, struct surface *out, int row, bool is_mono)
 {
     int n_rows = out->rect.n_rows - row - 1;
     if (n_rows < 2)
         return;
     surface_rule(out, row++, ROLE_RULE, "experts");
     struct heat_map map = heat_map_fit(
-            b->shape.n_moe_layers, b->shape.n_experts, n_rows, out->rect.n_cols - 2);
-    for (int r = 0; r < map.n_rows; r += 2)
+            b->shape.n_moe_layers, b->shape.n_experts, n_rows, out->rect.n_cols - 2, is_mono);
+    int per_screen_row = is_mono ? 1 : 2;
+    for (int r = 0; r < map.n_rows; r += per_screen_row)
         for (int c = 0; c < map.n_cols; c++) {
-            int top = heat_level(heat_scale(hottest(b, &map, r, c)), 0);
-            int bottom = r + 1 < map.n_rows
-                                 ? heat_level(heat_scale(hottest(b, &map, r + 1, c)), 0)
-                                 : 0;
-            surface_heat(out, row + r / 2, 1 + c, RAMP_ACTIVATION, top, bottom);
+            int top = level_of(b, &map, r, c);
+            int bottom = is_mono ? top : level_of(b, &map, r + 1, c);
+            surface_heat(out, row + r / per_screen_row, 1 + c, RAMP_ACTIVATION, top, bottom);
         }
 }
 
@@ -104,5 +104,5 @@ void pane_side_draw(const struct app *app, struct surface *out)
     if (answer && (answer->ttft_ms || answer->usage.input != TOKENS_UNKNOWN))
         row = draw_figures(answer, out, row);
     if (core->balance)
-        draw_experts(core->balance, out, row);
+        draw_experts(core->balance, out, row, app_is_mono(app));
 }

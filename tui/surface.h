@@ -57,13 +57,16 @@ struct surface screen_surface(struct screen *screen); /* the whole screen, clear
 struct surface surface_part(const struct surface *s, struct rect r);
 
 /* Writes text from (row, col) rightwards; returns the columns it takes (also where clipped).
- * Control characters, bidi controls and malformed bytes become `·`; TAB becomes one space;
- * stops at '\n'. */
+ * Control characters, bidi controls and malformed bytes become `·`; TAB becomes one
+ * space (text_next_piece is for who wants it wider); stops at '\n'. */
 int surface_text(
         struct surface *s, int row, int col, enum role role, int attrs, struct slice text);
 int surface_puts(struct surface *s, int row, int col, enum role role, const char *text);
 int surface_printf(struct surface *s, int row, int col, enum role role, const char *fmt, ...)
         PRINTF(5, 6);
+/* At most n_cols columns; a longer text ends with "…". Returns the columns it takes. */
+int surface_cut(struct surface *s, int row, int col, int n_cols, enum role role, int attrs,
+        struct slice text);
 /* Right-aligned: ends before column `end`. */
 void surface_puts_right(struct surface *s, int row, int end, enum role role, const char *text);
 void surface_fill(struct surface *s, struct rect r, enum role role, char c);

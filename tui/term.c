@@ -294,6 +294,11 @@ bool term_check_size(struct term *term, int *n_rows, int *n_cols)
     return has_changed;
 }
 
+bool term_is_mono(const struct term *term)
+{
+    return term->theme->depth == COLOR_NEVER || !has_colors();
+}
+
 static attr_t curses_attrs(uint8_t attrs)
 {
     return (attrs & ATTR_BOLD ? A_BOLD : 0) | (attrs & ATTR_DIM ? A_DIM : 0) |
@@ -320,7 +325,7 @@ static attr_t mono_tint(int level)
 static void put_heat(struct term *term, int row, int col, const struct cell *cell)
 {
     cchar_t c;
-    bool is_mono = term->theme->depth == COLOR_NEVER || !has_colors();
+    bool is_mono = term_is_mono(term);
     int hotter = cell->level_top > cell->level_bottom ? cell->level_top : cell->level_bottom;
     wchar_t text[2] = {is_mono ? (wchar_t)term->theme->mono[hotter] : 0x2580, 0};
     int pair = is_mono ? 0 : heat_pair(term, cell);

@@ -17,7 +17,8 @@ enum status term_open(struct term **out, const struct theme *theme, struct err *
 void term_close(struct term *term);
 int term_fd(const struct term *term); /* for poll: input; POLLOUT while term_wants_write */
 bool term_wants_write(const struct term *term);
-void term_flush(struct term *term); /* continues a frame that did not fit */
+bool term_is_mono(const struct term *term); /* shows no colours */
+void term_flush(struct term *term);         /* continues a frame that did not fit */
 /* Looks at the terminal's size: true when it changed (0x0 counts as 80x24). */
 bool term_check_size(struct term *term, int *n_rows, int *n_cols);
 /* Sends what changed as one frame. False: the last frame is still being written; try again

@@ -6,6 +6,7 @@
  */
 #include "tui/text.h"
 
+#include <string.h>
 #include <utf8proc.h>
 
 /* Marks that make text read differently from what it is, and code points with no glyph. */
@@ -107,13 +108,32 @@ bool text_next_cluster(struct slice *s, struct cluster *out)
     return true;
 }
 
+static int width_at(const struct cluster *c, int col)
+{
+    return c->bytes.ptr[0] == '\t' ? TEXT_TAB_COLS - col % TEXT_TAB_COLS : c->width;
+}
+
 int text_width(struct slice s)
 {
     struct cluster c;
     int width = 0;
     while (text_next_cluster(&s, &c))
-        width += c.width;
+        width += width_at(&c, width);
     return width;
+}
+
+bool text_next_piece(struct slice *s, int *col, struct slice *piece, int *n_blanks)
+{
+    if (s->n == 0)
+        return false;
+    const char *tab = memchr(s->ptr, '\t', s->n);
+    size_t n = tab ? (size_t)(tab - s->ptr) : s->n;
+    *piece = (struct slice){s->ptr, n};
+    *col += text_width(*piece);
+    *n_blanks = tab ? TEXT_TAB_COLS - *col % TEXT_TAB_COLS : 0;
+    *col += *n_blanks;
+    *s = (struct slice){s->ptr + n + (tab != NULL), s->n - n - (tab != NULL)};
+    return true;
 }
 
 struct slice text_fit(struct slice s, int n_cols, int *cols)
@@ -122,9 +142,10 @@ struct slice text_fit(struct slice s, int n_cols, int *cols)
     struct cluster c;
     *cols = 0;
     for (struct slice before = rest; text_next_cluster(&rest, &c); before = rest) {
-        if (*cols + c.width > n_cols)
+        int width = width_at(&c, *cols);
+        if (*cols + width > n_cols)
             return (struct slice){s.ptr, (size_t)(before.ptr - s.ptr)};
-        *cols += c.width;
+        *cols += width;
     }
     return s;
 }
@@ -155,7 +176,8 @@ bool text_wrap(struct slice *s, int n_cols, struct slice *line)
             cut(s, at, c.bytes.n, line);
             return true;
         }
-        if (cols + c.width > n_cols && at > 0) {
+        int width = width_at(&c, cols);
+        if (cols + width > n_cols && at > 0) {
             if (is_break(c.bytes))
                 cut(s, at, 1, line);
             else if (last_break)
@@ -166,7 +188,7 @@ bool text_wrap(struct slice *s, int n_cols, struct slice *line)
         }
         if (is_break(c.bytes) && at > 0)
             last_break = at;
-        cols += c.width;
+        cols += width;
     }
     cut(s, s->n, 0, line);
     return true;

@@ -19,7 +19,13 @@ bool text_next_cluster(struct slice *s, struct cluster *out);
  * column. *rest begins as c->bytes. False at the end. */
 bool text_next_part(
         const struct cluster *c, struct slice *rest, size_t most_bytes, struct slice *part);
+/* A tab goes to the next multiple of this many columns, counted from where the text begins. */
+#define TEXT_TAB_COLS 4
 int text_width(struct slice s);
+/* For drawing text with tabs: takes what stands before the next tab off *s, and the tab, as
+ * n_blanks columns (0: the end). *col is where the piece ends, blanks included; it begins as 0.
+ * False at the end. */
+bool text_next_piece(struct slice *s, int *col, struct slice *piece, int *n_blanks);
 /* Longest prefix of s that takes at most n_cols columns; *cols gets its width. */
 struct slice text_fit(struct slice s, int n_cols, int *cols);
 /* Takes the next screen line off *s: breaks at '\n', else at the last white space that fits,

@@ -16,6 +16,10 @@ struct app;
 struct keymap;
 struct model_info;
 
+struct view_hint { /* of the hint bar */
+    const char *keys, *what;
+};
+
 struct view_ops {
     enum context context; /* which key bindings apply */
     size_t state_bytes;   /* zeroed by the app, owned by it */
@@ -26,6 +30,9 @@ struct view_ops {
     bool (*run)(void *state, enum command command, struct app *app);
     /* A key that no binding claims: typed text, pastes. False: not mine. NULL: takes none. */
     bool (*key)(void *state, const struct key *key, struct app *app);
+    /* What the hint bar shows in place of the bindings, ended by keys NULL; NULL: the
+     * bindings. May be NULL itself. */
+    const struct view_hint *(*hints)(const void *state, const struct app *app);
     bool takes_keys_first;                      /* key is asked before the bindings */
     void (*open)(void *state, struct app *app); /* each time it is shown; may be NULL */
     void (*release)(void *state);               /* may be NULL */
@@ -58,6 +65,7 @@ void app_interrupt(struct app *app); /* stop, else clear, else arm quitting */
 void app_quit(struct app *app);
 const struct keymap *app_keymap(const struct app *app);
 bool app_side_pane(const struct app *app);  /* the configured default */
+bool app_is_mono(const struct app *app);    /* no colours: heat is drawn as characters */
 uint64_t app_now_ns(const struct app *app); /* time of the current loop turn */
 int64_t app_now_ms(const struct app *app);  /* Unix time of the current loop turn */
 enum view_id app_view(const struct app *app);

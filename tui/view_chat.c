@@ -12,13 +12,13 @@
 #include "tui/editor.h"
 #include "tui/keys.h"
 #include "tui/pane_side.h"
+#include "tui/slash.h"
 #include "tui/text.h"
 #include "tui/view_stepper.h"
 
 #define SIDE_MIN_COLS 120
 #define SIDE_COLS     38
 #define PROMPT_COLS   3 /* " > " */
-#define COMPLETIONS   6
 
 struct chat {
     struct transcript transcript;
@@ -26,7 +26,10 @@ struct chat {
     bool is_ready;
     int64_t session_id; /* the session whose draft the editor shows */
     bool side_is_toggled;
-    int input_cols;
+    struct slash slash;
+    int64_t sought_id; /* session; 0: nothing is sought */
+    char sought[128];
+    int input_cols, n_cols; /* of the last drawing */
 };
 
 static void prepare(struct chat *c, const struct app *app)
@@ -69,6 +72,14 @@ static void tell_scroll(struct chat *c, struct app *app)
     app_act(app, a);
 }
 
+static void toggle_side(struct chat *c, struct app *app)
+{
+    if (c->n_cols < SIDE_MIN_COLS)
+        app_notice(app, OK, "the side pane needs %d columns", SIDE_MIN_COLS);
+    else
+        c->side_is_toggled = !c->side_is_toggled;
+}
+
 static const struct run *current_run(const struct core *core)
 {
     return core_run_of(core, core->session->leaf_id);
@@ -76,30 +87,16 @@ static const struct run *current_run(const struct core *core)
 
 /* ---- commands --------------------------------------------------------------------------- */
 
-/* Commands that only make sense as a key are not offered by name. */
-static bool is_slash_command(const struct app *app, enum command command)
-{
-    static const enum command by_name[] = {CMD_HELP, CMD_QUIT, CMD_NEW_SESSION, CMD_CONTINUE,
-            CMD_RETRY, CMD_SEND_UNSAVED, CMD_STOP, CMD_OPEN_EXPERTS, CMD_OPEN_SESSIONS,
-            CMD_SIDE_PANE, CMD_REDRAW, CMD_STEP, CMD_TEXT_COLOR};
-    (void)app;
-    if (command_defs[command].takes_text)
-        return true;
-    for (size_t i = 0; i < ARRAY_LEN(by_name); i++)
-        if (by_name[i] == command)
-            return true;
-    return false;
-}
-
 static void cycle_color(struct chat *c, struct app *app)
 {
     enum token_color *color = &c->transcript.color;
     *color = (enum token_color)((*color + 1) % TOKEN_COLOR_COUNT);
     app_notice(app, OK,
             *color ? "text colour: %s; answers of local models have one and are shown as they "
-                     "were sent; without colours: underlined, then bold"
-                   : "text colour: %s",
-            token_color_name(*color));
+                     "were sent%s"
+                   : "text colour: %s%s",
+            token_color_name(*color),
+            *color && app_is_mono(app) ? "; without colours: underlined, then bold" : "");
 }
 
 /* Commands that only this view knows, by key or by name. */
@@ -107,7 +104,7 @@ static bool run_own(struct chat *c, enum command command, struct app *app)
 {
     switch (command) {
     case CMD_SIDE_PANE:
-        c->side_is_toggled = !c->side_is_toggled;
+        toggle_side(c, app);
         return true;
     case CMD_STEP:
         view_stepper_open(app, transcript_answer(&c->transcript));
@@ -120,6 +117,23 @@ static bool run_own(struct chat *c, enum command command, struct app *app)
     }
 }
 
+/* A command that failed is worth getting back; one that did its work is no message. */
+static void run_named(struct chat *c, struct app *app, enum command command, const char *text)
+{
+    const struct core *core = app_core(app);
+    size_t n_before = core->n_notices;
+    struct slice typed = buf_slice(&c->editor.text);
+    char *line = mem_dup(typed.ptr, typed.n + 1);
+    editor_set(&c->editor, SLICE(""), 0);
+    tell_draft(c, app);
+    if (!run_own(c, command, app))
+        command_run(app, command, text);
+    if (core->n_notices > n_before &&
+            core->notices[(core->n_notices - 1) % NOTICE_MAX].status != OK)
+        editor_remember(&c->editor, slice_of(line));
+    mem_free(line);
+}
+
 static void run_slash(struct chat *c, struct app *app)
 {
     char name[64];
@@ -128,10 +142,9 @@ static void run_slash(struct chat *c, struct app *app)
     size_t n = 0;
     snprintf(name, sizeof name, "%.*s", (int)slice_trim(word).n, slice_trim(word).ptr);
     enum command command = command_find(name);
-    if (command == CMD_NONE || !is_slash_command(app, command)) {
-        for (int i = 1; i < CMD_COUNT; i++)
-            if (is_slash_command(app, (enum command)i))
-                names[n++] = command_defs[i].name;
+    if (command == CMD_NONE || !slash_offers(command)) {
+        for (const enum command *offered = slash_commands; *offered != CMD_NONE; offered++)
+            names[n++] = command_defs[*offered].name;
         const char *nearest = conf_nearest(name, names, n);
         app_notice(app, ERR_USAGE, "no command /%s%s%s%s", name,
                 nearest ? "; did you mean /" : "", nearest ? nearest : "",
@@ -142,11 +155,7 @@ static void run_slash(struct chat *c, struct app *app)
     struct slice trimmed = slice_trim(rest);
     if (trimmed.n)
         memcpy(text, trimmed.ptr, trimmed.n);
-    editor_remember(&c->editor, buf_slice(&c->editor.text));
-    editor_set(&c->editor, SLICE(""), 0);
-    tell_draft(c, app);
-    if (!run_own(c, command, app))
-        command_run(app, command, text);
+    run_named(c, app, command, text);
     mem_free(text);
 }
 
@@ -173,33 +182,6 @@ static void send(struct chat *c, struct app *app)
     editor_set(&c->editor, SLICE(""), 0);
     transcript_to_end(&c->transcript);
     app_act(app, a);
-}
-
-/* Commands that begin like the input. */
-static size_t find_completions(const struct chat *c, const struct app *app, enum command *out)
-{
-    struct slice text = buf_slice(&c->editor.text);
-    size_t n = 0;
-    if (text.n == 0 || text.ptr[0] != '/' || slice_has_prefix(text, "//") ||
-            memchr(text.ptr, ' ', text.n) || memchr(text.ptr, '\n', text.n))
-        return 0;
-    for (int i = 1; i < CMD_COUNT && n < COMPLETIONS; i++)
-        if (is_slash_command(app, (enum command)i) &&
-                strncmp(command_defs[i].name, text.ptr + 1, text.n - 1) == 0)
-            out[n++] = (enum command)i;
-    return n;
-}
-
-static void complete(struct chat *c, struct app *app)
-{
-    enum command found[COMPLETIONS];
-    char text[80];
-    if (find_completions(c, app, found) == 0)
-        return;
-    snprintf(text, sizeof text, "/%s%s", command_defs[found[0]].name,
-            command_defs[found[0]].takes_text ? " " : "");
-    editor_set(&c->editor, slice_of(text), SIZE_MAX);
-    tell_draft(c, app);
 }
 
 static bool scroll(struct chat *c, enum command command, struct app *app)
@@ -231,12 +213,16 @@ static bool run(void *state, enum command command, struct app *app)
     prepare(c, app);
     if (scroll(c, command, app) || run_own(c, command, app))
         return true;
+    if (slash_run(&c->slash, app, &c->editor, command)) {
+        tell_draft(c, app);
+        return true;
+    }
     switch (command) {
     case CMD_SEND:
         send(c, app);
         return true;
     case CMD_COMPLETE:
-        complete(c, app);
+    case CMD_COMPLETE_BACK:
         return true;
     case CMD_QUIT_EMPTY:
         if (c->editor.text.n == 0) {
@@ -248,8 +234,12 @@ static bool run(void *state, enum command command, struct app *app)
     default:
         break;
     }
+    size_t shown = c->editor.i_history;
     if (!editor_run(&c->editor, command, c->input_cols))
         return false;
+    slash_restart(&c->slash);
+    c->slash.is_closed =
+            c->editor.i_history != shown; /* Up and Down go on through the history */
     tell_draft(c, app);
     return true;
 }
@@ -260,6 +250,7 @@ static bool take_key(void *state, const struct key *key, struct app *app)
     prepare(c, app);
     if (!editor_key(&c->editor, key))
         return false;
+    slash_restart(&c->slash);
     tell_draft(c, app);
     return true;
 }
@@ -273,6 +264,13 @@ bool view_chat_clear_input(void *state, struct app *app)
     editor_set(&c->editor, SLICE(""), 0);
     tell_draft(c, app);
     return true;
+}
+
+void view_chat_seek(void *state, int64_t session_id, const char *words)
+{
+    struct chat *c = state;
+    c->sought_id = words[0] ? session_id : 0;
+    snprintf(c->sought, sizeof c->sought, "%s", words);
 }
 
 /* ---- drawing ---------------------------------------------------------------------------- */
@@ -304,48 +302,59 @@ static void draw_greeting(const struct app *app, struct surface *out)
     surface_printf(out, row + 5, 3, ROLE_DIM, "%-8s shows all keys", help ? help : "-");
 }
 
-static void draw_rule(const struct app *app, struct surface *out, int row)
+static void print_target(const struct core *core, char *out, size_t n)
 {
-    const struct core *core = app_core(app);
-    char text[512];
     if (core->use_endpoint >= 0)
-        snprintf(text, sizeof text, "next: %s",
-                core->fleet.endpoints[core->use_endpoint].conf->name);
+        snprintf(out, n, "next: %s", core->fleet.endpoints[core->use_endpoint].conf->name);
     else if (core->fleet.n_endpoints == 0)
-        snprintf(text, sizeof text, "next: nobody yet");
+        snprintf(out, n, "next: nobody yet");
     else if (core->fleet.n_endpoints == 1)
-        snprintf(text, sizeof text, "next: %s%s", core->fleet.endpoints[0].conf->name,
+        snprintf(out, n, "next: %s%s", core->fleet.endpoints[0].conf->name,
                 core->fleet.endpoints[0].conf->enabled
                         ? ""
                         : ", which is disabled: `shunt doctor` says why");
     else
-        snprintf(text, sizeof text, "next: the cheapest of %d endpoints",
-                core->fleet.n_endpoints);
-    surface_rule(out, row, ROLE_RULE, text);
-    if (core->session->title[0]) {
-        int cols, room = out->rect.n_cols / 2 - 4;
-        struct slice title = text_fit(slice_of(core->session->title), room, &cols);
-        bool is_cut = title.n < strlen(core->session->title);
-        int col = out->rect.n_cols - cols - is_cut - 3;
-        col += surface_text(out, row, col, ROLE_RULE, 0, SLICE(" "));
-        col += surface_text(out, row, col, ROLE_DIM, 0, title);
-        surface_puts(out, row, col, ROLE_DIM, is_cut ? "\xE2\x80\xA6 " : " ");
-    }
+        snprintf(out, n, "next: the cheapest of %d endpoints", core->fleet.n_endpoints);
 }
 
-static void draw_completions(
-        const struct chat *c, const struct app *app, struct surface *out, int bottom)
+#define TITLE_MIN_COLS 8
+
+/* At the right: what is below the screen, else the title where `left` columns leave room.
+ * Returns the columns it takes. */
+static int draw_rule_end(
+        const struct chat *c, const struct app *app, struct surface *out, int row, int left)
 {
-    enum command found[COMPLETIONS];
-    int n = (int)find_completions(c, app, found);
-    n = n < bottom ? n : bottom;
-    for (int i = 0; i < n; i++) {
-        int row = bottom - n + i;
-        surface_fill(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_TEXT, ' ');
-        int col = surface_printf(out, row, 2, i == 0 ? ROLE_MATCH : ROLE_TEXT, "/%s%s",
-                command_defs[found[i]].name, command_defs[found[i]].takes_text ? " TEXT" : "");
-        surface_puts(out, row, col < 20 ? 24 : col + 4, ROLE_DIM, command_defs[found[i]].help);
+    const struct session *s = app_core(app)->session;
+    const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_SCROLL_END);
+    int n_below = s->leaf_id && !c->transcript.follows ? c->transcript.n_below : 0;
+    int n_cols = out->rect.n_cols, room = n_cols - left - 8, cols;
+    room = room < n_cols / 2 - 4 ? room : n_cols / 2 - 4;
+    char text[sizeof s->title + 8];
+    if (n_below > 0) {
+        snprintf(text, sizeof text, " \xE2\x86\x93 %d more line%s  %s ", n_below,
+                n_below == 1 ? "" : "s", keys ? keys : "");
+    } else if (s->title[0] && room >= TITLE_MIN_COLS) {
+        struct slice title = text_fit(slice_of(s->title), room, &cols);
+        snprintf(text, sizeof text, " %.*s%s ", (int)title.n, title.ptr,
+                title.n < strlen(s->title) ? "\xE2\x80\xA6" : "");
+    } else {
+        return 0;
     }
+    cols = text_width(slice_of(text));
+    surface_puts(out, row, n_cols - cols - 1, n_below ? ROLE_WARN : ROLE_DIM, text);
+    return cols + 1;
+}
+
+static void draw_rule(const struct chat *c, const struct app *app, struct surface *out, int row)
+{
+    char text[512];
+    surface_rule(out, row, ROLE_RULE, "");
+    print_target(app_core(app), text, sizeof text);
+    int taken = draw_rule_end(c, app, out, row, text_width(slice_of(text)));
+    int n = surface_cut(
+            out, row, 2, out->rect.n_cols - 4 - taken, ROLE_TITLE, 0, slice_of(text));
+    surface_puts(out, row, 1, ROLE_RULE, " ");
+    surface_puts(out, row, 2 + n, ROLE_RULE, " ");
 }
 
 static int input_rows(const struct chat *c, int n_rows, int n_cols)
@@ -362,6 +371,10 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     c->input_cols = n_cols - PROMPT_COLS - 1;
     if (c->input_cols < 1)
         c->input_cols = 1;
+    if (c->sought_id == app_core(app)->session->id) {
+        transcript_seek(&c->transcript, app, c->sought);
+        c->sought_id = 0;
+    }
     int n_input = input_rows(c, n_rows, c->input_cols), rule = n_rows - n_input - 1;
     struct surface top =
             surface_part(out, (struct rect){0, 0, is_tiny ? n_rows - n_input : rule, n_cols});
@@ -374,8 +387,9 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     else if (top.rect.n_rows > 0)
         transcript_draw(&c->transcript, app, &top);
     if (!is_tiny)
-        draw_rule(app, out, rule);
-    draw_completions(c, app, out, is_tiny ? n_rows - n_input : rule);
+        draw_rule(c, app, out, rule);
+    slash_draw(
+            &c->slash, app, buf_slice(&c->editor.text), out, is_tiny ? n_rows - n_input : rule);
     surface_puts(out, n_rows - n_input, 1, ROLE_HINT_KEY, ">");
     struct surface input = surface_part(
             out, (struct rect){n_rows - n_input, PROMPT_COLS, n_input, c->input_cols});
@@ -386,6 +400,7 @@ static void draw(void *state, const struct app *app, struct surface *out)
 {
     struct chat *c = state;
     prepare(c, app);
+    c->n_cols = out->rect.n_cols;
     bool has_side =
             out->rect.n_cols >= SIDE_MIN_COLS && app_side_pane(app) != c->side_is_toggled;
     int n_main = has_side ? out->rect.n_cols - SIDE_COLS - 1 : out->rect.n_cols;
@@ -398,6 +413,15 @@ static void draw(void *state, const struct app *app, struct surface *out)
     struct surface side =
             surface_part(out, (struct rect){0, n_main + 1, out->rect.n_rows, SIDE_COLS});
     pane_side_draw(app, &side);
+}
+
+static const struct view_hint *hints(const void *state, const struct app *app)
+{
+    static const struct view_hint choosing[] = {{"Enter", "run"}, {"Up/Down", "choose"},
+            {"Tab", "complete"}, {"Esc", "close"}, {NULL, NULL}};
+    const struct chat *c = state;
+    return c->is_ready && slash_is_open(&c->slash, app, buf_slice(&c->editor.text)) ? choosing
+                                                                                    : NULL;
 }
 
 static void release(void *state)
@@ -414,5 +438,6 @@ const struct view_ops view_chat_ops = {
         .draw = draw,
         .run = run,
         .key = take_key,
+        .hints = hints,
         .release = release,
 };

@@ -1,4 +1,4 @@
-/* view_chat.h - the one thing of the Chat view that the app asks for. */
+/* view_chat.h - what the app and other views ask of the Chat view. */
 #ifndef TUI_VIEW_CHAT_H
 #define TUI_VIEW_CHAT_H
 
@@ -6,5 +6,8 @@
 
 /* Empties the input line; the text becomes the newest history entry. False: it was empty. */
 bool view_chat_clear_input(void *state, struct app *app);
+/* As soon as that session is open, its newest message with all these words comes into view; ""
+ * takes the wish back. */
+void view_chat_seek(void *state, int64_t session_id, const char *words);
 
 #endif

@@ -1,7 +1,12 @@
 /* view_help.c - see view_help.h. Keys are the user's: the keymap is asked, not the defaults. */
 #include "tui/view_help.h"
 
+#include <stdio.h>
+
 #include "tui/keys.h"
+#include "tui/notes.h"
+#include "tui/slash.h"
+#include "tui/text.h"
 
 static const struct {
     enum context context;
@@ -19,6 +24,7 @@ static bool is_shown(const struct help *help, enum context context)
 
 struct printer {
     struct help *help;
+    const struct keymap *map;
     struct surface *out;
     int line;
 };
@@ -29,9 +35,38 @@ static int next_row(struct printer *p)
     return row >= 0 && row < p->out->rect.n_rows ? row : -1;
 }
 
-/* All keys of a command in a context on one line. */
-static void print_command(struct printer *p, const struct keymap *map, size_t i)
+#define TEXT_COL    27
+#define NARROW_COLS 60 /* below: the text stands under its key */
+
+/* `col`: of every line; `at`: of the first. */
+static void print_wrapped(
+        struct printer *p, int row, int at, int col, enum role role, struct slice text)
 {
+    struct slice line;
+    int n_cols = p->out->rect.n_cols;
+    for (; text_wrap(&text, n_cols - at - 1, &line); row = text.n ? next_row(p) : -1, at = col)
+        if (row >= 0)
+            surface_text(p->out, row, at, role, 0, line);
+}
+
+static void print_row(struct printer *p, const char *keys, const char *help)
+{
+    int row = next_row(p), end = 3 + text_width(slice_of(keys));
+    if (p->out->rect.n_cols < NARROW_COLS) {
+        print_wrapped(p, row, 1, 1, ROLE_HINT_KEY, slice_of(keys));
+        print_wrapped(p, next_row(p), 3, 3, ROLE_TEXT, slice_of(help));
+        return;
+    }
+    if (row >= 0)
+        surface_puts(p->out, row, 3, ROLE_HINT_KEY, keys);
+    print_wrapped(
+            p, row, end < TEXT_COL ? TEXT_COL : end + 2, TEXT_COL, ROLE_TEXT, slice_of(help));
+}
+
+/* All keys of a command in a context on one line. */
+static void print_command(struct printer *p, size_t i)
+{
+    const struct keymap *map = p->map;
     const struct binding *b = keymap_at(map, i);
     struct buf keys;
     for (size_t j = 0; j < i; j++)
@@ -43,37 +78,54 @@ static void print_command(struct printer *p, const struct keymap *map, size_t i)
         if (keymap_at(map, j)->context == b->context &&
                 keymap_at(map, j)->command == b->command)
             buf_printf(&keys, "%s%s", keys.n ? ", " : "", keymap_at(map, j)->keys);
-    int row = next_row(p);
-    if (row >= 0) {
-        int col = 3 + surface_puts(p->out, row, 3, ROLE_HINT_KEY, buf_text(&keys));
-        surface_puts(
-                p->out, row, col < 26 ? 27 : col + 2, ROLE_TEXT, command_defs[b->command].help);
-    }
+    print_row(p, buf_text(&keys), command_defs[b->command].help);
     buf_release(&keys);
 }
 
+static bool has_key(const struct keymap *map, enum command command)
+{
+    for (size_t i = 0; i < keymap_n(map); i++)
+        if (keymap_at(map, i)->command == command)
+            return true;
+    return false;
+}
+
+/* Those that take words or have no key. */
 static void print_named(struct printer *p)
 {
-    int row = next_row(p);
-    if (row >= 0)
-        surface_puts(
-                p->out, row, 1, ROLE_TITLE, "Commands: write / and the name in the input line");
-    for (int i = 1; i < CMD_COUNT; i++) {
-        if (!command_defs[i].takes_text)
-            continue;
-        row = next_row(p);
-        if (row < 0)
-            continue;
-        int col = 3 + surface_printf(
-                              p->out, row, 3, ROLE_HINT_KEY, "/%s TEXT", command_defs[i].name);
-        surface_puts(p->out, row, col < 26 ? 27 : col + 2, ROLE_TEXT, command_defs[i].help);
+    print_wrapped(p, next_row(p), 1, 1, ROLE_TITLE,
+            SLICE("Commands: write / and the name in the input line"));
+    for (const enum command *c = slash_commands; *c != CMD_NONE; c++) {
+        char name[64];
+        const char *argument = command_defs[*c].argument;
+        if (!argument && has_key(p->map, *c))
+            continue; /* stands above, with its key */
+        snprintf(name, sizeof name, "/%s%s%s", command_defs[*c].name, argument ? " " : "",
+                argument ? argument : "");
+        print_row(p, name, command_defs[*c].help);
     }
+}
+
+static void print_notes(struct printer *p)
+{
+    bool has_title = false;
+    for (size_t i = 0; i < n_notes; i++) {
+        if (notes[i].context != p->help->context)
+            continue;
+        int row = has_title ? -1 : next_row(p);
+        if (row >= 0)
+            surface_puts(p->out, row, 1, ROLE_TITLE, "What the numbers mean");
+        has_title = true;
+        print_row(p, notes[i].name, notes[i].text);
+    }
+    if (has_title)
+        next_row(p);
 }
 
 void help_draw(struct help *help, const struct app *app, struct surface *out)
 {
     const struct keymap *map = app_keymap(app);
-    struct printer p = {help, out, 0};
+    struct printer p = {help, map, out, 0};
     help->n_rows = out->rect.n_rows;
     for (size_t s = 0; s < ARRAY_LEN(sections); s++) {
         if (!is_shown(help, sections[s].context))
@@ -83,8 +135,10 @@ void help_draw(struct help *help, const struct app *app, struct surface *out)
             surface_puts(out, row, 1, ROLE_TITLE, sections[s].title);
         for (size_t i = 0; i < keymap_n(map); i++)
             if (keymap_at(map, i)->context == sections[s].context)
-                print_command(&p, map, i);
+                print_command(&p, i);
         next_row(&p);
+        if (sections[s].context == help->context)
+            print_notes(&p);
     }
     if (help->context == CTX_CHAT)
         print_named(&p);

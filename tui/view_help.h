@@ -1,4 +1,5 @@
-/* view_help.h - the keys of a context and what they do, from the tables; scrollable. */
+/* view_help.h - the keys of a context and what they do, and its notes, from the tables;
+ * scrollable. */
 #ifndef TUI_VIEW_HELP_H
 #define TUI_VIEW_HELP_H
 

@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "tui/text.h"
-#include "tui/view.h"
+#include "tui/view_chat.h"
 
 struct sessions {
     int cursor, top, n_rows;
@@ -45,6 +45,7 @@ static void open_selected(struct sessions *v, struct app *app)
     struct action *a = action_new(ACTION_OPEN_SESSION);
     a->id = core->found[v->cursor].id;
     a->now_ms = app_now_ms(app);
+    view_chat_seek(app_view_state(app, VIEW_CHAT), a->id, v->query);
     app_act(app, a);
     app_open_view(app, VIEW_CHAT);
 }
@@ -129,25 +130,34 @@ static void when(int64_t unix_ms, int64_t now_ms, char out[24])
     strftime(out, 24, is_today ? "today %H:%M" : "%Y-%m-%d", &tm);
 }
 
+#define MARK_INTERRUPTED "\xE2\x96\xA0"
+#define MARK_DRAFT       "\xE2\x9C\x8E"
+#define LEGEND           MARK_INTERRUPTED " interrupted  " MARK_DRAFT " unsent draft"
+#define DATE_COLS        18
+#define COUNT_COLS       12
+
+/* The title has the room that it needs first: counts drop out, then dates. */
 static void draw_row(const struct app *app, const struct session_row *s, struct surface *out,
         int row, bool is_selected)
 {
     char date[24], count[32];
-    int n_cols = out->rect.n_cols, room = n_cols - 36, cols;
+    int n_cols = out->rect.n_cols;
+    bool has_date = n_cols >= 50, has_count = n_cols >= 64;
+    int end = n_cols - 1 - has_date * DATE_COLS - has_count * COUNT_COLS;
     bool is_open = s->id == app_core(app)->session->id;
-    when(s->used_ms, app_now_ms(app), date);
     surface_puts(out, row, 1, ROLE_WARN,
-            s->has_interrupted ? "\xE2\x96\xA0"
-            : s->has_draft     ? "\xE2\x9C\x8E"
+            s->has_interrupted ? MARK_INTERRUPTED
+            : s->has_draft     ? MARK_DRAFT
                                : " ");
     struct slice title = s->title.n ? s->title : s->has_draft ? s->draft : SLICE("(empty)");
-    surface_text(out, row, 3, is_open ? ROLE_OK : ROLE_TEXT, is_selected ? ATTR_BOLD : 0,
-            text_fit(title, room > 8 ? room : 8, &cols));
+    surface_cut(out, row, 3, end - 3, is_open ? ROLE_OK : ROLE_TEXT,
+            is_selected ? ATTR_BOLD : 0, title);
+    when(s->used_ms, app_now_ms(app), date);
     snprintf(count, sizeof count, "%4u msg", s->n_messages);
-    if (n_cols >= 50) {
-        surface_puts(out, row, n_cols - 30, ROLE_DIM, date);
-        surface_puts(out, row, n_cols - 12, ROLE_DIM, count);
-    }
+    if (has_date)
+        surface_puts(out, row, end + 1, ROLE_DIM, date);
+    if (has_count)
+        surface_puts(out, row, n_cols - COUNT_COLS, ROLE_DIM, count);
     if (is_selected)
         surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);
 }
@@ -163,21 +173,28 @@ static void draw_preview(const struct session_row *s, struct surface *out, int r
         surface_text(out, row++, 2, ROLE_DIM, 0, line);
 }
 
+static void draw_head(const struct sessions *v, const struct core *core, struct surface *out)
+{
+    int col = 1, n_cols = out->rect.n_cols;
+    if (v->is_typing || v->query[0]) {
+        col += surface_puts(out, 0, col, ROLE_HINT_KEY, "/ ");
+        col += surface_puts(out, 0, col, ROLE_INPUT, v->query);
+        if (v->is_typing)
+            surface_cursor(out, 0, col);
+    } else {
+        col += surface_printf(out, 0, col, ROLE_DIM, "%zu session%s, newest first",
+                core->n_found, core->n_found == 1 ? "" : "s");
+    }
+    if (core->n_found && col + 2 + text_width(SLICE(LEGEND)) < n_cols)
+        surface_puts_right(out, 0, n_cols - 1, ROLE_DIM, LEGEND);
+}
+
 static void draw(void *state, const struct app *app, struct surface *out)
 {
     struct sessions *v = state;
     const struct core *core = app_core(app);
-    int n_cols = out->rect.n_cols, n_rows = out->rect.n_rows, row = 0;
-    if (v->is_typing || v->query[0]) {
-        int col = surface_printf(out, 0, 1, ROLE_HINT_KEY, "/ ");
-        col += surface_puts(out, 0, 1 + col, ROLE_INPUT, v->query);
-        if (v->is_typing)
-            surface_cursor(out, 0, 1 + col);
-    } else {
-        surface_printf(out, 0, 1, ROLE_DIM, "%zu session%s, newest first", core->n_found,
-                core->n_found == 1 ? "" : "s");
-    }
-    row = 1;
+    int n_cols = out->rect.n_cols, n_rows = out->rect.n_rows, row = 1;
+    draw_head(v, core, out);
     int n_preview = n_rows >= 12 ? 5 : 0;
     v->n_rows = n_rows - row - n_preview;
     v->n_rows = v->n_rows < 1 ? 1 : v->n_rows;
@@ -199,12 +216,22 @@ static void draw(void *state, const struct app *app, struct surface *out)
     }
 }
 
+static const struct view_hint *hints(const void *state, const struct app *app)
+{
+    static const struct view_hint typing[] = {{"Enter", "to the list"},
+            {"Esc", "end the search"}, {"Up/Down", "select"}, {NULL, NULL}};
+    const struct sessions *v = state;
+    (void)app;
+    return v->is_typing ? typing : NULL;
+}
+
 const struct view_ops view_sessions_ops = {
         .context = CTX_SESSIONS,
         .state_bytes = sizeof(struct sessions),
         .draw = draw,
         .run = run,
         .key = take_key,
+        .hints = hints,
         .takes_keys_first = true,
         .open = open_view,
 };

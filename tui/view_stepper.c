@@ -343,11 +343,12 @@ static uint8_t *make_levels(const struct heat_map *map, const struct token_log *
     return levels;
 }
 
-static void draw_experts(const struct stepper *v, const struct message *m, struct surface *out)
+static void draw_experts(
+        const struct stepper *v, const struct message *m, struct surface *out, bool is_mono)
 {
     const struct token_log *log = &m->tokens;
     struct heat_map map = heat_map_fit(log->shape.n_moe_layers, log->shape.n_experts,
-            out->rect.n_rows - 1, out->rect.n_cols - EXPERT_MAP_LABEL_COLS - 1);
+            out->rect.n_rows - 1, out->rect.n_cols - EXPERT_MAP_LABEL_COLS - 1, is_mono);
     uint8_t *levels = make_levels(&map, log, v->map.tokens[v->i_token].i_record);
     expert_map_draw(&map, levels, log->shape.layers, out, 0);
     surface_puts(out, expert_map_row(&map, 0, v->layer), EXPERT_MAP_LABEL_COLS - 1, ROLE_MATCH,
@@ -392,7 +393,7 @@ static void draw_token(
     struct surface map = surface_part(
             out, (struct rect){top + 1, DETAIL_COLS, n_below, n_cols - DETAIL_COLS});
     if (has_map && n_below >= 2)
-        draw_experts(v, m, &map);
+        draw_experts(v, m, &map, app_is_mono(app));
     if (has_layers)
         draw_layer(v, m, out, n_rows - 1);
 }

@@ -1,0 +1,76 @@
+/* hint_bar.c - see hint_bar.h. What has no room is left out, the most needed come first. */
+#include "tui/hint_bar.h"
+
+#include "tui/keys.h"
+#include "tui/text.h"
+
+static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_OPEN, CMD_SEARCH, CMD_MAP_MODE,
+        CMD_FREEZE, CMD_HELP, CMD_BACK, CMD_OPEN_CHAT, CMD_QUIT_EMPTY, CMD_NEWLINE,
+        CMD_OPEN_SESSIONS, CMD_OPEN_EXPERTS};
+
+struct bar {
+    const struct app *app;
+    enum context context;
+    struct surface *out;
+    int row, col;
+    bool was_looked_at[CMD_COUNT];
+};
+
+static void put(struct bar *bar, const char *keys, const char *what)
+{
+    int n = text_width(slice_of(keys)) + 1 + text_width(slice_of(what));
+    if (bar->col + n > bar->out->rect.n_cols)
+        return;
+    bar->col += surface_puts(bar->out, bar->row, bar->col, ROLE_HINT_KEY, keys) + 1;
+    bar->col += surface_puts(bar->out, bar->row, bar->col, ROLE_HINT, what) + 2;
+}
+
+/* Leads to where one is already, or does nothing now. */
+static bool is_idle(const struct bar *bar, enum command command)
+{
+    const struct session *s = app_core(bar->app)->session;
+    switch (command) {
+    case CMD_OPEN_CHAT:
+        return bar->context == CTX_CHAT;
+    case CMD_OPEN_EXPERTS:
+        return bar->context == CTX_EXPERTS;
+    case CMD_OPEN_SESSIONS:
+        return bar->context == CTX_SESSIONS;
+    case CMD_HELP:
+        return bar->context == CTX_HELP;
+    case CMD_QUIT_EMPTY:
+        return s->draft.n > 0;
+    case CMD_STOP:
+        return !core_run_of(app_core(bar->app), s->leaf_id);
+    default:
+        return false;
+    }
+}
+
+static void offer(struct bar *bar, enum command command)
+{
+    const struct keymap *map = app_keymap(bar->app);
+    const char *hint = command_defs[command].hint;
+    if (!hint || bar->was_looked_at[command])
+        return;
+    bar->was_looked_at[command] = true;
+    const char *keys = keymap_keys_of(map, bar->context, command);
+    if (!keys && bar->context == CTX_CHAT)
+        keys = keymap_keys_of(map, CTX_INPUT, command);
+    if (keys && !is_idle(bar, command))
+        put(bar, keys, hint);
+}
+
+void hint_bar_draw(const struct app *app, enum context context, const struct view_hint *own,
+        struct surface *out, int row)
+{
+    struct bar bar = {.app = app, .context = context, .out = out, .row = row, .col = 1};
+    for (; own && own->keys; own++)
+        put(&bar, own->keys, own->what);
+    if (bar.col > 1)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(first); i++)
+        offer(&bar, first[i]);
+    for (size_t i = 0; i < keymap_n(app_keymap(app)); i++)
+        offer(&bar, keymap_at(app_keymap(app), i)->command);
+}

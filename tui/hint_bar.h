@@ -1,0 +1,11 @@
+/* hint_bar.h - the line of keys that are of use now. */
+#ifndef TUI_HINT_BAR_H
+#define TUI_HINT_BAR_H
+
+#include "tui/view.h"
+
+/* Hints of a view's own (struct view_ops), or NULL: the bindings of the context. */
+void hint_bar_draw(const struct app *app, enum context context, const struct view_hint *own,
+        struct surface *out, int row);
+
+#endif

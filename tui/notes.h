@@ -1,0 +1,14 @@
+/* notes.h - what a view's words and numbers mean: shown by its help below the keys. */
+#ifndef TUI_NOTES_H
+#define TUI_NOTES_H
+
+#include "tui/commands.h"
+
+struct note {
+    enum context context;
+    const char *name, *text;
+};
+extern const struct note notes[];
+extern const size_t n_notes;
+
+#endif

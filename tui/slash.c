@@ -1,0 +1,228 @@
+/* slash.c - see slash.h. The list is found anew from the text each time: it is short. */
+#include "tui/slash.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tui/text.h"
+
+#define ITEMS_MAX 128
+#define ROWS_MAX  12
+
+const enum command slash_commands[] = {CMD_ENDPOINT, CMD_NEW_SESSION, CMD_RENAME, CMD_SYSTEM,
+        CMD_EXPORT, CMD_OPEN_SESSIONS, CMD_HELP, CMD_RETRY, CMD_CONTINUE, CMD_STOP, CMD_FORK,
+        CMD_CONFIRM, CMD_OPEN_EXPERTS, CMD_STEP, CMD_TEXT_COLOR, CMD_SIDE_PANE,
+        CMD_SEND_UNSAVED, CMD_REDRAW, CMD_QUIT, CMD_NONE};
+
+struct item {
+    const char *name, *argument, *help; /* argument: NULL: takes none */
+};
+
+struct items {
+    struct item rows[ITEMS_MAX];
+    int n;
+    struct slice head, typed; /* what stays of the text, and what the names begin like */
+};
+
+bool slash_offers(enum command command)
+{
+    for (const enum command *c = slash_commands; *c != CMD_NONE; c++)
+        if (*c == command)
+            return true;
+    return false;
+}
+
+static void add(struct items *items, struct item item)
+{
+    if (items->n < ITEMS_MAX && strncmp(item.name, items->typed.ptr, items->typed.n) == 0)
+        items->rows[items->n++] = item;
+}
+
+static void find_endpoints(struct items *items, const struct app *app)
+{
+    const struct fleet *fleet = &app_core(app)->fleet;
+    add(items, (struct item){"auto", NULL, "Let the router choose"});
+    for (int i = 0; i < fleet->n_endpoints; i++) {
+        const struct endpoint_conf *conf = fleet->endpoints[i].conf;
+        add(items, (struct item){conf->name, NULL, conf->model ? conf->model : ""});
+    }
+}
+
+static void find(struct items *items, const struct app *app, struct slice text)
+{
+    const struct slice endpoint = SLICE("/endpoint ");
+    items->n = 0;
+    if (text.n == 0 || text.ptr[0] != '/' || slice_has_prefix(text, "//"))
+        return;
+    size_t n_head = slice_has_prefix(text, endpoint.ptr) ? endpoint.n : 1;
+    items->head = (struct slice){text.ptr, n_head};
+    items->typed = (struct slice){text.ptr + n_head, text.n - n_head};
+    if (memchr(items->typed.ptr, ' ', items->typed.n) ||
+            memchr(items->typed.ptr, '\n', items->typed.n))
+        return;
+    if (n_head > 1) {
+        find_endpoints(items, app);
+        return;
+    }
+    for (const enum command *c = slash_commands; *c != CMD_NONE; c++) {
+        const struct command_def *def = &command_defs[*c];
+        add(items, (struct item){def->name, def->argument, def->help});
+    }
+}
+
+/* What was typed in full, else the first; behind a command without a word yet: none, so that
+ * Enter runs the command as it stands. */
+static int natural_selection(const struct items *items)
+{
+    for (int i = 0; i < items->n; i++)
+        if (slice_eq(items->typed, items->rows[i].name))
+            return i;
+    return items->head.n > 1 && items->typed.n == 0 ? -1 : 0;
+}
+
+static int selection(const struct slash *slash, const struct items *items)
+{
+    return slash->is_walked ? slash->selected : natural_selection(items);
+}
+
+void slash_restart(struct slash *slash)
+{
+    *slash = (struct slash){0};
+}
+
+bool slash_is_open(const struct slash *slash, const struct app *app, struct slice text)
+{
+    struct items items;
+    find(&items, app, text);
+    return items.n > 0 && !slash->is_closed;
+}
+
+static void walk(struct slash *slash, const struct items *items, int by)
+{
+    int from = selection(slash, items);
+    slash->selected = from < 0 && by < 0 ? items->n - 1 : (from + by + items->n) % items->n;
+    slash->is_walked = true;
+}
+
+static void write_item(struct editor *editor, const struct items *items, const char *name,
+        size_t n, bool opens)
+{
+    struct buf text;
+    buf_init(&text, EDITOR_MAX_BYTES);
+    buf_add_slice(&text, items->head);
+    buf_add(&text, name, n);
+    buf_add_text(&text, opens ? " " : "");
+    editor_set(editor, buf_slice(&text), SIZE_MAX);
+    buf_release(&text);
+}
+
+/* Bytes that all names have in common. */
+static size_t common_prefix(const struct items *items)
+{
+    size_t n = strlen(items->rows[0].name);
+    for (int i = 1; i < items->n; i++)
+        while (strncmp(items->rows[0].name, items->rows[i].name, n) != 0)
+            n--;
+    return utf8_whole(items->rows[0].name, n);
+}
+
+static void complete(struct slash *slash, struct editor *editor, const struct items *items)
+{
+    size_t n = common_prefix(items);
+    bool opens = items->n == 1 && items->rows[0].argument;
+    if (n <= items->typed.n && !opens) {
+        walk(slash, items, 1);
+        return;
+    }
+    write_item(editor, items, items->rows[0].name, n, opens);
+    slash_restart(slash);
+}
+
+/* True: there is more to write before it can run. */
+static bool accept(struct slash *slash, struct editor *editor, const struct items *items)
+{
+    int i = selection(slash, items);
+    if (i < 0 || slice_eq(items->typed, items->rows[i].name))
+        return false;
+    bool opens = items->rows[i].argument != NULL;
+    write_item(editor, items, items->rows[i].name, strlen(items->rows[i].name), opens);
+    slash_restart(slash);
+    return opens;
+}
+
+bool slash_run(
+        struct slash *slash, const struct app *app, struct editor *editor, enum command command)
+{
+    struct items items;
+    find(&items, app, buf_slice(&editor->text));
+    if (items.n == 0 || (slash->is_closed && command != CMD_COMPLETE))
+        return false;
+    slash->is_closed = false;
+    switch (command) {
+    case CMD_LINE_UP:
+    case CMD_COMPLETE_BACK:
+        walk(slash, &items, -1);
+        return true;
+    case CMD_LINE_DOWN:
+        walk(slash, &items, 1);
+        return true;
+    case CMD_COMPLETE:
+        complete(slash, editor, &items);
+        return true;
+    case CMD_STOP:
+        slash->is_closed = true;
+        return true;
+    case CMD_SEND:
+        return accept(slash, editor, &items);
+    default:
+        return false;
+    }
+}
+
+static int name_cols(const struct item *item)
+{
+    return text_width(slice_of(item->name)) +
+           (item->argument ? 1 + text_width(slice_of(item->argument)) : 0);
+}
+
+static void draw_row(const struct items *items, int i, bool is_selected, int help_col,
+        struct surface *out, int row)
+{
+    const struct item *item = &items->rows[i];
+    int n_cols = out->rect.n_cols;
+    int col = 2 + surface_puts(out, row, 2, ROLE_TEXT, items->head.n > 1 ? "" : "/");
+    col += surface_puts(out, row, col, ROLE_TEXT, item->name);
+    if (item->argument)
+        surface_puts(out, row, col + 1, ROLE_DIM, item->argument);
+    surface_cut(out, row, help_col, n_cols - help_col - 1, ROLE_DIM, 0, slice_of(item->help));
+    if (is_selected)
+        surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);
+}
+
+void slash_draw(struct slash *slash, const struct app *app, struct slice text,
+        struct surface *out, int bottom)
+{
+    struct items items;
+    find(&items, app, text);
+    int most = bottom < ROWS_MAX ? bottom : ROWS_MAX, help_col = 0;
+    if (items.n == 0 || slash->is_closed || most < 1)
+        return;
+    int n_rows = items.n <= most ? items.n : most, selected = selection(slash, &items);
+    int n_shown = n_rows < items.n && n_rows > 1 ? n_rows - 1 : n_rows;
+    if (selected >= slash->top + n_shown)
+        slash->top = selected - n_shown + 1;
+    slash->top = selected < slash->top && selected >= 0 ? selected : slash->top;
+    slash->top = slash->top > items.n - n_shown ? items.n - n_shown : slash->top;
+    for (int i = 0; i < items.n; i++)
+        help_col = name_cols(&items.rows[i]) > help_col ? name_cols(&items.rows[i]) : help_col;
+    surface_fill(
+            out, (struct rect){bottom - n_rows, 0, n_rows, out->rect.n_cols}, ROLE_TEXT, ' ');
+    for (int i = 0; i < n_shown; i++)
+        draw_row(&items, slash->top + i, slash->top + i == selected, help_col + 6, out,
+                bottom - n_rows + i);
+    int n_more = items.n - slash->top - n_shown;
+    if (n_shown < n_rows && n_more > 0)
+        surface_printf(out, bottom - 1, 2, ROLE_DIM, "\xE2\x80\xA6 %d more", n_more);
+    else if (n_shown < n_rows)
+        surface_printf(out, bottom - 1, 2, ROLE_DIM, "\xE2\x80\xA6 %d more above", slash->top);
+}
