@@ -18,6 +18,7 @@ enum event_kind {
     EV_STATE,     /* u.state: loading, connected, prefill progress */
     EV_LIMITS,    /* u.limits: what the response's headers say is left */
     EV_DONE,      /* u.outcome, moved: the last event of an attempt */
+    EV_PROBE, /* u.probe, its outcome moved: whether an endpoint answers; about no request */
     /* from the store */
     EV_STORE, /* u.stored, moved: answer to one store command */
     /* from the front end and the loop */
@@ -87,6 +88,11 @@ struct event {
         } state;
         struct tool_call *tool;
         struct outcome *outcome;
+        struct {
+            struct outcome *outcome;
+            int32_t endpoint; /* index in the fleet */
+            uint32_t ms;
+        } probe;
         struct stored *stored;
         struct action *action;
     } u;

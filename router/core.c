@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "router/core_internal.h"
+#include "router/history.h"
 
 struct action *action_new(enum action_kind kind)
 {
@@ -44,6 +45,10 @@ void core_init(struct core *core, const struct core_config *cfg)
     for (size_t i = 0; i < cfg->n_endpoints; i++)
         fleet->endpoints[i].conf = endpoint_conf_copy(&fleet->arena, &cfg->endpoints[i]);
     core->session = session_new(core_new_id(core, 0), cfg->now_ms);
+    if (core->budget.day_nusd >= 0)
+        runs_reserve(core, "", "", 0, -1, 0); /* what was spent today before us */
+    if (cfg->has_history)
+        disk_ask(core, history_command(cfg->now_ms));
 }
 
 static void free_effect(struct effect *effect)
@@ -214,7 +219,8 @@ void core_forget_saved(struct core *core)
 
 bool core_show_session(struct core *core, int64_t id)
 {
-    if (core->session->id == id)
+    if (core->session->id == id &&
+            !core->session->writer_pid) /* else: perhaps it is free by now */
         return true;
     for (size_t i = 0; i < core->n_others; i++)
         if (core->others[i]->id == id) {
@@ -242,6 +248,9 @@ void core_apply(struct core *core, const struct event *event)
         break;
     case EV_STORE:
         disk_apply(core, event->u.stored, event->t_ns);
+        break;
+    case EV_PROBE:
+        probe_apply(core, event);
         break;
     case EV_TIMER:
         disk_timer(core, event->t_ns);

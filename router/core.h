@@ -33,6 +33,7 @@ enum action_kind {
     ACTION_EXPORT,       /* text: path: the shown branch as markdown */
     ACTION_CONFIRM,      /* send although the budget is reached */
     ACTION_FORK,         /* go on in a copy of the shown branch, as a new session */
+    ACTION_PROBE,        /* id: endpoint index, -1: all that may be asked */
     ACTION_LOAD_TOKENS,  /* id: of an answer whose token records are to come from the disk */
     ACTION_ADD_MESSAGE,  /* text, id: enum message_role: what was said before, from elsewhere */
     ACTION_COUNT
@@ -96,13 +97,13 @@ struct run {
     char *extra_json;
 };
 
-enum effect_kind { EFFECT_STORE, EFFECT_SEND, EFFECT_CANCEL };
+enum effect_kind { EFFECT_STORE, EFFECT_SEND, EFFECT_CANCEL, EFFECT_PROBE };
 
 struct effect {
     enum effect_kind kind;
-    int endpoint;            /* SEND, CANCEL */
+    int endpoint;            /* SEND, CANCEL, PROBE */
     uint32_t request_id;     /* CANCEL */
-    struct request *request; /* SEND: moved */
+    struct request *request; /* SEND, PROBE: moved */
     struct stored *command;  /* STORE: moved */
 };
 
@@ -176,6 +177,7 @@ struct core_config {
     bool remembers_session;  /* what is shown now is shown again at the next start */
     int64_t budget_day_nusd; /* 0: none */
     bool can_ask;            /* false: a decision to ask the user counts as a refusal */
+    bool has_history;        /* a store is there: the fleet learns from what is in it */
 };
 
 void core_init(struct core *core, const struct core_config *cfg);

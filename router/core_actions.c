@@ -401,6 +401,9 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
     case ACTION_FORK:
         fork_session(core, t_ns);
         break;
+    case ACTION_PROBE:
+        probe_begin(core, a->id, t_ns);
+        break;
     case ACTION_ADD_MESSAGE:
         add_message(core, a, t_ns);
         break;

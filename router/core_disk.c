@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "router/core_internal.h"
+#include "router/history.h"
 
 #define DRAFT_NS 1000000000ull
 
@@ -85,6 +86,16 @@ void disk_remember_shown(struct core *core)
     struct stored *c = stored_new(STORE_PUT_SETTING);
     c->key = SLICE("shown");
     c->value = slice_of(arena_printf(&c->arena, "%" PRId64, core->shown_id));
+    disk_put(core, c);
+}
+
+void disk_put_breaker(struct core *core, int endpoint)
+{
+    const struct endpoint_state *e = &core->fleet.endpoints[endpoint];
+    struct stored *c = stored_new(STORE_PUT_SETTING);
+    int64_t until_ms = e->open_until_ns ? core_unix_ms(core, e->open_until_ns) : 0;
+    c->key = slice_of(arena_printf(&c->arena, "breaker %s", e->conf->name));
+    c->value = slice_of(arena_printf(&c->arena, "%" PRId64, until_ms));
     disk_put(core, c);
 }
 
@@ -309,6 +320,9 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
         return;
     case STORE_LOAD:
         take_session(core, c, t_ns);
+        break;
+    case STORE_LOAD_FLEET:
+        history_replay(&core->fleet, c);
         break;
     case STORE_LOAD_TOKENS:
         take_tokens(core, c, t_ns);

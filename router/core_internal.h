@@ -1,7 +1,7 @@
 /*
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
  * core_actions.c (what the user does), core_runs.c (a request's way), core_disk.c (what is
- * saved when).
+ * saved when), core_probe.c (whether endpoints live).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H
@@ -37,6 +37,10 @@ void actions_apply(struct core *core, struct action *action, uint64_t t_ns);
 struct run *runs_begin(struct core *core, struct session *session, struct message *answer);
 /* Decides and sends. */
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns);
+/* Adds to today's spending of all processes; day "": today. amount 0 asks what it is.
+ * request_id 0: nobody waits. */
+void runs_reserve(struct core *core, const char *endpoint, const char *day, int64_t amount_nusd,
+        int64_t limit_nusd, uint32_t request_id);
 /* The answer of the store to a reservation. */
 void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns);
 void runs_confirm(struct core *core, struct run *run, uint64_t t_ns);
@@ -48,6 +52,10 @@ uint64_t runs_deadline(const struct core *core);
 void runs_end(struct core *core, struct run *run, enum message_state state,
         const struct outcome *outcome, uint64_t t_ns);
 
+/* endpoint -1: all that may be asked. */
+void probe_begin(struct core *core, int64_t endpoint, uint64_t t_ns);
+void probe_apply(struct core *core, const struct event *event);
+
 void disk_put(
         struct core *core, struct stored *command); /* a write: in order, behind what waits */
 void disk_ask(struct core *core, struct stored *command); /* a read */
@@ -57,6 +65,8 @@ void disk_put_messages(struct core *core, const struct session *session,
 void disk_put_tokens(struct core *core, struct message *message);
 void disk_ask_tokens(struct core *core, struct message *message); /* once */
 void disk_put_draft(struct core *core);
+/* Opened or closed: `shunt fleet list` shows it. */
+void disk_put_breaker(struct core *core, int endpoint);
 /* The open session is in the store, or on its way: the next start shows it. */
 void disk_remember_shown(struct core *core);
 void disk_apply(struct core *core, struct stored *answer, uint64_t t_ns);

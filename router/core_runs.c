@@ -222,8 +222,8 @@ static void send_again(struct core *core, struct run *run, uint64_t t_ns)
     send(core, run, request, t_ns);
 }
 
-static void ask_to_reserve(struct core *core, const char *endpoint, const char *day,
-        int64_t amount_nusd, int64_t limit_nusd, uint32_t request_id)
+void runs_reserve(struct core *core, const char *endpoint, const char *day, int64_t amount_nusd,
+        int64_t limit_nusd, uint32_t request_id)
 {
     struct stored *c = stored_new(STORE_RESERVE);
     c->tag = request_id;
@@ -242,7 +242,7 @@ static void settle(struct core *core, struct run *run)
     bool gave = run->t_first_ns || run->usage.output != TOKENS_UNKNOWN;
     int64_t cost_nusd = gave ? endpoint_cost_nusd(conf, &run->usage) : 0;
     if (run->reserved_nusd && cost_nusd >= 0 && cost_nusd != run->reserved_nusd)
-        ask_to_reserve(
+        runs_reserve(
                 core, conf->name, run->reserved_day, cost_nusd - run->reserved_nusd, -1, 0);
     run->reserved_nusd = 0;
 }
@@ -260,18 +260,19 @@ static void go(struct core *core, struct run *run, uint64_t t_ns)
         return;
     }
     run->phase = RUN_RESERVES;
-    ask_to_reserve(core, conf->name, "", c->price_nusd,
+    runs_reserve(core, conf->name, "", c->price_nusd,
             run->is_confirmed ? -1 : core->budget.day_nusd, run->request_id);
 }
 
 static void warn_of_budget(struct core *core, uint64_t t_ns)
 {
     const struct budget *b = &core->budget;
+    char spent[32], day[32];
     bool is_near = b->day_nusd >= 0 &&
                    (double)b->spent_nusd >= BUDGET_WARN_SHARE * (double)b->day_nusd;
     if (is_near && !core->was_warned)
-        core_notice(core, t_ns, ERR_QUOTA, "$%.4f of today's budget of $%.2f are spent",
-                (double)b->spent_nusd / 1e9, (double)b->day_nusd / 1e9);
+        core_notice(core, t_ns, ERR_QUOTA, "%s of today's budget of %s are spent",
+                usd_text(b->spent_nusd, spent), usd_text(b->day_nusd, day));
     core->was_warned = is_near;
 }
 
@@ -286,8 +287,7 @@ void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns
     warn_of_budget(core, t_ns);
     if (!is_ours) {
         if (answer->tag && answer->err.status == OK && !answer->is_over) /* stopped meanwhile */
-            ask_to_reserve(
-                    core, answer->key.ptr, answer->value.ptr, -answer->amount_nusd, -1, 0);
+            runs_reserve(core, answer->key.ptr, answer->value.ptr, -answer->amount_nusd, -1, 0);
         return;
     }
     if (answer->is_over) { /* another process was faster: with what is left now, the choice may
@@ -381,7 +381,10 @@ static void observe_end(
             .n_output_tok = run->usage.output == TOKENS_UNKNOWN ? 0 : run->usage.output,
             .cost_nusd =
                     endpoint_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &run->usage)};
+    uint64_t open_until_ns = core->fleet.endpoints[run->endpoint].open_until_ns;
     fleet_observe(&core->fleet, &o, t_ns);
+    if (core->fleet.endpoints[run->endpoint].open_until_ns != open_until_ns)
+        disk_put_breaker(core, run->endpoint);
     if (outcome->err.status != OK)
         snprintf(core->fleet.endpoints[run->endpoint].last_error,
                 sizeof core->fleet.endpoints[run->endpoint].last_error, "%.150s",
@@ -596,6 +599,14 @@ void runs_apply(struct core *core, const struct event *event)
     case EV_STATE:
         run->state = event->u.state.state;
         run->fraction = event->u.state.fraction;
+        core->version++;
+        break;
+    case EV_LIMITS:
+        fleet_observe(&core->fleet,
+                &(struct observation){.endpoint = run->endpoint,
+                        .what = SEEN_LIMITS,
+                        .limits = event->u.limits},
+                event->t_ns);
         core->version++;
         break;
     case EV_DONE:

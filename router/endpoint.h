@@ -24,7 +24,8 @@ enum wire { WIRE_LOCAL, WIRE_OPENAI_CHAT, WIRE_ANTHROPIC };
 
 struct provider { /* a row of providers.def */
     const char *name, *url, *key_header, *key_prefix, *path;
-    const char *header; /* one more, with each request; or NULL */
+    const char *models_path; /* GET of it costs nothing */
+    const char *header;      /* one more, with each request; or NULL */
     enum wire wire;
     enum zone zone;      /* default zone */
     const char *key_env; /* default environment variable, or NULL */

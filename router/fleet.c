@@ -2,6 +2,7 @@
 #include "router/fleet.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define FAILURES_TO_OPEN 3
@@ -58,6 +59,25 @@ static void open_breaker(struct endpoint_state *e, const struct observation *o, 
     e->open_until_ns = now_ns + open_ns;
 }
 
+static void observe_speed(struct endpoint_state *e, const struct observation *o)
+{
+    if (o->n_output_tok <= 1 || o->ms <= 0)
+        return;
+    double tok_per_s = (o->n_output_tok - 1) * 1000.0 / o->ms;
+    learn(&e->tok_per_s, tok_per_s);
+    add_sample(&e->tok_per_s_samples, tok_per_s);
+}
+
+static void observe_probe(
+        struct endpoint_state *e, const struct observation *o, uint64_t now_ns)
+{
+    e->is_probing = false;
+    e->probe_t_ns = now_ns;
+    e->probe_ms = (uint32_t)o->ms;
+    snprintf(e->probe_error, sizeof e->probe_error, "%s", o->text);
+    e->probe_error[utf8_whole(e->probe_error, strlen(e->probe_error))] = '\0';
+}
+
 static void observe_end(struct endpoint_state *e, const struct observation *o, uint64_t now_ns)
 {
     if (e->n_in_flight)
@@ -65,11 +85,7 @@ static void observe_end(struct endpoint_state *e, const struct observation *o, u
     e->n_requests++;
     if (o->cost_nusd > 0)
         e->cost_nusd += o->cost_nusd;
-    if (o->n_output_tok > 1 && o->ms > 0) {
-        double tok_per_s = (o->n_output_tok - 1) * 1000.0 / o->ms;
-        learn(&e->tok_per_s, tok_per_s);
-        add_sample(&e->tok_per_s_samples, tok_per_s);
-    }
+    observe_speed(e, o);
     if (o->status == OK) {
         e->n_failed_in_a_row = 0;
         e->open_until_ns = 0;
@@ -103,6 +119,21 @@ void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t no
         take_limit(&e->tokens, o->limits.token_limit, o->limits.tokens_left,
                 o->limits.tokens_reset_ms, now_ns);
         break;
+    case SEEN_SPEED:
+        observe_speed(e, o);
+        break;
+    case SEEN_BREAKER:
+        e->open_until_ns = now_ns + (uint64_t)(o->ms * 1e6);
+        break;
+    case SEEN_SPENT:
+        e->spent_today_nusd = o->cost_nusd;
+        break;
+    case SEEN_PROBE_START:
+        e->is_probing = true;
+        break;
+    case SEEN_PROBE:
+        observe_probe(e, o, now_ns);
+        break;
     }
 }
 
@@ -121,6 +152,17 @@ int fleet_find(const struct fleet *fleet, const char *name)
         if (strcmp(fleet->endpoints[i].conf->name, name) == 0)
             return i;
     return -1;
+}
+
+const char *usd_text(int64_t nusd, char out[32])
+{
+    double usd = (double)nusd / 1e9, size = fabs(usd);
+    snprintf(out, 32, "%s$%.*f", usd < 0 ? "-" : "",
+            size >= 1 || size == 0 ? 2
+            : size >= 0.01         ? 4
+                                   : 6,
+            size);
+    return out;
 }
 
 int64_t endpoint_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage)

@@ -40,6 +40,11 @@ struct endpoint_state {
     double ttft_ms, tok_per_s; /* running estimates; 0: never seen */
     int64_t cost_nusd;         /* spent in this run of the program */
     char last_error[160];
+    /* the newest probe, which is no request and changes nothing above */
+    bool is_probing;
+    uint64_t probe_t_ns;   /* when it ended; 0: never asked */
+    uint32_t probe_ms;     /* how long it took */
+    char probe_error[160]; /* "": it lives */
 };
 
 struct fleet {
@@ -50,18 +55,31 @@ struct fleet {
 
 struct observation {
     int endpoint;
-    enum { SEEN_START, SEEN_FIRST_TOKEN, SEEN_END, SEEN_LIMITS } what;
+    enum {
+        SEEN_START,
+        SEEN_FIRST_TOKEN,
+        SEEN_END,
+        SEEN_LIMITS,
+        SEEN_SPEED,   /* of an answer of another run of the program: ms, n_output_tok */
+        SEEN_BREAKER, /* of another process: ms until it closes */
+        SEEN_SPENT,   /* cost_nusd: today so far, from the store */
+        SEEN_PROBE_START,
+        SEEN_PROBE /* ms, text: "" or the error */
+    } what;
     enum status status;        /* SEEN_END */
     int64_t retry_after_ms;    /* SEEN_END; -1: none */
     double ms;                 /* SEEN_FIRST_TOKEN: time to it; SEEN_END: decode time */
     uint32_t n_output_tok;     /* SEEN_END */
     int64_t cost_nusd;         /* SEEN_END; -1: unknown */
     struct rate_limits limits; /* SEEN_LIMITS */
+    const char *text;          /* SEEN_PROBE */
 };
 
 void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t now_ns);
 enum breaker fleet_breaker(const struct endpoint_state *e, uint64_t now_ns);
 int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
+/* "$12.34", "$0.0123", "$0.000012": digits by size. */
+const char *usd_text(int64_t nusd, char out[32]);
 /* Price of an answer in nano-dollars (one token at 1 USD per Mtok is 1000 nUSD); -1: price
  * unknown. */
 int64_t endpoint_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+#include "engine/gguf.h"
 
 #include "router/net.h"
 #include "router/store.h"
@@ -46,7 +47,9 @@ enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err 
         mem_free(hub);
         return status;
     }
-    core_init(&hub->core, &cfg->core);
+    struct core_config core_cfg = cfg->core;
+    core_cfg.has_history = cfg->data_dir != NULL;
+    core_init(&hub->core, &core_cfg);
     hub->locals = mem_alloc((cfg->core.n_endpoints + 1) * sizeof *hub->locals);
     hub->n_threads = cfg->n_threads;
     hub->kernel = cfg->kernel ? mem_strdup(cfg->kernel) : NULL;
@@ -122,23 +125,26 @@ static bool send_local(struct hub *hub, struct effect *effect)
     return was_taken;
 }
 
+/* The network thread and the endpoint's key. */
+static enum status open_remote(
+        struct hub *hub, const struct endpoint_conf *conf, struct secret *key, struct err *err)
+{
+    bool talks = conf->key_source == KEY_FROM_COMMAND && hub->terminal;
+    if (!hub->net && !(hub->net = net_open(hub->fd)))
+        return err_set(err, ERR_NOMEM, "cannot start the network thread");
+    if (talks)
+        hub->terminal(hub->user, true);
+    enum status status = endpoint_key(conf, key, err);
+    if (talks)
+        hub->terminal(hub->user, false);
+    return status;
+}
+
 static bool send_remote(struct hub *hub, struct effect *effect)
 {
     struct secret key = {0};
     struct err err = {0};
-    enum status failed = OK;
-    const struct endpoint_conf *conf = effect->request->endpoint;
-    bool talks = conf->key_source == KEY_FROM_COMMAND && hub->terminal;
-    if (!hub->net && !(hub->net = net_open(hub->fd))) {
-        failed = err_set(&err, ERR_NOMEM, "cannot start the network thread");
-    } else {
-        if (talks)
-            hub->terminal(hub->user, true);
-        failed = endpoint_key(conf, &key, &err);
-        if (talks)
-            hub->terminal(hub->user, false);
-    }
-    if (failed != OK) {
+    if (open_remote(hub, effect->request->endpoint, &key, &err) != OK) {
         apply_failure(hub, effect->request, &err);
         request_free(effect->request);
         return true;
@@ -151,6 +157,49 @@ static bool send_remote(struct hub *hub, struct effect *effect)
 static bool is_local(const struct hub *hub, int endpoint)
 {
     return hub->core.fleet.endpoints[endpoint].conf->kind == PROVIDER_LOCAL;
+}
+
+static void apply_probe(struct hub *hub, int endpoint, uint64_t start_ns, const struct err *err)
+{
+    struct event event = {
+            .kind = EV_PROBE, .status = (uint16_t)err->status, .t_ns = clock_now_ns()};
+    struct outcome outcome = {.err = *err, .retry_after_ms = -1};
+    event.u.probe.endpoint = endpoint;
+    event.u.probe.ms = (uint32_t)((event.t_ns - start_ns) / 1000000u);
+    event.u.probe.outcome = mem_dup(&outcome, sizeof outcome);
+    core_apply(&hub->core, &event);
+}
+
+/* A model that is loaded lives; of another the file's head is read. */
+static void probe_local(struct hub *hub, const struct effect *effect)
+{
+    uint64_t start_ns = clock_now_ns();
+    const struct engine *engine = hub->locals[effect->endpoint].engine;
+    const char *path = effect->request->endpoint->model;
+    struct gguf *gguf;
+    struct err err = {0};
+    bool is_loaded = engine && engine_state(engine) == ENGINE_READY;
+    if (!is_loaded && gguf_open(&gguf, path, false, &err) == OK)
+        gguf_close(gguf);
+    apply_probe(hub, effect->endpoint, start_ns, &err);
+}
+
+/* False: the ring is full. */
+static bool probe(struct hub *hub, struct effect *effect)
+{
+    struct secret key = {0};
+    struct err err = {0};
+    bool was_taken = true;
+    if (is_local(hub, effect->endpoint))
+        probe_local(hub, effect);
+    else if (open_remote(hub, effect->request->endpoint, &key, &err) != OK)
+        apply_probe(hub, effect->endpoint, clock_now_ns(), &err);
+    else if ((was_taken = net_probe(hub->net, effect->request, &key)))
+        return true; /* moved */
+    secret_release(&key);
+    if (was_taken)
+        request_free(effect->request);
+    return was_taken;
 }
 
 /* A request that no ring has taken yet ends here. */
@@ -206,6 +255,8 @@ static bool carry_out(struct hub *hub, struct effect *effect)
     case EFFECT_CANCEL:
         cancel(hub, effect);
         return true;
+    case EFFECT_PROBE:
+        return probe(hub, effect);
     }
     return true;
 }

@@ -28,6 +28,7 @@ struct net_command {
     struct request *request; /* NULL: cancel request_id */
     struct secret key;
     uint32_t request_id;
+    bool is_probe;
 };
 
 struct transfer {
@@ -40,7 +41,8 @@ struct transfer {
     struct buf body, error_body;
     char curl_error[CURL_ERROR_SIZE];
     const struct wire_ops *wire;
-    struct wire_parser *parser;
+    struct wire_parser *parser; /* NULL: a probe, whose answer nobody reads */
+    bool is_probe;
     struct http_head head;
     uint64_t t_start_ns, t_last_ns;
     bool has_content, is_paused, is_over; /* over: only unsent events are left */
@@ -135,12 +137,19 @@ static void say_where(struct transfer *t, struct outcome *outcome)
 
 static void end_transfer(struct transfer *t, struct outcome *outcome)
 {
-    struct event event = {.kind = EV_DONE, .status = (uint16_t)outcome->err.status};
+    struct event event = {
+            .kind = t->is_probe ? EV_PROBE : EV_DONE, .status = (uint16_t)outcome->err.status};
     redact(&outcome->err, &t->key); /* before words behind a cut message hide that it was cut */
     if (outcome->err.status != OK && outcome->err.status != ERR_CANCELLED)
         say_where(t, outcome);
     redact(&outcome->err, &t->key);
-    event.u.outcome = mem_dup(outcome, sizeof *outcome);
+    if (t->is_probe) {
+        event.u.probe.endpoint = (int32_t)t->request->id;
+        event.u.probe.ms = (uint32_t)((clock_now_ns() - t->t_start_ns) / 1000000u);
+        event.u.probe.outcome = mem_dup(outcome, sizeof *outcome);
+    } else {
+        event.u.outcome = mem_dup(outcome, sizeof *outcome);
+    }
     emit(t, &event);
     t->is_over = true;
     if (t->easy) {
@@ -175,6 +184,18 @@ static void take_header(char *out, size_t n_out, struct slice value)
     snprintf(out, n_out, "%.*s", (int)value.n, value.ptr);
 }
 
+/* The head is complete. */
+static void emit_limits(struct transfer *t)
+{
+    struct event event = {.kind = EV_LIMITS};
+    time_t date = t->head.date[0] ? curl_getdate(t->head.date, NULL) : -1;
+    int64_t now_ms = date > 0 ? (int64_t)date * 1000 : clock_unix_ms();
+    if (!t->is_probe && t->head.limits.is_any &&
+            limits_read(&t->head.limits, now_ms, &event.u.limits))
+        emit(t, &event);
+    t->head.limits.is_any = false; /* a trailer ends like a head */
+}
+
 static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
 {
     struct transfer *t = arg;
@@ -184,7 +205,13 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
         *head = (struct http_head){0}; /* of the last response: 100 Continue may come before */
         return size * n;
     }
+    if (line.n == 0) {
+        emit_limits(t);
+        return size * n;
+    }
     struct slice name = slice_cut(&value, ':');
+    if (limits_take_header(&head->limits, name, slice_trim(value)))
+        return size * n;
     const struct {
         const char *name;
         char *out;
@@ -211,9 +238,9 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     t->head.status = (int)status;
     t->t_last_ns = clock_now_ns();
-    if (status / 100 == 2)
+    if (status / 100 == 2 && t->parser)
         t->wire->feed(t->parser, bytes, size * n);
-    else
+    else if (status / 100 != 2)
         buf_add(&t->error_body, bytes, size * n);
     return size * n;
 }
@@ -247,9 +274,11 @@ static void set_options(struct transfer *t)
     while (n && base[n - 1] == '/')
         n--;
     char url[4096];
-    snprintf(url, sizeof url, "%.*s%s", (int)n, base, p->path);
-    add_header(t, "Content-Type: application/json");
-    add_header(t, e->stream ? "Accept: text/event-stream" : "Accept: application/json");
+    bool is_stream = e->stream && !t->is_probe;
+    snprintf(url, sizeof url, "%.*s%s", (int)n, base, t->is_probe ? p->models_path : p->path);
+    if (!t->is_probe)
+        add_header(t, "Content-Type: application/json");
+    add_header(t, is_stream ? "Accept: text/event-stream" : "Accept: application/json");
     add_header(
             t, "Accept-Encoding: identity"); /* decoded all the same when a proxy compresses */
     add_header(t, "Expect:");
@@ -261,9 +290,13 @@ static void set_options(struct transfer *t)
     curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
     curl_easy_setopt(t->easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
     curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "shunt/" SHUNT_VERSION);
-    curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
-    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.n);
-    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, buf_text(&t->body));
+    if (t->is_probe) {
+        curl_easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
+    } else {
+        curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.n);
+        curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, buf_text(&t->body));
+    }
     curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -288,11 +321,14 @@ static void begin(struct net *net, struct net_command *command)
     t->t_start_ns = t->t_last_ns = clock_now_ns();
     const struct endpoint_conf *e = t->request->endpoint;
     t->wire = wire_ops_of(providers[e->kind].wire);
-    t->parser = t->wire->open(e->stream, emit, t);
+    t->is_probe = command->is_probe;
     buf_init(&t->body, SIZE_MAX / 2);
     buf_init(&t->error_body, ERROR_BODY_BYTES);
-    t->wire->build(t->request, &t->body);
-    emit_state(t, RUN_CONNECTING);
+    if (!t->is_probe) {
+        t->parser = t->wire->open(e->stream, emit, t);
+        t->wire->build(t->request, &t->body);
+        emit_state(t, RUN_CONNECTING);
+    }
     t->easy = curl_easy_init();
     if (t->easy)
         set_options(t);
@@ -313,6 +349,8 @@ static void free_event(struct event *event)
         mem_free(event->u.outcome);
     else if (event->kind == EV_TOOL)
         tool_call_free(event->u.tool);
+    else if (event->kind == EV_PROBE)
+        mem_free(event->u.probe.outcome);
 }
 
 static void free_transfer(struct transfer *t)
@@ -322,7 +360,8 @@ static void free_transfer(struct transfer *t)
         curl_easy_cleanup(t->easy);
     }
     wipe_headers(t->headers);
-    t->wire->close(t->parser);
+    if (t->parser)
+        t->wire->close(t->parser);
     buf_release(&t->body);
     buf_release(&t->error_body);
     for (size_t i = 0; i < t->n_unsent; i++)
@@ -344,7 +383,7 @@ static void take_commands(struct net *net)
             continue;
         }
         for (struct transfer *t = net->transfers; t; t = t->next)
-            if (t->request->id == command.request_id && !t->is_over)
+            if (t->request->id == command.request_id && !t->is_over && !t->is_probe)
                 end_with(t, ERR_CANCELLED, "stopped");
     }
 }
@@ -396,7 +435,7 @@ static void finish_failed(struct transfer *t, CURLcode code)
     struct outcome outcome = {.retry_after_ms = -1, .http_status = t->head.status};
     drop_noise(code, t->curl_error);
     const char *text = t->curl_error[0] ? t->curl_error : curl_easy_strerror(code);
-    if (status / 100 == 2) {
+    if (status / 100 == 2 && t->parser) {
         t->wire->finish(t->parser, true, &outcome); /* whole events count, even behind a cut */
         if (outcome.err.status == OK && outcome.finish_reason != FINISH_NONE) {
             end_transfer(t, &outcome);
@@ -418,14 +457,14 @@ static void finish_done(struct transfer *t)
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     t->head.status = (int)status;
     struct outcome outcome = {.retry_after_ms = -1, .http_status = (int)status};
-    if (status / 100 == 2)
+    if (status / 100 == 2 && t->parser)
         t->wire->finish(t->parser, false, &outcome);
     else if (status / 100 == 3)
         err_set(&outcome.err, ERR_CONFIG,
                 "the server redirects elsewhere (HTTP %ld), which is not followed: put the new "
                 "address into url",
                 status);
-    else
+    else if (status / 100 != 2)
         http_error_read(&t->head, buf_slice(&t->error_body), &outcome);
     end_transfer(t, &outcome);
 }
@@ -579,14 +618,25 @@ void net_close(struct net *net)
     mem_free(net);
 }
 
-bool net_send(struct net *net, struct request *request, struct secret *key)
+static bool send_command(
+        struct net *net, struct request *request, struct secret *key, bool is_probe)
 {
-    struct net_command command = {request, *key, request->id};
+    struct net_command command = {request, *key, request->id, is_probe};
     if (!queue_push(&net->commands, &command))
         return false;
     *key = (struct secret){0};
     curl_multi_wakeup(net->multi);
     return true;
+}
+
+bool net_send(struct net *net, struct request *request, struct secret *key)
+{
+    return send_command(net, request, key, false);
+}
+
+bool net_probe(struct net *net, struct request *request, struct secret *key)
+{
+    return send_command(net, request, key, true);
 }
 
 void net_cancel(struct net *net, uint32_t request_id)

@@ -20,6 +20,9 @@ void net_close(struct net *net);   /* cancels all, joins */
 /* Moves request and key (key may be empty). False: the ring is full and the caller keeps both.
  */
 bool net_send(struct net *net, struct request *request, struct secret *key) MUST_USE;
+/* Asks whether the request's endpoint lives, by its list of models. request->id is the
+ * endpoint's index; the answer is EV_PROBE. Moves like net_send. */
+bool net_probe(struct net *net, struct request *request, struct secret *key) MUST_USE;
 void net_cancel(struct net *net, uint32_t request_id);
 bool net_poll_event(struct net *net, struct event *out);
 

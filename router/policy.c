@@ -177,7 +177,7 @@ static void explain(struct candidate *c, const struct features *f, const struct 
 {
     const struct endpoint_state *e = &w->fleet->endpoints[c->endpoint];
     const struct endpoint_conf *conf = e->conf;
-    char *out = c->reason;
+    char *out = c->reason, more[32], day[32];
     size_t n = sizeof c->reason;
     switch (c->filter) {
     case FILTER_NOT_CHOSEN_BY_USER:
@@ -210,9 +210,9 @@ static void explain(struct candidate *c, const struct features *f, const struct 
                 ceil(seconds_until(c->retry_ns, w->now_ns)));
         break;
     case FILTER_BUDGET:
-        snprintf(out, n, "about $%.4f more than today's budget of $%.2f allows",
-                (double)(w->budget.spent_nusd + c->price_nusd - w->budget.day_nusd) / 1e9,
-                (double)w->budget.day_nusd / 1e9);
+        snprintf(out, n, "about %s more than today's budget of %s allows",
+                usd_text(w->budget.spent_nusd + c->price_nusd - w->budget.day_nusd, more),
+                usd_text(w->budget.day_nusd, day));
         break;
     case FILTER_TRIED:
         snprintf(out, n, "failed for this request");
@@ -349,6 +349,7 @@ static void wait_ask_or_refuse(struct decision *d, const struct policy_world *w)
     const struct candidate *dear = NULL;
     uint64_t soonest_ns = 0;
     const char *soonest = "";
+    char day[32], spent[32], price[32];
     for (int i = 0; i < d->n_candidates; i++) {
         const struct candidate *c = &d->candidates[i];
         if (c->filter == FILTER_BUDGET && (!dear || c->cost_nusd < dear->cost_nusd))
@@ -361,9 +362,10 @@ static void wait_ask_or_refuse(struct decision *d, const struct policy_world *w)
     if (dear) {
         d->verdict = VERDICT_ASK;
         snprintf(d->reason, sizeof d->reason,
-                "today's budget of $%.2f is reached ($%.4f spent): %s would cost about $%.4f",
-                (double)w->budget.day_nusd / 1e9, (double)w->budget.spent_nusd / 1e9,
-                w->fleet->endpoints[dear->endpoint].conf->name, (double)dear->price_nusd / 1e9);
+                "today's budget of %s is reached (%s spent): %s would cost about %s",
+                usd_text(w->budget.day_nusd, day), usd_text(w->budget.spent_nusd, spent),
+                w->fleet->endpoints[dear->endpoint].conf->name,
+                usd_text(dear->price_nusd, price));
     } else if (soonest_ns && soonest_ns <= w->now_ns + WAIT_MAX_NS) {
         d->verdict = VERDICT_WAIT;
         d->wait_until_ns = soonest_ns;

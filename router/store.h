@@ -37,6 +37,8 @@ struct message_row {
     uint32_t ttft_ms, total_ms; /* of an answer; 0: none */
 };
 
+#define ANSWERS_MAX 64
+
 #define SESSION_NEWEST 0
 #define SESSION_SHOWN  (-1) /* the one that the setting "shown" names, else the newest */
 
@@ -54,6 +56,36 @@ struct session_row {
     bool has_interrupted, has_draft; /* filled by LIST */
 };
 
+/* An answer as far as something can be learned from it about its endpoint. */
+struct answer_row {
+    struct slice endpoint, error;
+    enum message_state state;
+    int64_t created_ms;
+    uint32_t ttft_ms, total_ms; /* 0: none */
+    uint32_t n_output_tok;      /* TOKENS_UNKNOWN */
+};
+
+/* What the answers of one endpoint on one local day took together. */
+struct cost_row {
+    struct slice day; /* "2026-01-31" */
+    struct slice endpoint;
+    uint32_t n_requests, n_errors;
+    uint32_t n_unpriced;               /* answers whose cost nobody knows */
+    int64_t n_input_tok, n_output_tok; /* -1: of no answer known */
+    int64_t cost_nusd;                 /* of those whose cost is known; -1: of none */
+};
+
+/* Until when the process that asked it last lets an endpoint rest. */
+struct breaker_row {
+    struct slice endpoint;
+    int64_t until_ms; /* Unix time; 0: it works again */
+};
+
+struct decision_row {
+    int64_t t_ms, message_id;
+    struct slice json; /* see decision_print_json */
+};
+
 enum store_op {
     STORE_PUT_SESSION,  /* session */
     STORE_PUT_MESSAGE,  /* session (upsert) and messages[0..n) in one transaction */
@@ -67,11 +99,17 @@ enum store_op {
     STORE_LIST,    /* query -> sessions, newest first, at most `limit` */
     STORE_LOAD,    /* session.id or SESSION_… -> session, all its messages; RUNNING ones
                       whose process is gone are made INTERRUPTED */
-    STORE_LOAD_TOKENS, /* message_id -> shape, records */
-    STORE_PUT_SETTING, /* key, value */
-    STORE_GET_SETTING, /* key -> value (n == 0: none) */
-    STORE_EXPORT,      /* value = bytes, key = path: writes a file (the way out when the disk is
-                          full) */
+    STORE_LOAD_TOKENS, /* message_id, or 0: of the newest answer that has some in session.id
+                          (0: in any) -> shape, records, message_id; messages[0]:
+                          its session, endpoint and model */
+    STORE_LOAD_FLEET,  /* since_ms, day_ms -> answers since then, at most ANSWERS_MAX newest of
+                          each endpoint, oldest first; costs since day_ms; breakers */
+    STORE_LOAD_COSTS,  /* since_ms -> costs by day and endpoint, oldest first */
+    STORE_LOAD_DECISIONS, /* limit -> decisions, newest first */
+    STORE_PUT_SETTING,    /* key, value; "breaker NAME": see breaker_row */
+    STORE_GET_SETTING,    /* key -> value (n == 0: none) */
+    STORE_EXPORT, /* value = bytes, key = path: writes a file (the way out when the disk is
+                     full) */
     STORE_OP_COUNT
 };
 
@@ -91,6 +129,15 @@ struct stored {
     struct telemetry_shape *shape;
     unsigned char *records; /* n_records * token_record_bytes(shape) */
     size_t n_records;
+    int64_t since_ms, day_ms; /* Unix time */
+    struct answer_row *answers;
+    size_t n_answers;
+    struct cost_row *costs;
+    size_t n_costs;
+    struct breaker_row *breakers;
+    size_t n_breakers;
+    struct decision_row *decisions;
+    size_t n_decisions;
     struct slice key, value, query;
     int64_t amount_nusd, limit_nusd, total_nusd; /* RESERVE; limit negative: none */
     bool is_over;                                /* RESERVE: nothing was added */

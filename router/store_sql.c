@@ -14,83 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A statement on its way: after the first failure nothing more is done. */
-struct query {
-    sqlite3 *db;
-    sqlite3_stmt *stmt;
-    int i_column;
-    bool has_failed;
-};
-
-static struct query prepare(sqlite3 *db, const char *sql)
-{
-    struct query q = {.db = db};
-    q.has_failed = sqlite3_prepare_v2(db, sql, -1, &q.stmt, NULL) != SQLITE_OK;
-    return q;
-}
-
-static void bind_int(struct query *q, int64_t value)
-{
-    sqlite3_bind_int64(q->stmt, ++q->i_column, value);
-}
-
-static void bind_tokens(struct query *q, uint32_t value)
-{
-    if (value == TOKENS_UNKNOWN)
-        sqlite3_bind_null(q->stmt, ++q->i_column);
-    else
-        bind_int(q, value);
-}
-
-static void bind_text(struct query *q, struct slice s)
-{
-    sqlite3_bind_text64(
-            q->stmt, ++q->i_column, s.ptr ? s.ptr : "", s.n, SQLITE_STATIC, SQLITE_UTF8);
-}
-
-static void bind_blob(struct query *q, const void *bytes, size_t n)
-{
-    sqlite3_bind_blob64(q->stmt, ++q->i_column, bytes, n, SQLITE_STATIC);
-}
-
-static bool step_row(struct query *q)
-{
-    if (q->has_failed)
-        return false;
-    int code = sqlite3_step(q->stmt);
-    q->has_failed = code != SQLITE_ROW && code != SQLITE_DONE;
-    q->i_column = 0;
-    return code == SQLITE_ROW;
-}
-
-/* Runs to the end; true when nothing failed. */
-static bool finish(struct query *q)
-{
-    while (step_row(q))
-        continue;
-    sqlite3_finalize(q->stmt);
-    q->stmt = NULL;
-    return !q->has_failed;
-}
-
-static int64_t read_int(struct query *q)
-{
-    return sqlite3_column_int64(q->stmt, q->i_column++);
-}
-
-static uint32_t read_tokens(struct query *q)
-{
-    bool is_null = sqlite3_column_type(q->stmt, q->i_column) == SQLITE_NULL;
-    int64_t value = read_int(q);
-    return is_null || value < 0 || value >= TOKENS_UNKNOWN ? TOKENS_UNKNOWN : (uint32_t)value;
-}
-
-static struct slice read_text(struct query *q, struct arena *arena)
-{
-    const void *text = sqlite3_column_text(q->stmt, q->i_column);
-    size_t n = (size_t)sqlite3_column_bytes(q->stmt, q->i_column++);
-    return text ? (struct slice){arena_strndup(arena, text, n), n} : (struct slice){"", 0};
-}
+#include "router/store_query.h"
 
 /* Who wrote a running answer: the process and when it started, so that a reused number is
  * recognised. */
@@ -333,8 +257,30 @@ static bool is_sane_shape(const struct telemetry_shape *shape)
            (size_t)shape->n_moe_layers * shape->k <= 1u << 16;
 }
 
+/* Into message_id and messages[0]; none: message_id stays 0. */
+static bool find_newest_tokens(sqlite3 *db, struct stored *c)
+{
+    struct query q = prepare(db,
+            "SELECT m.id, m.session_id, m.created_ms, m.endpoint, m.model FROM tokens t"
+            " JOIN message m ON m.id = t.message_id WHERE ?1 = 0 OR m.session_id = ?1"
+            " ORDER BY t.message_id DESC LIMIT 1");
+    bind_int(&q, c->session.id);
+    if (step_row(&q)) {
+        struct message_row *m = c->messages = arena_alloc(&c->arena, sizeof *m);
+        c->n_messages = 1;
+        m->id = c->message_id = read_int(&q);
+        m->session_id = read_int(&q);
+        m->created_ms = read_int(&q);
+        m->endpoint = read_text(&q, &c->arena);
+        m->model = read_text(&q, &c->arena);
+    }
+    return finish(&q);
+}
+
 static bool run_load_tokens(sqlite3 *db, struct stored *c)
 {
+    if (c->message_id == 0 && !find_newest_tokens(db, c))
+        return false;
     struct buf all;
     buf_init(&all, 256u << 20);
     struct query q = prepare(
@@ -619,6 +565,9 @@ static const struct {
         [STORE_LOAD_TOKENS] = {run_load_tokens, false},
         [STORE_RELEASE] = {run_release, true},
         [STORE_RESERVE] = {run_reserve, true},
+        [STORE_LOAD_FLEET] = {run_load_fleet, false},
+        [STORE_LOAD_COSTS] = {run_load_costs, false},
+        [STORE_LOAD_DECISIONS] = {run_load_decisions, false},
         [STORE_PUT_SETTING] = {run_put_setting, true},
         [STORE_GET_SETTING] = {run_get_setting, false},
 };

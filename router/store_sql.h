@@ -24,4 +24,9 @@ void db_close(sqlite3 *db);
 /* Carries the command out; its result fields and err are filled. */
 void db_run(sqlite3 *db, struct stored *command);
 
+/* The commands of store_fleet.c. False: a statement failed. */
+bool run_load_fleet(sqlite3 *db, struct stored *c);
+bool run_load_costs(sqlite3 *db, struct stored *c);
+bool run_load_decisions(sqlite3 *db, struct stored *c);
+
 #endif

@@ -98,6 +98,7 @@ static int64_t query(
 
 struct round {
     char question[32], draft[32];
+    uint64_t kill_ms;
     bool was_sent;       /* the server has the request */
     size_t n_words_safe; /* words that had been sent LOST_MS before the kill */
     bool draft_is_safe;
@@ -133,7 +134,8 @@ static void expect_kept(const struct round *r, int64_t *spent_nusd)
                 r->question, text, sizeof text);
         snprintf(word, sizeof word, "w%03zu ", r->n_words_safe - 1);
         if (!strstr(text, word))
-            fail_msg("%s: %s is lost; kept: %zu bytes", r->question, word, strlen(text));
+            fail_msg("%s, killed after %d ms: %s is lost; kept: %zu bytes", r->question,
+                    (int)r->kill_ms, word, strlen(text));
     }
     if (r->draft_is_safe) {
         query(db, "SELECT draft FROM session ORDER BY used_ms DESC LIMIT 1", NULL, text,
@@ -143,39 +145,51 @@ static void expect_kept(const struct round *r, int64_t *spent_nusd)
     sqlite3_close(db);
 }
 
+struct look { /* what the server had sent at some moment */
+    uint64_t ms;
+    size_t n_words;
+};
+
+static size_t words_before(const struct look *looks, size_t n, uint64_t ms)
+{
+    size_t n_words = 0;
+    for (size_t i = 0; i < n && looks[i].ms <= ms; i++)
+        n_words = looks[i].n_words;
+    return n_words < WORDS ? n_words : WORDS;
+}
+
 /* Asks, then kills within five seconds; what must have survived by then is noted on the way. */
 static void run_round(
         struct round *r, struct server *server, size_t head_bytes, size_t word_bytes)
 {
+    static struct look looks[KILL_WITHIN_MS];
     char *argv[] = {(char[]){SHUNT_BINARY}, (char[]){"--config"}, config, (char[]){"--data"},
             data, NULL};
     struct pty *pty = pty_open(&(struct pty_config){24, 80, "xterm-256color", argv});
-    size_t n_before = server_n_requests(server), words_at[KILL_WITHIN_MS / 100 + 2] = {0},
-           n_looks = 0;
-    uint64_t kill_ms = rng_next(&rng) % KILL_WITHIN_MS, start = 0, draft_ms = UINT64_MAX;
+    size_t n_before = server_n_requests(server), n_looks = 0;
+    uint64_t wanted_ms = rng_next(&rng) % KILL_WITHIN_MS, draft_ms = UINT64_MAX;
     pty_wait_text(pty, "Chat");
     pty_type(pty, "\x15"); /* the draft of the round before */
     pty_type(pty, r->question);
     pty_type(pty, "\r");
-    for (start = clock_now_ns() / 1000000u; clock_now_ns() / 1000000u - start < kill_ms;) {
-        pty_read(pty, 20);
-        uint64_t ms = clock_now_ns() / 1000000u - start;
-        for (; n_looks <= ms / 100 && n_looks < ARRAY_LEN(words_at); n_looks++) {
-            size_t sent = server_n_requests(server) > n_before ? server_n_sent(server) : 0;
-            words_at[n_looks] = sent > head_bytes ? (sent - head_bytes) / word_bytes : 0;
-        }
-        if (draft_ms == UINT64_MAX && ms > 600) {
+    uint64_t start = clock_now_ns() / 1000000u;
+    while ((r->kill_ms = clock_now_ns() / 1000000u - start) < wanted_ms) {
+        size_t sent = server_n_requests(server) > n_before ? server_n_sent(server) : 0;
+        if (n_looks < ARRAY_LEN(looks))
+            looks[n_looks++] = (struct look){
+                    r->kill_ms, sent > head_bytes ? (sent - head_bytes) / word_bytes : 0};
+        if (draft_ms == UINT64_MAX && r->kill_ms > 600) {
             pty_type(pty, r->draft);
-            draft_ms = ms;
+            draft_ms = r->kill_ms;
         }
+        pty_read(pty, 20);
     }
+    r->was_sent = server_n_requests(server) > n_before;
     pty_signal(pty, SIGKILL);
     pty_wait_status(pty, true);
-    size_t i_safe = kill_ms > LOST_MS + 200 ? (kill_ms - LOST_MS) / 100 - 1 : 0;
-    r->was_sent = server_n_requests(server) > n_before;
-    r->n_words_safe = i_safe < n_looks ? words_at[i_safe] : 0;
-    r->n_words_safe = r->n_words_safe < WORDS ? r->n_words_safe : WORDS;
-    r->draft_is_safe = draft_ms != UINT64_MAX && kill_ms > draft_ms + LOST_MS + 300;
+    r->n_words_safe =
+            r->kill_ms > LOST_MS ? words_before(looks, n_looks, r->kill_ms - LOST_MS) : 0;
+    r->draft_is_safe = draft_ms != UINT64_MAX && r->kill_ms > draft_ms + LOST_MS + 300;
     pty_close(pty);
 }
 

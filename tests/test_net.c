@@ -184,6 +184,97 @@ static void a_key_that_is_echoed_is_not_shown(void **state)
     server_close(server);
 }
 
+/* The first event of this kind; all others are freed. */
+static struct event wait_for(struct net *net, enum event_kind kind)
+{
+    struct event event;
+    uint64_t end = clock_now_ns() + 20000000000u;
+    while (clock_now_ns() < end) {
+        if (!net_poll_event(net, &event)) {
+            poll(NULL, 0, 1);
+            continue;
+        }
+        if (event.kind == kind)
+            return event;
+        if (event.kind == EV_DONE)
+            mem_free(event.u.outcome);
+    }
+    fail_msg("event %d does not come", (int)kind);
+    return event;
+}
+
+static struct rate_limits limits_of(const char *answer)
+{
+    struct server_script script = {answer, strlen(answer)};
+    struct server *server = server_open(&script, 1);
+    struct net *net = net_open(-1);
+    struct secret none = {0};
+    assert_true(net_send(net,
+            make_request(server_port(server), (struct endpoint_conf){.stream = true}), &none));
+    struct rate_limits limits = wait_for(net, EV_LIMITS).u.limits;
+    net_close(net);
+    server_close(server);
+    return limits;
+}
+
+static void what_is_left_is_told_with_the_head(void **state)
+{
+    (void)state;
+    struct rate_limits l = limits_of("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                                     "x-ratelimit-limit-requests: 60\r\n"
+                                     "X-RateLimit-Remaining-Requests: 7\r\n"
+                                     "x-ratelimit-reset-requests: 1m0s\r\n\r\n" TEXT("one"));
+    assert_int_equal(l.request_limit, 60);
+    assert_int_equal(l.requests_left, 7);
+    assert_int_equal(l.requests_reset_ms, 60000);
+    assert_int_equal(l.tokens_left, TOKENS_UNKNOWN);
+    /* an error tells it too; its date counts, not the clock of this machine */
+    l = limits_of("HTTP/1.1 429 Slow down\r\nContent-Length: 0\r\n"
+                  "anthropic-ratelimit-tokens-remaining: 0\r\n"
+                  "anthropic-ratelimit-tokens-reset: 1994-11-06T08:49:47Z\r\n"
+                  "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n");
+    assert_int_equal(l.tokens_left, 0);
+    assert_int_equal(l.tokens_reset_ms, 10000);
+}
+
+static void expect_probe(struct server_script script, struct endpoint_conf e,
+        enum status status, const char *said, const char *asked)
+{
+    struct server *server = server_open(&script, 1);
+    struct net *net = net_open(-1);
+    struct secret key = {mem_strdup("sk-test-key"), 11};
+    struct request *request = make_request(server_port(server), e);
+    request->id = 5;
+    assert_true(net_probe(net, request, &key));
+    struct event event = wait_for(net, EV_PROBE);
+    assert_int_equal(event.u.probe.endpoint, 5);
+    assert_int_equal(event.u.probe.outcome->err.status, status);
+    if (!strstr(event.u.probe.outcome->err.text, said))
+        fail_msg("\"%s\" does not say \"%s\"", event.u.probe.outcome->err.text, said);
+    mem_free(event.u.probe.outcome);
+    assert_true(strncmp(server_request(server, 0), asked, strlen(asked)) == 0);
+    assert_non_null(strstr(server_request(server, 0), "sk-test-key"));
+    net_close(net);
+    server_close(server);
+}
+
+static void a_probe_asks_for_the_models_and_sends_nothing(void **state)
+{
+    (void)state;
+    const char *models =
+            "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{\"data\":[{\"id\":\"m\"}]}";
+    const char *refused = "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n";
+    expect_probe((struct server_script){models, strlen(models)}, (struct endpoint_conf){0}, OK,
+            "", "GET /v1/models HTTP/1.1\r\n");
+    expect_probe((struct server_script){models, strlen(models)},
+            (struct endpoint_conf){.kind = PROVIDER_ANTHROPIC}, OK, "",
+            "GET /v1/v1/models HTTP/1.1\r\n");
+    expect_probe((struct server_script){refused, strlen(refused)}, (struct endpoint_conf){0},
+            ERR_AUTH, "endpoint \"x\"", "GET ");
+    expect_probe((struct server_script){"", 0, 0, 0, true},
+            (struct endpoint_conf){.total_timeout_ms = 200}, ERR_TIMEOUT, "0.2 s", "GET ");
+}
+
 /* More text than the ring holds: nothing is lost while the reader sleeps. */
 static void a_slow_reader_loses_nothing(void **state)
 {
@@ -233,6 +324,8 @@ int main(void)
             cmocka_unit_test(a_redirect_is_not_followed),
             cmocka_unit_test(nobody_there_says_what_to_do),
             cmocka_unit_test(a_key_that_is_echoed_is_not_shown),
+            cmocka_unit_test(what_is_left_is_told_with_the_head),
+            cmocka_unit_test(a_probe_asks_for_the_models_and_sends_nothing),
             cmocka_unit_test(a_slow_reader_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

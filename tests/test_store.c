@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -487,6 +488,178 @@ static void an_error_tells_whether_it_may_pass(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* The n-th answer of today so far, as the core numbers them. */
+static void put_answer(struct store *store, int64_t now_ms, int n, struct message_row row)
+{
+    struct stored *c = put(7, (now_ms << 20) + n, 0, MSG_ASSISTANT, row.state, "text");
+    row.id = c->messages[0].id;
+    row.session_id = 7;
+    row.role = MSG_ASSISTANT;
+    row.created_ms = row.created_ms ? row.created_ms : now_ms;
+    row.text = c->messages[0].text;
+    c->messages[0] = row;
+    expect_ok(ask(store, c));
+}
+
+static const struct usage known = {10, 20, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN},
+                          unknown = {TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN,
+                                  TOKENS_UNKNOWN, TOKENS_UNKNOWN};
+
+static void the_newest_answers_of_each_endpoint_come_back(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    int64_t now = clock_unix_ms();
+    for (int i = 0; i < ANSWERS_MAX + 3; i++)
+        put_answer(store, now, i,
+                (struct message_row){.endpoint = SLICE("a"),
+                        .usage = known,
+                        .cost_nusd = 5,
+                        .ttft_ms = 100 + (uint32_t)i,
+                        .total_ms = 900});
+    put_answer(store, now, 200,
+            (struct message_row){.endpoint = SLICE("b"),
+                    .state = MESSAGE_FAILED,
+                    .error = SLICE("no"),
+                    .usage = unknown,
+                    .cost_nusd = -1});
+    put_answer(store, now, 201,
+            (struct message_row){.endpoint = SLICE("b"), .state = MESSAGE_RUNNING});
+    put_answer(store, now, 202,
+            (struct message_row){
+                    .endpoint = SLICE("b"), .created_ms = now - 5000, .ttft_ms = 1});
+    struct stored *c = stored_new(STORE_PUT_SETTING);
+    c->key = SLICE("breaker a b");
+    c->value = SLICE("1700000000001");
+    expect_ok(ask(store, c));
+    c = stored_new(STORE_PUT_SETTING);
+    c->key = SLICE("breakers");
+    c->value = SLICE("1");
+    expect_ok(ask(store, c));
+    c = stored_new(STORE_LOAD_FLEET);
+    c->since_ms = c->day_ms = now - 1000;
+    c = ask(store, c);
+    assert_int_equal(c->err.status, OK);
+    assert_int_equal(c->n_answers, ANSWERS_MAX + 1); /* not the old, not the running one */
+    assert_int_equal(c->answers[0].ttft_ms, 103);
+    assert_int_equal(c->answers[ANSWERS_MAX - 1].ttft_ms, 100 + ANSWERS_MAX + 2);
+    assert_int_equal(c->answers[0].n_output_tok, 20);
+    assert_true(slice_eq(c->answers[ANSWERS_MAX].endpoint, "b"));
+    assert_true(slice_eq(c->answers[ANSWERS_MAX].error, "no"));
+    assert_int_equal(c->answers[ANSWERS_MAX].state, MESSAGE_FAILED);
+    assert_int_equal(c->answers[ANSWERS_MAX].n_output_tok, TOKENS_UNKNOWN);
+    assert_int_equal(c->n_breakers, 1);
+    assert_true(slice_eq(c->breakers[0].endpoint, "a b"));
+    assert_int_equal(c->breakers[0].until_ms, 1700000000001);
+    assert_int_equal(c->n_costs, 2);
+    assert_int_equal(c->costs[0].n_requests, ANSWERS_MAX + 3); /* sums are over all */
+    assert_int_equal(c->costs[0].cost_nusd, 5 * (ANSWERS_MAX + 3));
+    stored_free(c);
+    store_close(store);
+}
+
+static void costs_are_summed_by_local_day(void **state)
+{
+    (void)state;
+    setenv("TZ", "<+10>-10", 1); /* ten hours east */
+    tzset();
+    struct store *store = open_store();
+    int64_t late = 1767189600000; /* 2025-12-31T14:00:00Z: midnight there */
+    struct message_row row = {.endpoint = SLICE("a"), .usage = known, .cost_nusd = 7};
+    put_answer(store, late - 1, 1, row);
+    put_answer(store, late, 2, row);
+    row.cost_nusd = -1;
+    put_answer(store, late, 3, row);
+    row.state = MESSAGE_FAILED;
+    row.usage = unknown;
+    put_answer(store, late, 4, row);
+    row.endpoint = SLICE("b");
+    put_answer(store, late, 5, row);
+    struct stored *c = stored_new(STORE_LOAD_COSTS);
+    c->since_ms = late - 1;
+    c = ask(store, c);
+    assert_int_equal(c->n_costs, 3);
+    assert_true(slice_eq(c->costs[0].day, "2025-12-31"));
+    assert_int_equal(c->costs[0].n_requests, 1);
+    assert_true(slice_eq(c->costs[1].day, "2026-01-01"));
+    assert_int_equal(c->costs[1].n_requests, 3);
+    assert_int_equal(c->costs[1].n_errors, 1);
+    assert_int_equal(c->costs[1].n_unpriced, 1); /* one that gave nothing is no debt */
+    assert_int_equal(c->costs[1].n_input_tok, 20);
+    assert_int_equal(c->costs[1].n_output_tok, 40);
+    assert_int_equal(c->costs[1].cost_nusd, 7);
+    assert_true(slice_eq(c->costs[2].endpoint, "b"));
+    assert_int_equal(c->costs[2].cost_nusd, -1);
+    assert_int_equal(c->costs[2].n_input_tok, -1);
+    stored_free(c);
+    c = stored_new(STORE_LOAD_COSTS);
+    c->since_ms = late;
+    c = ask(store, c);
+    assert_int_equal(c->n_costs, 2);
+    stored_free(c);
+    store_close(store);
+    unsetenv("TZ");
+    tzset();
+}
+
+static void the_newest_decisions_come_first(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    for (int i = 1; i <= 3; i++) {
+        struct stored *c = stored_new(STORE_PUT_DECISION);
+        c->session.used_ms = i;
+        c->value = slice_of(arena_printf(&c->arena, "{\"n\":%d}", i));
+        expect_ok(ask(store, c));
+    }
+    struct stored *c = stored_new(STORE_LOAD_DECISIONS);
+    c->limit = 2;
+    c = ask(store, c);
+    assert_int_equal(c->n_decisions, 2);
+    assert_int_equal(c->decisions[0].t_ms, 3);
+    assert_true(slice_eq(c->decisions[1].json, "{\"n\":2}"));
+    stored_free(c);
+    store_close(store);
+}
+
+static void put_one_record(struct store *store, int64_t session_id, int64_t id)
+{
+    struct telemetry_shape shape = {0};
+    struct stored *c = put(session_id, id, 0, MSG_ASSISTANT, MESSAGE_DONE, "x");
+    c->messages[0].endpoint = SLICE("moe");
+    expect_ok(ask(store, c));
+    c = stored_new(STORE_PUT_TOKENS);
+    c->message_id = id;
+    c->shape = arena_alloc(&c->arena, sizeof shape);
+    c->n_records = 1;
+    c->records = arena_alloc(&c->arena, token_record_bytes(&shape));
+    expect_ok(ask(store, c));
+}
+
+static void the_newest_answer_with_records_is_found(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t session_id, message_id;
+    } wanted[] = {{0, 22}, {7, 11}, {8, 22}, {9, 0}};
+    struct store *store = open_store();
+    put_one_record(store, 7, 11);
+    put_one_record(store, 8, 22);
+    expect_ok(ask(store, put(7, 33, 0, MSG_ASSISTANT, MESSAGE_DONE, "remote")));
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        struct stored *c = stored_new(STORE_LOAD_TOKENS);
+        c->session.id = wanted[i].session_id;
+        c = ask(store, c);
+        assert_int_equal(c->err.status, OK);
+        assert_int_equal(c->message_id, wanted[i].message_id);
+        assert_int_equal(c->n_records, wanted[i].message_id ? 1 : 0);
+        if (wanted[i].message_id)
+            assert_true(slice_eq(c->messages[0].endpoint, "moe"));
+        stored_free(c);
+    }
+    store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -504,6 +677,10 @@ int main(void)
             TEST(the_session_that_was_shown_is_shown_again),
             TEST(an_export_never_overwrites),
             TEST(an_error_tells_whether_it_may_pass),
+            TEST(the_newest_answers_of_each_endpoint_come_back),
+            TEST(costs_are_summed_by_local_day),
+            TEST(the_newest_decisions_come_first),
+            TEST(the_newest_answer_with_records_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,7 @@ static struct rule may_include[] = {
         {"router/*", "engine/request.h"},
         {"router/*", "engine/telemetry.h"},
         {"router/hub.c", "engine/engine.h"},
+        {"router/hub.c", "engine/gguf.h"},
         {"router/net.c", "engine/queue.h"},
         {"router/store.c", "engine/queue.h"},
 
@@ -87,6 +88,8 @@ static struct rule may_include[] = {
         {"tui/cmd_*.c", "engine/json.h"},
         {"tui/cmd_*.c", "engine/model.h"},
         {"tui/cmd_ask.c", "router/hub.h"},
+        {"tui/cmd_fleet.c", "router/hub.h"},
+        {"tui/cmd_fleet_list.c", "router/history.h"},
         {"tui/cmd_eval.c", "engine/eval_*.h"},
         {"tui/theme.c", "router/conf.h"},
         {"tui/view_experts.c", "engine/model.h"},
@@ -103,6 +106,7 @@ static struct rule may_look_inside[] = {
         {"router/hub.c", "router/net.h"},
         {"router/net.c", "router/net.h"},
         {"router/store*", "router/store_sql.h"},
+        {"router/store*", "router/store_query.h"},
         {"tui/app.c", "tui/app.h"},
         {"tui/cmd_tui.c", "tui/app.h"},
         {"tui/app.c", "tui/term.h"},
@@ -139,10 +143,11 @@ static struct rule may_call[] = {
 static const char *const pure_files[] = {"kernels/*_cpu.c", "kernels/dot*",
         "engine/chat_template.c", "engine/forward.c", "engine/json.c", "engine/sampler.c",
         "engine/tokenizer*", "router/balance.c", "router/core*", "router/features.c",
-        "router/fleet.c", "router/http_error.c", "router/policy.c", "router/session.c",
-        "router/sse.c", "router/wire*", "tui/chat_transcript.c", "tui/commands.c",
-        "tui/editor.c", "tui/heat.c", "tui/keys.c", "tui/markdown.c", "tui/pane_*",
-        "tui/surface.c", "tui/text.c", "tui/view*", "tui/vtin.c"};
+        "router/fleet.c", "router/history.c", "router/http_error.c", "router/limits.c",
+        "router/policy.c", "router/session.c", "router/sse.c", "router/wire*",
+        "tui/chat_transcript.c", "tui/commands.c", "tui/editor.c", "tui/heat.c", "tui/keys.c",
+        "tui/markdown.c", "tui/pane_*", "tui/surface.c", "tui/text.c", "tui/view*",
+        "tui/vtin.c"};
 static const char *const impure[] = {"<dirent.h>", "<fcntl.h>", "<poll.h>", "<pthread.h>",
         "<signal.h>", "<sys/*>", "<unistd.h>", "clock_now_ns", "clock_unix_ms", "dir_make",
         "file_read", "file_write", "fopen", "time"};

@@ -23,6 +23,16 @@ static const struct flag_def route_flags[] = {
 static const struct flag_def model_flags[] = {
         {257, "json", NULL, "Print JSON"},
 };
+static const struct flag_def fleet_flags[] = {
+        {256, "days", "N", "costs: so many days, today included (7)"},
+        {257, "json", NULL, "Print JSON"},
+};
+static const struct flag_def top_flags[] = {
+        {'b', "batch", NULL, "Print the view once, as text"},
+        {256, "view", "VIEW", "fleet, router or experts (fleet)"},
+        {257, "json", NULL, "Print JSON"},
+        {258, "session", "ID", "experts: of this session's newest answer"},
+};
 static const struct flag_def eval_flags[] = {
         {256, "tokens", "1,2,3", "logits: the prompt as token ids"},
         {257, "pos", "P", "logits: rope position of the first token"},
@@ -45,6 +55,12 @@ const struct cmd_def cmd_defs[] = {
         {"route", "[-e ENDPOINT] [--json] PROMPT…",
                 "Decide and explain where a prompt would go; sends nothing", route_flags,
                 ARRAY_LEN(route_flags), cmd_route},
+        {"fleet", "list | probe [NAME…] | costs [--days N] [--json]",
+                "List endpoints with health, latency and cost; ask whether they live",
+                fleet_flags, ARRAY_LEN(fleet_flags), cmd_fleet},
+        {"top", "-b [--view fleet|router|experts] [--session ID] [--json]",
+                "Print a view as text, beside a running program", top_flags,
+                ARRAY_LEN(top_flags), cmd_top},
         {"model", "list | info FILE [--json]", "List local models, describe one", model_flags,
                 ARRAY_LEN(model_flags), cmd_model},
         {"eval",

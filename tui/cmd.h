@@ -33,8 +33,14 @@ int cmd_model(struct args *args);
 int cmd_eval(struct args *args);
 int cmd_keys(struct args *args);
 int cmd_doctor(struct args *args);
+int cmd_fleet(struct args *args);
+int cmd_top(struct args *args);
 int cmd_tui(struct args *args);
 
+/* Moves one command to the database and waits; *answer is the command with its results and is
+ * freed by the caller, whatever is returned. */
+enum status cmd_ask_store(const struct config *config, struct stored *command,
+        struct stored **answer, struct err *err) MUST_USE;
 /* "shunt: …" on stderr; returns the exit status that fits. */
 int cmd_fail(const struct err *err);
 /* "shunt NAME: …" on stderr, EXIT_USAGE. */

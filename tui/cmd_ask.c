@@ -165,7 +165,8 @@ static int exit_code(const struct ask *ask)
     case MESSAGE_STOPPED:
         return EXIT_INTERRUPTED;
     default:
-        if (core->has_decision && core->last_decision.verdict == VERDICT_REFUSE)
+        if (core->has_decision && core->last_decision.verdict != VERDICT_SEND &&
+                answer->text.n == 0)
             return EXIT_REFUSED;
         return answer->text.n ? EXIT_INCOMPLETE : EXIT_FAILED;
     }

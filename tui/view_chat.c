@@ -159,6 +159,23 @@ static void run_slash(struct chat *c, struct app *app)
     mem_free(text);
 }
 
+/* The text stays in the input; the session is asked for again, because the other process may
+ * have ended. */
+static bool is_foreign(struct app *app)
+{
+    const struct session *s = app_core(app)->session;
+    if (!s->writer_pid)
+        return false;
+    app_notice(app, ERR_USAGE,
+            "process %d writes this session; try again when it has ended, or /fork",
+            s->writer_pid);
+    struct action *a = action_new(ACTION_OPEN_SESSION);
+    a->id = s->id;
+    a->now_ms = app_now_ms(app);
+    app_act(app, a);
+    return true;
+}
+
 static void send(struct chat *c, struct app *app)
 {
     struct slice text = buf_slice(&c->editor.text);
@@ -175,6 +192,8 @@ static void send(struct chat *c, struct app *app)
                 keys ? keys : "/stop");
         return;
     }
+    if (is_foreign(app))
+        return;
     struct action *a = action_new(ACTION_SEND);
     a->text = mem_strdup(buf_text(&c->editor.text) + is_escaped);
     a->now_ms = app_now_ms(app);

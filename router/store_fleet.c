@@ -1,0 +1,136 @@
+/*
+ * store_fleet.c - what the answers in the database tell about the endpoints: their newest
+ * latencies, what they cost by day, and the decisions that chose them. Reads only.
+ */
+#include <string.h>
+
+#include "router/store_query.h"
+
+#define DECISIONS_DEFAULT 20
+
+/* Messages have no index by time, but their numbers begin with the milliseconds of their making
+ * (core_new_id) and are never lower: a range of them is a range of time. */
+static void bind_since(struct query *q, int64_t since_ms)
+{
+    bool is_usable = since_ms > 0 && since_ms < INT64_MAX >> 20;
+    bind_int(q, is_usable ? since_ms << 20 : 0);
+    bind_int(q, since_ms);
+}
+#define SINCE " FROM message WHERE id >= ? AND created_ms >= ? AND role = 2 AND endpoint <> '' "
+_Static_assert(
+        MSG_ASSISTANT == 2 && MESSAGE_DONE == 0 && MESSAGE_RUNNING == 1 && MESSAGE_FAILED == 4,
+        "the numbers in the statements below");
+
+/* Rows of any number, moved into the command's arena. */
+static void *take_rows(struct buf *rows, struct arena *arena, size_t row_bytes, size_t *n)
+{
+    void *all = arena_alloc(arena, rows->n + row_bytes);
+    memcpy(all, buf_text(rows), rows->n);
+    *n = rows->n / row_bytes;
+    buf_release(rows);
+    return all;
+}
+
+static int64_t read_known(struct query *q)
+{
+    bool is_null = sqlite3_column_type(q->stmt, q->i_column) == SQLITE_NULL;
+    int64_t value = read_int(q);
+    return is_null || value < 0 ? -1 : value;
+}
+
+static uint32_t read_u32(struct query *q)
+{
+    int64_t value = read_int(q);
+    return value < 0 ? 0 : value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
+static bool load_answers(sqlite3 *db, struct stored *c)
+{
+    struct buf rows;
+    buf_init(&rows, 256u << 20);
+    struct query q = prepare(db,
+            "SELECT endpoint, error, state, created_ms, ttft_ms, total_ms, n_output FROM"
+            " (SELECT id, endpoint, error, state, created_ms, ttft_ms, total_ms, n_output,"
+            " row_number() OVER (PARTITION BY endpoint ORDER BY id DESC) AS nth" SINCE
+            "AND state <> 1) WHERE nth <= ? ORDER BY id");
+    bind_since(&q, c->since_ms);
+    bind_int(&q, ANSWERS_MAX);
+    while (step_row(&q)) {
+        struct answer_row row = {.endpoint = read_text(&q, &c->arena)};
+        row.error = read_text(&q, &c->arena);
+        row.state = (enum message_state)read_u32(&q);
+        row.created_ms = read_int(&q);
+        row.ttft_ms = read_u32(&q);
+        row.total_ms = read_u32(&q);
+        row.n_output_tok = read_tokens(&q);
+        buf_add(&rows, &row, sizeof row);
+    }
+    c->answers = take_rows(&rows, &c->arena, sizeof *c->answers, &c->n_answers);
+    return finish(&q);
+}
+
+static bool load_costs(sqlite3 *db, struct stored *c, int64_t since_ms)
+{
+    struct buf rows;
+    buf_init(&rows, 256u << 20);
+    struct query q = prepare(db,
+            "SELECT date(created_ms / 1000, 'unixepoch', 'localtime'), endpoint, count(*),"
+            " sum(state = 4), sum(cost_nusd IS NULL AND (ttft_ms > 0 OR state = 0)),"
+            " sum(n_input), sum(n_output), sum(cost_nusd)" SINCE "GROUP BY 1, 2 ORDER BY 1, 2");
+    bind_since(&q, since_ms);
+    while (step_row(&q)) {
+        struct cost_row row = {.day = read_text(&q, &c->arena)};
+        row.endpoint = read_text(&q, &c->arena);
+        row.n_requests = read_u32(&q);
+        row.n_errors = read_u32(&q);
+        row.n_unpriced = read_u32(&q);
+        row.n_input_tok = read_known(&q);
+        row.n_output_tok = read_known(&q);
+        row.cost_nusd = read_known(&q);
+        buf_add(&rows, &row, sizeof row);
+    }
+    c->costs = take_rows(&rows, &c->arena, sizeof *c->costs, &c->n_costs);
+    return finish(&q);
+}
+
+static bool load_breakers(sqlite3 *db, struct stored *c)
+{
+    struct buf rows;
+    buf_init(&rows, 1u << 20);
+    struct query q = prepare(db, "SELECT substr(key, 9), CAST(value AS INTEGER) FROM setting"
+                                 " WHERE key > 'breaker ' AND key < 'breaker!'");
+    while (step_row(&q)) {
+        struct breaker_row row = {.endpoint = read_text(&q, &c->arena)};
+        row.until_ms = read_int(&q);
+        buf_add(&rows, &row, sizeof row);
+    }
+    c->breakers = take_rows(&rows, &c->arena, sizeof *c->breakers, &c->n_breakers);
+    return finish(&q);
+}
+
+bool run_load_fleet(sqlite3 *db, struct stored *c)
+{
+    return load_answers(db, c) && load_costs(db, c, c->day_ms) && load_breakers(db, c);
+}
+
+bool run_load_costs(sqlite3 *db, struct stored *c)
+{
+    return load_costs(db, c, c->since_ms);
+}
+
+bool run_load_decisions(sqlite3 *db, struct stored *c)
+{
+    struct buf rows;
+    buf_init(&rows, 256u << 20);
+    struct query q =
+            prepare(db, "SELECT t_ms, message_id, json FROM decision ORDER BY id DESC LIMIT ?");
+    bind_int(&q, c->limit ? c->limit : DECISIONS_DEFAULT);
+    while (step_row(&q)) {
+        struct decision_row row = {.t_ms = read_int(&q)};
+        row.message_id = read_int(&q);
+        row.json = read_text(&q, &c->arena);
+        buf_add(&rows, &row, sizeof row);
+    }
+    c->decisions = take_rows(&rows, &c->arena, sizeof *c->decisions, &c->n_decisions);
+    return finish(&q);
+}
