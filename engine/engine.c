@@ -266,7 +266,10 @@ static void record_token(struct engine *e, uint32_t i, const struct slot *slot, 
     const struct telemetry_shape *shape = model_shape(e->model);
     struct buf piece;
     buf_init(&piece, 4096);
-    tokenizer_piece(e->tok, token, true, &piece);
+    tokenizer_piece(e->tok, token, false, &piece);
+    r->n_piece = (uint8_t)(piece.n < UINT8_MAX ? piece.n : UINT8_MAX);
+    if (piece.n == 0)
+        tokenizer_piece(e->tok, token, true, &piece);
     size_t n = piece.n < TOKEN_TEXT_BYTES ? piece.n : TOKEN_TEXT_BYTES;
     n = utf8_whole(buf_text(&piece), n);
     memset(r->text, 0, sizeof r->text);
@@ -524,6 +527,15 @@ const struct model_info *engine_info(const struct engine *e)
 const struct telemetry_shape *engine_shape(const struct engine *e)
 {
     return model_shape(e->model);
+}
+
+bool engine_token_text(const struct engine *e, int32_t token, struct buf *out)
+{
+    if (engine_state(e) != ENGINE_READY || token < 0 ||
+            (uint32_t)token >= tokenizer_n_vocab(e->tok))
+        return false;
+    tokenizer_piece(e->tok, token, true, out);
+    return true;
 }
 
 const struct err *engine_error(const struct engine *e)

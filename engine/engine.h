@@ -42,6 +42,8 @@ enum engine_state engine_state(const struct engine *engine); /* any thread */
 /* Valid once the state is ENGINE_READY, until engine_close. */
 const struct model_info *engine_info(const struct engine *engine);
 const struct telemetry_shape *engine_shape(const struct engine *engine);
+/* Appends the text of a vocabulary id. False: not ready, or no such id. */
+bool engine_token_text(const struct engine *engine, int32_t token, struct buf *out);
 /* The reason once the state is ENGINE_FAILED. */
 const struct err *engine_error(const struct engine *engine);
 

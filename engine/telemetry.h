@@ -32,10 +32,11 @@ struct token_record {
     uint8_t phase;    /* enum token_phase */
     uint8_t n_text;   /* bytes in text; longer pieces are cut at a code point */
     uint8_t n_top;    /* 0 in prefill */
-    uint8_t reserved;
-    uint64_t t_ns; /* when it was chosen (decode) or computed (prefill) */
-    float logprob; /* natural log of the probability of `token`; 0 in prefill */
-    float entropy; /* of the distribution it was drawn from, nats; before sampling cuts */
+    uint8_t n_piece;  /* bytes it adds to the text, 255: that many or more. 0: none (a control
+                         token), or not known (written by an older version) */
+    uint64_t t_ns;    /* when it was chosen (decode) or computed (prefill) */
+    float logprob;    /* natural log of the probability of `token`; 0 in prefill */
+    float entropy;    /* of the distribution it was drawn from, nats; before sampling cuts */
     struct {
         int32_t token;
         float logprob;

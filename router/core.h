@@ -34,6 +34,7 @@ enum action_kind {
     ACTION_CONFIRM,      /* send although the budget is reached */
     ACTION_FORK,         /* go on in a copy of the shown branch, as a new session */
     ACTION_PROBE,        /* id: endpoint index, -1: all that may be asked */
+    ACTION_LOAD_TOKENS,  /* id: of an answer whose token records are to come from the disk */
     ACTION_ADD_MESSAGE,  /* text, id: enum message_role: what was said before, from elsewhere */
     ACTION_SWITCH, /* id: endpoint, text: on, off (what runs there stops) or drain (it ends) */
     ACTION_CONFIGURE,      /* endpoints: those of the configuration of now */

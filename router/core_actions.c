@@ -241,6 +241,13 @@ static void list_sessions(struct core *core, const struct action *a)
     disk_ask(core, list);
 }
 
+static void load_tokens(struct core *core, int64_t id)
+{
+    struct message *m = session_find(core->session, id);
+    if (m && m->tokens.record_bytes == 0)
+        disk_ask_tokens(core, m);
+}
+
 static void put_session(struct core *core)
 {
     if (core->session->n_messages)
@@ -428,6 +435,9 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         break;
     case ACTION_EXPORT:
         export(core, text_of(a), t_ns);
+        break;
+    case ACTION_LOAD_TOKENS:
+        load_tokens(core, a->id);
         break;
     case ACTION_CONFIRM:
         confirm(core, t_ns);

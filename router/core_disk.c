@@ -240,13 +240,13 @@ static void take_put(struct core *core, struct stored *c, uint64_t t_ns)
     core_forget_saved(core);
 }
 
-static void ask_for_tokens(struct core *core)
+void disk_ask_tokens(struct core *core, struct message *m)
 {
-    const struct message *leaf = session_find(core->session, core->session->leaf_id);
-    if (!leaf || leaf->role != MSG_ASSISTANT)
+    if (m->role != MSG_ASSISTANT || m->tokens.disk != TOKENS_NOT_ASKED)
         return;
     struct stored *c = stored_new(STORE_LOAD_TOKENS);
-    c->message_id = leaf->id;
+    c->message_id = m->id;
+    m->tokens.disk = TOKENS_ASKED;
     disk_ask(core, c);
 }
 
@@ -273,24 +273,31 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
                 c->writer_pid);
     for (size_t i = 0; i < c->n_messages; i++)
         core_saw_id(core, c->messages[i].id);
-    const struct message *leaf = session_find(core->session, core->session->leaf_id);
+    struct message *leaf = session_find(core->session, core->session->leaf_id);
     if (leaf && leaf->state == MESSAGE_INTERRUPTED)
         core_notice(core, t_ns, OK,
                 "the last answer was interrupted; what came is kept, and it can go on");
-    ask_for_tokens(core);
+    if (leaf)
+        disk_ask_tokens(core, leaf);
     disk_remember_shown(core);
 }
 
-static void take_tokens(struct core *core, const struct stored *c)
+static void take_tokens(struct core *core, const struct stored *c, uint64_t t_ns)
 {
-    struct message *m = session_find(core->session, c->message_id);
-    if (c->err.status != OK || !m || m->tokens.record_bytes || !c->shape || c->n_records == 0)
+    struct message *m;
+    if (!core_find_message(core, c->message_id, &m))
+        return; /* the user went elsewhere meanwhile */
+    m->tokens.disk = TOKENS_CAME;
+    if (c->err.status != OK)
+        core_notice(core, t_ns, c->err.status, "%s", c->err.text);
+    if (c->err.status != OK || m->tokens.record_bytes || !c->shape || c->n_records == 0)
         return;
     m->tokens.shape = *c->shape;
     m->tokens.record_bytes = token_record_bytes(c->shape);
     buf_add(&m->tokens.records, c->records, c->n_records * m->tokens.record_bytes);
     m->tokens.n_stored = c->n_records;
-    core_show_tokens(core, m);
+    if (m->id == core->session->leaf_id)
+        core_show_tokens(core, m);
 }
 
 static void take_list(struct core *core, struct stored *c)
@@ -318,7 +325,7 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
         history_replay(&core->fleet, c);
         break;
     case STORE_LOAD_TOKENS:
-        take_tokens(core, c);
+        take_tokens(core, c, t_ns);
         break;
     case STORE_LIST_DECISIONS:
         decisions_take(core, c);

@@ -15,6 +15,11 @@ struct token_log {
     size_t record_bytes; /* 0: nothing was recorded */
     struct buf records;
     size_t n_stored; /* records already sent to the store */
+    enum {
+        TOKENS_NOT_ASKED,
+        TOKENS_ASKED,
+        TOKENS_CAME
+    } disk; /* what the store was asked for */
 };
 
 struct message {

@@ -136,6 +136,14 @@ const struct model_info *app_model_info(const struct app *app)
     return NULL;
 }
 
+bool app_token_text(
+        const struct app *app, const struct message *answer, int32_t token, struct buf *out)
+{
+    (void)app;
+    (void)answer;
+    return buf_printf(out, "t%d", token);
+}
+
 void app_fake_init(struct app *app, struct endpoint_conf *endpoints, size_t n_endpoints)
 {
     const struct core_config cfg = {endpoints, n_endpoints, ZONE_EXTERNAL, 1, APP_NOW_MS};

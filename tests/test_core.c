@@ -1336,6 +1336,37 @@ static void a_session_of_another_process_is_read_and_copied(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* Records are read when somebody wants to see them, and once. */
+static void token_records_of_any_answer_are_read_once(void **state)
+{
+    (void)state;
+    struct session *s = core.session;
+    struct message *old = session_add(s, 101, MSG_ASSISTANT, 1);
+    session_add(s, 102, MSG_USER, 2);
+    struct telemetry_shape shape = {.n_moe_layers = 1, .n_experts = 4, .k = 1};
+    size_t n = token_record_bytes(&shape);
+    for (int i = 0; i < 2; i++) {
+        struct action *a = action_new(ACTION_LOAD_TOKENS);
+        a->id = 101;
+        core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+    }
+    struct effect e = take(EFFECT_STORE);
+    expect_nothing();
+    assert_int_equal(e.command->op, STORE_LOAD_TOKENS);
+    assert_int_equal(e.command->message_id, 101);
+    assert_int_equal(old->tokens.disk, TOKENS_ASKED);
+    e.command->shape = arena_alloc(&e.command->arena, sizeof shape);
+    *e.command->shape = shape;
+    e.command->records = arena_alloc(&e.command->arena, 2 * n);
+    memset(e.command->records, 0, 2 * n);
+    e.command->n_records = 2;
+    answer_store(e.command, OK);
+    assert_int_equal(old->tokens.disk, TOKENS_CAME);
+    assert_int_equal(old->tokens.records.n, 2 * n);
+    assert_int_equal(old->tokens.n_stored, 2); /* they are not written once more */
+    assert_null(core.balance); /* an older answer's experts are not shown as the newest's */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1389,6 +1420,7 @@ int main(void)
             TEST(why_is_looked_up_for_a_reopened_answer),
             TEST(a_preview_is_what_sending_decides),
             TEST(a_preview_of_a_long_text_is_near),
+            TEST(token_records_of_any_answer_are_read_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

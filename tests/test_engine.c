@@ -239,9 +239,12 @@ static void every_token_has_a_record(void **state)
     (void)state;
     struct answer a[2];
     uint64_t n_lost = 0;
-    uint32_t n = 0, n_decode = 0;
+    uint32_t n = 0, n_decode = 0, n_bytes = 0;
+    struct buf text;
     init(a, 2);
     struct engine *e = open_engine(1);
+    buf_init(&text, 4096);
+    assert_false(engine_token_text(e, -1, &text));
     assert_true(engine_send(e, ask(1, prompts[1], 15)));
     collect(e, a, 1);
     const struct telemetry_shape *shape = engine_shape(e);
@@ -250,6 +253,11 @@ static void every_token_has_a_record(void **state)
     while (engine_poll_token(e, r, &n_lost)) {
         assert_int_equal(r->i_token, n++);
         n_decode += r->phase == PHASE_DECODE;
+        buf_clear(&text);
+        assert_true(engine_token_text(e, r->token, &text));
+        assert_true(text.n >= r->n_text && memcmp(buf_text(&text), r->text, r->n_text) == 0);
+        assert_true(r->n_piece == text.n || r->n_piece == 0);
+        n_bytes += r->phase == PHASE_DECODE ? r->n_piece : 0;
         const struct expert_pick *picks = token_record_picks(r);
         for (int layer = 0; layer < 3; layer++) {
             assert_true(picks[2 * layer].expert < 8 && picks[2 * layer + 1].expert < 8);
@@ -260,6 +268,9 @@ static void every_token_has_a_record(void **state)
     }
     assert_int_equal(n_lost, 0);
     assert_int_equal(n_decode, 15);
+    assert_true(n_bytes > 0 && n_bytes <= a[1].text.n); /* a broken byte is shown as three */
+    assert_false(engine_token_text(e, INT32_MAX, &text));
+    buf_release(&text);
     assert_int_equal(n, a[1].usage.input + 15);
     mem_free(r);
     engine_close(e);

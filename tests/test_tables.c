@@ -140,8 +140,10 @@ static void themes_define_every_role_and_know_no_other(void **state)
         for (int role = 0; role < ROLE_COUNT; role++)
             if (theme.styles[role].fg.rgb == COLOR_DEFAULT)
                 fail_msg("theme %s leaves role %d without a colour", e->name, role);
-        for (int level = 0; level < RAMP_LEVELS; level++)
+        for (int level = 0; level < RAMP_LEVELS; level++) {
             assert_true(theme.ramps[RAMP_ACTIVATION][level].n256 >= 16);
+            assert_true(theme.ramps[RAMP_TEXT][level].n256 >= 16);
+        }
         assert_int_equal(strlen(theme.mono), RAMP_LEVELS);
     }
     assert_true(n >= 1);

@@ -150,6 +150,14 @@ enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *e
     return err_set(err, ERR_IO, "no file");
 }
 
+bool app_token_text(
+        const struct app *app, const struct message *answer, int32_t token, struct buf *out)
+{
+    (void)app;
+    (void)answer;
+    return buf_printf(out, "t%d", token);
+}
+
 const struct model_info *app_model_info(const struct app *app)
 {
     (void)app;
@@ -548,14 +556,14 @@ static void hints_are_of_use_where_they_stand(void **state)
     struct fixture *f = *state;
     struct app *app = &f->app;
     expect_hints(app, CTX_CHAT, NULL, 80,
-            " Enter send  F1 help  C-d quit  C-j newline  C-x 6 sessions  C-x 2 experts\n");
+            " Enter send  F1 help  C-d quit  C-j newline  M-x tokens  C-x 6 sessions\n");
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  C-d quit\n");
     expect_hints(app, CTX_EXPERTS, NULL, 80,
-            " m map  Z freeze  ? help  Esc back  1 chat  6 sessions  3 fleet  4 router\n");
+            " m map  Z freeze  ? help  Esc back  1 chat  x tokens  6 sessions  3 fleet\n");
     expect_hints(app, CTX_SESSIONS, NULL, 80,
             " Enter open  / search  ? help  Esc back  1 chat  2 experts  3 fleet  4 router\n");
     type(f, "x"); /* C-d deletes now */
-    expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help\n");
+    expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  M-x tokens\n");
     run_chat(f, CMD_SEND);
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  Esc stop  F1 help\n");
     type(f, "/");

@@ -223,6 +223,25 @@ enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *e
     return OK;
 }
 
+static bool is_of(const struct engine *engine, const char *path, const struct message *answer)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    return engine && engine_state(engine) == ENGINE_READY &&
+           memcmp(engine_shape(engine), &answer->tokens.shape, sizeof answer->tokens.shape) ==
+                   0 &&
+           (!path || strcmp(slash ? slash + 1 : path, answer->model) == 0);
+}
+
+bool app_token_text(
+        const struct app *app, const struct message *answer, int32_t token, struct buf *out)
+{
+    const struct fleet *fleet = &app_core(app)->fleet;
+    int i = fleet_find(fleet, answer->endpoint);
+    const struct engine *engine = i >= 0 ? hub_engine(app->hub, i) : NULL;
+    return engine && is_of(engine, fleet->endpoints[i].conf->model, answer) &&
+           engine_token_text(engine, token, out);
+}
+
 /* ---- drawing ---------------------------------------------------------------------------- */
 
 static void draw_tabs(const struct app *app, struct surface *out)

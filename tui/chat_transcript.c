@@ -7,6 +7,7 @@
 
 #include "tui/keys.h"
 #include "tui/text.h"
+#include "tui/view_stepper.h"
 
 #define FOOTER_COLS 6 /* indent, mark and a column at the right */
 #define INDENT                                                                                 \
@@ -18,6 +19,7 @@ static void free_rendered(struct rendered *r)
         return;
     markdown_release(&r->text);
     markdown_release(&r->reasoning);
+    tinted_text_release(&r->tinted);
     mem_free(r);
 }
 
@@ -90,6 +92,55 @@ static int count_footer_lines(const struct message *m, bool asks, int n_cols)
     return n > 0 ? n : 1;
 }
 
+/* What is shown of an answer below its header. */
+static struct slice shown_part(const struct message *m)
+{
+    return slice_trim(buf_slice(shows_reasoning(m) ? &m->reasoning : &m->text));
+}
+
+/* Markdown does not keep where its words come from: coloured, an answer is shown as it was
+ * sent. */
+static void render_tinted(
+        struct rendered *r, const struct message *m, enum token_color color, int n_cols)
+{
+    enum answer_part part = shows_reasoning(m) ? PART_REASONING : PART_TEXT;
+    const struct buf *whole = part == PART_TEXT ? &m->text : &m->reasoning;
+    struct slice shown = shown_part(m);
+    struct token_map map = {0};
+    uint8_t *tints = mem_alloc(whole->n + 1);
+    tinted_text_wrap(&r->tinted, shown, n_cols);
+    token_map_build(&map, &m->tokens, buf_slice(&m->reasoning), buf_slice(&m->text));
+    token_color_tints(color, &m->tokens, &map, part, tints, whole->n);
+    if (shown.n)
+        memcpy(r->tinted.tints, tints + (shown.ptr - whole->ptr), shown.n);
+    token_map_release(&map);
+    mem_free(tints);
+}
+
+static void render_plain(struct rendered *r, const struct message *m, int n_cols)
+{
+    void (*render_text)(struct markdown *, struct slice, int) =
+            m->role == MSG_ASSISTANT ? markdown_render : markdown_render_plain;
+    render_text(&r->text, slice_trim(buf_slice(&m->text)), n_cols);
+    if (shows_reasoning(m))
+        markdown_render(&r->reasoning, slice_trim(buf_slice(&m->reasoning)), n_cols);
+}
+
+/* Lines of reasoning: all of them, or one that stands for them. */
+static int count_reasoning_lines(const struct rendered *r, const struct message *m)
+{
+    if (!shows_reasoning(m))
+        return m->reasoning.n > 0;
+    return (int)(r->is_tinted ? r->tinted.n_lines : r->reasoning.n_lines);
+}
+
+static int count_text_lines(const struct rendered *r, const struct message *m)
+{
+    if (r->is_tinted)
+        return shows_reasoning(m) ? 0 : (int)r->tinted.n_lines;
+    return (int)r->text.n_lines;
+}
+
 static struct rendered *render(struct transcript *t, size_t i, int n_cols)
 {
     const struct message *m = t->path[i];
@@ -102,23 +153,22 @@ static struct rendered *render(struct transcript *t, size_t i, int n_cols)
         r = t->cache[i] = mem_alloc(sizeof *r);
         r->version = UINT32_MAX;
     }
-    if (r->version == m->version && r->n_cols == n_cols && r->message_id == m->id)
+    bool is_same_color =
+            r->color == t->color && (!t->color || r->n_records_bytes == m->tokens.records.n);
+    if (r->version == m->version && r->n_cols == n_cols && is_same_color)
         return r;
     r->message_id = m->id;
     r->version = m->version;
     r->n_cols = n_cols;
-    void (*render_text)(struct markdown *, struct slice, int) =
-            m->role == MSG_ASSISTANT ? markdown_render : markdown_render_plain;
-    render_text(&r->text, slice_trim(buf_slice(&m->text)), n_cols - INDENT - 1);
+    r->color = t->color;
+    r->n_records_bytes = m->tokens.records.n;
+    r->is_tinted = t->color && m->role == MSG_ASSISTANT && m->tokens.record_bytes;
+    if (r->is_tinted)
+        render_tinted(r, m, t->color, n_cols - INDENT - 1);
+    else
+        render_plain(r, m, n_cols - INDENT - 1);
     r->n_footer = count_footer_lines(m, m->id == t->asks_id, n_cols);
-    r->n_lines = 1 + (int)r->text.n_lines + r->n_footer + 1;
-    if (shows_reasoning(m)) {
-        markdown_render(
-                &r->reasoning, slice_trim(buf_slice(&m->reasoning)), n_cols - INDENT - 1);
-        r->n_lines += (int)r->reasoning.n_lines;
-    } else if (m->reasoning.n) {
-        r->n_lines++;
-    }
+    r->n_lines = 1 + count_reasoning_lines(r, m) + count_text_lines(r, m) + r->n_footer + 1;
     return r;
 }
 
@@ -299,24 +349,36 @@ static size_t count_words(struct slice s)
     return n;
 }
 
+static void draw_shown_line(const struct message *m, const struct rendered *r, size_t i_line,
+        struct surface *out, int row)
+{
+    bool is_reasoning = shows_reasoning(m);
+    enum role role = is_reasoning ? ROLE_REASONING : ROLE_TEXT;
+    if (r->is_tinted)
+        tinted_text_draw_line(&r->tinted, shown_part(m), i_line, out, row, INDENT + 1, role);
+    else
+        markdown_draw_line(
+                is_reasoning ? &r->reasoning : &r->text, i_line, out, row, INDENT + 1);
+    if (is_reasoning)
+        surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_REASONING, 0);
+}
+
 /* Line `line` of the message, at the given row. */
 static void draw_line(const struct app *app, const struct message *m, const struct rendered *r,
         int line, struct surface *out, int row)
 {
-    int n_reasoning = shows_reasoning(m) ? (int)r->reasoning.n_lines : m->reasoning.n ? 1 : 0;
-    if (line == 0) {
+    int n_reasoning = count_reasoning_lines(r, m), n_text = count_text_lines(r, m);
+    if (line == 0)
         draw_header(m, out, row);
-    } else if (line <= n_reasoning && shows_reasoning(m)) {
-        markdown_draw_line(&r->reasoning, (size_t)line - 1, out, row, INDENT + 1);
-        surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_REASONING, 0);
-    } else if (line <= n_reasoning) {
+    else if (line <= n_reasoning && shows_reasoning(m))
+        draw_shown_line(m, r, (size_t)line - 1, out, row);
+    else if (line <= n_reasoning)
         surface_printf(out, row, INDENT + 1, ROLE_REASONING, "\xE2\x96\xB8 reasoned, %zu words",
                 count_words(buf_slice(&m->reasoning)));
-    } else if (line <= n_reasoning + (int)r->text.n_lines) {
-        markdown_draw_line(&r->text, (size_t)(line - n_reasoning - 1), out, row, INDENT + 1);
-    } else if (line - n_reasoning - (int)r->text.n_lines <= r->n_footer) {
-        draw_footer(app, m, line - n_reasoning - (int)r->text.n_lines - 1, out, row);
-    }
+    else if (line <= n_reasoning + n_text)
+        draw_shown_line(m, r, (size_t)(line - n_reasoning - 1), out, row);
+    else if (line - n_reasoning - n_text <= r->n_footer)
+        draw_footer(app, m, line - n_reasoning - n_text - 1, out, row);
 }
 
 /* The first visible message and line when the end is at the bottom. */
@@ -362,6 +424,8 @@ void transcript_draw(struct transcript *t, const struct app *app, struct surface
         t->top_line = line;
     }
     for (; i < t->n_path && row < n_rows; i++, line = 0) {
+        if (t->color && t->path[i]->role == MSG_ASSISTANT)
+            view_stepper_load((struct app *)(uintptr_t)app, t->path[i]);
         const struct rendered *r = render(t, i, n_cols);
         for (; line < r->n_lines && row < n_rows; line++, row++)
             draw_line(app, t->path[i], r, line, out, row);
@@ -429,4 +493,19 @@ void transcript_to_top(struct transcript *t)
 void transcript_to_end(struct transcript *t)
 {
     t->follows = true;
+}
+
+int64_t transcript_answer(const struct transcript *t)
+{
+    int64_t id = 0;
+    bool is_below = t->follows;
+    for (size_t i = 0; i < t->n_path; i++) {
+        is_below |= t->path[i]->id == t->top_id;
+        if (t->path[i]->role != MSG_ASSISTANT)
+            continue;
+        id = t->path[i]->id;
+        if (is_below && !t->follows)
+            break;
+    }
+    return id;
 }

@@ -7,6 +7,8 @@
 #define TUI_CHAT_TRANSCRIPT_H
 
 #include "tui/markdown.h"
+#include "tui/tinted_text.h"
+#include "tui/token_color.h"
 #include "tui/view.h"
 
 /* One message as lines: a header, reasoning, text, a footer. */
@@ -15,6 +17,10 @@ struct rendered {
     uint32_t version;
     int n_cols;
     struct markdown text, reasoning;
+    enum token_color color;
+    size_t n_records_bytes; /* of the records that coloured it */
+    bool is_tinted;         /* what is shown of the answer stands in tinted, as it was sent */
+    struct tinted_text tinted;
     int n_lines, n_footer;
 };
 
@@ -24,8 +30,9 @@ struct transcript {
     int64_t session_id, asks_id; /* asks_id: the answer that waits for a yes; 0: none */
     struct message **path;
     size_t n_path;
-    bool follows;   /* the end stays in view */
-    int64_t top_id; /* else: this message's line top_line is the first on the screen */
+    enum token_color color; /* of answers that have token records */
+    bool follows;           /* the end stays in view */
+    int64_t top_id;         /* else: this message's line top_line is the first on the screen */
     int top_line;
     int n_rows;  /* of the last drawing */
     int n_below; /* lines under the screen at the last drawing */
@@ -39,5 +46,8 @@ void transcript_scroll(struct transcript *t, const struct app *app, int n_lines)
 void transcript_seek(struct transcript *t, const struct app *app, const char *words);
 void transcript_to_top(struct transcript *t);
 void transcript_to_end(struct transcript *t);
+/* The answer that is looked at: the newest, or the first on a screen that was scrolled; 0:
+ * there is none. */
+int64_t transcript_answer(const struct transcript *t);
 
 #endif

@@ -13,6 +13,7 @@ static const char *const context_titles[CTX_COUNT] = {
         [CTX_FLEET] = "Fleet",
         [CTX_ROUTER] = "Router",
         [CTX_SESSIONS] = "Sessions",
+        [CTX_TOKENS] = "Tokens",
         [CTX_HELP] = "Help",
 };
 

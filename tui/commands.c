@@ -21,6 +21,7 @@ const char *const context_names[CTX_COUNT] = {
         [CTX_FLEET] = "fleet",
         [CTX_ROUTER] = "router",
         [CTX_SESSIONS] = "sessions",
+        [CTX_TOKENS] = "tokens",
         [CTX_HELP] = "help",
 };
 
@@ -88,6 +89,9 @@ void command_run(struct app *app, enum command command, const char *text)
         break;
     case CMD_OPEN_SESSIONS:
         app_open_view(app, VIEW_SESSIONS);
+        break;
+    case CMD_OPEN_TOKENS:
+        app_open_view(app, VIEW_TOKENS);
         break;
     case CMD_BACK:
         app_open_view(app, VIEW_CHAT);

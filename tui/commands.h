@@ -23,6 +23,7 @@ enum context { /* where a binding holds; lookup goes from the view's own to GLOB
     CTX_FLEET,
     CTX_ROUTER,
     CTX_SESSIONS,
+    CTX_TOKENS,
     CTX_HELP,
     CTX_COUNT
 };

@@ -67,5 +67,21 @@ const struct note notes[] = {
         {CTX_ROUTER, "?", "The price is not known and counts as the highest that is."},
         {CTX_ROUTER, "fallback",
                 "The request had failed elsewhere before anything of the answer came."},
+        {CTX_TOKENS, "probability",
+                "How likely the token was, before temperature and other cuts of sampling."},
+        {CTX_TOKENS, "entropy",
+                "How open the choice was. 0 nats: only one token came in question; exp of it "
+                "is "
+                "the number of equally likely tokens that would be as open."},
+        {CTX_TOKENS, "after", "Time since the token before."},
+        {CTX_TOKENS, "experts",
+                "Those of the pass that produced the token. The colour is the weight of each, "
+                "as "
+                "a multiple of an even share among the chosen, from \xC2\xBC to 8."},
+        {CTX_TOKENS, "gate margin",
+                "The gap between the gate value of the last chosen expert and that of the "
+                "first "
+                "rejected one. Small: nearly another choice."},
+        {CTX_TOKENS, "#123", "A token of the vocabulary whose model is not loaded."},
 };
 const size_t n_notes = ARRAY_LEN(notes);

@@ -222,6 +222,16 @@ void surface_mark(struct surface *s, struct rect r, enum role role, int attrs)
         }
 }
 
+void surface_tint(struct surface *s, struct rect r, int level)
+{
+    for (int row = r.row; row < r.row + r.n_rows; row++)
+        for (int col = r.col; col < r.col + r.n_cols; col++) {
+            struct cell *cell = cell_at(s, row, col);
+            if (cell)
+                cell->tint = (uint8_t)(level + 1);
+        }
+}
+
 void surface_cursor(struct surface *s, int row, int col)
 {
     if (!cell_at(s, row, col))

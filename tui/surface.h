@@ -19,7 +19,7 @@ enum role { /* rows of roles.def: what a colour means */
 
 enum { ATTR_BOLD = 1, ATTR_DIM = 2, ATTR_UNDERLINE = 4, ATTR_REVERSE = 8, ATTR_ITALIC = 16 };
 
-enum ramp { RAMP_NONE, RAMP_ACTIVATION, RAMP_DIVERGING };
+enum ramp { RAMP_NONE, RAMP_ACTIVATION, RAMP_DIVERGING, RAMP_TEXT, RAMP_COUNT };
 #define RAMP_LEVELS 12
 
 #define CELL_BYTES 23
@@ -32,6 +32,7 @@ struct cell {
     uint8_t attrs; /* added to the role's own */
     uint8_t ramp;  /* not RAMP_NONE: colours come from the ramp, text is the half block */
     uint8_t level_top, level_bottom; /* 0..RAMP_LEVELS-1 */
+    uint8_t tint; /* of text: 0, or 1 + a level of RAMP_TEXT that replaces the role's colour */
 };
 
 struct rect {
@@ -77,6 +78,8 @@ void surface_heat(
         struct surface *s, int row, int col, enum ramp ramp, int level_top, int level_bottom);
 /* Adds attributes to cells that are there (cursor, selection). */
 void surface_mark(struct surface *s, struct rect r, enum role role, int attrs);
+/* Colours text that is there with a level of RAMP_TEXT. */
+void surface_tint(struct surface *s, struct rect r, int level);
 void surface_cursor(struct surface *s, int row, int col);
 /* Rows as text, trailing blanks dropped: golden screens and text twins. */
 void screen_print(const struct screen *screen, struct buf *out);

@@ -39,7 +39,8 @@ struct term {
     uint64_t n_bytes;
     bool must_repaint;
     int pairs[ROLE_COUNT];
-    int *heat_pairs; /* [3][RAMP_LEVELS][RAMP_LEVELS]; 0: not made yet */
+    int *heat_pairs; /* [RAMP_COUNT][RAMP_LEVELS][RAMP_LEVELS]; 0: not made yet */
+    int tint_pairs[RAMP_LEVELS];
     int n_pairs;
     bool cursor_shown;
 };
@@ -150,10 +151,14 @@ static int make_pair(struct term *term, const struct color *fg, const struct col
 static void make_pairs(struct term *term)
 {
     term->n_pairs = 0;
-    memset(term->heat_pairs, 0, 3 * RAMP_LEVELS * RAMP_LEVELS * sizeof *term->heat_pairs);
+    memset(term->heat_pairs, 0,
+            RAMP_COUNT * RAMP_LEVELS * RAMP_LEVELS * sizeof *term->heat_pairs);
     for (int i = 0; i < ROLE_COUNT; i++)
         term->pairs[i] =
                 make_pair(term, &term->theme->styles[i].fg, &term->theme->styles[i].bg);
+    for (int i = 0; i < RAMP_LEVELS; i++)
+        term->tint_pairs[i] = make_pair(
+                term, &term->theme->ramps[RAMP_TEXT][i], &term->theme->styles[ROLE_TEXT].bg);
 }
 
 /* Half-block pairs are made when they are first needed: few of the 144 ever are. */
@@ -215,7 +220,8 @@ enum status term_open(struct term **out, const struct theme *theme, struct err *
                 strerror(errno));
     }
     term->theme = theme;
-    term->heat_pairs = mem_alloc(3 * RAMP_LEVELS * RAMP_LEVELS * sizeof *term->heat_pairs);
+    term->heat_pairs =
+            mem_alloc(RAMP_COUNT * RAMP_LEVELS * RAMP_LEVELS * sizeof *term->heat_pairs);
     buf_init(&term->out, 64u << 20);
     int rows, cols;
     term_check_size(term, &rows, &cols);
@@ -308,6 +314,14 @@ static attr_t mono_attrs(enum role role)
                                                       : 0;
 }
 
+/* Without colours a tint shows in three steps: plain, underlined, underlined and bold. */
+static attr_t mono_tint(int level)
+{
+    return level >= RAMP_LEVELS * 2 / 3 ? A_UNDERLINE | A_BOLD
+           : level >= RAMP_LEVELS / 3   ? A_UNDERLINE
+                                        : 0;
+}
+
 static void put_heat(struct term *term, int row, int col, const struct cell *cell)
 {
     cchar_t c;
@@ -343,7 +357,9 @@ static void put_cell(struct term *term, int row, int col, const struct cell *cel
     attr_t attrs = curses_attrs(style->attrs | cell->attrs);
     if (term->theme->depth == COLOR_NEVER)
         attrs |= mono_attrs((enum role)cell->role);
-    int pair = term->pairs[cell->role];
+    int pair = cell->tint ? term->tint_pairs[cell->tint - 1] : term->pairs[cell->role];
+    if (cell->tint && pair == 0)
+        attrs |= mono_tint(cell->tint - 1);
     if (setcchar(&c, text, attrs, 0, &pair) != OK)
         setcchar(&c, L"?", attrs, 0, &pair);
     mvadd_wch(row, col, &c);

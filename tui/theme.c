@@ -156,6 +156,8 @@ static void read_entry(struct reader *r, const struct conf_entry *e, bool *is_se
         read_ramp(r, e, r->theme->ramps[RAMP_ACTIVATION]);
     else if (strcmp(e->section, "heat") == 0 && strcmp(e->key, "diverging") == 0)
         read_ramp(r, e, r->theme->ramps[RAMP_DIVERGING]);
+    else if (strcmp(e->section, "heat") == 0 && strcmp(e->key, "text") == 0)
+        read_ramp(r, e, r->theme->ramps[RAMP_TEXT]);
     else if (strcmp(e->section, "heat") == 0 && strcmp(e->key, "mono") == 0)
         snprintf(r->theme->mono, sizeof r->theme->mono, "%s", e->value);
     else if (strcmp(e->section, "") != 0 && strcmp(e->section, "palette") != 0)
@@ -169,7 +171,7 @@ enum status theme_parse(struct theme *out, struct slice text, const char *name, 
     *out = (struct theme){.depth = COLOR_256, .mono = " .:-=+*#%@&$"};
     for (int i = 0; i < ROLE_COUNT; i++)
         out->styles[i] = (struct style){none, none, 0};
-    for (int ramp = 0; ramp < 3; ramp++)
+    for (int ramp = 0; ramp < RAMP_COUNT; ramp++)
         for (int i = 0; i < RAMP_LEVELS; i++)
             out->ramps[ramp][i] = none;
     struct reader r = {conf_parse(text, name), out, name, err, OK};

@@ -24,8 +24,8 @@ enum color_depth { COLOR_NEVER, COLOR_16, COLOR_256, COLOR_RGB };
 struct theme {
     char name[32];
     struct style styles[ROLE_COUNT];
-    struct color ramps[3][RAMP_LEVELS]; /* by enum ramp */
-    char mono[RAMP_LEVELS + 1];         /* glyphs for no-colour heat */
+    struct color ramps[RAMP_COUNT][RAMP_LEVELS]; /* by enum ramp */
+    char mono[RAMP_LEVELS + 1];                  /* glyphs for no-colour heat */
     enum color_depth depth;
     const char *term; /* $TERM */
 };

@@ -70,6 +70,10 @@ uint64_t app_now_ns(const struct app *app); /* time of the current loop turn */
 int64_t app_now_ms(const struct app *app);  /* Unix time of the current loop turn */
 enum view_id app_view(const struct app *app);
 void *app_view_state(const struct app *app, enum view_id id);
+/* Appends the text of a vocabulary id of the model that wrote the answer. False: that model is
+ * not loaded. */
+bool app_token_text(
+        const struct app *app, const struct message *answer, int32_t token, struct buf *out);
 const struct model_info *app_model_info(
         const struct app *app); /* of the loaded local model, or NULL */
 /* The configuration file as it is now; the caller frees it. */

@@ -16,6 +16,7 @@
 #include "tui/pane_side.h"
 #include "tui/slash.h"
 #include "tui/text.h"
+#include "tui/view_stepper.h"
 
 #define SIDE_MIN_COLS 120
 #define SIDE_COLS     38
@@ -92,16 +93,37 @@ static const struct run *current_run(const struct core *core)
 
 /* ---- commands --------------------------------------------------------------------------- */
 
-/* Commands of this view that have a name as well as a key. */
+static void cycle_color(struct chat *c, struct app *app)
+{
+    enum token_color *color = &c->transcript.color;
+    *color = (enum token_color)((*color + 1) % TOKEN_COLOR_COUNT);
+    app_notice(app, OK,
+            *color ? "text colour: %s; answers of local models have one and are shown as they "
+                     "were sent%s"
+                   : "text colour: %s%s",
+            token_color_name(*color),
+            *color && app_is_mono(app) ? "; without colours: underlined, then bold" : "");
+}
+
+/* Commands that only this view knows, by key or by name. */
 static bool run_own(struct chat *c, enum command command, struct app *app)
 {
-    if (command == CMD_SIDE_PANE)
+    switch (command) {
+    case CMD_SIDE_PANE:
         toggle_side(c, app);
-    else if (command == CMD_WHY)
+        return true;
+    case CMD_WHY:
         chat_why_toggle(&c->why, &c->transcript, app);
-    else
+        return true;
+    case CMD_STEP:
+        view_stepper_open(app, transcript_answer(&c->transcript));
+        return true;
+    case CMD_TEXT_COLOR:
+        cycle_color(c, app);
+        return true;
+    default:
         return false;
-    return true;
+    }
 }
 
 /* A command that failed is worth getting back; one that did its work is no message. */
@@ -372,6 +394,10 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     int n_input = input_rows(c, n_rows, c->input_cols), rule = n_rows - n_input - 1;
     struct surface top =
             surface_part(out, (struct rect){0, 0, is_tiny ? n_rows - n_input : rule, n_cols});
+    if (c->transcript.color && top.rect.n_rows > 3) {
+        token_color_draw_legend(c->transcript.color, out, 0);
+        top = surface_part(&top, (struct rect){1, 0, top.rect.n_rows - 1, n_cols});
+    }
     if (top.rect.n_rows > 0 && app_core(app)->session->leaf_id == 0)
         draw_greeting(app, &top);
     else if (top.rect.n_rows > 0)

@@ -11,13 +11,14 @@
 
 #include "engine/model.h"
 
+#include "tui/expert_map.h"
 #include "tui/flow.h"
-#include "tui/heat.h"
 #include "tui/text.h"
 #include "tui/view.h"
+#include "tui/view_stepper.h"
 
 #define UPDATE_NS   100000000ull
-#define LABEL_COLS  5
+#define LABEL_COLS  EXPERT_MAP_LABEL_COLS
 #define SIDE_MIN    100 /* columns from which each row gets its own figures */
 #define SIDE_COLS   20
 #define STRIP_BYTES 4096
@@ -177,15 +178,6 @@ static void clamp_cursor(struct experts *v, const struct balance *b)
 
 /* ---- drawing ---------------------------------------------------------------------------- */
 
-static void draw_ruler(const struct experts *v, struct surface *out, int row)
-{
-    const struct heat_map *m = &v->map;
-    int step = m->n_cols >= 64 ? 16 : m->n_cols >= 32 ? 8 : 4;
-    for (int c = 0; c * m->cell_cols + 3 < m->n_cols * m->cell_cols; c += step)
-        surface_printf(out, row, LABEL_COLS + c * m->cell_cols, ROLE_DIM, "%d",
-                c * m->experts_per_col);
-}
-
 static void draw_row_figures(const struct experts *v, const struct balance *b,
         struct surface *out, int row, int col, int map_row)
 {
@@ -197,31 +189,16 @@ static void draw_row_figures(const struct experts *v, const struct balance *b,
     surface_printf(out, row, col, ROLE_NUMBER, "%5.1f  %4.2f", value.effective, value.gini);
 }
 
-static void draw_map_row(const struct experts *v, struct surface *out, int row, int map_row)
-{
-    const struct heat_map *m = &v->map;
-    const uint8_t *top = v->levels + map_row * m->n_cols;
-    const uint8_t *bottom = m->is_tall ? top : map_row + 1 < m->n_rows ? top + m->n_cols : NULL;
-    for (int c = 0; c < m->n_cols * m->cell_cols; c++)
-        surface_heat(out, row, LABEL_COLS + c, RAMP_ACTIVATION, top[c / m->cell_cols],
-                bottom ? bottom[c / m->cell_cols] : 0);
-}
-
 static void draw_map(const struct experts *v, const struct balance *b, struct surface *out,
         int top, bool has_side, bool is_mono)
 {
     const struct heat_map *m = &v->map;
     int per_screen_row = m->is_tall ? 1 : 2, side = LABEL_COLS + m->n_cols * m->cell_cols + 2;
-    draw_ruler(v, out, top);
+    expert_map_draw(m, v->levels, b->shape.layers, out, top);
     if (has_side)
         surface_puts(out, top, side, ROLE_DIM, "  eff  gini");
-    for (int r = 0; r < m->n_rows; r += per_screen_row) {
-        int row = top + 1 + r / per_screen_row;
-        surface_printf(out, row, 0, ROLE_DIM, "%3d ", b->shape.layers[r * m->layers_per_row]);
-        draw_map_row(v, out, row, r);
-        if (has_side)
-            draw_row_figures(v, b, out, row, side, r);
-    }
+    for (int r = 0; has_side && r < m->n_rows; r += per_screen_row)
+        draw_row_figures(v, b, out, top + 1 + r / per_screen_row, side, r);
     int cursor_row = top + 1 + heat_map_row(m, v->layer) / per_screen_row;
     int cursor_col = LABEL_COLS + heat_map_col(m, v->expert) * m->cell_cols;
     struct rect cursor = {cursor_row, cursor_col, 1, m->cell_cols};
@@ -541,6 +518,9 @@ static bool run(void *state, enum command command, struct app *app)
         break;
     case CMD_MAP_MODE:
         v->mode = v->mode == MODE_LAST ? MODE_DECAYED : MODE_LAST;
+        break;
+    case CMD_STEP:
+        view_stepper_open(app, app_core(app)->session->leaf_id);
         break;
     case CMD_FREEZE:
         if (v->frozen)

@@ -1,0 +1,15 @@
+/* view_stepper.h - what the other views may ask of the Tokens view. */
+#ifndef TUI_VIEW_STEPPER_H
+#define TUI_VIEW_STEPPER_H
+
+#include "tui/view.h"
+
+/* Opens it at an answer, or at the newest if the id is of none; going back returns to the view
+ * of now. */
+void view_stepper_open(struct app *app, int64_t message_id);
+/* Asks for the records of a local answer that are only on the disk. */
+void view_stepper_load(struct app *app, const struct message *m);
+/* Only models that run inside this program tell about their tokens. */
+bool view_stepper_is_remote(const struct core *core, const struct message *m);
+
+#endif
