@@ -547,6 +547,9 @@ static void the_side_pane_shows_route_and_cost(void **state)
                     &app.core.fleet, app.core.budget, prefs_default(), app.now_ns},
             0);
     app.core.has_decision = true;
+    struct endpoint_state *mini = &app.core.fleet.endpoints[1];
+    mini->ttft_samples_ms = (struct samples){{300, 400, 800}, 3};
+    mini->tok_per_s_samples = (struct samples){{92}, 1};
     struct screen screen = {0};
     screen_resize(&screen, 37, 38);
     struct surface all = screen_surface(&screen);

@@ -4,6 +4,8 @@
 #include "tui/figures.h"
 #include "tui/heat.h"
 #include "tui/pane_why.h"
+#include "tui/spark.h"
+#include "tui/text.h"
 
 #define COST_END_COL 25 /* amounts end here */
 
@@ -131,6 +133,33 @@ static void draw_experts(const struct balance *b, struct surface *out, int row, 
         }
 }
 
+/* Who answered lately: the median time to the first token with its trend, and the speed after
+ * it. */
+static int draw_latency(const struct fleet *fleet, struct surface *out, int row)
+{
+    bool has_title = false;
+    int n_cols = out->rect.n_cols, spark_cols = n_cols - 27;
+    for (int i = 0; i < fleet->n_endpoints && row + 1 < out->rect.n_rows; i++) {
+        const struct endpoint_state *e = &fleet->endpoints[i];
+        int cols;
+        if (e->is_gone || e->ttft_samples_ms.n == 0)
+            continue;
+        if (!has_title)
+            surface_rule(out, row++, ROLE_RULE, "first token, speed");
+        has_title = true;
+        surface_text(out, row, 1, ROLE_DIM, 0, text_fit(slice_of(e->conf->name), 9, &cols));
+        surface_printf(out, row, 11, ROLE_NUMBER, "%6.2f s",
+                (double)samples_quantile(&e->ttft_samples_ms, 0.5) / 1000);
+        if (spark_cols > 0)
+            spark_draw(out, row, 20, spark_cols, ROLE_DIM, &e->ttft_samples_ms);
+        if (e->tok_per_s_samples.n)
+            surface_printf(out, row, n_cols - 6, ROLE_NUMBER, "%4.0f/s",
+                    (double)samples_quantile(&e->tok_per_s_samples, 0.5));
+        row++;
+    }
+    return has_title ? row + 1 : row;
+}
+
 void pane_side_draw(const struct app *app, struct surface *out)
 {
     const struct core *core = app_core(app);
@@ -142,6 +171,7 @@ void pane_side_draw(const struct app *app, struct surface *out)
         row = draw_figures(answer, out, row);
     if (answer || core->budget.spent_nusd || core->budget.day_nusd >= 0)
         row = draw_cost(core, answer, out, row);
+    row = draw_latency(&core->fleet, out, row);
     if (core->balance)
         draw_experts(core->balance, out, row, app_is_mono(app));
 }
