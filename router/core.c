@@ -41,7 +41,7 @@ void core_init(struct core *core, const struct core_config *cfg)
     fleet_configure(&core->fleet, cfg->endpoints, cfg->n_endpoints);
     core->session = session_new(core_new_id(core, 0), cfg->now_ms);
     if (core->budget.day_nusd >= 0)
-        runs_reserve(core, "", "", 0, -1, 0); /* what was spent today before us */
+        budget_reserve(core, "", "", 0, -1, 0); /* what was spent today before us */
     if (cfg->has_history)
         disk_ask(core, history_command(cfg->now_ms));
 }

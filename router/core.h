@@ -88,6 +88,7 @@ struct run {
         RUN_STOPPING
     } phase;
     bool is_confirmed;     /* the budget is not looked at */
+    bool knows_budget;     /* the store was asked what is left, for this request */
     int64_t reserved_nusd; /* of today's budget, for the endpoint it goes to */
     char reserved_day[12];
     enum run_state state;

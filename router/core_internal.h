@@ -38,10 +38,6 @@ void actions_apply(struct core *core, struct action *action, uint64_t t_ns);
 struct run *runs_begin(struct core *core, struct session *session, struct message *answer);
 /* Decides and sends. */
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns);
-/* Adds to today's spending of all processes; day "": today. amount 0 asks what it is.
- * request_id 0: nobody waits. */
-void runs_reserve(struct core *core, const char *endpoint, const char *day, int64_t amount_nusd,
-        int64_t limit_nusd, uint32_t request_id);
 /* The answer of the store to a reservation. */
 void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns);
 void runs_confirm(struct core *core, struct run *run, uint64_t t_ns);
@@ -62,6 +58,17 @@ void decisions_add(struct core *core, const struct run *run, struct slice json);
 void decisions_ask(struct core *core, int64_t message_id); /* 0: the newest of all */
 void decisions_take(struct core *core, const struct stored *answer);
 void decisions_release(struct core *core);
+
+/* Adds to today's spending of all processes; day "": today. amount 0 asks what it is.
+ * request_id 0: nobody waits. */
+void budget_reserve(struct core *core, const char *endpoint, const char *day,
+        int64_t amount_nusd, int64_t limit_nusd, uint32_t request_id);
+/* What a run took in the end stands in place of what was reserved; what is not known stays
+ * reserved. */
+void budget_settle(struct core *core, struct run *run);
+/* What the store says is spent today. is_for_run: a request waits for it. */
+void budget_take(
+        struct core *core, const struct stored *answer, bool is_for_run, uint64_t t_ns);
 
 void disk_put(
         struct core *core, struct stored *command); /* a write: in order, behind what waits */

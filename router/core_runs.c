@@ -223,31 +223,6 @@ static void send_again(struct core *core, struct run *run, uint64_t t_ns)
     send(core, run, request, t_ns);
 }
 
-void runs_reserve(struct core *core, const char *endpoint, const char *day, int64_t amount_nusd,
-        int64_t limit_nusd, uint32_t request_id)
-{
-    struct stored *c = stored_new(STORE_RESERVE);
-    c->tag = request_id;
-    c->key = slice_of(arena_strdup(&c->arena, endpoint));
-    c->value = slice_of(arena_strdup(&c->arena, day));
-    c->amount_nusd = amount_nusd;
-    c->limit_nusd = limit_nusd;
-    disk_ask(core, c);
-}
-
-/* What the request took in the end stands in place of what was reserved; what is not known
- * stays reserved. */
-static void settle(struct core *core, struct run *run)
-{
-    const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
-    bool gave = run->t_first_ns || run->usage.output != TOKENS_UNKNOWN;
-    int64_t cost_nusd = gave ? endpoint_cost_nusd(conf, &run->usage) : 0;
-    if (run->reserved_nusd && cost_nusd >= 0 && cost_nusd != run->reserved_nusd)
-        runs_reserve(
-                core, conf->name, run->reserved_day, cost_nusd - run->reserved_nusd, -1, 0);
-    run->reserved_nusd = 0;
-}
-
 /* To the endpoint of the decision: what costs money is entered into today's spending of all
  * processes first. */
 static void go(struct core *core, struct run *run, uint64_t t_ns)
@@ -261,38 +236,23 @@ static void go(struct core *core, struct run *run, uint64_t t_ns)
         return;
     }
     run->phase = RUN_RESERVES;
-    runs_reserve(core, conf->name, "", c->price_nusd,
+    budget_reserve(core, conf->name, "", c->price_nusd,
             run->is_confirmed ? -1 : core->budget.day_nusd, run->request_id);
-}
-
-static void warn_of_budget(struct core *core, uint64_t t_ns)
-{
-    const struct budget *b = &core->budget;
-    char spent[32], day[32];
-    bool is_near = b->day_nusd >= 0 &&
-                   (double)b->spent_nusd >= BUDGET_WARN_SHARE * (double)b->day_nusd;
-    if (is_near && !core->was_warned)
-        core_notice(core, t_ns, ERR_QUOTA, "%s of today's budget of %s are spent",
-                usd_text(b->spent_nusd, spent), usd_text(b->day_nusd, day));
-    core->was_warned = is_near;
 }
 
 void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns)
 {
     struct run *run = answer->tag ? core_find_run(core, (uint32_t)answer->tag) : NULL;
     bool is_ours = run && run->phase == RUN_RESERVES;
-    if (answer->err.status == OK)
-        core->budget.spent_nusd = answer->total_nusd;
-    else if (is_ours) /* a disk that refuses must not make the money invisible */
-        core->budget.spent_nusd += answer->amount_nusd;
-    warn_of_budget(core, t_ns);
+    budget_take(core, answer, is_ours, t_ns);
     if (!is_ours) {
         if (answer->tag && answer->err.status == OK && !answer->is_over) /* stopped meanwhile */
-            runs_reserve(core, answer->key.ptr, answer->value.ptr, -answer->amount_nusd, -1, 0);
+            budget_reserve(
+                    core, answer->key.ptr, answer->value.ptr, -answer->amount_nusd, -1, 0);
         return;
     }
-    if (answer->is_over) { /* another process was faster: with what is left now, the choice may
-                              be another */
+    if (answer->amount_nusd == 0 || answer->is_over) { /* another process was faster: with what
+                              is left now, the choice may be another */
         runs_dispatch(core, run, t_ns);
         return;
     }
@@ -309,6 +269,14 @@ static void wait_for_route(struct core *core, struct run *run, uint64_t t_ns)
     core_notice(core, t_ns, OK, "%s", run->decision.reason);
 }
 
+/* It may be another day, or another process has given something back. */
+static void ask_for_budget(struct core *core, struct run *run)
+{
+    run->knows_budget = true;
+    run->phase = RUN_RESERVES;
+    budget_reserve(core, "", "", 0, -1, run->request_id);
+}
+
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns)
 {
     struct message *answer;
@@ -323,6 +291,8 @@ void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns)
         go(core, run, t_ns);
     else if (run->decision.verdict == VERDICT_WAIT)
         wait_for_route(core, run, t_ns);
+    else if (run->decision.verdict == VERDICT_ASK && !run->knows_budget)
+        ask_for_budget(core, run);
     else if (run->decision.verdict == VERDICT_ASK && core->can_ask)
         run->phase = RUN_ASKS;
     else
@@ -362,7 +332,7 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
     if (run->phase == RUN_SENT || run->phase == RUN_STOPPING)
         count_attempt(core, run, answer, t_ns);
     if (run->endpoint >= 0)
-        settle(core, run);
+        budget_settle(core, run);
     answer->is_saved = false;
     answer->version++;
     core->version++;
@@ -432,7 +402,7 @@ static bool try_elsewhere(
         core->last_decision = before;
         return false;
     }
-    settle(core, run);
+    budget_settle(core, run);
     run->attempt++;
     int next = run->decision.candidates[run->decision.chosen].endpoint;
     core_notice(core, t_ns, outcome->err.status, "%s; going on with %s", outcome->err.text,

@@ -1265,17 +1265,46 @@ static void money_is_reserved_before_and_settled_after(void **state)
     next_other();
 }
 
+/* The store is asked once more before the user is. */
+static void answer_spent(int64_t nusd)
+{
+    struct effect e = take_reservation();
+    assert_int_equal(e.command->amount_nusd, 0);
+    e.command->total_nusd = nusd;
+    answer_store(e.command, OK);
+    assert_int_equal(next_other().endpoint, -2);
+}
+
+static void a_new_day_is_noticed_before_anybody_is_asked(void **state)
+{
+    (void)state;
+    core.budget = (struct budget){10000000, 10000000}; /* of yesterday */
+    core.can_ask = true;
+    act(ACTION_SEND, "x");
+    struct effect e = take_reservation();
+    assert_int_equal(e.command->amount_nusd, 0);
+    answer_store(e.command, OK); /* nothing yet today */
+    e = take_reservation();
+    assert_true(e.command->amount_nusd > 0);
+    answer_store(e.command, OK);
+    e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+}
+
 static void a_reached_budget_asks_the_user_or_refuses(void **state)
 {
     (void)state;
     core.budget = (struct budget){1000000, 1000000};
     act(ACTION_SEND, "x");
-    assert_int_equal(next_other().endpoint, -2);
+    answer_spent(1000000);
     assert_int_equal(leaf()->state, MESSAGE_FAILED); /* nobody to ask */
     assert_non_null(strstr(leaf()->error, "budget"));
     core.can_ask = true;
     act(ACTION_RETRY, NULL);
-    assert_int_equal(next_other().endpoint, -2);
+    answer_spent(1000000);
     assert_int_equal(leaf()->state, MESSAGE_RUNNING);
     act(ACTION_CONFIRM, NULL);
     struct effect e = take_reservation();
@@ -1299,7 +1328,7 @@ static void a_budget_that_another_process_used_up_stops_it(void **state)
     e.command->is_over = true;
     e.command->total_nusd = 9999999;
     answer_store(e.command, OK);
-    assert_int_equal(next_other().endpoint, -2);
+    answer_spent(9999999);
     assert_int_equal(leaf()->state, MESSAGE_FAILED);
     assert_int_equal(core.last_decision.verdict, VERDICT_ASK);
 }
@@ -1383,6 +1412,7 @@ int main(void)
             TEST(nothing_permitted_is_said_in_the_answer),
             TEST(who_is_back_soon_is_waited_for),
             TEST(money_is_reserved_before_and_settled_after),
+            TEST(a_new_day_is_noticed_before_anybody_is_asked),
             TEST(a_reached_budget_asks_the_user_or_refuses),
             TEST(a_budget_that_another_process_used_up_stops_it),
             TEST(a_session_of_another_process_is_read_and_copied),

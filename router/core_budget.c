@@ -1,0 +1,53 @@
+/*
+ * core_budget.c - today's spending, shared with other processes through the store: reserved
+ * before a request is sent, settled when its cost is known.
+ */
+#include <string.h>
+
+#include "router/core_internal.h"
+
+void budget_reserve(struct core *core, const char *endpoint, const char *day,
+        int64_t amount_nusd, int64_t limit_nusd, uint32_t request_id)
+{
+    struct stored *c = stored_new(STORE_RESERVE);
+    c->tag = request_id;
+    c->key = slice_of(arena_strdup(&c->arena, endpoint));
+    c->value = slice_of(arena_strdup(&c->arena, day));
+    c->amount_nusd = amount_nusd;
+    c->limit_nusd = limit_nusd;
+    disk_ask(core, c);
+}
+
+/* What the request took in the end stands in place of what was reserved; what is not known
+ * stays reserved. */
+void budget_settle(struct core *core, struct run *run)
+{
+    const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
+    bool gave = run->t_first_ns || run->usage.output != TOKENS_UNKNOWN;
+    int64_t cost_nusd = gave ? endpoint_cost_nusd(conf, &run->usage) : 0;
+    if (run->reserved_nusd && cost_nusd >= 0 && cost_nusd != run->reserved_nusd)
+        budget_reserve(
+                core, conf->name, run->reserved_day, cost_nusd - run->reserved_nusd, -1, 0);
+    run->reserved_nusd = 0;
+}
+
+static void warn_of_budget(struct core *core, uint64_t t_ns)
+{
+    const struct budget *b = &core->budget;
+    char spent[32], day[32];
+    bool is_near = b->day_nusd >= 0 &&
+                   (double)b->spent_nusd >= BUDGET_WARN_SHARE * (double)b->day_nusd;
+    if (is_near && !core->was_warned)
+        core_notice(core, t_ns, ERR_QUOTA, "%s of today's budget of %s are spent",
+                usd_text(b->spent_nusd, spent), usd_text(b->day_nusd, day));
+    core->was_warned = is_near;
+}
+
+void budget_take(struct core *core, const struct stored *answer, bool is_for_run, uint64_t t_ns)
+{
+    if (answer->err.status == OK)
+        core->budget.spent_nusd = answer->total_nusd;
+    else if (is_for_run) /* a disk that refuses must not make the money invisible */
+        core->budget.spent_nusd += answer->amount_nusd;
+    warn_of_budget(core, t_ns);
+}
