@@ -74,9 +74,10 @@ struct run {
     int64_t message_id; /* the answer it fills */
     int endpoint;
     uint8_t attempt;
-    int only_endpoint; /* asked for by name; -1: any */
-    int own_endpoint;  /* wrote what is gone on with, and is asked first; -1: none */
-    uint64_t tried;    /* bit per endpoint that failed */
+    int only_endpoint;     /* asked for by name; -1: any */
+    int64_t old_answer_id; /* a retry: what is shown again when nothing comes of it; 0: none */
+    int own_endpoint;      /* wrote what is gone on with, and is asked first; -1: none */
+    uint64_t tried;        /* bit per endpoint that failed */
     uint32_t n_retries_left;
     enum {
         RUN_WAITS_FOR_STORE,

@@ -168,9 +168,12 @@ static void retry(struct core *core, uint64_t t_ns)
         core_notice(core, t_ns, ERR_USAGE, "there is nothing to answer yet");
         return;
     }
+    int64_t old_answer_id = leaf->role == MSG_ASSISTANT && leaf->text.n ? leaf->id : 0;
     if (leaf->role == MSG_ASSISTANT)
         core->session->leaf_id = leaf->parent_id;
-    runs_dispatch(core, runs_begin(core, core->session, add_answer(core, t_ns)), t_ns);
+    struct run *run = runs_begin(core, core->session, add_answer(core, t_ns));
+    run->old_answer_id = old_answer_id;
+    runs_dispatch(core, run, t_ns);
 }
 
 static void confirm(struct core *core, uint64_t t_ns)

@@ -263,9 +263,13 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
     }
     if (core_show_session(core, c->session.id))
         return;
+    bool was_foreign = core->session && core->session->id == c->session.id;
     core_leave_session(core);
     core->session = session_from_rows(&c->session, c->messages, c->n_messages);
     core->session->writer_pid = c->writer_pid;
+    if (was_foreign && !c->writer_pid)
+        core_notice(core, t_ns, OK,
+                "the other shunt has let go of this session: it can be written here now");
     if (c->writer_pid)
         core_notice(core, t_ns, OK,
                 "this session is open in another shunt (process %d): here it can be read; "
@@ -300,10 +304,21 @@ static void take_tokens(struct core *core, const struct stored *c, uint64_t t_ns
         core_show_tokens(core, m);
 }
 
+static bool runs_in(const struct core *core, int64_t session_id)
+{
+    struct message *m;
+    for (size_t i = 0; i < core->n_runs; i++)
+        if (core_find_message(core, core->runs[i].message_id, &m)->id == session_id)
+            return true;
+    return false;
+}
+
 static void take_list(struct core *core, struct stored *c)
 {
     stored_free(core->found_owner);
     core->found_owner = c;
+    for (size_t i = 0; i < c->n_sessions; i++) /* what runs here is not interrupted */
+        c->sessions[i].has_interrupted &= !runs_in(core, c->sessions[i].id);
     core->found = c->sessions;
     core->n_found = c->n_sessions;
     snprintf(

@@ -11,6 +11,7 @@
 
 #define ATTEMPTS_MAX      8
 #define RETRY_WAIT_MAX_MS 30000
+#define RETRY_PATIENCE_MS 2500 /* who can answer now is asked before anybody waits longer */
 #define BACKOFF_MS        500
 #define BACKOFF_MAX_MS    8000
 #define CHECKPOINT_NS     1500000000ull /* of two seconds that may be lost: the disk needs some */
@@ -269,6 +270,21 @@ static void wait_for_route(struct core *core, struct run *run, uint64_t t_ns)
     core_notice(core, t_ns, OK, "%s", run->decision.reason);
 }
 
+/* Who would have been better is out because of money: that is worth a word. */
+static void tell_of_budget(struct core *core, const struct run *run, uint64_t t_ns)
+{
+    const struct decision *d = &run->decision;
+    for (int i = 0; i < d->n_candidates; i++)
+        if (d->candidates[i].filter == FILTER_BUDGET &&
+                d->candidates[i].cost_nusd < d->candidates[d->chosen].cost_nusd) {
+            core_notice(core, t_ns, OK,
+                    "%s would be better, but today's budget keeps it out: %s answers",
+                    core->fleet.endpoints[d->candidates[i].endpoint].conf->name,
+                    core->fleet.endpoints[d->candidates[d->chosen].endpoint].conf->name);
+            return;
+        }
+}
+
 /* It may be another day, or another process has given something back. */
 static void ask_for_budget(struct core *core, struct run *run)
 {
@@ -287,9 +303,10 @@ void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns)
     request_free(request);
     core->version++;
     answer->version++;
-    if (run->decision.verdict == VERDICT_SEND)
+    if (run->decision.verdict == VERDICT_SEND) {
+        tell_of_budget(core, run, t_ns);
         go(core, run, t_ns);
-    else if (run->decision.verdict == VERDICT_WAIT)
+    } else if (run->decision.verdict == VERDICT_WAIT)
         wait_for_route(core, run, t_ns);
     else if (run->decision.verdict == VERDICT_ASK && !run->knows_budget)
         ask_for_budget(core, run);
@@ -318,6 +335,17 @@ void runs_stop(struct core *core, struct run *run, uint64_t t_ns)
     }
 }
 
+/* A retry that brought nothing leaves the answer that was there. */
+static void show_old_answer(struct core *core, const struct run *run, struct session *s,
+        const struct message *answer, uint64_t t_ns)
+{
+    if (!run->old_answer_id || answer->text.n || s->leaf_id != answer->id)
+        return;
+    s->leaf_id = run->old_answer_id;
+    if (answer->state == MESSAGE_FAILED)
+        core_notice(core, t_ns, ERR_USAGE, "%s; the earlier answer stays", answer->error);
+}
+
 void runs_end(struct core *core, struct run *run, enum message_state state,
         const struct outcome *outcome, uint64_t t_ns)
 {
@@ -333,6 +361,8 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
         count_attempt(core, run, answer, t_ns);
     if (run->endpoint >= 0)
         budget_settle(core, run);
+    if (state != MESSAGE_DONE)
+        show_old_answer(core, run, s, answer, t_ns);
     answer->is_saved = false;
     answer->version++;
     core->version++;
@@ -415,6 +445,8 @@ static void end_failed(
         struct core *core, struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     int64_t wait_ms = run->t_first_ns ? -1 : retry_wait_ms(core, run, outcome);
+    if (wait_ms > RETRY_PATIENCE_MS && try_elsewhere(core, run, outcome, t_ns))
+        return;
     if (wait_ms >= 0) {
         run->phase = RUN_WAITS_FOR_RETRY;
         run->t_retry_ns = t_ns + (uint64_t)wait_ms * 1000000u;

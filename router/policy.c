@@ -384,7 +384,7 @@ static void wait_ask_or_refuse(struct decision *d, const struct policy_world *w)
     if (dear) {
         d->verdict = VERDICT_ASK;
         snprintf(d->reason, sizeof d->reason,
-                "today's budget of %s is reached (%s spent): %s would cost about %s",
+                "it would pass today's budget of %s, of which %s are spent: %s costs about %s",
                 usd_text(w->budget.day_nusd, day), usd_text(w->budget.spent_nusd, spent),
                 w->fleet->endpoints[dear->endpoint].conf->name,
                 usd_text(dear->price_nusd, price));

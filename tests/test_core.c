@@ -979,7 +979,7 @@ static void a_retry_leaves_an_endpoint_that_is_drained(void **state)
 {
     (void)state;
     struct effect e = send_and_take("x");
-    emit_done(e.request, ERR_SERVER, 5000);
+    emit_done(e.request, ERR_SERVER, 2000);
     request_free(e.request);
     assert_int_equal(next_other().endpoint, -2);
     switch_endpoint(0, "drain");
@@ -987,6 +987,45 @@ static void a_retry_leaves_an_endpoint_that_is_drained(void **state)
     assert_int_equal(e.kind, EFFECT_SEND);
     assert_int_equal(e.endpoint, 1);
     request_free(e.request);
+}
+
+static void who_asks_for_patience_is_left_for_who_can_answer_now(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_done(e.request, ERR_RATE_LIMIT, 20000);
+    request_free(e.request);
+    e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    assert_int_equal(e.endpoint, 1);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+}
+
+static void a_retry_that_brings_nothing_leaves_the_old_answer(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_text(e.request, "good");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    int64_t old_id = leaf()->id;
+    act(ACTION_RETRY, NULL);
+    e = next_other();
+    act(ACTION_STOP, NULL);
+    emit_done(e.request, ERR_CANCELLED, -1);
+    request_free(e.request);
+    next_other();
+    assert_int_equal(leaf()->id, old_id);
+    act(ACTION_RETRY, NULL);
+    e = next_other();
+    emit_text(e.request, "better");
+    emit_done(e.request, ERR_CANCELLED, -1);
+    request_free(e.request);
+    next_other();
+    assert_string_equal(buf_text(&leaf()->text), "better"); /* what came is shown */
 }
 
 static void switching_off_stops_what_runs_there(void **state)
@@ -1442,6 +1481,8 @@ int main(void)
             TEST(a_draft_the_disk_refuses_comes_back_with_its_session),
             TEST(what_is_drained_ends_and_gets_nothing_new),
             TEST(a_retry_leaves_an_endpoint_that_is_drained),
+            TEST(who_asks_for_patience_is_left_for_who_can_answer_now),
+            TEST(a_retry_that_brings_nothing_leaves_the_old_answer),
             TEST(switching_off_stops_what_runs_there),
             TEST(a_new_configuration_changes_nothing_on_its_way),
             TEST(a_decision_is_in_the_log_at_once),

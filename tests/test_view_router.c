@@ -495,7 +495,7 @@ static void a_verdict_that_is_not_to_send_says_why(void **state)
     app.core.fleet.endpoints[1].is_drained = false;
     app.core.budget = (struct budget){1000, 900};
     app.now_ns += S;
-    expect_shown("next: asks you first: today's budget", true);
+    expect_shown("next: asks you first: it would pass", true);
 }
 
 static void the_title_leaves_room_for_the_candidates(void **state)

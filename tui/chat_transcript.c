@@ -52,6 +52,7 @@ static void refresh(struct transcript *t, const struct app *app)
     }
     const struct run *run = core_run_of(app_core(app), s->leaf_id);
     t->asks_id = run && run->phase == RUN_ASKS ? run->message_id : 0;
+    t->question = t->asks_id ? run->decision.reason : NULL;
     mem_free(t->path);
     t->n_path = session_path(s, &t->path);
     if (t->n_path > t->n_cache) {
@@ -73,23 +74,26 @@ static bool is_empty(const struct message *m)
            m->tool_calls.n == 0;
 }
 
-/* Lines under an answer that is not simply done; a failure takes as many as its sentence needs.
- */
-static int count_footer_lines(const struct message *m, bool asks, int n_cols)
+static int count_lines(const char *text, int n_cols)
 {
-    bool is_cut =
-            m->finish == FINISH_LENGTH || m->finish == FINISH_CONTENT_FILTER || is_empty(m);
+    struct slice rest = slice_of(text), line;
     int n = 0;
-    if (m->role != MSG_ASSISTANT || (m->state == MESSAGE_DONE && !is_cut))
-        return 0;
-    if (asks)
-        return 2;
-    if (m->state != MESSAGE_FAILED)
-        return 1;
-    struct slice rest = slice_of(m->error), line;
     while (text_wrap(&rest, n_cols - FOOTER_COLS, &line))
         n++;
     return n > 0 ? n : 1;
+}
+
+/* Lines under an answer that is not simply done; a failure takes as many as its sentence needs.
+ */
+static int count_footer_lines(const struct message *m, const char *question, int n_cols)
+{
+    bool is_cut =
+            m->finish == FINISH_LENGTH || m->finish == FINISH_CONTENT_FILTER || is_empty(m);
+    if (m->role != MSG_ASSISTANT || (m->state == MESSAGE_DONE && !is_cut))
+        return 0;
+    if (question)
+        return count_lines(question, n_cols) + 1;
+    return m->state == MESSAGE_FAILED ? count_lines(m->error, n_cols) : 1;
 }
 
 /* What is shown of an answer below its header. */
@@ -167,7 +171,7 @@ static struct rendered *render(struct transcript *t, size_t i, int n_cols)
         render_tinted(r, m, t->color, n_cols - INDENT - 1);
     else
         render_plain(r, m, n_cols - INDENT - 1);
-    r->n_footer = count_footer_lines(m, m->id == t->asks_id, n_cols);
+    r->n_footer = count_footer_lines(m, m->id == t->asks_id ? t->question : NULL, n_cols);
     r->n_lines = 1 + count_reasoning_lines(r, m) + count_text_lines(r, m) + r->n_footer + 1;
     return r;
 }
@@ -235,6 +239,18 @@ static void draw_header(const struct message *m, struct surface *out, int row)
             out, row, 1 + col, ROLE_DIM, "  %s%s", clock, m->is_saved ? "" : "  not saved yet");
 }
 
+/* The clock time it ends: a countdown would wake the program every second. */
+static const char *waiting_text(const struct core *core, uint64_t t_ns, char out[96])
+{
+    int64_t ms = core->base_ms + ((int64_t)t_ns - (int64_t)core->base_ns) / 1000000;
+    time_t seconds = ms / 1000;
+    struct tm tm;
+    localtime_r(&seconds, &tm);
+    snprintf(out, 96, "waiting to try again at %02d:%02d:%02d …", tm.tm_hour % 100,
+            tm.tm_min % 100, tm.tm_sec % 100);
+    return out;
+}
+
 static const char *running_text(const struct core *core, const struct run *run, char out[96])
 {
     const char *percent = "";
@@ -250,7 +266,7 @@ static const char *running_text(const struct core *core, const struct run *run, 
                                       "it all the same"
                                     : "saving the message …";
     if (run->phase == RUN_WAITS_FOR_RETRY)
-        return "waiting to try again …";
+        return waiting_text(core, run->t_retry_ns, out);
     if (run->phase == RUN_RESERVES)
         return "entering the price into today's budget …";
     if (run->phase == RUN_WAITS_FOR_ROUTE || run->phase == RUN_ASKS)
@@ -273,15 +289,17 @@ static const char *running_text(const struct core *core, const struct run *run, 
     }
 }
 
-static void draw_error(const struct message *m, int i_line, struct surface *out, int row)
+/* Line i of a sentence below an answer, with a mark before the first. */
+static void draw_sentence(const char *text, const char *mark, enum role role, int i_line,
+        struct surface *out, int row)
 {
-    struct slice rest = slice_of(m->error), line = SLICE("");
+    struct slice rest = slice_of(text), line = SLICE("");
     for (int i = 0; i <= i_line; i++)
         if (!text_wrap(&rest, out->rect.n_cols - FOOTER_COLS, &line))
             return;
     if (i_line == 0)
-        surface_puts(out, row, INDENT + 1, ROLE_ERROR, "\xE2\x9C\x97");
-    surface_text(out, row, INDENT + 3, ROLE_ERROR, 0, line);
+        surface_puts(out, row, INDENT + 1, role, mark);
+    surface_text(out, row, INDENT + 3, role, 0, line);
 }
 
 static bool asks(const struct app *app, const struct message *m)
@@ -290,15 +308,16 @@ static bool asks(const struct app *app, const struct message *m)
     return run && run->phase == RUN_ASKS;
 }
 
-/* The budget is reached: what it would cost, and what to press. */
+/* What it would cost, and what to press. */
 static void draw_question(const struct app *app, const struct message *m, int i_line,
         struct surface *out, int row)
 {
     const char *yes = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_CONFIRM);
     const char *no = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_STOP);
-    if (i_line == 0)
-        surface_printf(out, row, INDENT + 1, ROLE_WARN, "? %s",
-                core_run_of(app_core(app), m->id)->decision.reason);
+    const char *reason = core_run_of(app_core(app), m->id)->decision.reason;
+    int n = count_lines(reason, out->rect.n_cols);
+    if (i_line < n)
+        draw_sentence(reason, "?", ROLE_WARN, i_line, out, row);
     else
         surface_printf(out, row, INDENT + 3, ROLE_DIM, "%s sends it, %s does not",
                 yes ? yes : "/confirm", no ? no : "/stop");
@@ -329,7 +348,7 @@ static void draw_footer(const struct app *app, const struct message *m, int i_li
                 "\xE2\x96\xA0 stopped \xE2\x80\x93 %s goes on", go_on ? go_on : "/continue");
         break;
     case MESSAGE_FAILED:
-        draw_error(m, i_line, out, row);
+        draw_sentence(m->error, "\xE2\x9C\x97", ROLE_ERROR, i_line, out, row);
         break;
     case MESSAGE_DONE:
         surface_puts(out, row, INDENT + 1, ROLE_WARN,

@@ -28,6 +28,7 @@ struct transcript {
     struct rendered **cache; /* by position in the path */
     size_t n_cache;
     int64_t session_id, asks_id; /* asks_id: the answer that waits for a yes; 0: none */
+    const char *question;        /* of it; borrowed while drawing */
     struct message **path;
     size_t n_path;
     enum token_color color; /* of answers that have token records */

@@ -195,7 +195,13 @@ static void send(struct chat *c, struct app *app)
         run_slash(c, app);
         return;
     }
-    if (current_run(app_core(app))) {
+    const struct run *run = current_run(app_core(app));
+    if (run && run->phase == RUN_ASKS) {
+        app_notice(app, ERR_USAGE,
+                "the question above comes first: a key says yes or no, your text stays here");
+        return;
+    }
+    if (run) {
         const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_STOP);
         app_notice(app, ERR_USAGE, "an answer is running; %s stops it, your text stays here",
                 keys ? keys : "/stop");
