@@ -301,6 +301,32 @@ static void the_log_is_filtered(void **state)
     assert_false(command(CMD_BACK));
 }
 
+/* Of one message: sent, failed, sent elsewhere. Before: sent, interrupted, gone on with. */
+static void what_failed_is_called_so(void **state)
+{
+    (void)state;
+    open_view(VIEW_ROUTER);
+    struct stored *c = stored_new(STORE_LIST_DECISIONS);
+    struct features easy = features(0.1f, DOMAIN_WRITING);
+    const struct budget none = {-1, 0};
+    c->n_decisions = 3;
+    c->decisions = arena_alloc(&c->arena, c->n_decisions * sizeof *c->decisions);
+    for (size_t i = 0; i < c->n_decisions; i++) {
+        c->decisions[i] = row_of(&c->arena, &easy, &none, i == 0, "Once more.");
+        c->decisions[i].t_ms = APP_NOW_MS - (int64_t)i * 1000;
+        c->decisions[i].message_id = 7;
+    }
+    give(c);
+    expect_shown("why 22:13:20  fallback mini", true);
+    command(CMD_DOWN);
+    expect_shown("why 22:13:19  failed local", true);
+    command(CMD_DOWN);
+    expect_shown("why 22:13:18  send local", true);
+    command(CMD_SEARCH);
+    type("failed");
+    expect_shown("1 of 3", true);
+}
+
 static void the_table_takes_the_whole_view(void **state)
 {
     (void)state;
@@ -399,6 +425,22 @@ static void an_answer_is_explained_over_the_chat(void **state)
     assert_true(command(CMD_STOP)); /* Esc: the popup goes */
     expect_shown("why local", false);
     assert_false(command(CMD_STOP)); /* and stops the answer again */
+}
+
+static void a_fallback_leaves_its_mark(void **state)
+{
+    (void)state;
+    fill_chat();
+    say(4, MSG_USER, "And then?");
+    struct message *m = say(102, MSG_ASSISTANT, "Done.");
+    snprintf(m->endpoint, sizeof m->endpoint, "mini");
+    snprintf(m->model, sizeof m->model, "gpt-mini");
+    open_view(VIEW_CHAT);
+    expect_shown("mini  gpt-mini  22:13\n", true);
+    fill_log(N_KINDS);
+    expect_shown("mini  gpt-mini  22:13  after local failed", true);
+    expect_shown("mini    22:13\n", true); /* decided as well, at the first try */
+    assert_non_null(strstr(shown(36, 21), "\xE2\x80\xA6  after local failed")); /* not cut */
 }
 
 static void the_answer_at_the_top_is_meant_when_scrolled(void **state)
@@ -568,9 +610,11 @@ int main(void)
             TEST(every_decision_fits_every_size),
             TEST(the_cursor_stays_on_its_decision),
             TEST(the_log_is_filtered),
+            TEST(what_failed_is_called_so),
             TEST(the_table_takes_the_whole_view),
             TEST(the_least_important_column_goes_first),
             TEST(an_answer_is_explained_over_the_chat),
+            TEST(a_fallback_leaves_its_mark),
             TEST(the_answer_at_the_top_is_meant_when_scrolled),
             TEST(without_an_answer_there_is_nothing_to_explain),
             TEST(the_draft_says_where_it_would_go),

@@ -22,6 +22,8 @@ struct rendered {
     bool is_tinted;         /* what is shown of the answer stands in tinted, as it was sent */
     struct tinted_text tinted;
     int n_lines, n_footer;
+    uint64_t decision_serial; /* of the decision that `after` was read from; 0: of none */
+    char after[64];           /* endpoints that failed before this one answered; "": none */
 };
 
 struct transcript {
