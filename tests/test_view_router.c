@@ -475,20 +475,43 @@ static void the_draft_says_where_it_would_go(void **state)
 {
     (void)state;
     open_view(VIEW_CHAT);
-    expect_shown("next: the cheapest of 4 endpoints", true);
+    expect_shown("next: the best of 4 endpoints", true);
     type("hi");
     expect_shown("next: \xE2\x96\xB6 local $0 ", true);
     expect_shown(" \xE2\x94\x82 mini $0.00", true);
     assert_null(strstr(shown(24, 21), "mini $")); /* what does not fit is left out */
     command(CMD_KILL_LINE_LEFT);
     type("/he");
-    expect_shown("next: the cheapest of 4 endpoints", true); /* a command goes nowhere */
+    expect_shown("next: the best of 4 endpoints", true); /* a command goes nowhere */
     app.core.use_endpoint = 3;
     command(CMD_KILL_LINE_LEFT);
     type("x");
     app.now_ns += S;
     expect_shown("next: \xE2\x96\xB6 opus $0.0", true);
     expect_shown("mini", false);
+}
+
+/* Those that cannot be asked are not promised; those that have no room are counted. */
+static void the_rule_hides_nobody(void **state)
+{
+    (void)state;
+    open_view(VIEW_CHAT);
+    app.core.fleet.endpoints[2].is_drained = true;
+    expect_shown("next: the best of 3 endpoints", true);
+    app.core.max_zone = ZONE_LOCAL;
+    expect_shown("next: local \xE2\x94\x80", true);
+    app.core.fleet.endpoints[0].is_drained = true;
+    expect_shown("next: nobody: all 4 endpoints are off", true);
+    app.core.max_zone = ZONE_EXTERNAL;
+    app.core.fleet.endpoints[0].is_drained = app.core.fleet.endpoints[2].is_drained = false;
+    type("hi");
+    expect_shown(" +1 \xE2\x94\x80", true); /* three are named at most */
+    assert_non_null(strstr(shown(40, 21), " +3 "));
+    app.core.budget = (struct budget){2000000000, 1999999999};
+    app.now_ns += S;
+    expect_shown(" (budget reached: mini, lab-gpu, opus out)", true);
+    assert_non_null(strstr(shown(60, 21), " (budget reached: 3 out)"));
+    expect_shown(" +", false);
 }
 
 /* At once after a pause, then every 50 ms, and not at all when nothing changes. */
@@ -618,6 +641,7 @@ int main(void)
             TEST(the_answer_at_the_top_is_meant_when_scrolled),
             TEST(without_an_answer_there_is_nothing_to_explain),
             TEST(the_draft_says_where_it_would_go),
+            TEST(the_rule_hides_nobody),
             TEST(the_rule_is_decided_every_50_ms_at_most),
             TEST(a_verdict_that_is_not_to_send_says_why),
             TEST(the_title_leaves_room_for_the_candidates),
