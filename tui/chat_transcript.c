@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "tui/figures.h"
 #include "tui/keys.h"
 #include "tui/text.h"
 #include "tui/view_stepper.h"
@@ -201,14 +201,6 @@ static void refresh_failed(struct rendered *r, const struct core *core, const st
     print_failed(entry, r);
 }
 
-static void clock_of(int64_t unix_ms, char out[8])
-{
-    time_t seconds = unix_ms / 1000;
-    struct tm tm;
-    localtime_r(&seconds, &tm);
-    snprintf(out, 8, "%02d:%02d", tm.tm_hour % 100, tm.tm_min % 100);
-}
-
 /* What a local model made is counted while it runs. */
 static uint32_t count_tokens(const struct message *m)
 {
@@ -235,10 +227,10 @@ static double tok_per_s(const struct message *m)
 static void draw_answer_header(
         const struct message *m, const struct rendered *r, struct surface *out, int row)
 {
-    char text[256], after[96] = "", clock[8];
+    char text[256], after[96] = "", clock[FIGURE_BYTES];
     int col = surface_puts(out, row, 1, ROLE_ANSWER, m->endpoint[0] ? m->endpoint : "answer");
     int n = 0;
-    clock_of(m->created_ms, clock);
+    figure_clock(clock, m->created_ms);
     n += snprintf(text + n, sizeof text - (size_t)n, "  %s  %s", m->model, clock);
     if (m->ttft_ms && n < 200)
         n += snprintf(text + n, sizeof text - (size_t)n, "  first %.2f s", m->ttft_ms / 1000.0);
@@ -260,12 +252,12 @@ static void draw_answer_header(
 static void draw_header(
         const struct message *m, const struct rendered *r, struct surface *out, int row)
 {
-    char clock[8];
+    char clock[FIGURE_BYTES];
     if (m->role == MSG_ASSISTANT) {
         draw_answer_header(m, r, out, row);
         return;
     }
-    clock_of(m->created_ms, clock);
+    figure_clock(clock, m->created_ms);
     int col = surface_puts(out, row, 1, ROLE_USER, "you");
     surface_printf(
             out, row, 1 + col, ROLE_DIM, "  %s%s", clock, m->is_saved ? "" : "  not saved yet");
@@ -511,20 +503,21 @@ void transcript_seek(struct transcript *t, const struct app *app, const char *wo
     size_t i = t->n_path;
     while (i > 0 && !has_words(t->path[i - 1], words))
         i--;
-    if (i == 0)
-        return;
+    if (i > 0)
+        transcript_to_message(t, t->path[i - 1]->id);
+}
+
+void transcript_to_message(struct transcript *t, int64_t id)
+{
     t->follows = false;
-    t->top_id = t->path[i - 1]->id;
+    t->top_id = id;
     t->top_line = 0;
 }
 
 void transcript_to_top(struct transcript *t)
 {
-    if (t->n_path == 0)
-        return;
-    t->follows = false;
-    t->top_id = t->path[0]->id;
-    t->top_line = 0;
+    if (t->n_path)
+        transcript_to_message(t, t->path[0]->id);
 }
 
 void transcript_to_end(struct transcript *t)

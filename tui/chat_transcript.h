@@ -46,6 +46,8 @@ void transcript_draw(struct transcript *t, const struct app *app, struct surface
 void transcript_scroll(struct transcript *t, const struct app *app, int n_lines);
 /* The newest message with all the words to the top, if there is one. */
 void transcript_seek(struct transcript *t, const struct app *app, const char *words);
+/* A message of the shown path to the top, as far as what is below it fills the screen. */
+void transcript_to_message(struct transcript *t, int64_t id);
 void transcript_to_top(struct transcript *t);
 void transcript_to_end(struct transcript *t);
 /* The answer that is looked at: the newest, or the first on a screen that was scrolled; 0:

@@ -1,6 +1,6 @@
 /*
  * view_chat.c - the conversation: transcript, the rule that says where the next message goes,
- * and the input; over them the popup of chat_why.h. The draft is told to the core with every
+ * and the input; between them the popup of chat_why.h. The draft is told to the core with every
  * change; what is sent, run as a command or completed is decided here.
  */
 #include "tui/view_chat.h"
@@ -243,7 +243,7 @@ static bool run(void *state, enum command command, struct app *app)
         tell_draft(c, app);
         return true;
     }
-    if (chat_why_run(&c->why, command, app) || run_own(c, command, app) ||
+    if (chat_why_run(&c->why, &c->transcript, command, app) || run_own(c, command, app) ||
             scroll(c, command, app))
         return true;
     switch (command) {
@@ -398,11 +398,11 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
         token_color_draw_legend(c->transcript.color, out, 0);
         top = surface_part(&top, (struct rect){1, 0, top.rect.n_rows - 1, n_cols});
     }
+    top.rect.n_rows -= chat_why_draw(&c->why, app, &top);
     if (top.rect.n_rows > 0 && app_core(app)->session->leaf_id == 0)
         draw_greeting(app, &top);
     else if (top.rect.n_rows > 0)
         transcript_draw(&c->transcript, app, &top);
-    chat_why_draw(&c->why, app, &top);
     if (!is_tiny)
         draw_rule(c, app, out, rule);
     slash_draw(
