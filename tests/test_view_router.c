@@ -235,6 +235,8 @@ static void the_log_looks_right_at_every_size(void **state)
     expect(80, 21, "router_fallback_80x24");
     command(CMD_DOWN);
     expect(80, 21, "router_ask_80x24");
+    assert_non_null(strstr(shown(100, 21), "\n time      verdict   endpoint "));
+    assert_null(strstr(shown(40, 7), "question")); /* cut words are no titles */
     command(CMD_DOWN);
     expect(40, 15, "router_refuse_40x18");
 }

@@ -222,40 +222,69 @@ static enum role verdict_role(const struct shown *s)
     return e->verdict == VERDICT_REFUSE ? ROLE_ERROR : ROLE_WARN;
 }
 
-/* Time, verdict, endpoint, price, seconds, on a wide screen difficulty and domain, then as much
- * of the question as there is room for. */
+/* Where the columns stand: time, verdict, endpoint, price, seconds, on a wide screen difficulty
+ * and domain, then the question. */
+struct columns {
+    bool is_wide, is_narrow;
+    int verdict, endpoint, endpoint_cols, price_end, seconds_end, difficulty, question;
+};
+
+static struct columns lay_out(int n_cols)
+{
+    struct columns c = {.is_wide = n_cols >= WIDE_COLS, .is_narrow = n_cols < 60};
+    c.verdict = c.is_wide ? 11 : 8;
+    c.endpoint = c.verdict + (c.is_narrow ? 0 : 10); /* either, where there is room for one */
+    c.endpoint_cols = c.is_narrow ? 9 : 14;
+    int col = c.endpoint + c.endpoint_cols + 1;
+    c.price_end = col + 9;
+    c.seconds_end = col + 16;
+    c.difficulty = col + 18;
+    c.question = c.difficulty + (c.is_wide ? 21 : 0);
+    return c;
+}
+
+static void draw_titles(struct surface *out, int row)
+{
+    struct columns c = lay_out(out->rect.n_cols);
+    surface_puts(out, row, 1, ROLE_DIM, "time");
+    if (!c.is_narrow)
+        surface_puts(out, row, c.verdict, ROLE_DIM, "verdict");
+    surface_puts(out, row, c.endpoint, ROLE_DIM, "endpoint");
+    surface_puts_right(out, row, c.price_end, ROLE_DIM, "price");
+    surface_puts_right(out, row, c.seconds_end, ROLE_DIM, "takes");
+    if (c.is_wide)
+        surface_puts(out, row, c.difficulty, ROLE_DIM, "difficulty  domain");
+    if (c.question + (int)strlen("question") < out->rect.n_cols)
+        surface_puts(out, row, c.question, ROLE_DIM, "question");
+}
+
+/* As much of the question as there is room for. */
 static void draw_entry(
         const struct shown *s, int64_t now_ms, struct surface *out, int row, bool is_selected)
 {
     const struct decision_entry *e = s->entry;
+    struct columns c = lay_out(out->rect.n_cols);
     char text[48], figure[FIGURE_BYTES];
-    int n_cols = out->rect.n_cols, col = 1, cols;
-    bool is_wide = n_cols >= WIDE_COLS, is_narrow = n_cols < 60;
-    print_time(e->t_ms, now_ms, is_wide, text);
-    surface_puts(out, row, col, ROLE_DIM, text);
-    col += is_wide ? 10 : 7;
-    if (!is_narrow) {
-        surface_puts(out, row, col, verdict_role(s), verdict_word(s));
-        col += 10;
-    }
-    const char *endpoint = e->endpoint[0] ? e->endpoint : is_narrow ? verdict_word(s) : "";
-    surface_text(out, row, col, is_narrow ? verdict_role(s) : ROLE_TEXT, 0,
-            text_fit(slice_of(endpoint), is_narrow ? 9 : 14, &cols));
-    col += is_narrow ? 10 : 15;
+    int n_cols = out->rect.n_cols, cols;
+    print_time(e->t_ms, now_ms, c.is_wide, text);
+    surface_puts(out, row, 1, ROLE_DIM, text);
+    if (!c.is_narrow)
+        surface_puts(out, row, c.verdict, verdict_role(s), verdict_word(s));
+    const char *endpoint = e->endpoint[0] ? e->endpoint : c.is_narrow ? verdict_word(s) : "";
+    surface_text(out, row, c.endpoint, c.is_narrow ? verdict_role(s) : ROLE_TEXT, 0,
+            text_fit(slice_of(endpoint), c.endpoint_cols, &cols));
     if (e->endpoint[0]) {
-        surface_puts_right(out, row, col + 9, ROLE_NUMBER,
+        surface_puts_right(out, row, c.price_end, ROLE_NUMBER,
                 e->price_nusd < 0 ? "?" : figure_dollars(figure, e->price_nusd));
         surface_puts_right(
-                out, row, col + 16, ROLE_NUMBER, figure_seconds(figure, e->expected_ms));
+                out, row, c.seconds_end, ROLE_NUMBER, figure_seconds(figure, e->expected_ms));
     }
-    col += 18;
-    if (is_wide)
-        surface_printf(out, row, col, ROLE_DIM, "%4.2f  %s", (double)e->difficulty,
+    if (c.is_wide)
+        surface_printf(out, row, c.difficulty, ROLE_DIM, "%10.2f  %s", (double)e->difficulty,
                 domain_name(e->domain));
-    col += is_wide ? 15 : 0;
-    if (n_cols - col > 3)
-        surface_text(out, row, col, ROLE_TEXT, 0,
-                text_fit(slice_of(e->question), n_cols - col - 1, &cols));
+    if (n_cols - c.question > 3)
+        surface_text(out, row, c.question, ROLE_TEXT, 0,
+                text_fit(slice_of(e->question), n_cols - c.question - 1, &cols));
     if (is_selected)
         surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);
 }
@@ -275,9 +304,13 @@ static void draw_head(
     }
 }
 
+/* Titles only where decisions keep as many rows as they need at least. */
 static void draw_list(struct router *v, const struct app *app, struct surface *out)
 {
-    v->n_rows = out->rect.n_rows > 0 ? out->rect.n_rows : 1;
+    int first = v->n_shown && out->rect.n_rows > LIST_ROWS_MIN;
+    if (first)
+        draw_titles(out, 0);
+    v->n_rows = out->rect.n_rows > first ? out->rect.n_rows - first : 1;
     if (v->cursor < v->top)
         v->top = v->cursor;
     if (v->cursor >= v->top + v->n_rows)
@@ -287,7 +320,8 @@ static void draw_list(struct router *v, const struct app *app, struct surface *o
                 v->query[0] ? "No decision contains that."
                             : "Nothing was decided yet: write a message in Chat.");
     for (int i = 0; i < v->n_rows && v->top + i < v->n_shown; i++)
-        draw_entry(&v->shown[v->top + i], app_now_ms(app), out, i, v->top + i == v->cursor);
+        draw_entry(&v->shown[v->top + i], app_now_ms(app), out, first + i,
+                v->top + i == v->cursor);
 }
 
 /* Where the list ends and the table begins: the table gets what it needs as long as the list
@@ -300,7 +334,7 @@ static int why_rows(struct router *v, const struct surface *out)
     if (v->is_why_only)
         return n_rows;
     int n_least = 1 + LIST_ROWS_MIN, n_list = v->n_shown < n_rows / 2 ? v->n_shown : n_rows / 2;
-    n_list = 1 + (n_list > LIST_ROWS_MIN ? n_list : LIST_ROWS_MIN);
+    n_list = 2 + (n_list > LIST_ROWS_MIN ? n_list : LIST_ROWS_MIN);
     int n = n_rows - n_list;
     n = n < v->n_why_lines + 1 ? n : v->n_why_lines + 1;
     return n_rows < n_least + 3 ? 0 : n;
