@@ -585,6 +585,20 @@ static void every_token_has_the_color_of_its_figure(void **state)
     assert_int_equal(tint_of("The group"), 0); /* off again */
 }
 
+static void a_dense_answer_is_not_colored_by_gates(void **state)
+{
+    (void)state;
+    say_with_tokens(true);
+    assert_true(shows("The group"));
+    press("M-h");
+    assert_string_equal(app.notice, "text colour: entropy (local answers only)");
+    for (enum token_color color = TOKEN_COLOR_ENTROPY; color < TOKEN_COLOR_COUNT; color++)
+        press("M-h");
+    assert_string_equal(app.notice, "text colour: off");
+    press("M-h");
+    assert_string_equal(app.notice, "text colour: entropy (local answers only)");
+}
+
 static void levels_follow_the_scales(void **state)
 {
     (void)state;
@@ -682,6 +696,7 @@ int main(void)
             TEST(nothing_to_step_through_is_said),
             TEST(every_byte_of_a_token_can_be_seen),
             TEST(every_token_has_the_color_of_its_figure),
+            TEST(a_dense_answer_is_not_colored_by_gates),
             TEST(levels_follow_the_scales),
             TEST(a_colored_answer_shows_its_source_and_a_legend),
             TEST(reasoning_is_colored_while_it_is_shown),

@@ -93,15 +93,22 @@ static const struct run *current_run(const struct core *core)
 
 /* ---- commands --------------------------------------------------------------------------- */
 
+/* A model without experts has no gates. */
+static bool has_margins(const struct core *core, int64_t answer_id)
+{
+    const struct message *m = session_find(core->session, answer_id);
+    return m && m->tokens.record_bytes ? m->tokens.shape.n_moe_layers > 0 : !core->is_dense;
+}
+
 static void cycle_color(struct chat *c, struct app *app)
 {
     enum token_color *color = &c->transcript.color;
     *color = (enum token_color)((*color + 1) % TOKEN_COLOR_COUNT);
-    app_notice(app, OK,
-            *color ? "text colour: %s; answers of local models have one and are shown as they "
-                     "were sent%s"
-                   : "text colour: %s%s",
-            token_color_name(*color),
+    if (*color == TOKEN_COLOR_MARGIN &&
+            !has_margins(app_core(app), transcript_answer(&c->transcript)))
+        *color = TOKEN_COLOR_ENTROPY;
+    app_notice(app, OK, "text colour: %s%s%s", token_color_name(*color),
+            *color ? " (local answers only)" : "",
             *color && app_is_mono(app) ? "; without colours: underlined, then bold" : "");
 }
 
