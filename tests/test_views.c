@@ -1047,6 +1047,35 @@ static void help_shows_the_users_keys(void **state)
     release(&app);
 }
 
+static void help_says_that_there_is_more(void **state)
+{
+    (void)state;
+    struct app app;
+    struct help help = {.context = CTX_ROUTER};
+    init(&app);
+    for (int i = 0; i < 3; i++) {
+        static const enum command moves[] = {CMD_FIRST, CMD_DOWN, CMD_LAST};
+        struct screen screen = {0};
+        struct buf out;
+        char want[48];
+        screen_resize(&screen, 10, 80);
+        struct surface all = screen_surface(&screen);
+        help_draw(&help, &app, &all); /* the first one measures */
+        help_run(&help, moves[i]);
+        surface_fill(&all, (struct rect){0, 0, 10, 80}, ROLE_TEXT, ' ');
+        help_draw(&help, &app, &all);
+        buf_init(&out, 1 << 16);
+        screen_print(&screen, &out);
+        snprintf(want, sizeof want, "\xE2\x86\x93 %d more lines\n", help.n_lines - 9 - i);
+        assert_true((strstr(buf_text(&out), want) != NULL) == (i < 2));
+        assert_true((strstr(buf_text(&out), "more line") != NULL) == (i < 2));
+        assert_true((strstr(buf_text(&out), "Stop the answer, else") != NULL) == (i == 2));
+        buf_release(&out);
+        screen_release(&screen);
+    }
+    release(&app);
+}
+
 static void notes_wrap_on_a_narrow_screen_and_scroll(void **state)
 {
     (void)state;
@@ -1099,6 +1128,7 @@ int main(void)
             cmocka_unit_test(cells_move_only_when_they_clearly_change),
             cmocka_unit_test(sessions_are_listed_searched_and_opened),
             cmocka_unit_test(help_shows_the_users_keys),
+            cmocka_unit_test(help_says_that_there_is_more),
             cmocka_unit_test(notes_wrap_on_a_narrow_screen_and_scroll),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

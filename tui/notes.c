@@ -50,8 +50,9 @@ const struct note notes[] = {
         {CTX_FLEET, "ttft, trend",
                 "Time to the first token: the median and the 95th percentile of the newest 64 "
                 "answers, and the newest of them as bars, the longest full."},
-        {CTX_FLEET, "req, tok left",
-                "What the provider says is left in its window. Blank: it has not said."},
+        {CTX_FLEET, "requests left",
+                "What the provider says is left in its window, of tokens as well; in the table "
+                "req left and tok left. Blank: it has not said."},
         {CTX_FLEET, "today", "Spent since midnight, by every shunt on this machine."},
         {CTX_ROUTER, "price $",
                 "What the provider asks for the prompt and an answer of usual length."},
@@ -67,6 +68,8 @@ const struct note notes[] = {
         {CTX_ROUTER, "?", "The price is not known and counts as the highest that is."},
         {CTX_ROUTER, "fallback",
                 "The request had failed elsewhere before anything of the answer came."},
+        {CTX_ROUTER, "failed",
+                "The attempt brought nothing, and the request went on: to the fallback above."},
         {CTX_TOKENS, "probability",
                 "How likely the token was, before temperature and other cuts of sampling."},
         {CTX_TOKENS, "entropy",
