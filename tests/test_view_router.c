@@ -558,6 +558,18 @@ static void the_rule_hides_nobody(void **state)
     expect_shown(" +", false);
 }
 
+static void a_session_that_is_only_read_says_so(void **state)
+{
+    (void)state;
+    open_view(VIEW_CHAT);
+    type("hi");
+    app.core.session->writer_pid = 4711;
+    expect_shown("read only: process 4711 writes it; /fork \xE2\x94\x80", true);
+    expect_shown("next:", false);
+    app.core.session->writer_pid = 0;
+    expect_shown("next: \xE2\x96\xB6 local", true);
+}
+
 /* At once after a pause, then every 50 ms, and not at all when nothing changes. */
 static void the_rule_is_decided_every_50_ms_at_most(void **state)
 {
@@ -688,6 +700,7 @@ int main(void)
             TEST(without_an_answer_there_is_nothing_to_explain),
             TEST(the_draft_says_where_it_would_go),
             TEST(the_rule_hides_nobody),
+            TEST(a_session_that_is_only_read_says_so),
             TEST(the_rule_is_decided_every_50_ms_at_most),
             TEST(a_verdict_that_is_not_to_send_says_why),
             TEST(the_title_leaves_room_for_the_candidates),

@@ -242,12 +242,22 @@ static bool is_message(struct slice draft)
     return slice_trim(draft).n > 0 && (draft.ptr[0] != '/' || slice_has_prefix(draft, "//"));
 }
 
+/* Nothing goes anywhere from here. */
+static int draw_read_only(int writer_pid, struct surface *out)
+{
+    char text[96];
+    snprintf(text, sizeof text, " read only: process %d writes it; /fork ", writer_pid);
+    return 1 + surface_cut(out, 0, 1, out->rect.n_cols - 2, ROLE_WARN, 0, slice_of(text));
+}
+
 int chat_next_draw(
         struct chat_next *next, const struct app *app, struct slice draft, struct surface *out)
 {
     const struct core *core = app_core(app);
     const struct decision *d = &next->decision;
     char text[256];
+    if (core->session->writer_pid)
+        return draw_read_only(core->session->writer_pid, out);
     int col = 1 + surface_puts(out, 0, 1, ROLE_TITLE, " next: ");
     if (!is_message(draft) || core->fleet.n_endpoints == 0) {
         print_fixed(core, text, sizeof text);
