@@ -574,6 +574,40 @@ static void hints_are_of_use_where_they_stand(void **state)
     assert_null(views[VIEW_CHAT].ops->hints(f->chat, app));
 }
 
+static void only_what_ended_early_is_gone_on_with(void **state)
+{
+    (void)state;
+    static const struct {
+        enum message_role role;
+        enum message_state state;
+        int writer_pid;
+        bool can_go_on;
+    } leaves[] = {{MSG_ASSISTANT, MESSAGE_DONE, 0, false},
+            {MSG_ASSISTANT, MESSAGE_STOPPED, 0, true},
+            {MSG_ASSISTANT, MESSAGE_INTERRUPTED, 0, true},
+            {MSG_ASSISTANT, MESSAGE_FAILED, 0, true},
+            {MSG_ASSISTANT, MESSAGE_STOPPED, 77, false}, {MSG_USER, MESSAGE_DONE, 0, true}};
+    struct app app;
+    init(&app);
+    for (size_t i = 0; i < ARRAY_LEN(leaves); i++) {
+        struct message *m = say(&app, leaves[i].role, "x");
+        struct screen screen = {0};
+        struct buf out;
+        m->state = leaves[i].state;
+        app.core.session->writer_pid = leaves[i].writer_pid;
+        buf_init(&out, 1000);
+        screen_resize(&screen, 1, 200);
+        struct surface all = screen_surface(&screen);
+        hint_bar_draw(&app, CTX_CHAT, NULL, &all, 0);
+        screen_print(&screen, &out);
+        if ((strstr(buf_text(&out), "M-c continue") != NULL) != leaves[i].can_go_on)
+            fail_msg("leaf %zu: %s", i, buf_text(&out));
+        buf_release(&out);
+        screen_release(&screen);
+    }
+    release(&app);
+}
+
 static void a_long_session_draws_fast_and_scrolls(void **state)
 {
     (void)state;
@@ -1112,6 +1146,7 @@ int main(void)
             CHAT(lines_below_are_told_on_the_rule),
             CHAT(what_was_searched_comes_into_view),
             CHAT(hints_are_of_use_where_they_stand),
+            cmocka_unit_test(only_what_ended_early_is_gone_on_with),
             cmocka_unit_test(a_long_session_draws_fast_and_scrolls),
             cmocka_unit_test(experts_look_right_at_every_size),
             cmocka_unit_test(every_shape_of_mixture_fits_every_size),

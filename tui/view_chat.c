@@ -452,6 +452,22 @@ static const struct view_hint *hints(const void *state, const struct app *app)
                                                                                     : NULL;
 }
 
+/* An answer that ended before its end, or a question that got none. */
+static bool can_go_on(const struct core *core)
+{
+    const struct message *leaf = session_find(core->session, core->session->leaf_id);
+    if (!leaf || current_run(core) || core->session->writer_pid)
+        return false;
+    return leaf->role == MSG_USER ||
+           (leaf->role == MSG_ASSISTANT && leaf->state != MESSAGE_DONE);
+}
+
+static bool is_idle(const void *state, const struct app *app, enum command command)
+{
+    (void)state;
+    return command == CMD_CONTINUE && !can_go_on(app_core(app));
+}
+
 static void release(void *state)
 {
     struct chat *c = state;
@@ -468,5 +484,6 @@ const struct view_ops view_chat_ops = {
         .run = run,
         .key = take_key,
         .hints = hints,
+        .is_idle = is_idle,
         .release = release,
 };
