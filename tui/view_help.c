@@ -116,7 +116,11 @@ static void print_notes(struct printer *p)
         if (row >= 0)
             surface_puts(p->out, row, 1, ROLE_TITLE, "What the numbers mean");
         has_title = true;
-        print_row(p, notes[i].name, notes[i].text);
+        struct buf text;
+        buf_init(&text, 1 << 12);
+        note_print(&notes[i], &text);
+        print_row(p, notes[i].name, buf_text(&text));
+        buf_release(&text);
     }
     if (has_title)
         next_row(p);
