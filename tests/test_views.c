@@ -558,8 +558,6 @@ static void hints_are_of_use_where_they_stand(void **state)
     expect_hints(app, CTX_CHAT, NULL, 80,
             " Enter send  F1 help  C-d quit  C-j newline  M-x tokens  C-x 6 sessions\n");
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  C-d quit\n");
-    expect_hints(app, CTX_EXPERTS, NULL, 80,
-            " m map  Z freeze  ? help  Esc back  1 chat  x tokens  6 sessions  3 fleet\n");
     expect_hints(app, CTX_SESSIONS, NULL, 80,
             " Enter open  / search  ? help  Esc back  1 chat  2 experts  3 fleet  4 router\n");
     type(f, "x"); /* C-d deletes now */
@@ -688,6 +686,26 @@ static void experts_look_right_at_every_size(void **state)
         views[VIEW_EXPERTS].ops->release(experts);
         mem_free(experts);
     }
+    release(&app);
+}
+
+static void keys_without_a_map_are_not_offered(void **state)
+{
+    (void)state;
+    struct app app;
+    init(&app);
+    app.states[VIEW_EXPERTS] = mem_alloc(views[VIEW_EXPERTS].ops->state_bytes);
+    struct message *m = say(&app, MSG_ASSISTANT, "x");
+    snprintf(m->endpoint, sizeof m->endpoint, "mini");
+    expect_hints(&app, CTX_EXPERTS, NULL, 80,
+            " ? help  Esc back  1 chat  6 sessions  3 fleet  4 router\n");
+    snprintf(m->endpoint, sizeof m->endpoint, "local"); /* a dense model */
+    expect_hints(&app, CTX_EXPERTS, NULL, 80,
+            " ? help  Esc back  1 chat  x tokens  6 sessions  3 fleet  4 router\n");
+    fill_balance(&app, 4, 16, 2, 10);
+    expect_hints(&app, CTX_EXPERTS, NULL, 80,
+            " m map  Z freeze  ? help  Esc back  1 chat  x tokens  6 sessions  3 fleet\n");
+    mem_free(app.states[VIEW_EXPERTS]);
     release(&app);
 }
 
@@ -1149,6 +1167,7 @@ int main(void)
             cmocka_unit_test(only_what_ended_early_is_gone_on_with),
             cmocka_unit_test(a_long_session_draws_fast_and_scrolls),
             cmocka_unit_test(experts_look_right_at_every_size),
+            cmocka_unit_test(keys_without_a_map_are_not_offered),
             cmocka_unit_test(every_shape_of_mixture_fits_every_size),
             cmocka_unit_test(a_dense_model_and_no_answer_say_so),
             cmocka_unit_test(experts_look_right_in_other_modes),
