@@ -40,6 +40,22 @@ static void notes_are_short_sentences(void **state)
     }
 }
 
+static void notes_name_the_routers_numbers(void **state)
+{
+    (void)state;
+    static const char *const wanted[] = {
+            "beyond 10 s ", "counts $0.000050.", "costs: $0.0020.", "worth: $0.03"};
+    struct buf all;
+    buf_init(&all, 1 << 20);
+    for (size_t i = 0; i < n_notes; i++)
+        note_print(&notes[i], &all);
+    assert_null(strchr(buf_text(&all), '{'));
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+        if (!strstr(buf_text(&all), wanted[i]))
+            fail_msg("no note says \"%s\"", wanted[i]);
+    buf_release(&all);
+}
+
 static void every_command_can_be_reached(void **state)
 {
     (void)state;
@@ -174,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(command_names_are_unique_and_helps_are_short),
             cmocka_unit_test(notes_are_short_sentences),
+            cmocka_unit_test(notes_name_the_routers_numbers),
             cmocka_unit_test(every_command_can_be_reached),
             cmocka_unit_test(default_keys_parse_and_stand_once),
             cmocka_unit_test(keys_that_terminals_cannot_tell_are_not_used),

@@ -235,6 +235,8 @@ static void the_log_looks_right_at_every_size(void **state)
     expect(80, 21, "router_fallback_80x24");
     command(CMD_DOWN);
     expect(80, 21, "router_ask_80x24");
+    assert_non_null(strstr(shown(100, 21), "\n time      verdict   endpoint "));
+    assert_null(strstr(shown(40, 7), "question")); /* cut words are no titles */
     command(CMD_DOWN);
     expect(40, 15, "router_refuse_40x18");
 }
@@ -299,6 +301,32 @@ static void the_log_is_filtered(void **state)
     assert_true(command(CMD_BACK)); /* first the filter goes, then the view */
     expect_shown("5 decisions", true);
     assert_false(command(CMD_BACK));
+}
+
+/* Of one message: sent, failed, sent elsewhere. Before: sent, interrupted, gone on with. */
+static void what_failed_is_called_so(void **state)
+{
+    (void)state;
+    open_view(VIEW_ROUTER);
+    struct stored *c = stored_new(STORE_LIST_DECISIONS);
+    struct features easy = features(0.1f, DOMAIN_WRITING);
+    const struct budget none = {-1, 0};
+    c->n_decisions = 3;
+    c->decisions = arena_alloc(&c->arena, c->n_decisions * sizeof *c->decisions);
+    for (size_t i = 0; i < c->n_decisions; i++) {
+        c->decisions[i] = row_of(&c->arena, &easy, &none, i == 0, "Once more.");
+        c->decisions[i].t_ms = APP_NOW_MS - (int64_t)i * 1000;
+        c->decisions[i].message_id = 7;
+    }
+    give(c);
+    expect_shown("why 22:13:20  fallback mini", true);
+    command(CMD_DOWN);
+    expect_shown("why 22:13:19  failed local", true);
+    command(CMD_DOWN);
+    expect_shown("why 22:13:18  send local", true);
+    command(CMD_SEARCH);
+    type("failed");
+    expect_shown("1 of 3", true);
 }
 
 static void the_table_takes_the_whole_view(void **state)
@@ -393,12 +421,28 @@ static void an_answer_is_explained_over_the_chat(void **state)
     expect(80, 21, "chat_why_80x24");
     expect(120, 37, "chat_why_120x40");
     assert_true(command(CMD_LINE_UP));
-    expect_shown("why local: policy", true);
+    expect_shown("why local  22:13  Write a commit", true);
     assert_true(command(CMD_LINE_UP)); /* no answer before it */
-    expect_shown("why local: policy", true);
+    expect_shown("why local  22:13  Write a commit", true);
     assert_true(command(CMD_STOP)); /* Esc: the popup goes */
     expect_shown("why local", false);
     assert_false(command(CMD_STOP)); /* and stops the answer again */
+}
+
+static void a_fallback_leaves_its_mark(void **state)
+{
+    (void)state;
+    fill_chat();
+    say(4, MSG_USER, "And then?");
+    struct message *m = say(102, MSG_ASSISTANT, "Done.");
+    snprintf(m->endpoint, sizeof m->endpoint, "mini");
+    snprintf(m->model, sizeof m->model, "gpt-mini");
+    open_view(VIEW_CHAT);
+    expect_shown("mini  gpt-mini  22:13\n", true);
+    fill_log(N_KINDS);
+    expect_shown("mini  gpt-mini  22:13  after local failed", true);
+    expect_shown("mini    22:13\n", true); /* decided as well, at the first try */
+    assert_non_null(strstr(shown(36, 21), "\xE2\x80\xA6  after local failed")); /* not cut */
 }
 
 static void the_answer_at_the_top_is_meant_when_scrolled(void **state)
@@ -411,12 +455,54 @@ static void the_answer_at_the_top_is_meant_when_scrolled(void **state)
     command(CMD_SCROLL_TOP);
     shown(80, 8);
     command(CMD_WHY);
-    expect_shown("why local: policy", true);
+    expect_shown("why local  22:13  Write a commit", true);
     command(CMD_WHY); /* the same key closes */
     expect_shown("why local", false);
     type("/why"); /* now everything is on the screen: the newest */
     command(CMD_SEND);
-    expect_shown("why gone: From", true);
+    expect_shown("why gone  22:13  Go on.", true);
+}
+
+/* What is explained can be read above the popup. */
+static void the_chat_goes_to_the_explained_answer(void **state)
+{
+    (void)state;
+    fill_chat();
+    fill_log(2);
+    open_view(VIEW_CHAT);
+    command(CMD_WHY);
+    assert_non_null(strstr(shown(80, 17), "From long ago."));
+    command(CMD_LINE_UP);
+    assert_non_null(strstr(shown(80, 17), " mini    22:13\n   Let a_n be bounded.\n"));
+    assert_null(strstr(shown(80, 17), "policy: count"));
+    command(CMD_LINE_UP);
+    assert_non_null(strstr(shown(80, 17), "policy: count"));
+}
+
+static void a_small_risk_is_not_none(void **state)
+{
+    (void)state;
+    static const struct {
+        float p_miss;
+        const char *shown;
+    } risks[] = {{0, " 0 %"}, {0.0001f, " <0.1 %"}, {0.003f, " 0.3 %"}, {0.0096f, " 1 %"},
+            {0.21f, " 21 %"}};
+    for (size_t i = 0; i < ARRAY_LEN(risks); i++) {
+        static struct decision d;
+        const char *names[] = {"a"};
+        struct screen screen = {0};
+        struct buf out;
+        d = (struct decision){.n_candidates = 1, .candidates[0].p_miss = risks[i].p_miss};
+        screen_resize(&screen, 4, 100);
+        struct surface all = screen_surface(&screen);
+        why_draw(&d, names, &all, 0);
+        buf_init(&out, 1 << 12);
+        screen_print(&screen, &out);
+        if (!strstr(buf_text(&out), risks[i].shown))
+            fail_msg("no \"%s\":\n%s", risks[i].shown, buf_text(&out));
+        buf_release(&out);
+        screen_release(&screen);
+    }
 }
 
 static void without_an_answer_there_is_nothing_to_explain(void **state)
@@ -433,20 +519,55 @@ static void the_draft_says_where_it_would_go(void **state)
 {
     (void)state;
     open_view(VIEW_CHAT);
-    expect_shown("next: the cheapest of 4 endpoints", true);
+    expect_shown("next: the best of 4 endpoints", true);
     type("hi");
     expect_shown("next: \xE2\x96\xB6 local $0 ", true);
     expect_shown(" \xE2\x94\x82 mini $0.00", true);
     assert_null(strstr(shown(24, 21), "mini $")); /* what does not fit is left out */
     command(CMD_KILL_LINE_LEFT);
     type("/he");
-    expect_shown("next: the cheapest of 4 endpoints", true); /* a command goes nowhere */
+    expect_shown("next: the best of 4 endpoints", true); /* a command goes nowhere */
     app.core.use_endpoint = 3;
     command(CMD_KILL_LINE_LEFT);
     type("x");
     app.now_ns += S;
     expect_shown("next: \xE2\x96\xB6 opus $0.0", true);
     expect_shown("mini", false);
+}
+
+/* Those that cannot be asked are not promised; those that have no room are counted. */
+static void the_rule_hides_nobody(void **state)
+{
+    (void)state;
+    open_view(VIEW_CHAT);
+    app.core.fleet.endpoints[2].is_drained = true;
+    expect_shown("next: the best of 3 endpoints", true);
+    app.core.max_zone = ZONE_LOCAL;
+    expect_shown("next: local \xE2\x94\x80", true);
+    app.core.fleet.endpoints[0].is_drained = true;
+    expect_shown("next: nobody: all 4 endpoints are off", true);
+    app.core.max_zone = ZONE_EXTERNAL;
+    app.core.fleet.endpoints[0].is_drained = app.core.fleet.endpoints[2].is_drained = false;
+    type("hi");
+    expect_shown(" +1 \xE2\x94\x80", true); /* three are named at most */
+    assert_non_null(strstr(shown(40, 21), " +3 "));
+    app.core.budget = (struct budget){2000000000, 1999999999};
+    app.now_ns += S;
+    expect_shown(" (budget reached: mini, lab-gpu, opus out)", true);
+    assert_non_null(strstr(shown(60, 21), " (budget reached: 3 out)"));
+    expect_shown(" +", false);
+}
+
+static void a_session_that_is_only_read_says_so(void **state)
+{
+    (void)state;
+    open_view(VIEW_CHAT);
+    type("hi");
+    app.core.session->writer_pid = 4711;
+    expect_shown("read only: process 4711 writes it; /fork \xE2\x94\x80", true);
+    expect_shown("next:", false);
+    app.core.session->writer_pid = 0;
+    expect_shown("next: \xE2\x96\xB6 local", true);
 }
 
 /* At once after a pause, then every 50 ms, and not at all when nothing changes. */
@@ -568,12 +689,18 @@ int main(void)
             TEST(every_decision_fits_every_size),
             TEST(the_cursor_stays_on_its_decision),
             TEST(the_log_is_filtered),
+            TEST(what_failed_is_called_so),
             TEST(the_table_takes_the_whole_view),
             TEST(the_least_important_column_goes_first),
             TEST(an_answer_is_explained_over_the_chat),
+            TEST(a_fallback_leaves_its_mark),
             TEST(the_answer_at_the_top_is_meant_when_scrolled),
+            TEST(the_chat_goes_to_the_explained_answer),
+            TEST(a_small_risk_is_not_none),
             TEST(without_an_answer_there_is_nothing_to_explain),
             TEST(the_draft_says_where_it_would_go),
+            TEST(the_rule_hides_nobody),
+            TEST(a_session_that_is_only_read_says_so),
             TEST(the_rule_is_decided_every_50_ms_at_most),
             TEST(a_verdict_that_is_not_to_send_says_why),
             TEST(the_title_leaves_room_for_the_candidates),

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "tui/hint_bar.h"
 #include "tui/keys.h"
 #include "tui/tinted_text.h"
 #include "tui/token_color.h"
@@ -445,6 +446,66 @@ static void every_answer_of_the_session_can_be_chosen(void **state)
     assert_true(shows("token 1 of 1") && shows("answer 2 of 3"));
 }
 
+static void it_opens_at_the_first_token_or_the_newest(void **state)
+{
+    (void)state;
+    struct message *m = say_with_tokens(false);
+    press("M-x");
+    assert_true(shows("token 1 of 17") && !shows("after  "));
+    press("L");
+    assert_true(shows("token 11 of 17") && shows("after  "));
+    press("Esc");
+    press("M-x");
+    assert_true(shows("token 1 of 17"));
+    m->state = MESSAGE_RUNNING;
+    press("Esc");
+    press("M-x");
+    assert_true(shows("token 17 of 17"));
+}
+
+static void expect_hints(const char *text)
+{
+    struct screen screen = {0};
+    struct buf out;
+    buf_init(&out, 1000);
+    screen_resize(&screen, 1, 60);
+    struct surface all = screen_surface(&screen);
+    hint_bar_draw(&app, CTX_TOKENS, NULL, &all, 0);
+    screen_print(&screen, &out);
+    assert_string_equal(buf_text(&out), text);
+    buf_release(&out);
+    screen_release(&screen);
+}
+
+static void the_arrows_are_named_where_they_do_something(void **state)
+{
+    (void)state;
+    press("M-x");
+    expect_hints(" ? help  Esc back  1 chat  6 sessions  2 experts  3 fleet\n");
+    say_with_tokens(false);
+    press("Esc");
+    press("M-x");
+    expect_hints(" Left/Right token  Up/Down layer  ? help  Esc back  1 chat\n");
+    say_with_tokens(true);
+    press("Esc");
+    press("M-x");
+    expect_hints(" Left/Right token  ? help  Esc back  1 chat  6 sessions\n");
+}
+
+static void experts_without_room_are_counted(void **state)
+{
+    (void)state;
+    say_with_tokens(false);
+    press("M-x");
+    struct screen screen = draw(VIEW_TOKENS, 46, 21);
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    screen_print(&screen, &out);
+    assert_non_null(strstr(buf_text(&out), ":0.50 \xE2\x80\xA6 +3\n"));
+    buf_release(&out);
+    screen_release(&screen);
+}
+
 static void nothing_to_step_through_is_said(void **state)
 {
     (void)state;
@@ -522,6 +583,20 @@ static void every_token_has_the_color_of_its_figure(void **state)
     }
     press("M-h");
     assert_int_equal(tint_of("The group"), 0); /* off again */
+}
+
+static void a_dense_answer_is_not_colored_by_gates(void **state)
+{
+    (void)state;
+    say_with_tokens(true);
+    assert_true(shows("The group"));
+    press("M-h");
+    assert_string_equal(app.notice, "text colour: entropy (local answers only)");
+    for (enum token_color color = TOKEN_COLOR_ENTROPY; color < TOKEN_COLOR_COUNT; color++)
+        press("M-h");
+    assert_string_equal(app.notice, "text colour: off");
+    press("M-h");
+    assert_string_equal(app.notice, "text colour: entropy (local answers only)");
 }
 
 static void levels_follow_the_scales(void **state)
@@ -615,9 +690,13 @@ int main(void)
             TEST(keys_move_the_mark_through_the_text),
             TEST(the_cursor_follows_only_at_the_end),
             TEST(every_answer_of_the_session_can_be_chosen),
+            TEST(it_opens_at_the_first_token_or_the_newest),
+            TEST(the_arrows_are_named_where_they_do_something),
+            TEST(experts_without_room_are_counted),
             TEST(nothing_to_step_through_is_said),
             TEST(every_byte_of_a_token_can_be_seen),
             TEST(every_token_has_the_color_of_its_figure),
+            TEST(a_dense_answer_is_not_colored_by_gates),
             TEST(levels_follow_the_scales),
             TEST(a_colored_answer_shows_its_source_and_a_legend),
             TEST(reasoning_is_colored_while_it_is_shown),

@@ -558,8 +558,6 @@ static void hints_are_of_use_where_they_stand(void **state)
     expect_hints(app, CTX_CHAT, NULL, 80,
             " Enter send  F1 help  C-d quit  C-j newline  M-x tokens  C-x 6 sessions\n");
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  C-d quit\n");
-    expect_hints(app, CTX_EXPERTS, NULL, 80,
-            " m map  Z freeze  ? help  Esc back  1 chat  x tokens  6 sessions  3 fleet\n");
     expect_hints(app, CTX_SESSIONS, NULL, 80,
             " Enter open  / search  ? help  Esc back  1 chat  2 experts  3 fleet  4 router\n");
     type(f, "x"); /* C-d deletes now */
@@ -572,6 +570,40 @@ static void hints_are_of_use_where_they_stand(void **state)
             app, CTX_CHAT, own, 80, " Enter run  Up/Down choose  Tab complete  Esc close\n");
     clear_input(f);
     assert_null(views[VIEW_CHAT].ops->hints(f->chat, app));
+}
+
+static void only_what_ended_early_is_gone_on_with(void **state)
+{
+    (void)state;
+    static const struct {
+        enum message_role role;
+        enum message_state state;
+        int writer_pid;
+        bool can_go_on;
+    } leaves[] = {{MSG_ASSISTANT, MESSAGE_DONE, 0, false},
+            {MSG_ASSISTANT, MESSAGE_STOPPED, 0, true},
+            {MSG_ASSISTANT, MESSAGE_INTERRUPTED, 0, true},
+            {MSG_ASSISTANT, MESSAGE_FAILED, 0, true},
+            {MSG_ASSISTANT, MESSAGE_STOPPED, 77, false}, {MSG_USER, MESSAGE_DONE, 0, true}};
+    struct app app;
+    init(&app);
+    for (size_t i = 0; i < ARRAY_LEN(leaves); i++) {
+        struct message *m = say(&app, leaves[i].role, "x");
+        struct screen screen = {0};
+        struct buf out;
+        m->state = leaves[i].state;
+        app.core.session->writer_pid = leaves[i].writer_pid;
+        buf_init(&out, 1000);
+        screen_resize(&screen, 1, 200);
+        struct surface all = screen_surface(&screen);
+        hint_bar_draw(&app, CTX_CHAT, NULL, &all, 0);
+        screen_print(&screen, &out);
+        if ((strstr(buf_text(&out), "M-c continue") != NULL) != leaves[i].can_go_on)
+            fail_msg("leaf %zu: %s", i, buf_text(&out));
+        buf_release(&out);
+        screen_release(&screen);
+    }
+    release(&app);
 }
 
 static void a_long_session_draws_fast_and_scrolls(void **state)
@@ -654,6 +686,26 @@ static void experts_look_right_at_every_size(void **state)
         views[VIEW_EXPERTS].ops->release(experts);
         mem_free(experts);
     }
+    release(&app);
+}
+
+static void keys_without_a_map_are_not_offered(void **state)
+{
+    (void)state;
+    struct app app;
+    init(&app);
+    app.states[VIEW_EXPERTS] = mem_alloc(views[VIEW_EXPERTS].ops->state_bytes);
+    struct message *m = say(&app, MSG_ASSISTANT, "x");
+    snprintf(m->endpoint, sizeof m->endpoint, "mini");
+    expect_hints(&app, CTX_EXPERTS, NULL, 80,
+            " ? help  Esc back  1 chat  6 sessions  3 fleet  4 router\n");
+    snprintf(m->endpoint, sizeof m->endpoint, "local"); /* a dense model */
+    expect_hints(&app, CTX_EXPERTS, NULL, 80,
+            " ? help  Esc back  1 chat  x tokens  6 sessions  3 fleet  4 router\n");
+    fill_balance(&app, 4, 16, 2, 10);
+    expect_hints(&app, CTX_EXPERTS, NULL, 80,
+            " m map  Z freeze  ? help  Esc back  1 chat  x tokens  6 sessions  3 fleet\n");
+    mem_free(app.states[VIEW_EXPERTS]);
     release(&app);
 }
 
@@ -1047,6 +1099,35 @@ static void help_shows_the_users_keys(void **state)
     release(&app);
 }
 
+static void help_says_that_there_is_more(void **state)
+{
+    (void)state;
+    struct app app;
+    struct help help = {.context = CTX_ROUTER};
+    init(&app);
+    for (int i = 0; i < 3; i++) {
+        static const enum command moves[] = {CMD_FIRST, CMD_DOWN, CMD_LAST};
+        struct screen screen = {0};
+        struct buf out;
+        char want[48];
+        screen_resize(&screen, 10, 80);
+        struct surface all = screen_surface(&screen);
+        help_draw(&help, &app, &all); /* the first one measures */
+        help_run(&help, moves[i]);
+        surface_fill(&all, (struct rect){0, 0, 10, 80}, ROLE_TEXT, ' ');
+        help_draw(&help, &app, &all);
+        buf_init(&out, 1 << 16);
+        screen_print(&screen, &out);
+        snprintf(want, sizeof want, "\xE2\x86\x93 %d more lines\n", help.n_lines - 9 - i);
+        assert_true((strstr(buf_text(&out), want) != NULL) == (i < 2));
+        assert_true((strstr(buf_text(&out), "more line") != NULL) == (i < 2));
+        assert_true((strstr(buf_text(&out), "Stop the answer, else") != NULL) == (i == 2));
+        buf_release(&out);
+        screen_release(&screen);
+    }
+    release(&app);
+}
+
 static void notes_wrap_on_a_narrow_screen_and_scroll(void **state)
 {
     (void)state;
@@ -1083,8 +1164,10 @@ int main(void)
             CHAT(lines_below_are_told_on_the_rule),
             CHAT(what_was_searched_comes_into_view),
             CHAT(hints_are_of_use_where_they_stand),
+            cmocka_unit_test(only_what_ended_early_is_gone_on_with),
             cmocka_unit_test(a_long_session_draws_fast_and_scrolls),
             cmocka_unit_test(experts_look_right_at_every_size),
+            cmocka_unit_test(keys_without_a_map_are_not_offered),
             cmocka_unit_test(every_shape_of_mixture_fits_every_size),
             cmocka_unit_test(a_dense_model_and_no_answer_say_so),
             cmocka_unit_test(experts_look_right_in_other_modes),
@@ -1099,6 +1182,7 @@ int main(void)
             cmocka_unit_test(cells_move_only_when_they_clearly_change),
             cmocka_unit_test(sessions_are_listed_searched_and_opened),
             cmocka_unit_test(help_shows_the_users_keys),
+            cmocka_unit_test(help_says_that_there_is_more),
             cmocka_unit_test(notes_wrap_on_a_narrow_screen_and_scroll),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,9 +100,22 @@ static void refresh(struct chat_next *next, const struct app *app, struct slice 
 
 /* ---- drawing ---------------------------------------------------------------------------- */
 
+/* Whatever the text: switched on, and no further away than anything may go. */
+static bool is_usable(const struct core *core, const struct endpoint_state *e)
+{
+    return e->conf->enabled && !e->is_drained && !e->is_gone && e->conf->zone <= core->max_zone;
+}
+
 /* What is known without a text. */
 static void print_fixed(const struct core *core, char *out, size_t n_out)
 {
+    const char *only = NULL;
+    int n_usable = 0;
+    for (int i = 0; i < core->fleet.n_endpoints; i++)
+        if (is_usable(core, &core->fleet.endpoints[i])) {
+            only = core->fleet.endpoints[i].conf->name;
+            n_usable++;
+        }
     if (core->use_endpoint >= 0)
         snprintf(out, n_out, "%s", core->fleet.endpoints[core->use_endpoint].conf->name);
     else if (core->fleet.n_endpoints == 0)
@@ -112,8 +125,12 @@ static void print_fixed(const struct core *core, char *out, size_t n_out)
                 core->fleet.endpoints[0].conf->enabled
                         ? ""
                         : ", which is disabled: `shunt doctor` says why");
+    else if (n_usable == 0)
+        snprintf(out, n_out, "nobody: all %d endpoints are off", core->fleet.n_endpoints);
+    else if (n_usable == 1)
+        snprintf(out, n_out, "%s", only);
     else
-        snprintf(out, n_out, "the cheapest of %d endpoints", core->fleet.n_endpoints);
+        snprintf(out, n_out, "the best of %d endpoints", n_usable);
 }
 
 /* The chosen one, then the others by cost; returns how many. */
@@ -135,11 +152,41 @@ static int find_best(const struct decision *d, const struct candidate *best[SHOW
     return n;
 }
 
+static int count_filtered(const struct decision *d, enum filter filter)
+{
+    int n = 0;
+    for (int i = 0; i < d->n_candidates; i++)
+        n += d->candidates[i].filter == filter;
+    return n;
+}
+
+/* Whom the budget keeps out: by name, or how many where the names have no room. */
+static int draw_budget(
+        const struct core *core, const struct decision *d, struct surface *out, int col)
+{
+    char names[160] = "", text[256];
+    int n_out = count_filtered(d, FILTER_BUDGET);
+    size_t n = 0;
+    for (int i = 0; i < d->n_candidates && n < sizeof names; i++)
+        if (d->candidates[i].filter == FILTER_BUDGET)
+            n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "",
+                    core->fleet.endpoints[d->candidates[i].endpoint].conf->name);
+    snprintf(text, sizeof text, " (budget reached: %s out)", names);
+    if (n >= sizeof names || col + text_width(slice_of(text)) >= out->rect.n_cols)
+        snprintf(text, sizeof text, " (budget reached: %d out)", n_out);
+    if (!n_out || col + text_width(slice_of(text)) >= out->rect.n_cols)
+        return col;
+    return col + surface_puts(out, 0, col, ROLE_WARN, text);
+}
+
+#define MORE_COLS 4 /* " +12" */
+
+/* As many as fit, and how many more there are. */
 static int draw_candidates(
         const struct core *core, const struct decision *d, struct surface *out, int col)
 {
     const struct candidate *best[SHOWN_MAX];
-    int n = find_best(d, best);
+    int n = find_best(d, best), n_more = count_filtered(d, FILTER_NONE);
     for (int i = 0; i < n; i++) {
         char dollars[FIGURE_BYTES], seconds[FIGURE_BYTES], text[160];
         snprintf(text, sizeof text, "%s%s %s%s %s", i == 0 ? "\xE2\x96\xB6 " : "",
@@ -148,13 +195,16 @@ static int draw_candidates(
                 figure_dollars(dollars, best[i]->price_nusd),
                 figure_seconds(seconds, best[i]->expected_ms));
         int cols = text_width(slice_of(text)) + (i ? 3 : 0);
-        if (i && col + cols >= out->rect.n_cols)
+        if (i && col + cols + (n_more > 1 ? MORE_COLS : 0) >= out->rect.n_cols)
             break;
         if (i)
             col += surface_puts(out, 0, col, ROLE_RULE, " \xE2\x94\x82 ");
         col += surface_puts(out, 0, col, i == 0 ? ROLE_OK : ROLE_TEXT, text);
+        n_more--;
     }
-    return col;
+    if (n_more && col + MORE_COLS < out->rect.n_cols)
+        col += surface_printf(out, 0, col, ROLE_DIM, " +%d", n_more);
+    return draw_budget(core, d, out, col);
 }
 
 /* Seconds that count down would wake the program each second: the time of day stands still. */
@@ -192,12 +242,22 @@ static bool is_message(struct slice draft)
     return slice_trim(draft).n > 0 && (draft.ptr[0] != '/' || slice_has_prefix(draft, "//"));
 }
 
+/* Nothing goes anywhere from here. */
+static int draw_read_only(int writer_pid, struct surface *out)
+{
+    char text[96];
+    snprintf(text, sizeof text, " read only: process %d writes it; /fork ", writer_pid);
+    return 1 + surface_cut(out, 0, 1, out->rect.n_cols - 2, ROLE_WARN, 0, slice_of(text));
+}
+
 int chat_next_draw(
         struct chat_next *next, const struct app *app, struct slice draft, struct surface *out)
 {
     const struct core *core = app_core(app);
     const struct decision *d = &next->decision;
     char text[256];
+    if (core->session->writer_pid)
+        return draw_read_only(core->session->writer_pid, out);
     int col = 1 + surface_puts(out, 0, 1, ROLE_TITLE, " next: ");
     if (!is_message(draft) || core->fleet.n_endpoints == 0) {
         print_fixed(core, text, sizeof text);

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "tui/figures.h"
 #include "tui/keys.h"
 #include "tui/text.h"
 #include "tui/view_stepper.h"
@@ -176,12 +176,33 @@ static struct rendered *render(struct transcript *t, size_t i, int n_cols)
     return r;
 }
 
-static void clock_of(int64_t unix_ms, char out[8])
+/* Names those that failed, if this decision was made because they had. */
+static void print_failed(const struct decision_entry *entry, struct rendered *r)
 {
-    time_t seconds = unix_ms / 1000;
-    struct tm tm;
-    localtime_r(&seconds, &tm);
-    snprintf(out, 8, "%02d:%02d", tm.tm_hour % 100, tm.tm_min % 100);
+    struct arena arena = {0};
+    struct decision d;
+    const char *names[CANDIDATES_MAX];
+    size_t n = 0;
+    r->after[0] = '\0';
+    bool is_fallback = entry->is_fallback && entry->verdict == VERDICT_SEND;
+    if (is_fallback && decision_read_json(slice_of(entry->json), &arena, &d, names))
+        for (int i = 0; i < d.n_candidates && n < sizeof r->after; i++)
+            if (d.candidates[i].filter == FILTER_TRIED)
+                n += (size_t)snprintf(
+                        r->after + n, sizeof r->after - n, "%s%s", n ? ", " : "", names[i]);
+    r->after[utf8_whole(r->after, strlen(r->after))] = '\0';
+    arena_release(&arena);
+}
+
+/* Once per decision: what it says stays. */
+static void refresh_failed(struct rendered *r, const struct core *core, const struct message *m)
+{
+    const struct decision_entry *entry =
+            m->role == MSG_ASSISTANT ? core_decision_of(core, m->id) : NULL;
+    if (!entry || entry->serial == r->decision_serial)
+        return;
+    r->decision_serial = entry->serial;
+    print_failed(entry, r);
 }
 
 /* What a local model made is counted while it runs. */
@@ -205,14 +226,15 @@ static double tok_per_s(const struct message *m)
     return (n - 1) * 1000.0 / (m->total_ms - m->ttft_ms);
 }
 
-/* endpoint model · 14:02 · first token 0.41 s · 212 tok · 14.2 tok/s · $0.0031: only what is
- * known */
-static void draw_answer_header(const struct message *m, struct surface *out, int row)
+/* endpoint model · 14:02 · first token 0.41 s · 212 tok · 14.2 tok/s · $0.0031 · after cheap
+ * failed: only what is known. The figures give way to the failure. */
+static void draw_answer_header(
+        const struct message *m, const struct rendered *r, struct surface *out, int row)
 {
-    char text[256], clock[8];
+    char text[256], after[96] = "", clock[FIGURE_BYTES];
     int col = surface_puts(out, row, 1, ROLE_ANSWER, m->endpoint[0] ? m->endpoint : "answer");
     int n = 0;
-    clock_of(m->created_ms, clock);
+    figure_clock(clock, m->created_ms);
     n += snprintf(text + n, sizeof text - (size_t)n, "  %s  %s", m->model, clock);
     if (m->ttft_ms && n < 200)
         n += snprintf(text + n, sizeof text - (size_t)n, "  first %.2f s", m->ttft_ms / 1000.0);
@@ -223,17 +245,23 @@ static void draw_answer_header(const struct message *m, struct surface *out, int
     if (m->cost_nusd >= 0 && m->state != MESSAGE_RUNNING && n < 200)
         snprintf(text + n, sizeof text - (size_t)n, m->cost_nusd ? "  $%.6f" : "  free",
                 (double)m->cost_nusd / 1e9);
-    surface_puts(out, row, 1 + col, ROLE_DIM, text);
+    if (r->after[0])
+        snprintf(after, sizeof after, "  after %s failed", r->after);
+    col++;
+    col += surface_cut(out, row, col, out->rect.n_cols - col - text_width(slice_of(after)),
+            ROLE_DIM, 0, slice_of(text));
+    surface_puts(out, row, col, ROLE_WARN, after);
 }
 
-static void draw_header(const struct message *m, struct surface *out, int row)
+static void draw_header(
+        const struct message *m, const struct rendered *r, struct surface *out, int row)
 {
-    char clock[8];
+    char clock[FIGURE_BYTES];
     if (m->role == MSG_ASSISTANT) {
-        draw_answer_header(m, out, row);
+        draw_answer_header(m, r, out, row);
         return;
     }
-    clock_of(m->created_ms, clock);
+    figure_clock(clock, m->created_ms);
     int col = surface_puts(out, row, 1, ROLE_USER, "you");
     surface_printf(
             out, row, 1 + col, ROLE_DIM, "  %s%s", clock, m->is_saved ? "" : "  not saved yet");
@@ -388,7 +416,7 @@ static void draw_line(const struct app *app, const struct message *m, const stru
 {
     int n_reasoning = count_reasoning_lines(r, m), n_text = count_text_lines(r, m);
     if (line == 0)
-        draw_header(m, out, row);
+        draw_header(m, r, out, row);
     else if (line <= n_reasoning && shows_reasoning(m))
         draw_shown_line(m, r, (size_t)line - 1, out, row);
     else if (line <= n_reasoning)
@@ -445,7 +473,8 @@ void transcript_draw(struct transcript *t, const struct app *app, struct surface
     for (; i < t->n_path && row < n_rows; i++, line = 0) {
         if (t->color && t->path[i]->role == MSG_ASSISTANT)
             view_stepper_load((struct app *)(uintptr_t)app, t->path[i]);
-        const struct rendered *r = render(t, i, n_cols);
+        struct rendered *r = render(t, i, n_cols);
+        refresh_failed(r, app_core(app), t->path[i]);
         for (; line < r->n_lines && row < n_rows; line++, row++)
             draw_line(app, t->path[i], r, line, out, row);
         if (line < r->n_lines)
@@ -493,20 +522,21 @@ void transcript_seek(struct transcript *t, const struct app *app, const char *wo
     size_t i = t->n_path;
     while (i > 0 && !has_words(t->path[i - 1], words))
         i--;
-    if (i == 0)
-        return;
+    if (i > 0)
+        transcript_to_message(t, t->path[i - 1]->id);
+}
+
+void transcript_to_message(struct transcript *t, int64_t id)
+{
     t->follows = false;
-    t->top_id = t->path[i - 1]->id;
+    t->top_id = id;
     t->top_line = 0;
 }
 
 void transcript_to_top(struct transcript *t)
 {
-    if (t->n_path == 0)
-        return;
-    t->follows = false;
-    t->top_id = t->path[0]->id;
-    t->top_line = 0;
+    if (t->n_path)
+        transcript_to_message(t, t->path[0]->id);
 }
 
 void transcript_to_end(struct transcript *t)

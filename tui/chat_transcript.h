@@ -22,6 +22,8 @@ struct rendered {
     bool is_tinted;         /* what is shown of the answer stands in tinted, as it was sent */
     struct tinted_text tinted;
     int n_lines, n_footer;
+    uint64_t decision_serial; /* of the decision that `after` was read from; 0: of none */
+    char after[64];           /* endpoints that failed before this one answered; "": none */
 };
 
 struct transcript {
@@ -45,6 +47,8 @@ void transcript_draw(struct transcript *t, const struct app *app, struct surface
 void transcript_scroll(struct transcript *t, const struct app *app, int n_lines);
 /* The newest message with all the words to the top, if there is one. */
 void transcript_seek(struct transcript *t, const struct app *app, const char *words);
+/* A message of the shown path to the top, as far as what is below it fills the screen. */
+void transcript_to_message(struct transcript *t, int64_t id);
 void transcript_to_top(struct transcript *t);
 void transcript_to_end(struct transcript *t);
 /* The answer that is looked at: the newest, or the first on a screen that was scrolled; 0:

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "tui/figures.h"
+
 static bool is_answer(const struct message *m)
 {
     return m->role == MSG_ASSISTANT;
@@ -62,8 +64,9 @@ void chat_why_toggle(struct chat_why *w, const struct transcript *t, struct app 
         app_notice(app, ERR_USAGE, "there is no answer yet to explain");
 }
 
-/* To the answer before (-1) or behind (1) on the shown branch, if there is one. */
-static void step(struct chat_why *w, int by, struct app *app)
+/* To the answer before (-1) or behind (1) on the shown branch, if there is one; it is
+ * brought into view. */
+static void step(struct chat_why *w, struct transcript *t, int by, struct app *app)
 {
     struct message **path;
     const struct message *last = NULL, *to = NULL;
@@ -81,8 +84,10 @@ static void step(struct chat_why *w, int by, struct app *app)
         last = path[i];
     }
     mem_free(path);
-    if (to)
-        show(w, to, app);
+    if (!to)
+        return;
+    transcript_to_message(t, to->id);
+    show(w, to, app);
 }
 
 static void scroll(struct chat_why *w, int by)
@@ -93,7 +98,8 @@ static void scroll(struct chat_why *w, int by)
     w->top = w->top < 0 ? 0 : w->top;
 }
 
-bool chat_why_run(struct chat_why *w, enum command command, struct app *app)
+bool chat_why_run(
+        struct chat_why *w, struct transcript *t, enum command command, struct app *app)
 {
     if (!chat_why_is_open(w, app_core(app)))
         return false;
@@ -103,10 +109,10 @@ bool chat_why_run(struct chat_why *w, enum command command, struct app *app)
         w->is_open = false;
         return true;
     case CMD_LINE_UP:
-        step(w, -1, app);
+        step(w, t, -1, app);
         return true;
     case CMD_LINE_DOWN:
-        step(w, 1, app);
+        step(w, t, 1, app);
         return true;
     case CMD_SCROLL_UP:
         scroll(w, -w->n_rows);
@@ -133,40 +139,41 @@ static int draw_body(struct chat_why *w, const struct core *core, struct surface
     return row + 1;
 }
 
-/* Which answer it is about, by its first words. */
-static void draw_title(const struct message *m, struct surface *out)
+/* Which answer it is about: from where, when, and the first words of its question. */
+static void draw_title(const struct core *core, const struct message *m, struct surface *out)
 {
-    char words[64];
-    struct slice begin = slice_trim(buf_slice(&m->text));
+    char words[64] = "", clock[FIGURE_BYTES];
+    const struct message *asked = session_find(core->session, m->parent_id);
+    struct slice begin = asked ? slice_trim(buf_slice(&asked->text)) : SLICE("");
     begin.n = utf8_whole(begin.ptr, begin.n < sizeof words ? begin.n : sizeof words - 1);
     snprintf(words, sizeof words, "%.*s", (int)begin.n, begin.n ? begin.ptr : "");
     utf8_make_printable(words);
     surface_rule(out, 0, ROLE_RULE, "");
-    int col = 1 + surface_puts(out, 0, 1, ROLE_TITLE, " why ");
-    col += surface_puts(out, 0, col, ROLE_TITLE, m->endpoint[0] ? m->endpoint : "no endpoint");
-    col += surface_puts(out, 0, col, ROLE_TITLE, words[0] ? ": " : "");
+    int col = 1 + surface_printf(out, 0, 1, ROLE_TITLE, " why %s  %s  ",
+                          m->endpoint[0] ? m->endpoint : "no endpoint",
+                          figure_clock(clock, m->created_ms));
     col += surface_cut(out, 0, col, out->rect.n_cols - col - 3, ROLE_TITLE, 0, slice_of(words));
     surface_puts(out, 0, col, ROLE_RULE, " ");
 }
 
-void chat_why_draw(struct chat_why *w, const struct app *app, struct surface *out)
+int chat_why_draw(struct chat_why *w, const struct app *app, struct surface *out)
 {
     const struct core *core = app_core(app);
     const struct message *m = session_find(core->session, w->message_id);
     if (!chat_why_is_open(w, core) || !m)
-        return;
+        return 0;
     struct surface nowhere = surface_part(out, (struct rect){0, 0, 0, out->rect.n_cols});
     w->n_lines = draw_body(w, core, &nowhere, 0); /* the width decides */
     int n_rows = w->n_lines + 1 < out->rect.n_rows ? w->n_lines + 1 : out->rect.n_rows;
     struct rect rect = {out->rect.n_rows - n_rows, 0, n_rows, out->rect.n_cols};
-    surface_fill(out, rect, ROLE_TEXT, ' ');
     struct surface popup = surface_part(out, rect);
     w->n_rows = n_rows > 1 ? n_rows - 1 : 1;
     scroll(w, 0);
-    draw_title(m, &popup);
+    draw_title(core, m, &popup);
     struct surface body =
             surface_part(&popup, (struct rect){1, 0, n_rows - 1, popup.rect.n_cols});
     draw_body(w, core, &body, -w->top);
+    return n_rows;
 }
 
 void chat_why_release(struct chat_why *w)

@@ -1,5 +1,5 @@
 /*
- * chat_why.h - the popup over the transcript that says why an answer came from where it came
+ * chat_why.h - the popup under the transcript that says why an answer came from where it came
  * from. It opens on the answer that is being looked at and steps to the others.
  */
 #ifndef TUI_CHAT_WHY_H
@@ -19,9 +19,10 @@ bool chat_why_is_open(const struct chat_why *w, const struct core *core);
 /* Opens on the newest answer in view, or closes. */
 void chat_why_toggle(struct chat_why *w, const struct transcript *t, struct app *app);
 /* A command while the popup is open. False: closed, or not one of its own. */
-bool chat_why_run(struct chat_why *w, enum command command, struct app *app);
-/* Over the lower part of the transcript's surface. */
-void chat_why_draw(struct chat_why *w, const struct app *app, struct surface *out);
+bool chat_why_run(
+        struct chat_why *w, struct transcript *t, enum command command, struct app *app);
+/* In the lower part of the transcript's surface; returns the rows it takes. */
+int chat_why_draw(struct chat_why *w, const struct app *app, struct surface *out);
 void chat_why_release(struct chat_why *w);
 
 #endif

@@ -3,8 +3,18 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <time.h>
 
 #define MOST_DECIMALS 7
+
+const char *figure_clock(char out[FIGURE_BYTES], int64_t unix_ms)
+{
+    time_t seconds = unix_ms / 1000;
+    struct tm tm;
+    localtime_r(&seconds, &tm);
+    snprintf(out, FIGURE_BYTES, "%02d:%02d", tm.tm_hour, tm.tm_min);
+    return out;
+}
 
 int figure_decimals(const int64_t *nusd, int n)
 {

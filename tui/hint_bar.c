@@ -1,13 +1,22 @@
 /* hint_bar.c - see hint_bar.h. What has no room is left out, the most needed come first. */
 #include "tui/hint_bar.h"
 
+#include <stdio.h>
+
 #include "tui/keys.h"
 #include "tui/text.h"
 
-static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_OPEN, CMD_SEARCH, CMD_MAP_MODE,
-        CMD_FREEZE, CMD_ENDPOINT_SWITCH, CMD_ENDPOINT_ADD, CMD_ENDPOINT_EDIT, CMD_HELP,
-        CMD_BACK, CMD_OPEN_CHAT, CMD_QUIT_EMPTY, CMD_NEWLINE, CMD_STEP, CMD_OPEN_SESSIONS,
-        CMD_OPEN_EXPERTS, CMD_OPEN_FLEET, CMD_OPEN_ROUTER};
+static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_CONTINUE, CMD_OPEN, CMD_SEARCH,
+        CMD_MAP_MODE, CMD_FREEZE, CMD_ENDPOINT_SWITCH, CMD_ENDPOINT_ADD, CMD_ENDPOINT_EDIT,
+        CMD_TOKEN_BEFORE, CMD_LAYER_UP, CMD_HELP, CMD_BACK, CMD_OPEN_CHAT, CMD_QUIT_EMPTY,
+        CMD_NEWLINE, CMD_STEP, CMD_OPEN_SESSIONS, CMD_OPEN_EXPERTS, CMD_OPEN_FLEET,
+        CMD_OPEN_ROUTER};
+
+/* One hint for both: "Left/Right token". */
+static const struct {
+    enum command command, partner;
+} pairs[] = {{CMD_TOKEN_BEFORE, CMD_TOKEN_AFTER}, {CMD_LAYER_UP, CMD_LAYER_DOWN},
+        {CMD_ANSWER_BEFORE, CMD_ANSWER_AFTER}};
 
 struct bar {
     const struct app *app;
@@ -24,6 +33,16 @@ static void put(struct bar *bar, const char *keys, const char *what)
         return;
     bar->col += surface_puts(bar->out, bar->row, bar->col, ROLE_HINT_KEY, keys) + 1;
     bar->col += surface_puts(bar->out, bar->row, bar->col, ROLE_HINT, what) + 2;
+}
+
+/* As the view sees it whose bindings these are. */
+static bool is_idle_in_view(const struct bar *bar, enum command command)
+{
+    for (int i = 0; i < VIEW_COUNT; i++)
+        if (views[i].ops->context == bar->context)
+            return views[i].ops->is_idle &&
+                   views[i].ops->is_idle(app_view_state(bar->app, i), bar->app, command);
+    return false;
 }
 
 /* Leads to where one is already, or does nothing now. */
@@ -50,22 +69,32 @@ static bool is_idle(const struct bar *bar, enum command command)
     case CMD_STOP:
         return !core_run_of(app_core(bar->app), s->leaf_id);
     default:
-        return false;
+        return is_idle_in_view(bar, command);
     }
+}
+
+static const char *keys_of(const struct bar *bar, enum command command)
+{
+    const struct keymap *map = app_keymap(bar->app);
+    const char *keys = keymap_keys_of(map, bar->context, command);
+    return keys || bar->context != CTX_CHAT ? keys : keymap_keys_of(map, CTX_INPUT, command);
 }
 
 static void offer(struct bar *bar, enum command command)
 {
-    const struct keymap *map = app_keymap(bar->app);
-    const char *hint = command_defs[command].hint;
+    char text[64];
+    const char *hint = command_defs[command].hint, *partner = NULL;
     if (!hint || bar->was_looked_at[command])
         return;
     bar->was_looked_at[command] = true;
-    const char *keys = keymap_keys_of(map, bar->context, command);
-    if (!keys && bar->context == CTX_CHAT)
-        keys = keymap_keys_of(map, CTX_INPUT, command);
-    if (keys && !is_idle(bar, command))
-        put(bar, keys, hint);
+    const char *keys = keys_of(bar, command);
+    if (!keys || is_idle(bar, command))
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
+        if (pairs[i].command == command)
+            partner = keys_of(bar, pairs[i].partner);
+    snprintf(text, sizeof text, "%s%s%s", keys, partner ? "/" : "", partner ? partner : "");
+    put(bar, text, hint);
 }
 
 void hint_bar_draw(const struct app *app, enum context context, const struct view_hint *own,

@@ -1,6 +1,12 @@
 /* notes.c - see notes.h. */
 #include "tui/notes.h"
 
+#include <string.h>
+
+#include "router/core.h"
+
+#include "tui/figures.h"
+
 const struct note notes[] = {
         {CTX_EXPERTS, "colour, character",
                 "How often an expert was chosen, as a multiple of an even share: 1 is as often "
@@ -50,23 +56,27 @@ const struct note notes[] = {
         {CTX_FLEET, "ttft, trend",
                 "Time to the first token: the median and the 95th percentile of the newest 64 "
                 "answers, and the newest of them as bars, the longest full."},
-        {CTX_FLEET, "req, tok left",
-                "What the provider says is left in its window. Blank: it has not said."},
+        {CTX_FLEET, "requests left",
+                "What the provider says is left in its window, of tokens as well; in the table "
+                "req left and tok left. Blank: it has not said."},
         {CTX_FLEET, "today", "Spent since midnight, by every shunt on this machine."},
         {CTX_ROUTER, "price $",
                 "What the provider asks for the prompt and an answer of usual length."},
         {CTX_ROUTER, "late $",
-                "What waiting costs: the seconds beyond the patience, at a price each."},
+                "What waiting costs: each second beyond {patience} for the whole answer counts "
+                "{second}."},
         {CTX_ROUTER, "fail $",
-                "The chance that the attempt fails, times what a failed one costs."},
+                "The chance that the attempt fails, times what a failed one costs: {failure}."},
         {CTX_ROUTER, "risk, risk $",
                 "The chance that the answer is not good enough for a question of this "
-                "difficulty, and that times what a right one is worth."},
+                "difficulty, and that times what a right one is worth: {answer}."},
         {CTX_ROUTER, "sum $",
                 "The expected cost. The least of those that may take the request wins."},
         {CTX_ROUTER, "?", "The price is not known and counts as the highest that is."},
         {CTX_ROUTER, "fallback",
                 "The request had failed elsewhere before anything of the answer came."},
+        {CTX_ROUTER, "failed",
+                "The attempt brought nothing, and the request went on: to the fallback above."},
         {CTX_TOKENS, "probability",
                 "How likely the token was, before temperature and other cuts of sampling."},
         {CTX_TOKENS, "entropy",
@@ -85,3 +95,23 @@ const struct note notes[] = {
         {CTX_TOKENS, "#123", "A token of the vocabulary whose model is not loaded."},
 };
 const size_t n_notes = ARRAY_LEN(notes);
+
+void note_print(const struct note *note, struct buf *out)
+{
+    const struct prefs prefs = prefs_default();
+    char patience[FIGURE_BYTES], second[FIGURE_BYTES], failure[FIGURE_BYTES],
+            answer[FIGURE_BYTES];
+    const struct {
+        const char *mark, *text;
+    } numbers[] = {{"{patience}", figure_seconds(patience, prefs.patience_ms)},
+            {"{second}", figure_dollars(second, prefs.late_nusd_per_s)},
+            {"{failure}", figure_dollars(failure, prefs.failure_nusd)},
+            {"{answer}", figure_dollars(answer, prefs.answer_nusd)}};
+    for (const char *at = note->text; *at;) {
+        size_t k = 0;
+        while (k < ARRAY_LEN(numbers) && !slice_has_prefix(slice_of(at), numbers[k].mark))
+            k++;
+        buf_add_text(out, k < ARRAY_LEN(numbers) ? numbers[k].text : (char[]){*at, '\0'});
+        at += k < ARRAY_LEN(numbers) ? strlen(numbers[k].mark) : 1;
+    }
+}

@@ -79,6 +79,15 @@ static int64_t money_of(const struct candidate *c, int column)
     return nusd;
 }
 
+/* A small chance is not none. */
+static void print_chance(double percent, char out[FIGURE_BYTES])
+{
+    if (percent > 0 && percent < 0.05)
+        snprintf(out, FIGURE_BYTES, "<0.1 %%");
+    else
+        snprintf(out, FIGURE_BYTES, "%.*f %%", percent > 0 && percent < 0.95, percent);
+}
+
 /* Zero stands where the point of the others' amounts has its whole dollars. */
 static void print_cell(
         const struct candidate *c, int column, int decimals, char out[FIGURE_BYTES])
@@ -86,7 +95,7 @@ static void print_cell(
     if (column == COL_TIME)
         figure_seconds(out, c->expected_ms);
     else if (column == COL_CHANCE)
-        snprintf(out, FIGURE_BYTES, "%.0f %%", (double)c->p_miss * 100);
+        print_chance((double)c->p_miss * 100, out);
     else if (money_of(c, column) == 0)
         snprintf(out, FIGURE_BYTES, "0%*s", decimals + 1, "");
     else

@@ -33,6 +33,8 @@ struct view_ops {
     /* What the hint bar shows in place of the bindings, ended by keys NULL; NULL: the
      * bindings. May be NULL itself. */
     const struct view_hint *(*hints)(const void *state, const struct app *app);
+    /* Does this command do nothing now? The hint bar leaves it out. NULL: none. */
+    bool (*is_idle)(const void *state, const struct app *app, enum command command);
     bool takes_keys_first;                      /* key is asked before the bindings */
     void (*open)(void *state, struct app *app); /* each time it is shown; may be NULL */
     void (*release)(void *state);               /* may be NULL */

@@ -1,6 +1,6 @@
 /*
  * view_chat.c - the conversation: transcript, the rule that says where the next message goes,
- * and the input; over them the popup of chat_why.h. The draft is told to the core with every
+ * and the input; between them the popup of chat_why.h. The draft is told to the core with every
  * change; what is sent, run as a command or completed is decided here.
  */
 #include "tui/view_chat.h"
@@ -93,15 +93,22 @@ static const struct run *current_run(const struct core *core)
 
 /* ---- commands --------------------------------------------------------------------------- */
 
+/* A model without experts has no gates. */
+static bool has_margins(const struct core *core, int64_t answer_id)
+{
+    const struct message *m = session_find(core->session, answer_id);
+    return m && m->tokens.record_bytes ? m->tokens.shape.n_moe_layers > 0 : !core->is_dense;
+}
+
 static void cycle_color(struct chat *c, struct app *app)
 {
     enum token_color *color = &c->transcript.color;
     *color = (enum token_color)((*color + 1) % TOKEN_COLOR_COUNT);
-    app_notice(app, OK,
-            *color ? "text colour: %s; answers of local models have one and are shown as they "
-                     "were sent%s"
-                   : "text colour: %s%s",
-            token_color_name(*color),
+    if (*color == TOKEN_COLOR_MARGIN &&
+            !has_margins(app_core(app), transcript_answer(&c->transcript)))
+        *color = TOKEN_COLOR_ENTROPY;
+    app_notice(app, OK, "text colour: %s%s%s", token_color_name(*color),
+            *color ? " (local answers only)" : "",
             *color && app_is_mono(app) ? "; without colours: underlined, then bold" : "");
 }
 
@@ -249,7 +256,7 @@ static bool run(void *state, enum command command, struct app *app)
         tell_draft(c, app);
         return true;
     }
-    if (chat_why_run(&c->why, command, app) || run_own(c, command, app) ||
+    if (chat_why_run(&c->why, &c->transcript, command, app) || run_own(c, command, app) ||
             scroll(c, command, app))
         return true;
     switch (command) {
@@ -404,11 +411,11 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
         token_color_draw_legend(c->transcript.color, out, 0);
         top = surface_part(&top, (struct rect){1, 0, top.rect.n_rows - 1, n_cols});
     }
+    top.rect.n_rows -= chat_why_draw(&c->why, app, &top);
     if (top.rect.n_rows > 0 && app_core(app)->session->leaf_id == 0)
         draw_greeting(app, &top);
     else if (top.rect.n_rows > 0)
         transcript_draw(&c->transcript, app, &top);
-    chat_why_draw(&c->why, app, &top);
     if (!is_tiny)
         draw_rule(c, app, out, rule);
     slash_draw(
@@ -451,6 +458,22 @@ static const struct view_hint *hints(const void *state, const struct app *app)
                                                                                     : NULL;
 }
 
+/* An answer that ended before its end, or a question that got none. */
+static bool can_go_on(const struct core *core)
+{
+    const struct message *leaf = session_find(core->session, core->session->leaf_id);
+    if (!leaf || current_run(core) || core->session->writer_pid)
+        return false;
+    return leaf->role == MSG_USER ||
+           (leaf->role == MSG_ASSISTANT && leaf->state != MESSAGE_DONE);
+}
+
+static bool is_idle(const void *state, const struct app *app, enum command command)
+{
+    (void)state;
+    return command == CMD_CONTINUE && !can_go_on(app_core(app));
+}
+
 static void release(void *state)
 {
     struct chat *c = state;
@@ -467,5 +490,6 @@ const struct view_ops view_chat_ops = {
         .run = run,
         .key = take_key,
         .hints = hints,
+        .is_idle = is_idle,
         .release = release,
 };

@@ -538,6 +538,22 @@ static bool run(void *state, enum command command, struct app *app)
     return true;
 }
 
+/* Without a map there is nothing to switch; tokens are only there of a local answer. */
+static bool is_idle(const void *state, const struct app *app, enum command command)
+{
+    const struct core *core = app_core(app);
+    const struct message *answer = newest_answer(core);
+    switch (command) {
+    case CMD_MAP_MODE:
+    case CMD_FREEZE:
+        return !look(state, core).balance;
+    case CMD_STEP:
+        return !answer || is_remote(core, answer);
+    default:
+        return false;
+    }
+}
+
 static void release(void *state)
 {
     struct experts *v = state;
@@ -550,5 +566,6 @@ const struct view_ops view_experts_ops = {
         .state_bytes = sizeof(struct experts),
         .draw = draw,
         .run = run,
+        .is_idle = is_idle,
         .release = release,
 };

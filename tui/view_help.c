@@ -116,17 +116,20 @@ static void print_notes(struct printer *p)
         if (row >= 0)
             surface_puts(p->out, row, 1, ROLE_TITLE, "What the numbers mean");
         has_title = true;
-        print_row(p, notes[i].name, notes[i].text);
+        struct buf text;
+        buf_init(&text, 1 << 12);
+        note_print(&notes[i], &text);
+        print_row(p, notes[i].name, buf_text(&text));
+        buf_release(&text);
     }
     if (has_title)
         next_row(p);
 }
 
-void help_draw(struct help *help, const struct app *app, struct surface *out)
+/* All of it, of which the rows of `out` are seen. Returns how many lines it is. */
+static int print_all(struct help *help, const struct keymap *map, struct surface *out)
 {
-    const struct keymap *map = app_keymap(app);
     struct printer p = {help, map, out, 0};
-    help->n_rows = out->rect.n_rows;
     for (size_t s = 0; s < ARRAY_LEN(sections); s++) {
         if (!is_shown(help, sections[s].context))
             continue;
@@ -140,9 +143,30 @@ void help_draw(struct help *help, const struct app *app, struct surface *out)
         if (sections[s].context == help->context)
             print_notes(&p);
     }
-    if (help->context == CTX_CHAT)
-        print_named(&p);
-    help->n_lines = p.line;
+    if (help->context != CTX_CHAT)
+        return p.line - 1; /* nothing follows the last blank line */
+    print_named(&p);
+    return p.line;
+}
+
+#define BELOW_MIN_ROWS 3 /* less is all for the text */
+
+/* What does not fit gives its last row to say how much is below. */
+void help_draw(struct help *help, const struct app *app, struct surface *out)
+{
+    struct rect rect = {0, 0, 0, out->rect.n_cols};
+    struct surface part = surface_part(out, rect);
+    help->n_lines = print_all(help, app_keymap(app), &part);
+    bool is_long = help->n_lines > out->rect.n_rows && out->rect.n_rows >= BELOW_MIN_ROWS;
+    rect.n_rows = help->n_rows = out->rect.n_rows - is_long;
+    part = surface_part(out, rect);
+    print_all(help, app_keymap(app), &part);
+    int n_below = help->n_lines - help->n_rows - help->top;
+    char text[48];
+    snprintf(
+            text, sizeof text, "\xE2\x86\x93 %d more line%s", n_below, n_below == 1 ? "" : "s");
+    if (is_long && n_below > 0)
+        surface_puts_right(out, help->n_rows, out->rect.n_cols - 1, ROLE_WARN, text);
 }
 
 bool help_run(struct help *help, enum command command)

@@ -16,8 +16,13 @@
 #define LIST_ROWS_MIN 3
 #define WIDE_COLS     100 /* seconds of the time of day, difficulty and domain have room */
 
+struct shown {
+    const struct decision_entry *entry;
+    bool has_failed; /* the request was sent there and went elsewhere afterwards */
+};
+
 struct router {
-    const struct decision_entry *shown[DECISIONS_KEPT]; /* those the filter lets through */
+    struct shown shown[DECISIONS_KEPT]; /* those the filter lets through */
     int n_shown;
     int cursor, top, n_rows;
     uint64_t selected; /* serial; 0: whatever is newest */
@@ -42,9 +47,23 @@ static void open_view(void *state, struct app *app)
 
 /* ---- which decisions -------------------------------------------------------------------- */
 
-static const char *verdict_word(const struct decision_entry *e)
+/* The decision that followed for the same message was a fallback. */
+static bool has_failed(const struct decision_log *log, size_t i)
 {
-    return e->is_fallback && e->verdict == VERDICT_SEND ? "fallback" : verdict_name(e->verdict);
+    const struct decision_entry *e = log->entries[i];
+    size_t later = i;
+    while (later-- > 0)
+        if (log->entries[later]->message_id == e->message_id)
+            return e->verdict == VERDICT_SEND && log->entries[later]->is_fallback;
+    return false;
+}
+
+static const char *verdict_word(const struct shown *s)
+{
+    const struct decision_entry *e = s->entry;
+    return s->has_failed                                  ? "failed"
+           : e->is_fallback && e->verdict == VERDICT_SEND ? "fallback"
+                                                          : verdict_name(e->verdict);
 }
 
 static bool contains(const char *text, const char *query)
@@ -56,10 +75,10 @@ static bool contains(const char *text, const char *query)
     return n == 0;
 }
 
-static bool is_wanted(const struct decision_entry *e, const char *query)
+static bool is_wanted(const struct shown *s, const char *query)
 {
-    return contains(e->endpoint, query) || contains(e->question, query) ||
-           contains(verdict_word(e), query);
+    return contains(s->entry->endpoint, query) || contains(s->entry->question, query) ||
+           contains(verdict_word(s), query);
 }
 
 /* The cursor stays on its decision while new ones come in above it; on the newest it stays on
@@ -69,11 +88,12 @@ static void gather(struct router *v, const struct decision_log *log)
     v->n_shown = 0;
     int found = -1;
     for (size_t i = 0; i < log->n; i++) {
-        if (!is_wanted(log->entries[i], v->query))
+        const struct shown s = {log->entries[i], has_failed(log, i)};
+        if (!is_wanted(&s, v->query))
             continue;
-        if (log->entries[i]->serial == v->selected)
+        if (s.entry->serial == v->selected)
             found = v->n_shown;
-        v->shown[v->n_shown++] = log->entries[i];
+        v->shown[v->n_shown++] = s;
     }
     if (v->selected && found >= 0)
         v->cursor = found;
@@ -87,7 +107,7 @@ static void move(struct router *v, const struct core *core, int by)
     v->cursor += by;
     v->cursor = v->cursor >= v->n_shown ? v->n_shown - 1 : v->cursor;
     v->cursor = v->cursor < 0 ? 0 : v->cursor;
-    v->selected = v->cursor > 0 ? v->shown[v->cursor]->serial : 0;
+    v->selected = v->cursor > 0 ? v->shown[v->cursor].entry->serial : 0;
     v->why_top = 0;
 }
 
@@ -192,46 +212,79 @@ static void print_time(int64_t t_ms, int64_t now_ms, bool is_wide, char out[24])
     strftime(out, 24, !is_today ? "%m-%d" : is_wide ? "%H:%M:%S" : "%H:%M", &tm);
 }
 
-static enum role verdict_role(const struct decision_entry *e)
+static enum role verdict_role(const struct shown *s)
 {
+    const struct decision_entry *e = s->entry;
+    if (s->has_failed)
+        return ROLE_ERROR;
     if (e->verdict == VERDICT_SEND)
         return e->is_fallback ? ROLE_WARN : ROLE_OK;
     return e->verdict == VERDICT_REFUSE ? ROLE_ERROR : ROLE_WARN;
 }
 
-/* Time, verdict, endpoint, price, seconds, on a wide screen difficulty and domain, then as much
- * of the question as there is room for. */
-static void draw_entry(const struct decision_entry *e, int64_t now_ms, struct surface *out,
-        int row, bool is_selected)
+/* Where the columns stand: time, verdict, endpoint, price, seconds, on a wide screen difficulty
+ * and domain, then the question. */
+struct columns {
+    bool is_wide, is_narrow;
+    int verdict, endpoint, endpoint_cols, price_end, seconds_end, difficulty, question;
+};
+
+static struct columns lay_out(int n_cols)
 {
+    struct columns c = {.is_wide = n_cols >= WIDE_COLS, .is_narrow = n_cols < 60};
+    c.verdict = c.is_wide ? 11 : 8;
+    c.endpoint = c.verdict + (c.is_narrow ? 0 : 10); /* either, where there is room for one */
+    c.endpoint_cols = c.is_narrow ? 9 : 14;
+    int col = c.endpoint + c.endpoint_cols + 1;
+    c.price_end = col + 9;
+    c.seconds_end = col + 16;
+    c.difficulty = col + 18;
+    c.question = c.difficulty + (c.is_wide ? 21 : 0);
+    return c;
+}
+
+static void draw_titles(struct surface *out, int row)
+{
+    struct columns c = lay_out(out->rect.n_cols);
+    surface_puts(out, row, 1, ROLE_DIM, "time");
+    if (!c.is_narrow)
+        surface_puts(out, row, c.verdict, ROLE_DIM, "verdict");
+    surface_puts(out, row, c.endpoint, ROLE_DIM, "endpoint");
+    surface_puts_right(out, row, c.price_end, ROLE_DIM, "price");
+    surface_puts_right(out, row, c.seconds_end, ROLE_DIM, "takes");
+    if (c.is_wide)
+        surface_puts(out, row, c.difficulty, ROLE_DIM, "difficulty  domain");
+    if (c.question + (int)strlen("question") < out->rect.n_cols)
+        surface_puts(out, row, c.question, ROLE_DIM, "question");
+}
+
+/* As much of the question as there is room for. */
+static void draw_entry(
+        const struct shown *s, int64_t now_ms, struct surface *out, int row, bool is_selected)
+{
+    const struct decision_entry *e = s->entry;
+    struct columns c = lay_out(out->rect.n_cols);
     char text[48], figure[FIGURE_BYTES];
-    int n_cols = out->rect.n_cols, col = 1, cols;
-    bool is_wide = n_cols >= WIDE_COLS, is_narrow = n_cols < 60;
-    print_time(e->t_ms, now_ms, is_wide, text);
-    surface_puts(out, row, col, ROLE_DIM, text);
-    col += is_wide ? 10 : 7;
-    if (!is_narrow) {
-        surface_puts(out, row, col, verdict_role(e), verdict_word(e));
-        col += 10;
-    }
-    const char *endpoint = e->endpoint[0] ? e->endpoint : is_narrow ? verdict_word(e) : "";
-    surface_text(out, row, col, is_narrow ? verdict_role(e) : ROLE_TEXT, 0,
-            text_fit(slice_of(endpoint), is_narrow ? 9 : 14, &cols));
-    col += is_narrow ? 10 : 15;
+    int n_cols = out->rect.n_cols, cols;
+    print_time(e->t_ms, now_ms, c.is_wide, text);
+    surface_puts(out, row, 1, ROLE_DIM, text);
+    if (!c.is_narrow)
+        surface_puts(out, row, c.verdict, verdict_role(s), verdict_word(s));
+    const char *endpoint = e->endpoint[0] ? e->endpoint : c.is_narrow ? verdict_word(s) : "";
+    surface_text(out, row, c.endpoint, c.is_narrow ? verdict_role(s) : ROLE_TEXT, 0,
+            text_fit(slice_of(endpoint), c.endpoint_cols, &cols));
     if (e->endpoint[0]) {
-        surface_puts_right(out, row, col + 9, ROLE_NUMBER,
+        surface_puts_right(out, row, c.price_end, ROLE_NUMBER,
                 e->price_nusd < 0 ? "?" : figure_dollars(figure, e->price_nusd));
         surface_puts_right(
-                out, row, col + 16, ROLE_NUMBER, figure_seconds(figure, e->expected_ms));
+                out, row, c.seconds_end, ROLE_NUMBER, figure_seconds(figure, e->expected_ms));
     }
-    col += 18;
-    if (is_wide)
-        surface_printf(out, row, col, ROLE_DIM, "%4.2f  %s", (double)e->difficulty,
+    if (c.is_wide)
+        surface_printf(out, row, c.difficulty, ROLE_DIM, "%10.2f  %s", (double)e->difficulty,
                 domain_name(e->domain));
-    col += is_wide ? 15 : 0;
-    if (n_cols - col > 3)
-        surface_text(out, row, col, ROLE_TEXT, 0,
-                text_fit(slice_of(e->question), n_cols - col - 1, &cols));
+    if (n_cols - c.question > 3)
+        surface_text(out, row, c.question, ROLE_TEXT, 0,
+                text_fit(slice_of(e->question), n_cols - c.question - 1, &cols));
     if (is_selected)
         surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);
 }
@@ -251,9 +304,13 @@ static void draw_head(
     }
 }
 
+/* Titles only where decisions keep as many rows as they need at least. */
 static void draw_list(struct router *v, const struct app *app, struct surface *out)
 {
-    v->n_rows = out->rect.n_rows > 0 ? out->rect.n_rows : 1;
+    int first = v->n_shown && out->rect.n_rows > LIST_ROWS_MIN;
+    if (first)
+        draw_titles(out, 0);
+    v->n_rows = out->rect.n_rows > first ? out->rect.n_rows - first : 1;
     if (v->cursor < v->top)
         v->top = v->cursor;
     if (v->cursor >= v->top + v->n_rows)
@@ -263,7 +320,8 @@ static void draw_list(struct router *v, const struct app *app, struct surface *o
                 v->query[0] ? "No decision contains that."
                             : "Nothing was decided yet: write a message in Chat.");
     for (int i = 0; i < v->n_rows && v->top + i < v->n_shown; i++)
-        draw_entry(v->shown[v->top + i], app_now_ms(app), out, i, v->top + i == v->cursor);
+        draw_entry(&v->shown[v->top + i], app_now_ms(app), out, first + i,
+                v->top + i == v->cursor);
 }
 
 /* Where the list ends and the table begins: the table gets what it needs as long as the list
@@ -276,7 +334,7 @@ static int why_rows(struct router *v, const struct surface *out)
     if (v->is_why_only)
         return n_rows;
     int n_least = 1 + LIST_ROWS_MIN, n_list = v->n_shown < n_rows / 2 ? v->n_shown : n_rows / 2;
-    n_list = 1 + (n_list > LIST_ROWS_MIN ? n_list : LIST_ROWS_MIN);
+    n_list = 2 + (n_list > LIST_ROWS_MIN ? n_list : LIST_ROWS_MIN);
     int n = n_rows - n_list;
     n = n < v->n_why_lines + 1 ? n : v->n_why_lines + 1;
     return n_rows < n_least + 3 ? 0 : n;
@@ -284,12 +342,13 @@ static int why_rows(struct router *v, const struct surface *out)
 
 static void draw_why(struct router *v, const struct app *app, struct surface *out)
 {
-    const struct decision_entry *e = v->shown[v->cursor];
+    const struct shown *s = &v->shown[v->cursor];
+    const struct decision_entry *e = s->entry;
     char time[24], title[320];
     if (out->rect.n_rows < 2)
         return;
     print_time(e->t_ms, app_now_ms(app), true, time);
-    snprintf(title, sizeof title, "why %s  %s%s%s", time, verdict_word(e),
+    snprintf(title, sizeof title, "why %s  %s%s%s", time, verdict_word(s),
             e->endpoint[0] ? " " : "", e->endpoint);
     surface_rule(out, 0, ROLE_RULE, title);
     struct surface body =
@@ -308,7 +367,7 @@ static void draw(void *state, const struct app *app, struct surface *out)
     int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols, n_why = 0;
     gather(v, &core->log);
     if (v->n_shown)
-        why_read(&v->why, v->shown[v->cursor]);
+        why_read(&v->why, v->shown[v->cursor].entry);
     if (v->n_shown && v->why.is_readable)
         n_why = why_rows(v, out);
     if (n_why < n_rows) {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "tui/expert_map.h"
+#include "tui/flow.h"
 #include "tui/text.h"
 #include "tui/tinted_text.h"
 #include "tui/token_map.h"
@@ -19,6 +20,7 @@
 #define DETAIL_ROWS  12
 #define PIECE_COL    13 /* where figures and texts begin */
 #define MAP_MIN_COLS 24
+#define MORE_COLS    6    /* " … +12" */
 #define CHOSEN_MIN   0.7f /* the lowest level that differs from "not chosen" */
 
 struct stepper {
@@ -93,6 +95,14 @@ static void show(struct stepper *v, struct app *app, int64_t message_id)
         view_stepper_load(app, m);
 }
 
+/* At the first token of a finished answer, at the newest of one that runs. */
+static void enter(struct stepper *v, struct app *app, const struct message *m)
+{
+    v->message_id = 0;
+    v->made_of = 0;
+    show(v, app, m ? m->id : 0);
+}
+
 void view_stepper_open(struct app *app, int64_t message_id)
 {
     struct stepper *v = app_view_state(app, VIEW_TOKENS);
@@ -101,7 +111,7 @@ void view_stepper_open(struct app *app, int64_t message_id)
     const struct message *m = find_answer(app_core(app), message_id, 0, &number, &n_answers);
     app_open_view(app, VIEW_TOKENS);
     v->from = from;
-    show(v, app, m ? m->id : 0);
+    enter(v, app, m);
 }
 
 static void open_view(void *state, struct app *app)
@@ -110,7 +120,7 @@ static void open_view(void *state, struct app *app)
     const struct message *m = find_answer(app_core(app), 0, 0, &number, &n_answers);
     struct stepper *v = state;
     v->from = VIEW_CHAT;
-    show(v, app, m ? m->id : 0);
+    enter(v, app, m);
 }
 
 /* ---- the token under the cursor --------------------------------------------------------- */
@@ -186,17 +196,19 @@ static void add_visible(struct buf *out, struct slice text)
     }
 }
 
-/* Of any vocabulary id: its text, or its number while the model is not loaded. */
-static void add_text_of(
+/* Of any vocabulary id: its text, or its number while the model is not loaded. False: that. */
+static bool add_text_of(
         const struct app *app, const struct message *m, int32_t token, struct buf *out)
 {
     struct buf piece;
     buf_init(&piece, 4096);
-    if (app_token_text(app, m, token, &piece) && piece.n)
+    bool is_known = app_token_text(app, m, token, &piece);
+    if (is_known && piece.n)
         add_visible(out, buf_slice(&piece));
     else
         buf_printf(out, "#%d", token);
     buf_release(&piece);
+    return is_known;
 }
 
 static void add_own_text(const struct app *app, const struct message *m,
@@ -278,6 +290,7 @@ static void draw_likely(const struct app *app, const struct message *m,
         const struct token_record *r, struct surface *out, int row)
 {
     struct buf text;
+    bool are_known = true;
     buf_init(&text, 4096);
     if (r->n_top)
         surface_puts(out, row++, 1, ROLE_DIM, "most likely here");
@@ -287,7 +300,7 @@ static void draw_likely(const struct app *app, const struct message *m,
         if (is_chosen)
             add_own_text(app, m, r, &text);
         else
-            add_text_of(app, m, r->top[i].token, &text);
+            are_known &= add_text_of(app, m, r->top[i].token, &text);
         if (is_chosen)
             surface_puts(out, row, 1, ROLE_MATCH, "\xE2\x96\xB8");
         surface_printf(
@@ -295,6 +308,9 @@ static void draw_likely(const struct app *app, const struct message *m,
         draw_piece(out, row, is_chosen ? ROLE_MATCH : ROLE_TEXT, buf_slice(&text));
     }
     buf_release(&text);
+    struct slice rest = SLICE("load the model (send a message) to see their texts"), line;
+    while (!are_known && text_wrap(&rest, out->rect.n_cols - 2, &line))
+        surface_text(out, row++, 1, ROLE_DIM, 0, line);
 }
 
 static void draw_details(const struct stepper *v, const struct app *app,
@@ -302,7 +318,7 @@ static void draw_details(const struct stepper *v, const struct app *app,
 {
     size_t i_record = v->map.tokens[v->i_token].i_record;
     const struct token_record *r = token_log_at(&m->tokens, i_record);
-    double ms = token_log_ms(&m->tokens, i_record);
+    double ms = v->i_token ? token_log_ms(&m->tokens, i_record) : -1; /* not of the prompt */
     double margin = token_log_margin(&m->tokens, i_record);
     char text[64];
     struct buf own;
@@ -364,13 +380,17 @@ static void draw_layer(
     struct token_record *r = (struct token_record *)(uintptr_t)token_log_at(
             &m->tokens, v->map.tokens[v->i_token].i_record);
     const struct expert_pick *picks = token_record_picks(r) + v->layer * shape->k;
-    int col = 1 +
-              surface_printf(out, row, 1, ROLE_DIM, "layer %d chose ", shape->layers[v->layer]);
-    for (int i = 0; i < shape->k && col < out->rect.n_cols - 24; i++)
-        col += surface_printf(out, row, col, ROLE_TEXT, "%u:%.2f ", picks[i].expert,
-                picks[i].weight_q16 / 65535.0);
-    surface_printf(out, row, col, ROLE_DIM, " margin %.2g",
+    struct flow f = {.out = out, .row = row, .last_row = row, .col = 1, .gap = 1};
+    flow_put(&f, ROLE_DIM, "layer %d, margin %.2g, chose", shape->layers[v->layer],
             (double)token_record_margins(r, shape)[v->layer]);
+    for (int i = 0; i < shape->k; i++) {
+        f.reserve = i + 1 < shape->k ? MORE_COLS : 0;
+        if (flow_put(&f, ROLE_TEXT, "%u:%.2f", picks[i].expert, picks[i].weight_q16 / 65535.0))
+            continue;
+        f.reserve = 0;
+        flow_put(&f, ROLE_DIM, "\xE2\x80\xA6 +%d", shape->k - i);
+        return;
+    }
 }
 
 static void draw_token(
@@ -474,8 +494,8 @@ static bool run(void *state, enum command command, struct app *app)
     static const struct {
         enum command command;
         long by;
-    } steps[] = {{CMD_LEFT, -1}, {CMD_RIGHT, 1}, {CMD_TEN_BACK, -10}, {CMD_TEN_ON, 10},
-            {CMD_FIRST, -(1l << 30)}, {CMD_LAST, 1l << 30}};
+    } steps[] = {{CMD_TOKEN_BEFORE, -1}, {CMD_TOKEN_AFTER, 1}, {CMD_TEN_BACK, -10},
+            {CMD_TEN_ON, 10}, {CMD_TOKEN_FIRST, -(1l << 30)}, {CMD_TOKEN_LAST, 1l << 30}};
     struct stepper *v = state;
     for (size_t i = 0; i < ARRAY_LEN(steps); i++)
         if (steps[i].command == command) {
@@ -483,9 +503,9 @@ static bool run(void *state, enum command command, struct app *app)
             return true;
         }
     switch (command) {
-    case CMD_UP:
-    case CMD_DOWN:
-        move_layer(v, shown_message(v, app_core(app)), command == CMD_UP ? -1 : 1);
+    case CMD_LAYER_UP:
+    case CMD_LAYER_DOWN:
+        move_layer(v, shown_message(v, app_core(app)), command == CMD_LAYER_UP ? -1 : 1);
         return true;
     case CMD_ANSWER_BEFORE:
     case CMD_ANSWER_AFTER:
@@ -494,6 +514,20 @@ static bool run(void *state, enum command command, struct app *app)
     case CMD_BACK:
         app_open_view(app, v->from);
         return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_idle(const void *state, const struct app *app, enum command command)
+{
+    const struct stepper *v = state;
+    const struct message *m = shown_message(v, app_core(app));
+    switch (command) {
+    case CMD_TOKEN_BEFORE:
+        return !m || !m->tokens.record_bytes;
+    case CMD_LAYER_UP:
+        return !m || !m->tokens.shape.n_moe_layers;
     default:
         return false;
     }
@@ -511,6 +545,7 @@ const struct view_ops view_stepper_ops = {
         .state_bytes = sizeof(struct stepper),
         .draw = draw,
         .run = run,
+        .is_idle = is_idle,
         .open = open_view,
         .release = release,
 };
