@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -49,8 +50,8 @@ static void every_body_gives_the_expected_answer(void **state)
     for (size_t i = 0; i < n; i++) {
         struct buf body;
         struct err err;
-        if (list[i].status != 200)
-            continue;
+        if (list[i].status != 200 || access(list[i].body, R_OK) != 0)
+            continue; /* the largest is kept as a whole response only, for test_net */
         assert_int_equal(file_read(&body, list[i].body, 64 << 20, &err), OK);
         for (size_t k = 0; k < ARRAY_LEN(chunks); k++)
             if (k != 1 || body.n < 100000)
