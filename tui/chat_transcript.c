@@ -227,31 +227,46 @@ static double tok_per_s(const struct message *m)
     return (n - 1) * 1000.0 / (m->total_ms - m->ttft_ms);
 }
 
+struct figures { /* of a header, from left to right */
+    struct surface *out;
+    int row, col, end;
+};
+
+/* One that has no room is left out, never cut. */
+static void PRINTF(2, 3) put_figure(struct figures *f, const char *fmt, ...)
+{
+    char text[160];
+    va_list va;
+    va_start(va, fmt);
+    vsnprintf(text, sizeof text, fmt, va);
+    va_end(va);
+    text[utf8_whole(text, strlen(text))] = '\0';
+    if (text[0] && f->col + 2 + text_width(slice_of(text)) <= f->end)
+        f->col += 2 + surface_puts(f->out, f->row, f->col + 2, ROLE_DIM, text);
+}
+
 /* endpoint model · 14:02 · first token 0.41 s · 212 tok · 14.2 tok/s · $0.0031 · after cheap
  * failed: only what is known. The figures give way to the failure. */
 static void draw_answer_header(
         const struct message *m, const struct rendered *r, struct surface *out, int row)
 {
-    char text[256], after[96] = "", clock[FIGURE_BYTES];
-    int col = surface_puts(out, row, 1, ROLE_ANSWER, m->endpoint[0] ? m->endpoint : "answer");
-    int n = 0;
-    figure_clock(clock, m->created_ms);
-    n += snprintf(text + n, sizeof text - (size_t)n, "  %s  %s", m->model, clock);
-    if (m->ttft_ms && n < 200)
-        n += snprintf(text + n, sizeof text - (size_t)n, "  first %.2f s", m->ttft_ms / 1000.0);
-    if (count_tokens(m) && n < 200)
-        n += snprintf(text + n, sizeof text - (size_t)n, "  %u tok", count_tokens(m));
-    if (tok_per_s(m) > 0 && n < 200)
-        n += snprintf(text + n, sizeof text - (size_t)n, "  %.1f tok/s", tok_per_s(m));
-    if (m->cost_nusd >= 0 && m->state != MESSAGE_RUNNING && n < 200)
-        snprintf(text + n, sizeof text - (size_t)n, m->cost_nusd ? "  $%.6f" : "  free",
-                (double)m->cost_nusd / 1e9);
+    char after[96] = "", clock[FIGURE_BYTES], dollars[32];
+    int col =
+            1 + surface_puts(out, row, 1, ROLE_ANSWER, m->endpoint[0] ? m->endpoint : "answer");
     if (r->after[0])
         snprintf(after, sizeof after, "  after %s failed", r->after);
-    col++;
-    col += surface_cut(out, row, col, out->rect.n_cols - col - text_width(slice_of(after)),
-            ROLE_DIM, 0, slice_of(text));
-    surface_puts(out, row, col, ROLE_WARN, after);
+    struct figures f = {out, row, col, out->rect.n_cols - text_width(slice_of(after))};
+    put_figure(&f, "%s", m->model);
+    put_figure(&f, "%s", figure_clock(clock, m->created_ms));
+    if (m->ttft_ms)
+        put_figure(&f, "first %.2f s", m->ttft_ms / 1000.0);
+    if (count_tokens(m))
+        put_figure(&f, "%u tok", count_tokens(m));
+    if (tok_per_s(m) > 0)
+        put_figure(&f, "%.1f tok/s", tok_per_s(m));
+    if (m->cost_nusd >= 0 && m->state != MESSAGE_RUNNING)
+        put_figure(&f, "%s", m->cost_nusd ? usd_text(m->cost_nusd, dollars) : "free");
+    surface_puts(out, row, f.col, ROLE_WARN, after);
 }
 
 static void draw_header(
