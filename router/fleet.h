@@ -38,7 +38,7 @@ struct endpoint_state {
     bool is_drained;    /* switched off for now: what runs there ends, nothing new is sent */
     struct samples ttft_samples_ms, tok_per_s_samples;
     struct rate_limit requests, tokens;
-    int64_t spent_today_nusd; /* by all processes, from the store */
+    int64_t spent_today_nusd; /* by all processes at the start, by this one since */
     uint32_t n_in_flight;
     uint32_t n_failed_in_a_row;
     uint64_t open_until_ns; /* breaker; 0: closed */
