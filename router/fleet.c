@@ -130,6 +130,8 @@ void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t no
         break;
     case SEEN_SPENT:
         e->spent_today_nusd = o->cost_nusd + e->cost_nusd; /* none of ours is stored yet */
+        e->n_requests += o->n_requests;
+        e->n_errors += o->n_errors;
         break;
     case SEEN_PROBE_START:
         e->is_probing = true;
