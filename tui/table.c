@@ -38,8 +38,10 @@ void table_draw_titles(const struct table_column *columns, const int starts[], i
             continue;
         table_draw_cell(&columns[i], starts[i], out, row, role, columns[i].title);
         if (i == i_sorted)
-            surface_puts(out, row, starts[i] + columns[i].n_cols, role,
-                    is_reverse ? "\xE2\x86\x91" : "\xE2\x86\x93");
+            surface_puts(out, row,
+                    starts[i] + (columns[i].is_right ? columns[i].n_cols
+                                                     : text_width(slice_of(columns[i].title))),
+                    role, is_reverse ? "\xE2\x86\x91" : "\xE2\x86\x93");
     }
 }
 
