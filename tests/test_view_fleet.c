@@ -243,6 +243,22 @@ static int64_t under_cursor(struct app *app)
     return app->last_id;
 }
 
+static void switching_off_what_answers_is_asked_once(void **state)
+{
+    struct app *app = *state;
+    fill(app);
+    run(app, CMD_DOWN);
+    run(app, CMD_DOWN); /* haiku, which answers */
+    run(app, CMD_ENDPOINT_SWITCH);
+    assert_true(app->core.fleet.endpoints[2].conf->enabled);
+    run(app, CMD_UP); /* something else: asked again */
+    run(app, CMD_DOWN);
+    run(app, CMD_ENDPOINT_SWITCH);
+    assert_true(app->core.fleet.endpoints[2].conf->enabled);
+    run(app, CMD_ENDPOINT_SWITCH);
+    assert_false(app->core.fleet.endpoints[2].conf->enabled);
+}
+
 static void sorting_keeps_the_cursor_with_its_endpoint(void **state)
 {
     struct app *app = *state;
@@ -567,6 +583,7 @@ int main(void)
             TEST(it_looks_right_at_every_size),
             TEST(no_key_and_no_password_is_shown),
             TEST(endpoints_are_switched_drained_and_probed),
+            TEST(switching_off_what_answers_is_asked_once),
             TEST(sorting_keeps_the_cursor_with_its_endpoint),
             TEST(an_edit_changes_its_lines_only),
             TEST(an_endpoint_is_added_and_used_at_once),
