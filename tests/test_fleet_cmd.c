@@ -324,6 +324,37 @@ static void what_failed_before_a_fallback_is_counted(void **state)
     json_free(root);
 }
 
+static struct stored *spend(int64_t nusd)
+{
+    struct stored *c = stored_new(STORE_RESERVE);
+    c->key = SLICE("mini");
+    c->amount_nusd = nusd;
+    c->limit_nusd = -1;
+    return c;
+}
+
+static void a_route_knows_what_today_brought(void **state)
+{
+    (void)state;
+    struct store *store;
+    struct err err;
+    write_conf("[shunt]\nbudget_day_usd = 1\n[endpoint \"mini\"]\nkind = openai\nmodel = gpt\n"
+               "key_env = SHUNT_TEST_KEY\nprice_in_usd = 1\nprice_out_usd = 1\n");
+    fill_database();
+    struct json *root = expect_json("route --json hi", EXIT_DONE);
+    const struct json *mini = json_at(json_get(root, "candidates"), 0);
+    assert_true(number(mini, "expected_ms") != 0);
+    json_free(root);
+    expect("route hi", EXIT_DONE);
+    assert_true(has_line("> mini", " s "));
+    struct stored *c = spend(1000000000);
+    assert_int_equal(store_open(&store, folder, -1, &err), OK);
+    store_all(store, &c, 1);
+    store_close(store);
+    expect("route hi", EXIT_REFUSED);
+    assert_non_null(strstr(buf_text(&out), "today's budget of $1.00 is reached"));
+}
+
 static void a_breaker_of_another_process_is_shown(void **state)
 {
     (void)state;
@@ -486,6 +517,7 @@ int main(void)
             TEST(the_list_knows_what_the_answers_told),
             TEST(the_list_is_a_table),
             TEST(what_failed_before_a_fallback_is_counted),
+            TEST(a_route_knows_what_today_brought),
             TEST(a_breaker_of_another_process_is_shown),
             TEST(without_a_database_figures_are_left_out),
             TEST(costs_stand_by_day_and_endpoint),
