@@ -748,6 +748,8 @@ static void what_is_typed_first_leads_on(void **state)
             "shunt ask: unknown option -x (shunt ask --help tells more)\n");
     expect_exit(RUN("--colour=never", "keys"), EXIT_USAGE);
     expect_sentence("--colour: did you mean --color?");
+    expect_exit(RUN("help", "nope"), EXIT_USAGE);
+    assert_null(strstr(buf_text(&result.err), "did you mean"));
     expect_exit(RUN("route"), EXIT_USAGE);
     expect_sentence("PROMPT");
 }
