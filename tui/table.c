@@ -50,6 +50,8 @@ void table_draw_cell(const struct table_column *column, int start, struct surfac
 {
     int cols;
     struct slice fit = text_fit(slice_of(text), column->n_cols, &cols);
+    if (column->is_right && fit.n < strlen(text))
+        return; /* a figure that is cut is another figure */
     surface_text(
             out, row, column->is_right ? start + column->n_cols - cols : start, role, 0, fit);
 }
