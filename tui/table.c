@@ -52,6 +52,10 @@ void table_draw_cell(const struct table_column *column, int start, struct surfac
     struct slice fit = text_fit(slice_of(text), column->n_cols, &cols);
     if (column->is_right && fit.n < strlen(text))
         return; /* a figure that is cut is another figure */
+    if (fit.n < strlen(text)) {
+        fit = text_fit(fit, column->n_cols - 1, &cols);
+        surface_puts(out, row, start + cols, role, "\xE2\x80\xA6");
+    }
     surface_text(
             out, row, column->is_right ? start + column->n_cols - cols : start, role, 0, fit);
 }

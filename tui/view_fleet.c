@@ -194,14 +194,16 @@ struct shown {
     int n;
 };
 
-static int text_cols(const struct core *core, const struct column_def *column)
+/* A long name takes no more than a fifth of the screen from the figures. */
+static int text_cols(const struct core *core, const struct column_def *column, int n_cols)
 {
-    int most = column->table.n_cols;
+    int most = column->table.n_cols, fifth = n_cols / 5;
     for (int i = 0; i < core->fleet.n_endpoints; i++) {
         int cols = text_width(slice_of(column->text(&core->fleet.endpoints[i])));
         most = cols > most ? cols : most;
     }
-    return most < column->most_cols ? most : column->most_cols;
+    most = most < column->most_cols ? most : column->most_cols;
+    return most <= fifth || most <= 8 ? most : fifth > 8 ? fifth : 8;
 }
 
 static void fit_columns(const struct core *core, int n_cols,
@@ -210,7 +212,7 @@ static void fit_columns(const struct core *core, int n_cols,
     for (int c = 0; c < COLUMN_COUNT; c++) {
         out[c] = columns[c].table;
         if (columns[c].text)
-            out[c].n_cols = text_cols(core, &columns[c]);
+            out[c].n_cols = text_cols(core, &columns[c], n_cols);
     }
     table_fit(out, COLUMN_COUNT, n_cols, starts);
 }
