@@ -496,6 +496,8 @@ const char *conf_nearest(const char *word, const char *const *names, size_t n_na
             return names[i];
     for (size_t i = 0; i < n_names; i++) {
         size_t d = distance(word, names[i]);
+        if (d > 1 && n < 5 && names[i][0] != word[0])
+            continue; /* half of a short word differs: "nope" is not meant as "top" */
         if (d <= least && (!best || d < least)) {
             best = names[i];
             least = d;

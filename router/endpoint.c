@@ -384,6 +384,9 @@ static void finish(struct reader *r)
         e->key_source = KEY_FROM_ENV;
         e->key_value = p->key_env;
     }
+    struct err err;
+    if (!e->is_faulty && endpoint_check(e, &err) != OK)
+        e->fault = arena_strdup(r->arena, err.text);
 }
 
 static struct endpoint_conf *find(struct endpoint_conf *list, size_t n, const char *name)
@@ -461,6 +464,7 @@ struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpo
     e->model = copy(arena, conf->model);
     e->key_value = copy(arena, conf->key_value);
     e->ca_file = copy(arena, conf->ca_file);
+    e->fault = copy(arena, conf->fault);
     return e;
 }
 

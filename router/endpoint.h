@@ -65,9 +65,10 @@ struct endpoint_conf {
     bool is_list_price;   /* from prices.def, not from the configuration */
     uint32_t context_tok; /* 0: unknown */
     bool stream, enabled;
-    bool is_faulty;   /* a mistake in its section: it cannot be switched on until that is mended
-                       */
-    uint32_t retries; /* further HTTP requests after the first */
+    bool is_faulty; /* a mistake in its section: it cannot be switched on until that is mended
+                     */
+    const char *fault; /* endpoint_check's sentence when it was read; NULL: none */
+    uint32_t retries;  /* further HTTP requests after the first */
     uint32_t connect_timeout_ms, first_token_timeout_ms, idle_timeout_ms,
             total_timeout_ms; /* 0: none */
     uint32_t rpm, tpm, slots; /* 0: no limit known */

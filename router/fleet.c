@@ -84,8 +84,10 @@ static void observe_end(struct endpoint_state *e, const struct observation *o, u
         e->n_in_flight--;
     e->n_requests++;
     e->failed_with = o->status;
-    if (o->cost_nusd > 0)
+    if (o->cost_nusd > 0) {
         e->cost_nusd += o->cost_nusd;
+        e->spent_today_nusd += o->cost_nusd;
+    }
     observe_speed(e, o);
     if (o->status == OK) {
         e->n_failed_in_a_row = 0;
@@ -127,7 +129,9 @@ void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t no
         e->open_until_ns = now_ns + (uint64_t)(o->ms * 1e6);
         break;
     case SEEN_SPENT:
-        e->spent_today_nusd = o->cost_nusd;
+        e->spent_today_nusd = o->cost_nusd + e->cost_nusd; /* none of ours is stored yet */
+        e->n_requests += o->n_requests;
+        e->n_errors += o->n_errors;
         break;
     case SEEN_PROBE_START:
         e->is_probing = true;

@@ -38,14 +38,14 @@ struct endpoint_state {
     bool is_drained;    /* switched off for now: what runs there ends, nothing new is sent */
     struct samples ttft_samples_ms, tok_per_s_samples;
     struct rate_limit requests, tokens;
-    int64_t spent_today_nusd; /* by all processes, from the store */
+    int64_t spent_today_nusd; /* by all processes at the start, by this one since */
     uint32_t n_in_flight;
     uint32_t n_failed_in_a_row;
-    uint64_t open_until_ns; /* breaker; 0: closed */
-    uint32_t n_requests, n_errors;
-    double ttft_ms, tok_per_s; /* running estimates; 0: never seen */
-    int64_t cost_nusd;         /* spent in this run of the program */
-    enum status failed_with;   /* of the newest request; OK: it did not fail */
+    uint64_t open_until_ns;        /* breaker; 0: closed */
+    uint32_t n_requests, n_errors; /* since today's beginning, or ours */
+    double ttft_ms, tok_per_s;     /* running estimates; 0: never seen */
+    int64_t cost_nusd;             /* spent in this run of the program */
+    enum status failed_with;       /* of the newest request; OK: it did not fail */
     char last_error[160];
     /* the newest probe, which is no request and changes nothing above */
     bool is_probing;
@@ -69,17 +69,18 @@ struct observation {
         SEEN_LIMITS,
         SEEN_SPEED,   /* of an answer of another run of the program: ms, n_output_tok */
         SEEN_BREAKER, /* of another process: ms until it closes */
-        SEEN_SPENT,   /* cost_nusd: today so far, from the store */
+        SEEN_SPENT,   /* cost_nusd, n_requests, n_errors: today before us, from the store */
         SEEN_PROBE_START,
         SEEN_PROBE /* ms, text: "" or the error */
     } what;
-    enum status status;        /* SEEN_END */
-    int64_t retry_after_ms;    /* SEEN_END; -1: none */
-    double ms;                 /* SEEN_FIRST_TOKEN: time to it; SEEN_END: decode time */
-    uint32_t n_output_tok;     /* SEEN_END */
-    int64_t cost_nusd;         /* SEEN_END; -1: unknown */
-    struct rate_limits limits; /* SEEN_LIMITS */
-    const char *text;          /* SEEN_PROBE */
+    enum status status;            /* SEEN_END */
+    int64_t retry_after_ms;        /* SEEN_END; -1: none */
+    double ms;                     /* SEEN_FIRST_TOKEN: time to it; SEEN_END: decode time */
+    uint32_t n_output_tok;         /* SEEN_END */
+    int64_t cost_nusd;             /* SEEN_END; -1: unknown */
+    uint32_t n_requests, n_errors; /* SEEN_SPENT */
+    struct rate_limits limits;     /* SEEN_LIMITS */
+    const char *text;              /* SEEN_PROBE */
 };
 
 void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t now_ns);

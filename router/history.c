@@ -76,7 +76,9 @@ void history_replay(struct fleet *fleet, const struct stored *loaded)
         const struct cost_row *cost = &loaded->costs[i];
         struct observation o = {.endpoint = fleet_find(fleet, cost->endpoint.ptr),
                 .what = SEEN_SPENT,
-                .cost_nusd = cost->cost_nusd > 0 ? cost->cost_nusd : 0};
+                .cost_nusd = cost->cost_nusd > 0 ? cost->cost_nusd : 0,
+                .n_requests = cost->n_requests,
+                .n_errors = cost->n_errors};
         if (o.endpoint >= 0)
             fleet_observe(fleet, &o, 0);
     }

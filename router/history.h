@@ -10,8 +10,8 @@
 
 /* The command that loads it: latencies of the last 24 hours, costs of the local day. */
 struct stored *history_command(int64_t now_ms);
-/* Into a fleet that has seen nothing yet. Requests and errors of earlier runs are not counted:
- * they would open breakers for what is long over. */
+/* Into a fleet that has seen nothing yet. Failures of earlier runs count as today's errors,
+ * but not as failures in a row: they would open breakers for what is long over. */
 void history_replay(struct fleet *fleet, const struct stored *loaded);
 /* Breakers of other processes, for a list of the fleet. They bind nobody else: a person who
  * asks again wants to know whether it works now. now_ms and now_ns are the same moment. */

@@ -29,6 +29,7 @@ static const char *const filter_names[FILTER_COUNT] = {
         [FILTER_BREAKER] = "breaker",
         [FILTER_RATE_LIMIT] = "rate_limit",
         [FILTER_BUDGET] = "budget",
+        [FILTER_FAULTY] = "faulty",
         [FILTER_TRIED] = "tried",
 };
 
@@ -88,6 +89,8 @@ static enum filter filter_of(
         return FILTER_TRIED;
     if (conf->zone > f->max_zone)
         return FILTER_ZONE;
+    if (conf->fault && !is_forced)
+        return FILTER_FAULTY;
     if (conf->context_tok && f->n_input_tok + MIN_ANSWER_TOK > conf->context_tok)
         return FILTER_CONTEXT;
     if (f->needs_tools && conf->kind == PROVIDER_LOCAL)
@@ -236,6 +239,10 @@ static void explain(struct candidate *c, const struct features *f, const struct 
                 usd_text(w->budget.spent_nusd + c->price_nusd - w->budget.day_nusd, more),
                 usd_text(w->budget.day_nusd, day));
         break;
+    case FILTER_FAULTY:
+        snprintf(out, n, "%s", conf->fault);
+        out[utf8_whole(out, strlen(out))] = '\0';
+        break;
     case FILTER_TRIED:
         snprintf(out, n, "failed for this request");
         break;
@@ -257,11 +264,28 @@ static bool is_better(
 
 #define REASONS_MAX 3
 
+static const char *why_out(const struct candidate *c, const struct fleet *fleet)
+{
+    const char *fault = fleet->endpoints[c->endpoint].conf->fault;
+    return c->filter == FILTER_FAULTY ? fault : c->reason; /* which may be cut */
+}
+
+/* What can be mended comes first. */
+static int find_out(const struct decision *d, const struct candidate *out[CANDIDATES_MAX])
+{
+    int n = 0;
+    for (int is_faulty = 1; is_faulty >= 0; is_faulty--)
+        for (int i = 0; i < d->n_candidates; i++)
+            if (d->candidates[i].filter != FILTER_NOT_CHOSEN_BY_USER &&
+                    (d->candidates[i].filter == FILTER_FAULTY) == is_faulty)
+                out[n++] = &d->candidates[i];
+    return n;
+}
+
 /* "no endpoint may take it: A (why), B (why), C (why) and 2 more" */
 static void refuse(struct decision *d, const struct fleet *fleet)
 {
     const struct candidate *out[CANDIDATES_MAX];
-    int n = 0;
     struct buf text;
     d->verdict = VERDICT_REFUSE;
     if (fleet->n_endpoints == 0) {
@@ -270,18 +294,16 @@ static void refuse(struct decision *d, const struct fleet *fleet)
                 "[endpoint]");
         return;
     }
-    for (int i = 0; i < d->n_candidates; i++)
-        if (d->candidates[i].filter != FILTER_NOT_CHOSEN_BY_USER)
-            out[n++] = &d->candidates[i];
+    int n = find_out(d, out);
     buf_init(&text, 4096);
     if (n == 1)
         buf_printf(&text, "%s cannot take it: %s",
-                fleet->endpoints[out[0]->endpoint].conf->name, out[0]->reason);
+                fleet->endpoints[out[0]->endpoint].conf->name, why_out(out[0], fleet));
     else
         buf_add_text(&text, "no endpoint may take it:");
     for (int i = 0; n > 1 && i < n && i < REASONS_MAX; i++)
         buf_printf(&text, "%s %s (%s)", i ? "," : "",
-                fleet->endpoints[out[i]->endpoint].conf->name, out[i]->reason);
+                fleet->endpoints[out[i]->endpoint].conf->name, why_out(out[i], fleet));
     if (n > REASONS_MAX)
         buf_printf(&text, " and %d more", n - REASONS_MAX);
     size_t n_bytes = utf8_whole(

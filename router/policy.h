@@ -75,7 +75,8 @@ enum filter { /* why a candidate is out; FILTER_NONE: it is in */
     FILTER_BREAKER,
     FILTER_RATE_LIMIT,
     FILTER_BUDGET,
-    FILTER_TRIED, /* this request already failed there */
+    FILTER_FAULTY, /* its key or file is missing, and the user did not name it */
+    FILTER_TRIED,  /* this request already failed there */
     FILTER_COUNT
 };
 
@@ -91,7 +92,7 @@ struct candidate {
     uint32_t expected_ms; /* to the end of the answer */
     uint64_t retry_ns;    /* out for now: when it may be in again; 0: never */
     bool is_price_known;
-    char reason[96]; /* "out: prompt 9,000 tokens > context 8,192", "free, zone local" */
+    char reason[160]; /* "out: prompt 9,000 tokens > context 8,192", "free, zone local" */
 };
 
 const char *filter_name(enum filter filter);

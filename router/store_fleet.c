@@ -15,6 +15,18 @@ static void bind_since(struct query *q, int64_t since_ms)
     bind_int(q, since_ms);
 }
 #define SINCE " FROM message WHERE id >= ? AND created_ms >= ? AND role = 2 AND endpoint <> '' "
+/* An attempt that failed and was followed by another endpoint has no message of its own: the
+ * decisions behind it name it as tried. The last one of an answer that failed is told by the
+ * message. The sentence of its error is not kept. */
+#define TRIED                                                                                  \
+    " FROM (SELECT d.message_id, json_extract(c.value, '$.endpoint') AS endpoint,"             \
+    " min(d.t_ms) AS t_ms FROM decision d,"                                                    \
+    " json_each(CASE WHEN json_valid(d.json) THEN d.json ELSE '{}' END, '$.candidates') c"     \
+    " LEFT JOIN message m ON m.id = d.message_id WHERE d.t_ms >= ?"                            \
+    " AND d.json LIKE '%\"filter\":\"tried\"%' AND json_extract(c.value, '$.filter') = "       \
+    "'tried'"                                                                                  \
+    " AND NOT (m.state IS 4 AND m.endpoint IS json_extract(c.value, '$.endpoint'))"            \
+    " GROUP BY 1, 2)"
 _Static_assert(
         MSG_ASSISTANT == 2 && MESSAGE_DONE == 0 && MESSAGE_RUNNING == 1 && MESSAGE_FAILED == 4,
         "the numbers in the statements below");
@@ -48,10 +60,15 @@ static bool load_answers(sqlite3 *db, struct stored *c)
     buf_init(&rows, 256u << 20);
     struct query q = prepare(db,
             "SELECT endpoint, error, state, created_ms, ttft_ms, total_ms, n_output FROM"
-            " (SELECT id, endpoint, error, state, created_ms, ttft_ms, total_ms, n_output,"
-            " row_number() OVER (PARTITION BY endpoint ORDER BY id DESC) AS nth" SINCE
-            "AND state <> 1) WHERE nth <= ? ORDER BY id");
+            " (SELECT *, row_number() OVER (PARTITION BY endpoint ORDER BY created_ms DESC, id"
+            " DESC) AS nth FROM"
+            " (SELECT id, endpoint, error, state, created_ms, ttft_ms, total_ms, n_output" SINCE
+            "AND state <> 1 UNION ALL"
+            " SELECT message_id, endpoint, 'failed, and another endpoint was asked', 4, t_ms, "
+            "0,"
+            " 0, NULL" TRIED ")) WHERE nth <= ? ORDER BY created_ms, id");
     bind_since(&q, c->since_ms);
+    bind_int(&q, c->since_ms);
     bind_int(&q, ANSWERS_MAX);
     while (step_row(&q)) {
         struct answer_row row = {.endpoint = read_text(&q, &c->arena)};
@@ -72,10 +89,16 @@ static bool load_costs(sqlite3 *db, struct stored *c, int64_t since_ms)
     struct buf rows;
     buf_init(&rows, 256u << 20);
     struct query q = prepare(db,
-            "SELECT date(created_ms / 1000, 'unixepoch', 'localtime'), endpoint, count(*),"
-            " sum(state = 4), sum(cost_nusd IS NULL AND (ttft_ms > 0 OR state = 0)),"
-            " sum(n_input), sum(n_output), sum(cost_nusd)" SINCE "GROUP BY 1, 2 ORDER BY 1, 2");
+            "SELECT date(t_ms / 1000, 'unixepoch', 'localtime'), endpoint, count(*),"
+            " sum(is_failed), sum(is_unpriced), sum(n_input), sum(n_output), sum(cost_nusd) "
+            "FROM"
+            " (SELECT created_ms AS t_ms, endpoint, state = 4 AS is_failed,"
+            " cost_nusd IS NULL AND (ttft_ms > 0 OR state = 0) AS is_unpriced, n_input,"
+            " n_output, cost_nusd" SINCE
+            "UNION ALL SELECT t_ms, endpoint, 1, 0, NULL, NULL, NULL" TRIED
+            ") GROUP BY 1, 2 ORDER BY 1, 2");
     bind_since(&q, since_ms);
+    bind_int(&q, since_ms);
     while (step_row(&q)) {
         struct cost_row row = {.day = read_text(&q, &c->arena)};
         row.endpoint = read_text(&q, &c->arena);

@@ -365,7 +365,7 @@ static void a_model_that_cannot_be_read_is_named(void **state)
         snprintf(path, sizeof path, "%s", path_of(names[i]));
         snprintf(conf, sizeof conf, "[endpoint \"local\"]\nkind = local\nmodel = %s\n", path);
         write_text("shunt.conf", conf);
-        expect_exit(RUN("ask", CONFIG, "-n", "hello"), EXIT_FAILED);
+        expect_exit(RUN("ask", CONFIG, "-n", "hello"), i == 0 ? EXIT_REFUSED : EXIT_FAILED);
         expect_sentence(path);
         expect_exit(RUN("model", "info", path), EXIT_FAILED);
         expect_sentence(path);
@@ -748,6 +748,8 @@ static void what_is_typed_first_leads_on(void **state)
             "shunt ask: unknown option -x (shunt ask --help tells more)\n");
     expect_exit(RUN("--colour=never", "keys"), EXIT_USAGE);
     expect_sentence("--colour: did you mean --color?");
+    expect_exit(RUN("help", "nope"), EXIT_USAGE);
+    assert_null(strstr(buf_text(&result.err), "did you mean"));
     expect_exit(RUN("route"), EXIT_USAGE);
     expect_sentence("PROMPT");
 }
@@ -761,11 +763,15 @@ static void route_and_doctor_know_the_same_faults(void **state)
             "SHUNT_TEST_KEY\n[endpoint \"off\"]\nkind = local\nenabled = no\nmodel = "
             "/nonexistent/y.gguf\n");
     expect_exit(RUN("route", CONFIG, "hello"), EXIT_DONE);
-    expect_in(&result.out, " smol             free, zone local\n");
-    expect_in(&result.out, "\nsmol: cannot open /nonexistent/x.gguf: ");
+    expect_in(&result.out, "x smol ");
+    expect_in(&result.out, "cannot open /nonexistent/x.gguf: ");
+    expect_in(&result.out, "> far ");
     assert_null(strstr(buf_text(&result.out), "y.gguf"));
     expect_exit(RUN("route", CONFIG, "--json", "hello"), EXIT_DONE);
-    expect_sentence("smol: cannot open");
+    expect_in(&result.out, "\"filter\":\"faulty\"");
+    expect_exit(
+            RUN("route", CONFIG, "-e", "smol", "hello"), EXIT_DONE); /* tried all the same */
+    expect_in(&result.out, "\nsmol: cannot open /nonexistent/x.gguf: ");
     expect_exit(RUN("route", CONFIG, "-e", "far", "hello"), EXIT_DONE);
     expect_in(&result.out, "far: asked for by name");
     expect_exit(RUN("route", CONFIG, "-e", "fra", "hello"), EXIT_USAGE);

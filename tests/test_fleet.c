@@ -182,6 +182,9 @@ static void estimates_follow_what_is_seen(void **state)
     done.cost_nusd = -1;
     fleet_observe(&fleet, &done, 1 * S);
     assert_int_equal(e->cost_nusd, 15); /* an unknown cost is not a refund */
+    assert_int_equal(e->spent_today_nusd, 15);
+    fleet_observe(&fleet, &(struct observation){.what = SEEN_SPENT, .cost_nusd = 100}, 1 * S);
+    assert_int_equal(e->spent_today_nusd, 115); /* what was spent before us comes late */
     assert_int_equal(states[1].n_requests, 0);
 }
 

@@ -124,12 +124,18 @@ static struct stored *records(int64_t message_id)
     return c;
 }
 
-static struct stored *decision(const char *json)
+static struct stored *decision_of(int64_t message_id, const char *json)
 {
     struct stored *c = stored_new(STORE_PUT_DECISION);
+    c->message_id = message_id;
     c->session.used_ms = clock_unix_ms();
     c->value = slice_of(json);
     return c;
+}
+
+static struct stored *decision(const char *json)
+{
+    return decision_of(0, json);
 }
 
 static const struct usage known = {10, 101, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN},
@@ -261,7 +267,8 @@ static void the_list_is_a_table(void **state)
     fill_database();
     expect("fleet list", EXIT_DONE);
     assert_true(has_line("endpoint", "ttft p50 ms"));
-    assert_true(has_line("mini", "$0.0015+")); /* at least: one has no price */
+    assert_true(has_line("mini", "$0.001500+")); /* at least: one has no price */
+    assert_non_null(strstr(buf_text(&errors), "+ at least: "));
     assert_true(has_line("mini", "100.0"));
     assert_true(has_line("lab", "failed "));
     assert_false(has_line("lab", "$"));
@@ -271,6 +278,81 @@ static void the_list_is_a_table(void **state)
     assert_true(has_line("mini", "no key"));
     expect("top -b", EXIT_DONE); /* the same table */
     assert_true(has_line("mini", "no key"));
+}
+
+/* lab failed, mini answered: there is one message, and a decision that names lab as tried. It
+ * is told twice when mini was not the last either. */
+static void what_failed_before_a_fallback_is_counted(void **state)
+{
+    (void)state;
+    struct store *store;
+    struct err err;
+    struct stored *good = answer(7, 1,
+            (struct message_row){.endpoint = SLICE("mini"),
+                    .usage = known,
+                    .cost_nusd = 1500000,
+                    .ttft_ms = 200,
+                    .total_ms = 1200});
+    struct stored *bad = answer(7, 2,
+            (struct message_row){.endpoint = SLICE("mini"),
+                    .state = MESSAGE_FAILED,
+                    .error = SLICE("it is down"),
+                    .usage = unknown,
+                    .cost_nusd = -1});
+    static const char tried[] = "{\"endpoint\":\"mini\",\"candidates\":[{\"endpoint\":\"lab\","
+                                "\"filter\":\"tried\"},{\"endpoint\":\"mini\",\"filter\":"
+                                "\"none\"}]}",
+                      all_tried[] = "{\"endpoint\":null,\"candidates\":[{\"endpoint\":\"lab\","
+                                    "\"filter\":\"tried\"},{\"endpoint\":\"mini\",\"filter\":"
+                                    "\"tried\"}]}";
+    struct stored *all[] = {good, decision_of(good->messages[0].id, tried), bad,
+            decision_of(bad->messages[0].id, tried),
+            decision_of(bad->messages[0].id, all_tried),
+            decision("{damaged \"filter\":\"tried\"")};
+    assert_int_equal(store_open(&store, folder, -1, &err), OK);
+    store_all(store, all, ARRAY_LEN(all));
+    store_close(store);
+    struct json *root = expect_json("fleet list --json", EXIT_DONE);
+    assert_int_equal(number(json_at(root, 0), "requests_today"), 2);
+    assert_int_equal(number(json_at(root, 0), "errors_today"), 1);
+    assert_int_equal(number(json_at(root, 1), "requests_today"), 2);
+    assert_int_equal(number(json_at(root, 1), "errors_today"), 2);
+    assert_string_equal(json_get_text(json_at(root, 1), "state"), "failed");
+    json_free(root);
+    root = expect_json("fleet costs --json", EXIT_DONE);
+    assert_int_equal(number(json_at(root, 0), "errors"), 2);
+    json_free(root);
+}
+
+static struct stored *spend(int64_t nusd)
+{
+    struct stored *c = stored_new(STORE_RESERVE);
+    c->key = SLICE("mini");
+    c->amount_nusd = nusd;
+    c->limit_nusd = -1;
+    return c;
+}
+
+static void a_route_knows_what_today_brought(void **state)
+{
+    (void)state;
+    struct store *store;
+    struct err err;
+    write_conf("[shunt]\nbudget_day_usd = 1\n[endpoint \"mini\"]\nkind = openai\nmodel = gpt\n"
+               "key_env = SHUNT_TEST_KEY\nprice_in_usd = 1\nprice_out_usd = 1\n");
+    fill_database();
+    struct json *root = expect_json("route --json hi", EXIT_DONE);
+    const struct json *mini = json_at(json_get(root, "candidates"), 0);
+    assert_true(number(mini, "expected_ms") != 0);
+    json_free(root);
+    expect("route hi", EXIT_DONE);
+    assert_true(has_line("> mini", " s "));
+    struct stored *c = spend(1000000000);
+    assert_int_equal(store_open(&store, folder, -1, &err), OK);
+    store_all(store, &c, 1);
+    store_close(store);
+    expect("route hi", EXIT_REFUSED);
+    assert_non_null(strstr(buf_text(&out), "today's budget of $1.00 is reached"));
 }
 
 static void a_breaker_of_another_process_is_shown(void **state)
@@ -339,7 +421,7 @@ static void costs_stand_by_day_and_endpoint(void **state)
     expect_null(lab, "cost_usd");
     json_free(root);
     expect("fleet costs", EXIT_DONE);
-    assert_true(has_line(today, "$0.0015+"));
+    assert_true(has_line(today, "$0.001500+"));
 }
 
 static void decisions_are_shown_with_cost_and_reason(void **state)
@@ -434,6 +516,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
             TEST(the_list_knows_what_the_answers_told),
             TEST(the_list_is_a_table),
+            TEST(what_failed_before_a_fallback_is_counted),
+            TEST(a_route_knows_what_today_brought),
             TEST(a_breaker_of_another_process_is_shown),
             TEST(without_a_database_figures_are_left_out),
             TEST(costs_stand_by_day_and_endpoint),

@@ -47,6 +47,7 @@ static int set_up(void **state)
     (void)state;
     for (int i = 0; i < 4; i++) {
         confs[i].enabled = true;
+        confs[i].fault = NULL;
         states[i] = (struct endpoint_state){.conf = &confs[i]};
     }
     return 0;
@@ -84,6 +85,25 @@ static void the_cheapest_that_can_is_chosen(void **state)
             "dear"); /* an unknown price counts as the highest known, behind a known one */
     assert_false(d.candidates[3].is_price_known);
     assert_int_equal(d.candidates[3].cost_nusd, d.candidates[2].cost_nusd);
+}
+
+static void what_lacks_its_key_or_file_is_out_unless_it_is_named(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(100);
+    confs[0].fault = "cannot open /x.gguf";
+    assert_string_equal(chosen(&f, 0, &d), "cheap");
+    assert_int_equal(d.candidates[0].filter, FILTER_FAULTY);
+    assert_string_equal(d.candidates[0].reason, "cannot open /x.gguf");
+    f.only_endpoint = 0;
+    assert_string_equal(chosen(&f, 0, &d), "local");
+    f.only_endpoint = -1;
+    confs[0].enabled = confs[1].enabled = confs[2].enabled = false;
+    confs[3].fault = "its key is missing";
+    assert_string_equal(chosen(&f, 0, &d), "-");
+    assert_int_equal(d.verdict, VERDICT_REFUSE);
+    assert_non_null(strstr(d.reason, "take it: lab (its key is missing), local (disabled"));
 }
 
 static void a_zone_holds_for_everything(void **state)
@@ -338,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             TEST(the_cheapest_that_can_is_chosen),
+            TEST(what_lacks_its_key_or_file_is_out_unless_it_is_named),
             TEST(a_zone_holds_for_everything),
             TEST(nobody_left_is_a_refusal_with_reasons),
             TEST(the_same_input_decides_the_same),

@@ -90,6 +90,7 @@ static struct rule may_include[] = {
         {"tui/cmd_ask.c", "router/hub.h"},
         {"tui/cmd_fleet.c", "router/hub.h"},
         {"tui/cmd_fleet_list.c", "router/history.h"},
+        {"tui/cmd_route.c", "router/history.h"},
         {"tui/cmd_eval.c", "engine/eval_*.h"},
         {"tui/cmd_eval.c", "router/difficulty.h"},
         {"tui/theme.c", "router/conf.h"},

@@ -88,6 +88,13 @@ static void fail_at(struct app *app, int endpoint, enum status status, int64_t r
                          .cost_nusd = -1});
 }
 
+static void set_fault(struct app *app, struct endpoint_state *e, const char *fault)
+{
+    struct endpoint_conf *own = endpoint_conf_copy(&app->core.fleet.arena, e->conf);
+    own->fault = fault;
+    e->conf = own;
+}
+
 static void fill(struct app *app)
 {
     static const double haiku_ms[] = {380, 410, 395, 800, 360, 380, 4200, 610, 402, 377};
@@ -95,6 +102,8 @@ static void fill(struct app *app)
     assert_int_equal(
             app_save_endpoints(app, conf_parse(SLICE(file_text), "shunt.conf"), &err), OK);
     struct endpoint_state *e = app->core.fleet.endpoints;
+    for (int i = 0; i < app->core.fleet.n_endpoints; i++) /* wherever the test runs */
+        set_fault(app, &e[i], NULL);
     for (int i = 0; i < 4; i++)
         answer(app, 0, 410 + 30 * i, 15000, 213);
     for (size_t i = 0; i < ARRAY_LEN(haiku_ms); i++)
@@ -232,6 +241,22 @@ static int64_t under_cursor(struct app *app)
 {
     run(app, CMD_ENDPOINT_PROBE);
     return app->last_id;
+}
+
+static void switching_off_what_answers_is_asked_once(void **state)
+{
+    struct app *app = *state;
+    fill(app);
+    run(app, CMD_DOWN);
+    run(app, CMD_DOWN); /* haiku, which answers */
+    run(app, CMD_ENDPOINT_SWITCH);
+    assert_true(app->core.fleet.endpoints[2].conf->enabled);
+    run(app, CMD_UP); /* something else: asked again */
+    run(app, CMD_DOWN);
+    run(app, CMD_ENDPOINT_SWITCH);
+    assert_true(app->core.fleet.endpoints[2].conf->enabled);
+    run(app, CMD_ENDPOINT_SWITCH);
+    assert_false(app->core.fleet.endpoints[2].conf->enabled);
 }
 
 static void sorting_keeps_the_cursor_with_its_endpoint(void **state)
@@ -542,6 +567,9 @@ static void a_mark_says_how_an_endpoint_is(void **state)
     assert_true(endpoint_left(&e[2].requests, app->now_ns) == 38);
     assert_true(endpoint_left(&e[2].requests, app->now_ns + 30 * S) == 50); /* full again */
     assert_true(isnan(endpoint_left(&e[0].requests, app->now_ns)));
+    set_fault(app, &e[0], "cannot open /x.gguf");
+    assert_int_equal(endpoint_mark(&e[0], app->now_ns), MARK_FAULTY);
+    assert_true(shows(app, "cannot answer: cannot open /x.gguf"));
     e[2].tokens.remaining = 0;
     assert_int_equal(endpoint_mark(&e[2], app->now_ns), MARK_LIMITED);
     assert_int_equal(endpoint_mark(&e[2], app->now_ns + 12 * S), MARK_OK);
@@ -555,6 +583,7 @@ int main(void)
             TEST(it_looks_right_at_every_size),
             TEST(no_key_and_no_password_is_shown),
             TEST(endpoints_are_switched_drained_and_probed),
+            TEST(switching_off_what_answers_is_asked_once),
             TEST(sorting_keeps_the_cursor_with_its_endpoint),
             TEST(an_edit_changes_its_lines_only),
             TEST(an_endpoint_is_added_and_used_at_once),

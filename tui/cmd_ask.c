@@ -118,7 +118,9 @@ static enum status open_session(struct ask *ask, struct err *err)
     const struct session *session = hub_core(ask->hub)->session;
     if (session->writer_pid)
         return err_set(err, ERR_DENIED,
-                "the session is open in another shunt (process %d), which alone may write it",
+                "the session that -c continues is open in another shunt (process %d), which "
+                "alone "
+                "may write it; -c SESSION names another",
                 session->writer_pid);
     if (id == 0 || session->id == (int64_t)id)
         return OK;
@@ -155,13 +157,18 @@ static void send_prompt(struct ask *ask)
     ask->answer_id = hub_core(ask->hub)->session->leaf_id;
 }
 
+static bool is_empty(const struct message *answer)
+{
+    return answer->state == MESSAGE_DONE && answer->text.n == 0 && answer->tool_calls.n == 0;
+}
+
 static int exit_code(const struct ask *ask)
 {
     const struct core *core = hub_core(ask->hub);
     const struct message *answer = answer_of(ask);
     switch (answer->state) {
     case MESSAGE_DONE:
-        return EXIT_DONE;
+        return is_empty(answer) ? EXIT_INCOMPLETE : EXIT_DONE;
     case MESSAGE_STOPPED:
         return EXIT_INTERRUPTED;
     default:
@@ -196,6 +203,8 @@ static int run(struct ask *ask)
         ask_print_end(answer, ask->n_printed);
     if (answer->state == MESSAGE_FAILED && !ask->in.is_json)
         fprintf(stderr, "shunt: %s\n", answer->error);
+    if (is_empty(answer))
+        fprintf(stderr, "shunt: the answer is empty\n");
     if (ask->in.has_stats)
         ask_print_stats(core, answer);
     return exit_code(ask);

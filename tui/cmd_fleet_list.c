@@ -150,10 +150,17 @@ static void add_standing(struct listing *l, const struct line *line)
 /* A "+" where some answers have no known price: it is at least so much. */
 static void add_cost(struct listing *l, int64_t nusd, uint32_t n_unpriced)
 {
+    char usd[32];
     if (nusd < 0)
         listing_add(l, "%s", "");
     else
-        listing_add(l, "$%.4f%s", dollars(nusd), n_unpriced ? "+" : "");
+        listing_add(l, "%s%s", usd_text(nusd, usd), n_unpriced ? "+" : "");
+}
+
+static void explain_plus(bool is_used)
+{
+    if (is_used)
+        fprintf(stderr, "shunt: + at least: some answers have no known price\n");
 }
 
 static void add_line(struct listing *l, const struct line *line)
@@ -191,6 +198,11 @@ static void print_list(const struct line *lines, int n)
         add_line(&l, &lines[i]);
     listing_print(&l);
     listing_release(&l);
+    bool is_least = false;
+    for (int i = 0; i < n; i++)
+        is_least |=
+                lines[i].today && lines[i].today->cost_nusd >= 0 && lines[i].today->n_unpriced;
+    explain_plus(is_least);
 }
 
 /* ---- as JSON ---------------------------------------------------------------------------- */
@@ -297,6 +309,10 @@ static void print_costs(const struct stored *s)
     }
     listing_print(&l);
     listing_release(&l);
+    bool is_least = false;
+    for (size_t i = 0; i < s->n_costs; i++)
+        is_least |= s->costs[i].cost_nusd >= 0 && s->costs[i].n_unpriced;
+    explain_plus(is_least);
 }
 
 static void print_costs_json(const struct stored *s)

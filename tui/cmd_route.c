@@ -1,6 +1,8 @@
-/* cmd_route.c - `shunt route`: where a prompt would go and why; nothing is sent and nothing is
- * opened. */
+/* cmd_route.c - `shunt route`: where a prompt would go and why, by what the database tells of
+ * today; nothing is sent. */
 #include <stdio.h>
+
+#include "router/history.h"
 
 #include "tui/cmd.h"
 
@@ -9,12 +11,16 @@ static void print_table(const struct decision *d, const struct fleet *fleet)
     printf("%s\n", d->reason);
     for (int i = 0; i < d->n_candidates; i++) {
         const struct candidate *c = &d->candidates[i];
-        printf("%s %-16s %s\n",
+        char usd[32];
+        printf("%s %-16s %6.1f s %10s  %s\n",
                 i == d->chosen             ? ">"
                 : c->filter != FILTER_NONE ? "x"
                                            : " ",
-                fleet->endpoints[c->endpoint].conf->name, c->reason);
+                fleet->endpoints[c->endpoint].conf->name, c->expected_ms / 1000.0,
+                usd_text(c->cost_nusd, usd), c->reason);
     }
+    if (d->flip[0])
+        printf("%s\n", d->flip);
 }
 
 /* The decision knows no file and no variable; a person wants to know that the chosen one cannot
@@ -45,18 +51,38 @@ static void print_decision(const struct decision *d, const struct fleet *fleet, 
     print_problems(d, fleet, stderr, "shunt: ");
 }
 
+/* What a running program knows when it decides; without a database nothing was seen. */
+static void read_today(const struct config *config, struct core *core)
+{
+    struct stored *spent = stored_new(STORE_RESERVE), *history; /* of nothing: only reads */
+    struct err err;
+    spent->limit_nusd = -1;
+    enum status status = cmd_ask_store(config, spent, &spent, &err);
+    if (status == OK)
+        core->budget.spent_nusd = spent->total_nusd;
+    stored_free(spent);
+    if (status != OK) {
+        fprintf(stderr, "shunt: %s; decided without what was seen before\n", err.text);
+        return;
+    }
+    if (cmd_ask_store(config, history_command(clock_unix_ms()), &history, &err) == OK)
+        history_replay(&core->fleet, history);
+    stored_free(history);
+}
+
 static int decide(
         const struct config *config, struct slice prompt, const char *endpoint, bool is_json)
 {
     struct core core;
     struct err err;
-    struct core_config cfg = {
-            config->endpoints, config->n_endpoints, config->zone, 1, clock_unix_ms()};
+    struct core_config cfg = {config->endpoints, config->n_endpoints, config->zone, 1,
+            clock_unix_ms(), .budget_day_nusd = config->budget_day_nusd};
     struct chat_message message = {MSG_USER, prompt};
     struct features features = features_of(&message, 1, SLICE(""));
     struct decision decision;
     int code;
     core_init(&core, &cfg);
+    read_today(config, &core);
     features.max_zone = config->zone;
     if (endpoint &&
             cmd_find_endpoint(&core.fleet, endpoint, &features.only_endpoint, &err) != OK) {

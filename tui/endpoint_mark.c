@@ -8,6 +8,7 @@ const struct endpoint_mark_def endpoint_mark_defs[MARK_COUNT] = {
         [MARK_TRYING] = {"\xE2\x96\xB2", "failed: the next request tries it", ROLE_WARN},
         [MARK_LIMITED] = {"\xE2\x96\xB2", "rate limited", ROLE_WARN},
         [MARK_OPEN] = {"\xE2\x9C\x97", "breaker open", ROLE_ERROR},
+        [MARK_FAULTY] = {"\xE2\x9C\x97", "cannot answer", ROLE_ERROR},
         [MARK_DRAINED] = {"\xE2\x97\x90", "drained: gets nothing new", ROLE_WARN},
         [MARK_DISABLED] = {"\xE2\x97\x8B", "disabled", ROLE_DIM},
 };
@@ -24,6 +25,8 @@ enum endpoint_mark endpoint_mark(const struct endpoint_state *e, uint64_t now_ns
         return MARK_DISABLED;
     if (e->is_drained)
         return MARK_DRAINED;
+    if (e->conf->fault)
+        return MARK_FAULTY;
     if (is_used_up(&e->requests, now_ns) || is_used_up(&e->tokens, now_ns))
         return MARK_LIMITED;
     if (breaker == BREAKER_OPEN)

@@ -11,6 +11,7 @@ enum endpoint_mark {
     MARK_TRYING, /* the breaker lets one request through */
     MARK_LIMITED,
     MARK_OPEN,
+    MARK_FAULTY, /* its key or file is missing */
     MARK_DRAINED,
     MARK_DISABLED,
     MARK_COUNT

@@ -58,9 +58,11 @@ static const struct {
         {UNIT_COUNT, INFINITY, 1e6, 0, "", "M"},
         {UNIT_SECONDS, 99.995, 1, 2, "", " s"},
         {UNIT_SECONDS, INFINITY, 1, 0, "", " s"},
-        {UNIT_RATE, INFINITY, 1, 1, "", ""},
+        {UNIT_RATE, 9999.95, 1, 1, "", ""},
+        {UNIT_RATE, INFINITY, 1e3, 0, "", "k"},
         {UNIT_USD, 0.99995, 1, 4, "$", ""},
-        {UNIT_USD, INFINITY, 1, 2, "$", ""},
+        {UNIT_USD, 9999.995, 1, 2, "$", ""},
+        {UNIT_USD, INFINITY, 1e3, 0, "$", "k"},
         {UNIT_PRICE, INFINITY, 1, 2, "", ""},
 };
 

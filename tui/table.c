@@ -38,8 +38,10 @@ void table_draw_titles(const struct table_column *columns, const int starts[], i
             continue;
         table_draw_cell(&columns[i], starts[i], out, row, role, columns[i].title);
         if (i == i_sorted)
-            surface_puts(out, row, starts[i] + columns[i].n_cols, role,
-                    is_reverse ? "\xE2\x86\x91" : "\xE2\x86\x93");
+            surface_puts(out, row,
+                    starts[i] + (columns[i].is_right ? columns[i].n_cols
+                                                     : text_width(slice_of(columns[i].title))),
+                    role, is_reverse ? "\xE2\x86\x91" : "\xE2\x86\x93");
     }
 }
 
@@ -48,6 +50,12 @@ void table_draw_cell(const struct table_column *column, int start, struct surfac
 {
     int cols;
     struct slice fit = text_fit(slice_of(text), column->n_cols, &cols);
+    if (column->is_right && fit.n < strlen(text))
+        return; /* a figure that is cut is another figure */
+    if (fit.n < strlen(text)) {
+        fit = text_fit(fit, column->n_cols - 1, &cols);
+        surface_puts(out, row, start + cols, role, "\xE2\x80\xA6");
+    }
     surface_text(
             out, row, column->is_right ? start + column->n_cols - cols : start, role, 0, fit);
 }

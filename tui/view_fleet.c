@@ -26,6 +26,7 @@ struct fleet_view {
     int n_rows; /* of the table, when it was drawn last */
     int sorted; /* 1 + column; 0: as configured */
     bool is_reverse;
+    int asked_off;  /* 1 + endpoint that is to be switched off although an answer runs there */
     bool is_detail; /* the pane takes the whole screen */
     bool has_form;
     int starts[TABLE_COLUMNS_MAX]; /* what was drawn last */
@@ -193,14 +194,16 @@ struct shown {
     int n;
 };
 
-static int text_cols(const struct core *core, const struct column_def *column)
+/* A long name takes no more than a fifth of the screen from the figures. */
+static int text_cols(const struct core *core, const struct column_def *column, int n_cols)
 {
-    int most = column->table.n_cols;
+    int most = column->table.n_cols, fifth = n_cols / 5;
     for (int i = 0; i < core->fleet.n_endpoints; i++) {
         int cols = text_width(slice_of(column->text(&core->fleet.endpoints[i])));
         most = cols > most ? cols : most;
     }
-    return most < column->most_cols ? most : column->most_cols;
+    most = most < column->most_cols ? most : column->most_cols;
+    return most <= fifth || most <= 8 ? most : fifth > 8 ? fifth : 8;
 }
 
 static void fit_columns(const struct core *core, int n_cols,
@@ -209,7 +212,7 @@ static void fit_columns(const struct core *core, int n_cols,
     for (int c = 0; c < COLUMN_COUNT; c++) {
         out[c] = columns[c].table;
         if (columns[c].text)
-            out[c].n_cols = text_cols(core, &columns[c]);
+            out[c].n_cols = text_cols(core, &columns[c], n_cols);
     }
     table_fit(out, COLUMN_COUNT, n_cols, starts);
 }
@@ -398,6 +401,22 @@ static void act(struct app *app, enum action_kind kind, int endpoint, const char
     app_act(app, a);
 }
 
+/* Switching off stops what runs there: that is asked once. */
+static void switch_endpoint(
+        struct fleet_view *v, const struct endpoint_state *e, struct app *app)
+{
+    bool is_off = e->conf->enabled && !e->is_drained;
+    if (is_off && e->n_in_flight && v->asked_off != 1 + v->cursor) {
+        v->asked_off = 1 + v->cursor;
+        app_notice(app, OK, "an answer runs there: %s again stops it, %s lets it end",
+                keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_SWITCH),
+                keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_DRAIN));
+        return;
+    }
+    v->asked_off = 0;
+    act(app, ACTION_SWITCH, v->cursor, is_off ? "off" : "on");
+}
+
 /* Only columns that are on the screen: another order without its reason would be a riddle. */
 static void sort_next(struct fleet_view *v)
 {
@@ -412,7 +431,7 @@ static bool run_endpoint_command(struct fleet_view *v, enum command command, str
     const struct endpoint_state *e =
             v->cursor < fleet->n_endpoints ? &fleet->endpoints[v->cursor] : NULL;
     if (e && command == CMD_ENDPOINT_SWITCH)
-        act(app, ACTION_SWITCH, v->cursor, e->conf->enabled && !e->is_drained ? "off" : "on");
+        switch_endpoint(v, e, app);
     else if (e && command == CMD_ENDPOINT_DRAIN)
         act(app, ACTION_SWITCH, v->cursor, e->is_drained ? "on" : "drain");
     else if (e && command == CMD_ENDPOINT_PROBE)
@@ -433,6 +452,8 @@ static bool run(void *state, enum command command, struct app *app)
     struct fleet_view *v = state;
     if (v->has_form)
         return false;
+    if (command != CMD_ENDPOINT_SWITCH)
+        v->asked_off = 0;
     switch (command) {
     case CMD_UP:
         move(v, app, -1);
@@ -465,6 +486,9 @@ static bool run(void *state, enum command command, struct app *app)
         return true;
     case CMD_SORT_REVERSE:
         v->is_reverse = !v->is_reverse;
+        if (!v->sorted)
+            app_notice(
+                    app, OK, "the order is that of the configuration: choose a column first");
         return true;
     default:
         return run_endpoint_command(v, command, app);
