@@ -445,6 +445,10 @@ size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_co
                 read_entry(&r, own);
         }
         finish(&r);
+        if (n == ENDPOINTS_MAX + 1)
+            conf_warn(conf, e->line,
+                    "more than %d endpoints: the router never chooses this one and those below",
+                    ENDPOINTS_MAX);
     }
     *out = list;
     return n;

@@ -50,6 +50,8 @@ struct long_price {
     double usd_per_mtok_in, usd_per_mtok_out, usd_per_mtok_cached;
 };
 
+#define ENDPOINTS_MAX 64 /* that the router weighs */
+
 struct endpoint_conf {
     const char *name;
     enum provider_kind kind;

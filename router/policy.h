@@ -98,7 +98,7 @@ struct candidate {
 const char *filter_name(enum filter filter);
 const char *verdict_name(enum verdict verdict);
 
-#define CANDIDATES_MAX 64
+#define CANDIDATES_MAX ENDPOINTS_MAX
 
 struct decision {
     int64_t t_ms; /* Unix time */

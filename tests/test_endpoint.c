@@ -74,6 +74,21 @@ static void well_known_models_have_a_list_price(void **state)
     release(&r);
 }
 
+static void endpoints_that_are_never_chosen_are_said(void **state)
+{
+    (void)state;
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    for (int i = 0; i <= ENDPOINTS_MAX; i++)
+        buf_printf(&text, "[endpoint \"e%d\"]\nkind = vllm\nurl = http://h\nmodel = m\n", i);
+    struct read r = read_text(buf_text(&text));
+    assert_int_equal(r.n, ENDPOINTS_MAX + 1);
+    assert_int_equal(conf_n_warnings(r.conf), 1);
+    assert_non_null(strstr(conf_warning_at(r.conf, 0), "more than 64 endpoints"));
+    release(&r);
+    buf_release(&text);
+}
+
 static void mistakes_disable_and_say_where(void **state)
 {
     (void)state;
@@ -251,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_good_section_needs_little),
             cmocka_unit_test(well_known_models_have_a_list_price),
+            cmocka_unit_test(endpoints_that_are_never_chosen_are_said),
             cmocka_unit_test(mistakes_disable_and_say_where),
             cmocka_unit_test(a_mistake_is_known_though_nobody_is_told),
             cmocka_unit_test(what_a_value_has_to_be_is_told_before_it_is_saved),
