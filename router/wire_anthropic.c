@@ -87,20 +87,10 @@ static void build(const struct request *request, struct buf *body)
     buf_add_text(body, "}");
 }
 
-static enum finish_reason read_finish(const char *text)
-{
-    static const struct {
-        const char *name;
-        enum finish_reason reason;
-    } names[] = {{"end_turn", FINISH_STOP}, {"stop_sequence", FINISH_STOP},
-            {"pause_turn", FINISH_STOP}, {"max_tokens", FINISH_LENGTH},
-            {"model_context_window_exceeded", FINISH_LENGTH}, {"tool_use", FINISH_TOOL_CALLS},
-            {"refusal", FINISH_CONTENT_FILTER}};
-    for (size_t i = 0; text && i < ARRAY_LEN(names); i++)
-        if (strcmp(text, names[i].name) == 0)
-            return names[i].reason;
-    return text && *text ? FINISH_STOP : FINISH_NONE;
-}
+static const struct wire_finish finishes[] = {{"end_turn", FINISH_STOP},
+        {"stop_sequence", FINISH_STOP}, {"pause_turn", FINISH_STOP},
+        {"max_tokens", FINISH_LENGTH}, {"model_context_window_exceeded", FINISH_LENGTH},
+        {"tool_use", FINISH_TOOL_CALLS}, {"refusal", FINISH_CONTENT_FILTER}};
 
 /* Later objects replace single fields. */
 static void read_usage(struct wire_parser *p, const struct json *usage)
@@ -119,9 +109,7 @@ static void read_usage(struct wire_parser *p, const struct json *usage)
 
 static void read_finish_of(struct wire_parser *p, const struct json *holder)
 {
-    enum finish_reason finish = read_finish(json_get_text(holder, "stop_reason"));
-    if (finish != FINISH_NONE)
-        p->finish = finish;
+    wire_read_finish(p, json_get_text(holder, "stop_reason"), finishes, ARRAY_LEN(finishes));
 }
 
 static void emit(struct wire_parser *p, enum event_kind kind, const char *text)

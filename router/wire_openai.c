@@ -68,20 +68,10 @@ static void build(const struct request *request, struct buf *body)
     buf_add_text(body, "}");
 }
 
-static enum finish_reason read_finish(const char *text)
-{
-    static const struct {
-        const char *name;
-        enum finish_reason reason;
-    } names[] = {{"stop", FINISH_STOP}, {"length", FINISH_LENGTH},
-            {"tool_calls", FINISH_TOOL_CALLS}, {"function_call", FINISH_TOOL_CALLS},
-            {"content_filter", FINISH_CONTENT_FILTER}, {"eos", FINISH_STOP},
-            {"error", FINISH_ERROR}};
-    for (size_t i = 0; text && i < ARRAY_LEN(names); i++)
-        if (strcmp(text, names[i].name) == 0)
-            return names[i].reason;
-    return text && *text ? FINISH_STOP : FINISH_NONE;
-}
+static const struct wire_finish finishes[] = {{"stop", FINISH_STOP}, {"length", FINISH_LENGTH},
+        {"tool_calls", FINISH_TOOL_CALLS}, {"function_call", FINISH_TOOL_CALLS},
+        {"content_filter", FINISH_CONTENT_FILTER}, {"eos", FINISH_STOP},
+        {"error", FINISH_ERROR}};
 
 static void read_usage(struct wire_parser *p, const struct json *usage)
 {
@@ -163,9 +153,7 @@ static void read_object(struct wire_parser *p, const struct json *root)
             continue;
         const struct json *delta = json_get(c, "delta");
         read_delta(p, json_is_object(delta) ? delta : json_get(c, "message"));
-        enum finish_reason finish = read_finish(json_get_text(c, "finish_reason"));
-        if (finish != FINISH_NONE)
-            p->finish = finish;
+        wire_read_finish(p, json_get_text(c, "finish_reason"), finishes, ARRAY_LEN(finishes));
     }
 }
 

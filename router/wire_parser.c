@@ -231,3 +231,14 @@ void wire_parser_finish(struct wire_parser *p, bool is_cut, struct outcome *out)
                 p->has_event ? "the connection was cut in the middle of the answer"
                              : "the server closed the connection without an answer");
 }
+
+void wire_read_finish(
+        struct wire_parser *p, const char *text, const struct wire_finish *rows, size_t n)
+{
+    size_t i = 0;
+    if (!text || !*text)
+        return;
+    while (i < n && strcmp(text, rows[i].name) != 0)
+        i++;
+    p->finish = i < n ? rows[i].reason : FINISH_STOP;
+}

@@ -18,6 +18,11 @@ struct wire_call {
     bool is_used;
 };
 
+struct wire_finish { /* a protocol's word for why the answer ended */
+    const char *name;
+    enum finish_reason reason;
+};
+
 struct wire_protocol {
     /* One event of the stream, or the whole body. Sets finish, usage (has_usage), error
      * (is_over), is_done. */
@@ -48,6 +53,11 @@ void wire_parser_finish(struct wire_parser *parser, bool is_cut, struct outcome 
 void wire_parser_close(struct wire_parser *parser);
 /* The tool call number i < WIRE_CALLS_MAX, made when it is new. */
 struct wire_call *wire_call_at(struct wire_parser *parser, int i);
+
+/* Keeps the reason when the text is one; a word that no row knows is a normal stop, NULL and ""
+ * say nothing. */
+void wire_read_finish(
+        struct wire_parser *parser, const char *text, const struct wire_finish *rows, size_t n);
 
 extern const struct wire_ops wire_openai_ops, wire_anthropic_ops;
 

@@ -16,6 +16,7 @@ void app_act(struct app *app, struct action *action)
     app->last_action = action->kind;
     app->last_id = action->id;
     app->n_actions++;
+    app->n_loads += action->kind == ACTION_LOAD_TOKENS;
     snprintf(app->last_text, sizeof app->last_text, "%s", action->text ? action->text : "");
     core_apply(&app->core,
             &(struct event){.kind = EV_ACTION, .t_ns = app->now_ns, .u.action = action});
@@ -24,6 +25,8 @@ void app_act(struct app *app, struct action *action)
 void app_open_view(struct app *app, enum view_id id)
 {
     app->view = id;
+    if (app->states[id] && views[id].ops->open)
+        views[id].ops->open(app->states[id], app);
 }
 
 void app_open_help(struct app *app)
@@ -73,14 +76,12 @@ const struct keymap *app_keymap(const struct app *app)
 
 bool app_side_pane(const struct app *app)
 {
-    (void)app;
-    return true;
+    return !app->has_no_side_pane;
 }
 
 bool app_is_mono(const struct app *app)
 {
-    (void)app;
-    return false;
+    return app->is_mono;
 }
 
 uint64_t app_now_ns(const struct app *app)
@@ -101,9 +102,7 @@ enum view_id app_view(const struct app *app)
 
 void *app_view_state(const struct app *app, enum view_id id)
 {
-    (void)app;
-    (void)id;
-    return NULL;
+    return app->states[id];
 }
 
 enum status app_read_conf(const struct app *app, struct conf **out, struct err *err)
@@ -139,9 +138,8 @@ const struct model_info *app_model_info(const struct app *app)
 bool app_token_text(
         const struct app *app, const struct message *answer, int32_t token, struct buf *out)
 {
-    (void)app;
     (void)answer;
-    return buf_printf(out, "t%d", token);
+    return app->knows_texts && buf_printf(out, " t%d\n", token);
 }
 
 void app_fake_init(struct app *app, struct endpoint_conf *endpoints, size_t n_endpoints)

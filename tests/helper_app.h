@@ -14,13 +14,15 @@ struct app {
     struct core core;
     struct keymap *keymap;
     enum view_id view;
+    void *states[VIEW_COUNT]; /* of views that another view looks at or opens */
     uint64_t now_ns, wake_ns; /* wake_ns: the nearest time asked for; 0: none */
     char notice[512];
     char last_text[512]; /* of the newest action */
     enum action_kind last_action;
     int64_t last_id;
-    int n_actions;
-    bool must_quit;
+    int n_actions, n_loads; /* n_loads: of them ACTION_LOAD_TOKENS */
+    bool must_quit, is_mono, has_no_side_pane;
+    bool knows_texts;     /* of tokens: the model is loaded */
     struct buf conf_text; /* the configuration file */
     bool is_disk_full;    /* it cannot be written */
     struct arena arena;

@@ -7,9 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -20,152 +18,15 @@
 #include "tui/view.h"
 #include "tui/view_stepper.h"
 
+#include "tests/helper_app.h"
 #include "tests/helper_screen.h"
 
-#define NOW_MS     1700000000000
+#define NOW_MS     APP_NOW_MS
 #define N_LAYERS   12
 #define N_EXPERTS  64
 #define REQUEST_ID 5
 
-struct app {
-    struct core core;
-    struct keymap *keymap;
-    enum view_id view;
-    void *states[VIEW_COUNT];
-    char notice[512];
-    int n_loads; /* ACTION_LOAD_TOKENS */
-    int64_t load_id;
-    bool knows_texts; /* the model is loaded */
-};
-
 static struct app app;
-
-/* ---- the app as views see it ------------------------------------------------------------ */
-
-const struct core *app_core(const struct app *a)
-{
-    return &a->core;
-}
-
-void app_act(struct app *a, struct action *action)
-{
-    a->n_loads += action->kind == ACTION_LOAD_TOKENS;
-    a->load_id = action->id;
-    core_apply(&a->core, &(struct event){.kind = EV_ACTION, .t_ns = 1, .u.action = action});
-}
-
-void app_open_view(struct app *a, enum view_id id)
-{
-    a->view = id;
-    if (views[id].ops->open)
-        views[id].ops->open(a->states[id], a);
-}
-
-void app_notice(struct app *a, enum status status, const char *fmt, ...)
-{
-    va_list va;
-    (void)status;
-    va_start(va, fmt);
-    vsnprintf(a->notice, sizeof a->notice, fmt, va);
-    va_end(va);
-}
-
-enum status app_read_conf(const struct app *fake, struct conf **out, struct err *err)
-{
-    (void)fake;
-    (void)out;
-    return err_set(err, ERR_IO, "no file");
-}
-
-enum status app_save_endpoints(struct app *fake, struct conf *conf, struct err *err)
-{
-    (void)fake;
-    conf_free(conf);
-    return err_set(err, ERR_IO, "no file");
-}
-
-bool app_token_text(
-        const struct app *a, const struct message *answer, int32_t token, struct buf *out)
-{
-    (void)answer;
-    return a->knows_texts && buf_printf(out, " t%d\n", token);
-}
-
-const struct keymap *app_keymap(const struct app *a)
-{
-    return a->keymap;
-}
-
-bool app_side_pane(const struct app *a)
-{
-    (void)a;
-    return false;
-}
-
-bool app_is_mono(const struct app *a)
-{
-    (void)a;
-    return false;
-}
-
-uint64_t app_now_ns(const struct app *a)
-{
-    (void)a;
-    return 1000000000;
-}
-
-int64_t app_now_ms(const struct app *a)
-{
-    (void)a;
-    return NOW_MS;
-}
-
-enum view_id app_view(const struct app *a)
-{
-    return a->view;
-}
-
-void *app_view_state(const struct app *a, enum view_id id)
-{
-    return a->states[id];
-}
-
-const struct model_info *app_model_info(const struct app *a)
-{
-    (void)a;
-    return NULL;
-}
-
-void app_open_help(struct app *a)
-{
-    (void)a;
-}
-
-void app_redraw(struct app *a)
-{
-    (void)a;
-}
-
-void app_wake_at(struct app *a, uint64_t t_ns)
-{
-    (void)a;
-    (void)t_ns;
-}
-
-void app_suspend(struct app *a)
-{
-    (void)a;
-}
-
-void app_interrupt(struct app *a)
-{
-    (void)a;
-}
-
-void app_quit(struct app *a)
-{
-    (void)a;
-}
 
 /* ---- answers ---------------------------------------------------------------------------- */
 
@@ -175,13 +36,9 @@ static int set_up(void **state)
     confs[0] = endpoint_local("local", "/models/qwen3.gguf");
     confs[1] = (struct endpoint_conf){
             .name = "mini", .kind = PROVIDER_OPENAI, .model = "gpt-mini", .enabled = true};
-    struct core_config cfg = {confs, 2, ZONE_EXTERNAL, 1, NOW_MS};
     (void)state;
-    memset(&app, 0, sizeof app);
-    setenv("TZ", "UTC", 1);
-    tzset();
-    core_init(&app.core, &cfg);
-    app.keymap = keymap_new();
+    app_fake_init(&app, confs, 2);
+    app.has_no_side_pane = true;
     app.knows_texts = true;
     for (int i = 0; i < VIEW_COUNT; i++)
         app.states[i] = mem_alloc(views[i].ops->state_bytes);
@@ -196,8 +53,7 @@ static int tear_down(void **state)
             views[i].ops->release(app.states[i]);
         mem_free(app.states[i]);
     }
-    keymap_free(app.keymap);
-    core_release(&app.core);
+    app_fake_release(&app);
     return 0;
 }
 
@@ -426,7 +282,7 @@ static void every_answer_of_the_session_can_be_chosen(void **state)
     assert_true(shows("mini is a remote endpoint"));
     assert_int_equal(app.n_loads, 0);
     press("PageUp");
-    assert_int_equal(app.load_id, second->id);
+    assert_int_equal(app.last_id, second->id);
     assert_true(shows("Reading the tokens"));
     press("PageUp");
     assert_int_equal(app.n_loads, 1); /* what is in memory is not read */
@@ -657,7 +513,7 @@ static void what_is_seen_in_color_is_read_from_the_disk_once(void **state)
     for (int i = 0; i < 3; i++)
         assert_true(shows("stored"));
     assert_int_equal(app.n_loads, 1);
-    assert_int_equal(app.load_id, m->id);
+    assert_int_equal(app.last_id, m->id);
 }
 
 static void a_mark_at_a_break_stands_behind_the_line(void **state)

@@ -7,9 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -21,148 +19,10 @@
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 
+#include "tests/helper_app.h"
 #include "tests/helper_screen.h"
 
-#define NOW_MS 1700000000000
-
-struct app {
-    struct core core;
-    struct keymap *keymap;
-    enum view_id view;
-    void *states[VIEW_COUNT];
-    uint64_t now_ns;
-    char notice[512];
-    char last_text[512]; /* of the newest action */
-    enum action_kind last_action;
-    int n_actions;
-    bool must_quit, is_mono;
-};
-
-/* ---- the app as views see it ------------------------------------------------------------ */
-
-const struct core *app_core(const struct app *app)
-{
-    return &app->core;
-}
-
-void app_act(struct app *app, struct action *action)
-{
-    app->last_action = action->kind;
-    app->n_actions++;
-    snprintf(app->last_text, sizeof app->last_text, "%s", action->text ? action->text : "");
-    core_apply(&app->core,
-            &(struct event){.kind = EV_ACTION, .t_ns = app->now_ns, .u.action = action});
-}
-
-void app_open_view(struct app *app, enum view_id id)
-{
-    app->view = id;
-}
-
-void app_open_help(struct app *app)
-{
-    (void)app;
-}
-
-void app_notice(struct app *app, enum status status, const char *fmt, ...)
-{
-    va_list va;
-    (void)status;
-    va_start(va, fmt);
-    vsnprintf(app->notice, sizeof app->notice, fmt, va);
-    va_end(va);
-}
-
-void app_redraw(struct app *app)
-{
-    (void)app;
-}
-
-void app_wake_at(struct app *app, uint64_t t_ns)
-{
-    (void)app;
-    (void)t_ns;
-}
-
-void app_suspend(struct app *app)
-{
-    (void)app;
-}
-
-void app_interrupt(struct app *app)
-{
-    (void)app;
-}
-
-void app_quit(struct app *app)
-{
-    app->must_quit = true;
-}
-
-const struct keymap *app_keymap(const struct app *app)
-{
-    return app->keymap;
-}
-
-bool app_side_pane(const struct app *app)
-{
-    (void)app;
-    return true;
-}
-
-bool app_is_mono(const struct app *app)
-{
-    return app->is_mono;
-}
-
-uint64_t app_now_ns(const struct app *app)
-{
-    return app->now_ns;
-}
-
-int64_t app_now_ms(const struct app *app)
-{
-    (void)app;
-    return NOW_MS;
-}
-
-enum view_id app_view(const struct app *app)
-{
-    return app->view;
-}
-
-void *app_view_state(const struct app *app, enum view_id id)
-{
-    return app->states[id];
-}
-
-enum status app_read_conf(const struct app *app, struct conf **out, struct err *err)
-{
-    (void)app;
-    (void)out;
-    return err_set(err, ERR_IO, "no file");
-}
-
-enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
-{
-    (void)app;
-    conf_free(conf);
-    return err_set(err, ERR_IO, "no file");
-}
-
-bool app_token_text(
-        const struct app *app, const struct message *answer, int32_t token, struct buf *out)
-{
-    (void)app;
-    (void)answer;
-    return buf_printf(out, "t%d", token);
-}
-
-const struct model_info *app_model_info(const struct app *app)
-{
-    (void)app;
-    return NULL;
-}
+#define NOW_MS APP_NOW_MS
 
 static void init(struct app *app)
 {
@@ -176,34 +36,13 @@ static void init(struct app *app)
             .usd_per_mtok_in = 0.75,
             .usd_per_mtok_out = 4.5,
             .usd_per_mtok_cached = -1};
-    struct core_config cfg = {confs, 2, ZONE_EXTERNAL, 1, NOW_MS};
-    memset(app, 0, sizeof *app);
-    setenv("TZ", "UTC", 1);
-    tzset();
-    core_init(&app->core, &cfg);
-    app->keymap = keymap_new();
-    app->now_ns = 1000000000;
-}
-
-static void release(struct app *app)
-{
-    keymap_free(app->keymap);
-    core_release(&app->core);
-}
-
-static struct screen draw(struct app *app, enum view_id id, void *state, int n_cols, int n_rows)
-{
-    struct screen screen = {0};
-    screen_resize(&screen, n_rows, n_cols);
-    struct surface all = screen_surface(&screen);
-    views[id].ops->draw(state, app, &all);
-    return screen;
+    app_fake_init(app, confs, 2);
 }
 
 static void expect(
         struct app *app, enum view_id id, void *state, int n_cols, int n_rows, const char *name)
 {
-    struct screen screen = draw(app, id, state, n_cols, n_rows);
+    struct screen screen = app_fake_draw(app, id, state, n_cols, n_rows);
     screen_expect(&screen, name);
     screen_release(&screen);
 }
@@ -261,7 +100,7 @@ static void chat_looks_right_at_every_size(void **state)
         views[VIEW_CHAT].ops->release(chat);
         mem_free(chat);
     }
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void press(struct app *app, void *chat, const char *text)
@@ -304,7 +143,7 @@ static void typing_sends_and_commands_run(void **state)
     assert_non_null(strstr(app.notice, "/help"));
     views[VIEW_CHAT].ops->release(chat);
     mem_free(chat);
-    release(&app);
+    app_fake_release(&app);
 }
 
 /* ---- commands by name ------------------------------------------------------------------- */
@@ -328,7 +167,7 @@ static int tear_down_chat(void **state)
     struct fixture *f = *state;
     views[VIEW_CHAT].ops->release(f->chat);
     mem_free(f->chat);
-    release(&f->app);
+    app_fake_release(&f->app);
     mem_free(f);
     return 0;
 }
@@ -357,7 +196,7 @@ static void expect_input(const struct fixture *f, const char *text)
 
 static bool shows(struct fixture *f, int n_cols, int n_rows, const char *text)
 {
-    struct screen screen = draw(&f->app, VIEW_CHAT, f->chat, n_cols, n_rows);
+    struct screen screen = app_fake_draw(&f->app, VIEW_CHAT, f->chat, n_cols, n_rows);
     struct buf out;
     buf_init(&out, 1 << 16);
     screen_print(&screen, &out);
@@ -382,7 +221,7 @@ static void every_command_with_words_is_offered(void **state)
 
 static int count_selected_cells(struct fixture *f, int row)
 {
-    struct screen screen = draw(&f->app, VIEW_CHAT, f->chat, 80, 21);
+    struct screen screen = app_fake_draw(&f->app, VIEW_CHAT, f->chat, 80, 21);
     int n = 0;
     for (int i = 0; i < 80; i++)
         n += screen.cells[row * 80 + i].role == ROLE_SELECTED;
@@ -603,7 +442,7 @@ static void only_what_ended_early_is_gone_on_with(void **state)
         buf_release(&out);
         screen_release(&screen);
     }
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void a_long_session_draws_fast_and_scrolls(void **state)
@@ -618,7 +457,7 @@ static void a_long_session_draws_fast_and_scrolls(void **state)
     }
     void *chat = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
     uint64_t start = clock_now_ns();
-    struct screen screen = draw(&app, VIEW_CHAT, chat, 80, 21);
+    struct screen screen = app_fake_draw(&app, VIEW_CHAT, chat, 80, 21);
     assert_true(clock_now_ns() - start < 1000000000u);
     struct buf out;
     buf_init(&out, 1 << 16);
@@ -626,7 +465,7 @@ static void a_long_session_draws_fast_and_scrolls(void **state)
     assert_non_null(strstr(buf_text(&out), "message number 9999"));
     screen_release(&screen);
     views[VIEW_CHAT].ops->run(chat, CMD_SCROLL_UP, &app);
-    screen = draw(&app, VIEW_CHAT, chat, 80, 21);
+    screen = app_fake_draw(&app, VIEW_CHAT, chat, 80, 21);
     buf_clear(&out);
     screen_print(&screen, &out);
     assert_null(strstr(buf_text(&out), "message number 9999"));
@@ -634,7 +473,7 @@ static void a_long_session_draws_fast_and_scrolls(void **state)
     assert_int_equal(app.last_action, ACTION_SCROLL);
     screen_release(&screen);
     views[VIEW_CHAT].ops->run(chat, CMD_SCROLL_TOP, &app);
-    screen = draw(&app, VIEW_CHAT, chat, 80, 21);
+    screen = app_fake_draw(&app, VIEW_CHAT, chat, 80, 21);
     buf_clear(&out);
     screen_print(&screen, &out);
     assert_non_null(strstr(buf_text(&out), "message number 0\n"));
@@ -642,7 +481,7 @@ static void a_long_session_draws_fast_and_scrolls(void **state)
     buf_release(&out);
     views[VIEW_CHAT].ops->release(chat);
     mem_free(chat);
-    release(&app);
+    app_fake_release(&app);
 }
 
 /* ---- Experts ---------------------------------------------------------------------------- */
@@ -686,7 +525,7 @@ static void experts_look_right_at_every_size(void **state)
         views[VIEW_EXPERTS].ops->release(experts);
         mem_free(experts);
     }
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void keys_without_a_map_are_not_offered(void **state)
@@ -706,7 +545,7 @@ static void keys_without_a_map_are_not_offered(void **state)
     expect_hints(&app, CTX_EXPERTS, NULL, 80,
             " m map  Z freeze  ? help  Esc back  1 chat  x tokens  6 sessions  3 fleet\n");
     mem_free(app.states[VIEW_EXPERTS]);
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void every_shape_of_mixture_fits_every_size(void **state)
@@ -720,14 +559,15 @@ static void every_shape_of_mixture_fits_every_size(void **state)
         void *experts = mem_alloc(views[VIEW_EXPERTS].ops->state_bytes);
         for (int n_cols = 1; n_cols < 210; n_cols += 13)
             for (int n_rows = 1; n_rows < 60; n_rows += 4) {
-                struct screen screen = draw(&app, VIEW_EXPERTS, experts, n_cols, n_rows);
+                struct screen screen =
+                        app_fake_draw(&app, VIEW_EXPERTS, experts, n_cols, n_rows);
                 screen_release(&screen);
                 for (enum command c = CMD_UP; c <= CMD_LAST; c++)
                     views[VIEW_EXPERTS].ops->run(experts, c, &app);
             }
         views[VIEW_EXPERTS].ops->release(experts);
         mem_free(experts);
-        release(&app);
+        app_fake_release(&app);
     }
 }
 
@@ -744,12 +584,12 @@ static void a_dense_model_and_no_answer_say_so(void **state)
     expect(&app, VIEW_EXPERTS, experts, 80, 21, "experts_dense_80x24");
     mem_free(r);
     mem_free(experts);
-    release(&app);
+    app_fake_release(&app);
 }
 
 static bool map_shows(struct app *app, void *experts, int n_cols, int n_rows, const char *text)
 {
-    struct screen screen = draw(app, VIEW_EXPERTS, experts, n_cols, n_rows);
+    struct screen screen = app_fake_draw(app, VIEW_EXPERTS, experts, n_cols, n_rows);
     struct buf out;
     buf_init(&out, 1 << 16);
     screen_print(&screen, &out);
@@ -791,7 +631,7 @@ static void experts_look_right_in_other_modes(void **state)
     app.is_mono = true;
     expect(&app, VIEW_EXPERTS, experts, 80, 21, "experts_mono_80x24");
     close_experts(experts);
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void a_frozen_view_shows_what_it_showed(void **state)
@@ -815,7 +655,7 @@ static void a_frozen_view_shows_what_it_showed(void **state)
     assert_true(map_shows(&app, experts, 80, 21, "The next answer"));
     press_experts(&app, experts, CMD_FREEZE, 1); /* released while frozen */
     close_experts(experts);
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void the_cursor_reaches_every_expert_and_layer(void **state)
@@ -839,7 +679,7 @@ static void the_cursor_reaches_every_expert_and_layer(void **state)
     press_experts(&app, experts, CMD_UP, 3);
     assert_true(map_shows(&app, experts, 40, 7, "L44 E111 "));
     close_experts(experts);
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void without_a_map_keys_change_nothing(void **state)
@@ -858,7 +698,7 @@ static void without_a_map_keys_change_nothing(void **state)
     assert_true(map_shows(&app, experts, 80, 21, " decayed"));
     assert_false(map_shows(&app, experts, 80, 21, "frozen"));
     close_experts(experts);
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void a_list_that_does_not_fit_says_how_many_are_missing(void **state)
@@ -874,7 +714,7 @@ static void a_list_that_does_not_fit_says_how_many_are_missing(void **state)
     assert_false(map_shows(&app, experts, 80, 21, "\xE2\x80\xA6 +")); /* a second line */
     assert_true(map_shows(&app, experts, 80, 21, "balance of the newest 512 of 600 generated"));
     close_experts(experts);
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void a_prompt_being_read_is_no_answer(void **state)
@@ -910,13 +750,13 @@ static void a_prompt_being_read_is_no_answer(void **state)
     m->state = MESSAGE_DONE;
     mem_free(r);
     close_experts(experts);
-    release(&app);
+    app_fake_release(&app);
 }
 
 /* The first row, heat cells as digits, without the state at its end. */
 static void head_of(struct app *app, void *experts, int n_cols, struct buf *out)
 {
-    struct screen screen = draw(app, VIEW_EXPERTS, experts, n_cols, 21);
+    struct screen screen = app_fake_draw(app, VIEW_EXPERTS, experts, n_cols, 21);
     screen_print(&screen, out);
     out->n = (size_t)(strchr(buf_text(out), '\n') - out->ptr);
     out->ptr[out->n] = '\0';
@@ -954,7 +794,7 @@ static void the_head_is_never_cut_inside_a_word(void **state)
         press_experts(&app, experts, CMD_MAP_MODE, 1);
     }
     close_experts(experts);
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void without_colours_a_character_is_one_row_of_the_map(void **state)
@@ -966,7 +806,7 @@ static void without_colours_a_character_is_one_row_of_the_map(void **state)
     app.is_mono = true;
     fill_balance(&app, 48, 128, 8, 20);
     void *experts = open_experts();
-    struct screen screen = draw(&app, VIEW_EXPERTS, experts, 80, 21);
+    struct screen screen = app_fake_draw(&app, VIEW_EXPERTS, experts, 80, 21);
     int n_heat = 0, n_marked = 0;
     for (int i = 0; i < 80 * 21; i++) {
         const struct cell *cell = &screen.cells[i];
@@ -979,7 +819,7 @@ static void without_colours_a_character_is_one_row_of_the_map(void **state)
     screen_release(&screen);
     assert_true(map_shows(&app, experts, 80, 21, "cell: 5 x 2"));
     close_experts(experts);
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void the_side_pane_shows_one_row_a_character_too(void **state)
@@ -991,7 +831,7 @@ static void the_side_pane_shows_one_row_a_character_too(void **state)
     app.is_mono = true;
     fill_balance(&app, 48, 128, 8, 20);
     void *chat = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
-    struct screen screen = draw(&app, VIEW_CHAT, chat, 120, 37);
+    struct screen screen = app_fake_draw(&app, VIEW_CHAT, chat, 120, 37);
     int n_heat = 0;
     for (int i = 0; i < 120 * 37; i++) {
         n_heat += screen.cells[i].ramp != RAMP_NONE;
@@ -1001,7 +841,7 @@ static void the_side_pane_shows_one_row_a_character_too(void **state)
     screen_release(&screen);
     views[VIEW_CHAT].ops->release(chat);
     mem_free(chat);
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void cells_move_only_when_they_clearly_change(void **state)
@@ -1068,7 +908,7 @@ static void sessions_are_listed_searched_and_opened(void **state)
     assert_null(ops->hints(sessions, &app));
     mem_free(app.states[VIEW_CHAT]);
     mem_free(sessions);
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void help_shows_the_users_keys(void **state)
@@ -1096,7 +936,7 @@ static void help_shows_the_users_keys(void **state)
     assert_true(help_run(&help, CMD_LAST));
     assert_false(help_run(&help, CMD_SEND));
     screen_release(&screen);
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void help_says_that_there_is_more(void **state)
@@ -1125,7 +965,7 @@ static void help_says_that_there_is_more(void **state)
         buf_release(&out);
         screen_release(&screen);
     }
-    release(&app);
+    app_fake_release(&app);
 }
 
 static void notes_wrap_on_a_narrow_screen_and_scroll(void **state)
@@ -1143,7 +983,7 @@ static void notes_wrap_on_a_narrow_screen_and_scroll(void **state)
     help_draw(&help, &app, &all);
     screen_expect(&screen, "help_notes_40x30");
     screen_release(&screen);
-    release(&app);
+    app_fake_release(&app);
 }
 
 #define CHAT(f) cmocka_unit_test_setup_teardown(f, set_up_chat, tear_down_chat)
