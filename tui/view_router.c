@@ -10,6 +10,7 @@
 
 #include "tui/figures.h"
 #include "tui/pane_why.h"
+#include "tui/search_line.h"
 #include "tui/text.h"
 #include "tui/view.h"
 
@@ -28,8 +29,7 @@ struct router {
     uint64_t selected; /* serial; 0: whatever is newest */
     bool is_why_only;  /* the table has the whole view and scrolls */
     int why_top, n_why_lines, n_why_rows;
-    bool is_typing; /* keys go to the filter */
-    char query[64];
+    struct search_line search;
     struct why why;
 };
 
@@ -38,8 +38,8 @@ static void open_view(void *state, struct app *app)
     struct router *v = state;
     v->selected = 0;
     v->cursor = v->top = 0;
-    v->is_why_only = v->is_typing = false;
-    v->query[0] = '\0';
+    v->is_why_only = false;
+    v->search = (struct search_line){0};
     struct action *a = action_new(ACTION_LIST_DECISIONS);
     a->now_ms = app_now_ms(app);
     app_act(app, a);
@@ -89,7 +89,7 @@ static void gather(struct router *v, const struct decision_log *log)
     int found = -1;
     for (size_t i = 0; i < log->n; i++) {
         const struct shown s = {log->entries[i], has_failed(log, i)};
-        if (!is_wanted(&s, v->query))
+        if (!is_wanted(&s, v->search.text))
             continue;
         if (s.entry->serial == v->selected)
             found = v->n_shown;
@@ -144,8 +144,8 @@ static bool go_back(struct router *v)
 {
     if (v->is_why_only)
         v->is_why_only = false;
-    else if (v->query[0])
-        v->query[0] = '\0';
+    else if (v->search.text[0])
+        v->search.text[0] = '\0';
     else
         return false;
     return true;
@@ -162,7 +162,7 @@ static bool run(void *state, enum command command, struct app *app)
         v->why_top = 0;
         return true;
     case CMD_SEARCH:
-        v->is_typing = true;
+        v->search.is_typing = true;
         v->is_why_only = false;
         return true;
     case CMD_BACK:
@@ -172,32 +172,11 @@ static bool run(void *state, enum command command, struct app *app)
     }
 }
 
-/* While a filter is typed, keys are text before they are commands. */
 static bool take_key(void *state, const struct key *key, struct app *app)
 {
     struct router *v = state;
-    size_t n = strlen(v->query);
-    char utf8[4];
     (void)app;
-    if (!v->is_typing || key->mods & (MOD_CTRL | MOD_ALT))
-        return false;
-    if (key->code == KEY_ENTER || key->code == KEY_ESC) {
-        v->is_typing = false;
-        if (key->code == KEY_ESC)
-            v->query[0] = '\0';
-    } else if (key->code == KEY_BACKSPACE) {
-        n -= n > 0;
-        v->query[utf8_whole(v->query, n)] = '\0';
-    } else if (key->code >= 0x20 && key->code < KEY_SPECIAL) {
-        size_t used = utf8_encode(key->code, utf8);
-        if (n + used < sizeof v->query) {
-            memcpy(v->query + n, utf8, used);
-            v->query[n + used] = '\0';
-        }
-    } else {
-        return false;
-    }
-    return true;
+    return search_line_take(&v->search, key) != SEARCH_NONE;
 }
 
 /* ---- drawing ---------------------------------------------------------------------------- */
@@ -292,11 +271,8 @@ static void draw_entry(
 static void draw_head(
         const struct router *v, const struct decision_log *log, struct surface *out)
 {
-    if (v->is_typing || v->query[0]) {
-        int col = 1 + surface_puts(out, 0, 1, ROLE_HINT_KEY, "/ ");
-        col += surface_puts(out, 0, col, ROLE_INPUT, v->query);
-        if (v->is_typing)
-            surface_cursor(out, 0, col);
+    if (search_line_is_shown(&v->search)) {
+        int col = search_line_draw(&v->search, out);
         surface_printf(out, 0, col + 3, ROLE_DIM, "%d of %zu", v->n_shown, log->n);
     } else if (log->n) {
         surface_printf(out, 0, 1, ROLE_DIM, "%zu decision%s, newest first", log->n,
@@ -317,7 +293,7 @@ static void draw_list(struct router *v, const struct app *app, struct surface *o
         v->top = v->cursor - v->n_rows + 1;
     if (v->n_shown == 0)
         surface_puts(out, 0, 3, ROLE_DIM,
-                v->query[0] ? "No decision contains that."
+                v->search.text[0] ? "No decision contains that."
                             : "Nothing was decided yet: write a message in Chat.");
     for (int i = 0; i < v->n_rows && v->top + i < v->n_shown; i++)
         draw_entry(&v->shown[v->top + i], app_now_ms(app), out, first + i,
@@ -387,7 +363,7 @@ static const struct view_hint *hints(const void *state, const struct app *app)
             {"Enter", "to the list"}, {"Esc", "end the search"}, {NULL, NULL}};
     const struct router *v = state;
     (void)app;
-    return v->is_typing ? typing : NULL;
+    return v->search.is_typing ? typing : NULL;
 }
 
 static void release(void *state)

@@ -3,19 +3,19 @@
 #include <string.h>
 #include <time.h>
 
+#include "tui/search_line.h"
 #include "tui/text.h"
 #include "tui/view_chat.h"
 
 struct sessions {
     int cursor, top, n_rows;
-    bool is_typing; /* keys go to the search line */
-    char query[128];
+    struct search_line search;
 };
 
 static void ask(struct sessions *v, struct app *app)
 {
     struct action *a = action_new(ACTION_LIST_SESSIONS);
-    a->text = mem_strdup(v->query);
+    a->text = mem_strdup(v->search.text);
     a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
@@ -24,8 +24,7 @@ static void open_view(void *state, struct app *app)
 {
     struct sessions *v = state;
     v->cursor = v->top = 0;
-    v->is_typing = false;
-    v->query[0] = '\0';
+    v->search = (struct search_line){0};
     ask(v, app);
 }
 
@@ -45,7 +44,7 @@ static void open_selected(struct sessions *v, struct app *app)
     struct action *a = action_new(ACTION_OPEN_SESSION);
     a->id = core->found[v->cursor].id;
     a->now_ms = app_now_ms(app);
-    view_chat_seek(app_view_state(app, VIEW_CHAT), a->id, v->query);
+    view_chat_seek(app_view_state(app, VIEW_CHAT), a->id, v->search.text);
     app_act(app, a);
     app_open_view(app, VIEW_CHAT);
 }
@@ -77,12 +76,12 @@ static bool run(void *state, enum command command, struct app *app)
         open_selected(v, app);
         return true;
     case CMD_SEARCH:
-        v->is_typing = true;
+        v->search.is_typing = true;
         return true;
     case CMD_BACK:
-        if (!v->query[0])
+        if (!v->search.text[0])
             return false;
-        v->query[0] = '\0';
+        v->search.text[0] = '\0';
         ask(v, app);
         return true;
     default:
@@ -90,34 +89,15 @@ static bool run(void *state, enum command command, struct app *app)
     }
 }
 
-/* While a search is typed, keys are text before they are commands. */
 static bool take_key(void *state, const struct key *key, struct app *app)
 {
     struct sessions *v = state;
-    size_t n = strlen(v->query);
-    char utf8[4];
-    if (!v->is_typing || key->mods & (MOD_CTRL | MOD_ALT))
-        return false;
-    if (key->code == KEY_ENTER || key->code == KEY_ESC) {
-        v->is_typing = false;
-        if (key->code == KEY_ENTER)
-            return true;
-        v->query[0] = '\0';
-    } else if (key->code == KEY_BACKSPACE) {
-        n -= n > 0;
-        v->query[utf8_whole(v->query, n)] = '\0';
-    } else if (key->code >= 0x20 && key->code < KEY_SPECIAL) {
-        size_t used = utf8_encode(key->code, utf8);
-        if (n + used < sizeof v->query) {
-            memcpy(v->query + n, utf8, used);
-            v->query[n + used] = '\0';
-        }
-    } else {
-        return false;
+    enum search_took took = search_line_take(&v->search, key);
+    if (took == SEARCH_TEXT) {
+        v->cursor = v->top = 0;
+        ask(v, app);
     }
-    v->cursor = v->top = 0;
-    ask(v, app);
-    return true;
+    return took != SEARCH_NONE;
 }
 
 static void when(int64_t unix_ms, int64_t now_ms, char out[24])
@@ -176,11 +156,8 @@ static void draw_preview(const struct session_row *s, struct surface *out, int r
 static void draw_head(const struct sessions *v, const struct core *core, struct surface *out)
 {
     int col = 1, n_cols = out->rect.n_cols;
-    if (v->is_typing || v->query[0]) {
-        col += surface_puts(out, 0, col, ROLE_HINT_KEY, "/ ");
-        col += surface_puts(out, 0, col, ROLE_INPUT, v->query);
-        if (v->is_typing)
-            surface_cursor(out, 0, col);
+    if (search_line_is_shown(&v->search)) {
+        col = search_line_draw(&v->search, out);
     } else {
         col += surface_printf(out, 0, col, ROLE_DIM, "%zu session%s, newest first",
                 core->n_found, core->n_found == 1 ? "" : "s");
@@ -205,7 +182,7 @@ static void draw(void *state, const struct app *app, struct surface *out)
         v->top = v->cursor - v->n_rows + 1;
     if (core->n_found == 0)
         surface_puts(out, row + 1, 3, ROLE_DIM,
-                v->query[0] ? "No session contains that."
+                v->search.text[0] ? "No session contains that."
                             : "No session yet: write a message in Chat.");
     for (int i = 0; i < v->n_rows && (size_t)(v->top + i) < core->n_found; i++)
         draw_row(app, &core->found[v->top + i], out, row + i, v->top + i == v->cursor);
@@ -222,7 +199,7 @@ static const struct view_hint *hints(const void *state, const struct app *app)
             {"Esc", "end the search"}, {"Up/Down", "select"}, {NULL, NULL}};
     const struct sessions *v = state;
     (void)app;
-    return v->is_typing ? typing : NULL;
+    return v->search.is_typing ? typing : NULL;
 }
 
 const struct view_ops view_sessions_ops = {
