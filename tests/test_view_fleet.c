@@ -539,6 +539,7 @@ static void figures_stay_short(void **state)
             {UNIT_SECONDS, 0.4, "0.40 s"},
             {UNIT_SECONDS, 99.996, "100 s"},
             {UNIT_RATE, 14.14, "14.1"},
+            {UNIT_USD, 0.000019, "$0.00002"},
             {UNIT_USD, 0.0031, "$0.0031"},
             {UNIT_USD, 12.4, "$12.40"},
             {UNIT_PRICE, 4.5, "4.50"},

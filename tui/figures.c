@@ -60,6 +60,7 @@ static const struct {
         {UNIT_SECONDS, INFINITY, 1, 0, "", " s"},
         {UNIT_RATE, 9999.95, 1, 1, "", ""},
         {UNIT_RATE, INFINITY, 1e3, 0, "", "k"},
+        {UNIT_USD, 0.0001, 1, 5, "$", ""},
         {UNIT_USD, 0.99995, 1, 4, "$", ""},
         {UNIT_USD, 9999.995, 1, 2, "$", ""},
         {UNIT_USD, INFINITY, 1e3, 0, "$", "k"},
