@@ -17,7 +17,7 @@
 #include "router/store_query.h"
 
 /* Who wrote a running answer: the process and when it started, so that a reused number is
- * recognised. */
+ * recognised. Empty when it is dead, be it waited for or not. */
 static void writer_of(int pid, char out[64])
 {
     char path[64], stat[1024];
@@ -31,6 +31,8 @@ static void writer_of(int pid, char out[64])
         return;
     stat[n] = '\0';
     const char *at = strrchr(stat, ')'); /* the name may contain anything */
+    if (at && (strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0))
+        return;
     for (int field = 2; at && field < 22; field++)
         at = strchr(at + 1, ' ');
     if (at)
