@@ -11,6 +11,8 @@
 #include "tui/editor.h"
 #include "tui/text.h"
 
+#include "tests/helper_clock.h"
+
 #define N_COLS  40
 #define E_ACUTE "e\xCC\x81"        /* two code points, one cluster */
 #define HAN     "\xE4\xB8\xAD"     /* two columns */
@@ -295,16 +297,16 @@ static void a_megabyte_is_pasted_quickly(void **state)
         text[i] = '\n';
     type("ab");
     run(CMD_CHAR_LEFT);
-    uint64_t start = clock_now_ns();
+    uint64_t start = clock_cpu_ns();
     assert_true(paste((struct slice){text, 1u << 20}));
-    assert_true(clock_now_ns() - start < 2000000000u);
+    assert_true(clock_cpu_ns() - start < 2000000000u);
     assert_int_equal(editor.text.n, (1u << 20) + 2);
     assert_int_equal(editor.cursor, (1u << 20) + 1);
     assert_int_equal(buf_text(&editor.text)[editor.text.n - 1], 'b');
-    start = clock_now_ns();
+    start = clock_cpu_ns();
     for (int i = 0; i < 300; i++)
         run(i % 2 ? CMD_DELETE_LEFT : CMD_CHAR_RIGHT);
-    assert_true(clock_now_ns() - start < 2000000000u);
+    assert_true(clock_cpu_ns() - start < 2000000000u);
     mem_free(text);
 }
 

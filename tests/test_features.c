@@ -13,6 +13,8 @@
 
 #include "router/difficulty.h"
 
+#include "tests/helper_clock.h"
+
 static struct features features(const char *text)
 {
     struct chat_message m = {MSG_USER, slice_of(text)};
@@ -161,9 +163,9 @@ static void a_kilobyte_takes_microseconds(void **state)
                 sizeof text - strlen(text) - 1);
     uint64_t best_ns = UINT64_MAX;
     for (int i = 0; i < 200; i++) {
-        uint64_t start_ns = clock_now_ns();
+        uint64_t start_ns = clock_cpu_ns();
         struct features f = features(text);
-        uint64_t ns = clock_now_ns() - start_ns;
+        uint64_t ns = clock_cpu_ns() - start_ns;
         assert_true(f.n_input_tok > 100);
         best_ns = ns < best_ns ? ns : best_ns;
     }

@@ -14,6 +14,8 @@
 #include "engine/json.h"
 #include "engine/tokenizer.h"
 
+#include "tests/helper_clock.h"
+
 #define GOLDEN SOURCE_DIR "/tests/golden/vocabs"
 #define SHARED SOURCE_DIR "/../shared/golden/vocabs"
 
@@ -179,9 +181,9 @@ static void a_very_long_word_takes_no_time(void **state)
         struct gguf *gguf;
         struct tokenizer *tok = open_vocab(&gguf, names[i]);
         struct tokens ids = {0};
-        uint64_t start = clock_now_ns();
+        uint64_t start = clock_cpu_ns();
         tokenizer_encode(tok, (struct slice){text, n}, 0, &ids);
-        assert_true(clock_now_ns() - start < 20000000000u);
+        assert_true(clock_cpu_ns() - start < 20000000000u);
         assert_true(ids.n > 0 && ids.n < n);
         tokens_release(&ids);
         tokenizer_close(tok);

@@ -18,6 +18,7 @@
 #include "tui/pane_why.h"
 
 #include "tests/helper_app.h"
+#include "tests/helper_clock.h"
 #include "tests/helper_screen.h"
 
 #define S 1000000000ull
@@ -640,9 +641,9 @@ static void a_long_draft_is_previewed_in_time(void **state)
     uint64_t best_ns = UINT64_MAX;
     memset(text, 'x', (8 << 20) - 1);
     for (int i = 0; i < 5; i++) {
-        uint64_t start = clock_now_ns();
+        uint64_t start = clock_cpu_ns();
         core_preview(&app.core, slice_of(text), app.now_ns, &d);
-        uint64_t ns = clock_now_ns() - start;
+        uint64_t ns = clock_cpu_ns() - start;
         best_ns = ns < best_ns ? ns : best_ns;
     }
     assert_true(d.features.n_input_tok > 1000000); /* the size is still right */

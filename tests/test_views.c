@@ -20,6 +20,7 @@
 #include "tui/view_help.h"
 
 #include "tests/helper_app.h"
+#include "tests/helper_clock.h"
 #include "tests/helper_screen.h"
 
 #define NOW_MS APP_NOW_MS
@@ -456,9 +457,9 @@ static void a_long_session_draws_fast_and_scrolls(void **state)
         say(&app, i % 2 ? MSG_ASSISTANT : MSG_USER, text);
     }
     void *chat = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
-    uint64_t start = clock_now_ns();
+    uint64_t start = clock_cpu_ns();
     struct screen screen = app_fake_draw(&app, VIEW_CHAT, chat, 80, 21);
-    assert_true(clock_now_ns() - start < 1000000000u);
+    assert_true(clock_cpu_ns() - start < 1000000000u);
     struct buf out;
     buf_init(&out, 1 << 16);
     screen_print(&screen, &out);

@@ -11,6 +11,8 @@
 #include "tui/keys.h"
 #include "tui/vtin.h"
 
+#include "tests/helper_clock.h"
+
 static void name_of(const struct key *key, struct buf *out)
 {
     buf_add_text(out, out->n ? " " : "");
@@ -92,13 +94,13 @@ static void a_megabyte_takes_milliseconds(void **state)
     memset(bytes + 6, 'x', n);
     memcpy(bytes, "\x1B[200~", 6);
     memcpy(bytes + 6 + n, "\x1B[201~", 6);
-    uint64_t start = clock_now_ns();
+    uint64_t start = clock_cpu_ns();
     for (size_t at = 0; at < n + 12; at += 4096)
         vtin_feed(in, bytes + at, n + 12 - at < 4096 ? n + 12 - at : 4096, 1);
     assert_true(vtin_next(in, &key, 1));
     assert_int_equal(key.text.n, n);
     assert_true(
-            clock_now_ns() - start < 2000000000u); /* sanitizers and a busy machine included */
+            clock_cpu_ns() - start < 2000000000u); /* sanitizers and a busy machine included */
     vtin_close(in);
     mem_free(bytes);
 }
