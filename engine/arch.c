@@ -5,7 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 
-static const struct arch *const archs[] = {&arch_llama, &arch_qwen3moe, &arch_olmoe};
+static const struct arch *const archs[] = {
+        &arch_llama, &arch_qwen3, &arch_qwen3moe, &arch_olmoe};
 
 const struct arch *arch_find(struct slice name)
 {

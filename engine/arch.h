@@ -4,6 +4,6 @@
 
 #include "engine/model_internal.h"
 
-extern const struct arch arch_llama, arch_qwen3moe, arch_olmoe;
+extern const struct arch arch_llama, arch_qwen3, arch_qwen3moe, arch_olmoe;
 
 #endif

@@ -1,5 +1,5 @@
-/* arch_llama.c - Llama 1/2/3, Mistral, SmolLM2: Q and K rows are stored permuted for
- * neighbouring RoPE pairs. */
+/* arch_llama.c - Llama 1/2/3, Mistral, SmolLM2 and Mixtral: Q and K rows are stored permuted
+ * for neighbouring RoPE pairs. */
 #include "engine/arch.h"
 
 const struct arch arch_llama = {

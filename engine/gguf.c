@@ -242,7 +242,7 @@ static enum status take_tensor(struct cursor *c, struct gguf_tensor *t, uint64_t
     if (t->quant < 0)
         return err_set(c->err, ERR_UNSUPPORTED,
                 "%s: tensor %.*s has type %u, which this program cannot read; use a file in "
-                "F16, Q8_0, Q4_0, Q4_1, Q4_K or Q6_K",
+                "BF16, F16, Q8_0, Q6_K, Q5_K, Q4_K or Q4_0",
                 c->gguf->path, (int)t->name.n, t->name.ptr, file_type);
     const struct quant_traits *traits = &quant_traits[t->quant];
     if (t->dims[0] % traits->block_elems)

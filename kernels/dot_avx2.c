@@ -70,18 +70,34 @@ INLINE __m256 scaled(__m256i sums, float scale, __m256 acc)
     return _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(scale), acc);
 }
 
-INLINE void q4_32(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
-        const int n_rows, const bool has_min)
+/* 32 fifth bits -> 32 bytes of 0 or 16: byte k tests bit k % 8 of mask byte k / 8. */
+INLINE __m256i fifth_bits32(const uint8_t *mask)
 {
-    const int block_bytes = has_min ? 20 : 18;
+    uint32_t bits;
+    memcpy(&bits, mask, 4);
+    const __m256i spread =
+            _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i which = _mm256_set1_epi64x((long long)0x8040201008040201);
+    __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), spread);
+    bytes = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, which), which);
+    return _mm256_and_si256(bytes, _mm256_set1_epi8(16));
+}
+
+/* The four types of 32 values with 4 or 5 bits each, with a minimum or centred. */
+INLINE void q45_32(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
+        const int n_rows, const bool has_min, const bool has_fifth)
+{
+    const int head_bytes = has_min ? 4 : 2, block_bytes = head_bytes + 16 + 4 * has_fifth;
     __m256 acc[DOT_TILE];
     float constant[DOT_TILE];
     UNROLL
     for (int r = 0; r < n_rows; r++)
         acc[r] = _mm256_setzero_ps(), constant[r] = 0;
     for (uint32_t i = 0; i < act->n; i += 32, w += block_bytes) {
-        float d = half(w), m = has_min ? half(w + 2) : -8 * d;
+        float d = half(w), m = has_min ? half(w + 2) : (has_fifth ? -16 : -8) * d;
         __m256i q = nibbles16(w + block_bytes - 16);
+        if (has_fifth)
+            q = _mm256_or_si256(q, fifth_bits32(w + head_bytes));
         UNROLL
         for (int r = 0; r < n_rows; r++) {
             acc[r] = scaled(mul_unsigned(q, load_act(act, rows[r], i)),
@@ -97,13 +113,25 @@ INLINE void q4_32(const uint8_t *w, const struct act *act, const uint32_t *rows,
 INLINE void q4_0(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
         const int n_rows)
 {
-    q4_32(w, act, rows, out, n_rows, false);
+    q45_32(w, act, rows, out, n_rows, false, false);
 }
 
 INLINE void q4_1(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
         const int n_rows)
 {
-    q4_32(w, act, rows, out, n_rows, true);
+    q45_32(w, act, rows, out, n_rows, true, false);
+}
+
+INLINE void q5_0(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
+        const int n_rows)
+{
+    q45_32(w, act, rows, out, n_rows, false, true);
+}
+
+INLINE void q5_1(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
+        const int n_rows)
+{
+    q45_32(w, act, rows, out, n_rows, true, true);
 }
 
 INLINE void q8_0(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
@@ -129,23 +157,35 @@ INLINE void q8_0(const uint8_t *w, const struct act *act, const uint32_t *rows, 
         out[r] = sum8(acc[r]);
 }
 
-INLINE void q4_k(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
-        const int n_rows)
+/* Bit j of each of 32 bytes -> 0 or 16. */
+INLINE __m256i fifth_plane(const uint8_t *high, int j)
 {
+    __m256i h = _mm256_loadu_si256((const __m256i *)high);
+    h = _mm256_and_si256(_mm256_srl_epi16(h, _mm_cvtsi32_si128(j)), _mm256_set1_epi8(1));
+    return _mm256_slli_epi16(h, 4);
+}
+
+/* Q4_K, and Q5_K with 32 bytes of fifth bits before the nibbles. */
+INLINE void q45_k(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
+        const int n_rows, const bool has_fifth)
+{
+    const int low_at = has_fifth ? 48 : 16, block_bytes = low_at + 128;
     __m256 acc[DOT_TILE];
     float constant[DOT_TILE];
     UNROLL
     for (int r = 0; r < n_rows; r++)
         acc[r] = _mm256_setzero_ps(), constant[r] = 0;
-    for (uint32_t i = 0; i < act->n; i += 256, w += 144) {
+    for (uint32_t i = 0; i < act->n; i += 256, w += block_bytes) {
         float d = half(w), m = half(w + 2);
         const uint8_t *s = w + 4;
         for (uint32_t j = 0; j < 8; j++) {
             int scale = j < 4 ? s[j] & 63 : (s[j + 4] & 15) | (s[j - 4] >> 6) << 4;
             int minimum = j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | (s[j] >> 6) << 4;
-            __m256i bytes = _mm256_loadu_si256((const __m256i *)(w + 16 + j / 2 * 32));
+            __m256i bytes = _mm256_loadu_si256((const __m256i *)(w + low_at + j / 2 * 32));
             __m256i q = _mm256_and_si256(
                     j & 1 ? _mm256_srli_epi16(bytes, 4) : bytes, _mm256_set1_epi8(15));
+            if (has_fifth)
+                q = _mm256_or_si256(q, fifth_plane(w + 16, (int)j));
             float ds = d * (float)scale, mm = m * (float)minimum;
             uint32_t at = i + 32 * j;
             UNROLL
@@ -159,6 +199,18 @@ INLINE void q4_k(const uint8_t *w, const struct act *act, const uint32_t *rows, 
     UNROLL
     for (int r = 0; r < n_rows; r++)
         out[r] = sum8(acc[r]) + constant[r];
+}
+
+INLINE void q4_k(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
+        const int n_rows)
+{
+    q45_k(w, act, rows, out, n_rows, false);
+}
+
+INLINE void q5_k(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
+        const int n_rows)
+{
+    q45_k(w, act, rows, out, n_rows, true);
 }
 
 /* Values of quarter k (0..3) of one half of a Q6_K block, minus 32. */
@@ -218,11 +270,20 @@ static void row_q8(enum quant quant, const void *weights, const struct act *act,
     case QUANT_Q4_1:
         BY_ROWS(q4_1);
         break;
+    case QUANT_Q5_0:
+        BY_ROWS(q5_0);
+        break;
+    case QUANT_Q5_1:
+        BY_ROWS(q5_1);
+        break;
     case QUANT_Q8_0:
         BY_ROWS(q8_0);
         break;
     case QUANT_Q4_K:
         BY_ROWS(q4_k);
+        break;
+    case QUANT_Q5_K:
+        BY_ROWS(q5_k);
         break;
     case QUANT_Q6_K:
         BY_ROWS(q6_k);
@@ -265,6 +326,28 @@ static float dot_half(const uint16_t *a, const float *b, uint32_t n)
     return sum;
 }
 
+INLINE __m256 load_brain8(const uint16_t *a)
+{
+    __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)a));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+static float dot_brain(const uint16_t *a, const float *b, uint32_t n)
+{
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0;
+    uint32_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        s0 = _mm256_fmadd_ps(load_brain8(a + i), _mm256_loadu_ps(b + i), s0);
+        s1 = _mm256_fmadd_ps(load_brain8(a + i + 8), _mm256_loadu_ps(b + i + 8), s1);
+    }
+    float sum = sum8(_mm256_add_ps(s0, s1)), last;
+    for (; i < n; i++) {
+        quant_traits[QUANT_BF16].decode(a + i, &last, 1);
+        sum += last * b[i];
+    }
+    return sum;
+}
+
 /* Types without an integer form, and exact mode: the row is decoded in chunks that stay in L1.
  */
 static void row_f32(enum quant quant, const void *weights, const struct act *act,
@@ -284,6 +367,8 @@ static void row_f32(enum quant quant, const void *weights, const struct act *act
                 out[r] += dot((const float *)at, x, n);
             } else if (quant == QUANT_F16) {
                 out[r] += dot_half((const uint16_t *)at, x, n);
+            } else if (quant == QUANT_BF16) {
+                out[r] += dot_brain((const uint16_t *)at, x, n);
             } else {
                 if (r == 0)
                     quant_traits[quant].decode(at, w, n);

@@ -402,6 +402,27 @@ static void difficulty_is_one_number_a_line(void **state)
     expect_exit(RUN("eval", "difficulty", "file"), EXIT_USAGE);
 }
 
+static void blocks_become_floats(void **state)
+{
+    (void)state;
+    static const char block[] =
+            "\x01\x3C\x98\x98\x98\x98\x98\x98\x98\x98\x98\x98\x98\x98\x98\x98\x98"
+            "\x98";
+    float values[32];
+    expect_exit(run_with(block, ARGS("eval", "quant", "Q4_0")), EXIT_DONE);
+    assert_int_equal(result.out.n, sizeof values);
+    memcpy(values, result.out.ptr, sizeof values);
+    for (int i = 0; i < 32; i++)
+        assert_true(values[i] == (i < 16 ? 0 : 1 + 0x1p-10f));
+    expect_exit(run_with("", ARGS("eval", "quant", "BF16")), EXIT_DONE);
+    assert_int_equal(result.out.n, 0);
+    expect_exit(run_with("abc", ARGS("eval", "quant", "Q4_0")), EXIT_FAILED);
+    expect_sentence("3 bytes into a block of Q4_0");
+    expect_exit(RUN("eval", "quant", "Q9_9"), EXIT_USAGE);
+    expect_sentence("Q5_K");
+    expect_exit(RUN("eval", "quant"), EXIT_USAGE);
+}
+
 static void a_host_that_does_not_answer_is_a_failure(void **state)
 {
     (void)state;
@@ -902,6 +923,7 @@ int main(void)
             TEST(nobody_to_ask_is_a_refusal),
             TEST(a_model_that_cannot_be_read_is_named),
             TEST(difficulty_is_one_number_a_line),
+            TEST(blocks_become_floats),
             TEST(a_host_that_does_not_answer_is_a_failure),
             TEST(stdin_is_read_behind_the_prompt),
             TEST(an_open_pipe_is_not_waited_for),

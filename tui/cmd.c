@@ -66,9 +66,10 @@ const struct cmd_def cmd_defs[] = {
         {"eval",
                 "logits FILE --tokens 1,2,3 [--pos P] [--context N] [--batch N] [--top N] "
                 "[--exact] [--kernel K] --json | tokens FILE [--plain] [--detokenize] | "
-                "difficulty",
-                "Look inside: logits, expert choices, token ids; difficulty reads JSON lines "
-                "{\"prompt\":\"…\"} from standard input and prints how hard each is, 0 to 1",
+                "quant TYPE | difficulty",
+                "Look inside: logits, expert choices, token ids; quant decodes blocks from "
+                "standard input to float32; difficulty reads JSON lines {\"prompt\":\"…\"} and "
+                "prints how hard each is, 0 to 1",
                 eval_flags, ARRAY_LEN(eval_flags), cmd_eval},
         {"keys", "", "List every key and what it does", NULL, 0, cmd_keys},
         {"doctor", "", "Check terminal, configuration, data, endpoints and models", NULL, 0,

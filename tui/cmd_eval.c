@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/eval_logits.h"
+#include "engine/eval_quant.h"
 #include "engine/eval_tokens.h"
 #include "engine/json.h"
 
@@ -139,11 +140,12 @@ static enum status print_difficulty(const struct buf *line, size_t number, struc
                             number);
 }
 
-static int run_difficulty(void)
+static int run_difficulty(const struct eval_args *e)
 {
     struct buf line;
     struct err err;
     enum status status = OK;
+    (void)e;
     buf_init(&line, LINE_MAX_BYTES);
     for (size_t number = 1; status == OK && read_line(stdin, &line); number++)
         status = print_difficulty(&line, number, &err);
@@ -153,23 +155,46 @@ static int run_difficulty(void)
     return status == OK ? EXIT_DONE : cmd_fail(&err);
 }
 
+static int run_tokens(const struct eval_args *e)
+{
+    struct err err;
+    return eval_tokens(e->path, e->plain, e->detokenize, stdin, stdout, &err) == OK
+                   ? EXIT_DONE
+                   : cmd_fail(&err);
+}
+
+static int run_quant(const struct eval_args *e)
+{
+    struct err err;
+    return eval_quant(e->path, stdin, stdout, &err) == OK ? EXIT_DONE : cmd_fail(&err);
+}
+
+static const struct {
+    const char *name, *word; /* word: what must follow, or NULL: nothing may */
+    int (*run)(const struct eval_args *e);
+} kinds[] = {
+        {"logits", "FILE", run_logits},
+        {"tokens", "FILE", run_tokens},
+        {"quant", "TYPE", run_quant},
+        {"difficulty", NULL, run_difficulty},
+};
+
 int cmd_eval(struct args *args)
 {
     struct eval_args e = {.top = 20};
     int code = read_args(args, &e);
     if (code >= 0)
         return code;
-    if (e.what && strcmp(e.what, "difficulty") == 0)
-        return e.path ? cmd_usage("eval", "difficulty reads standard input, not %s", e.path)
-                      : run_difficulty();
-    if (!e.what || !e.path)
-        return cmd_usage("eval", "say what to look at and in which file");
-    if (strcmp(e.what, "logits") == 0)
-        return run_logits(&e);
-    if (strcmp(e.what, "tokens") != 0)
-        return cmd_usage("eval", "\"%s\" is not logits, tokens or difficulty", e.what);
-    struct err err;
-    return eval_tokens(e.path, e.plain, e.detokenize, stdin, stdout, &err) == OK
-                   ? EXIT_DONE
-                   : cmd_fail(&err);
+    if (!e.what)
+        return cmd_usage("eval", "say what to look at: logits, tokens, quant or difficulty");
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (strcmp(e.what, kinds[i].name) != 0)
+            continue;
+        if (kinds[i].word && !e.path)
+            return cmd_usage("eval", "%s needs a %s", e.what, kinds[i].word);
+        if (!kinds[i].word && e.path)
+            return cmd_usage("eval", "%s reads standard input, not %s", e.what, e.path);
+        return kinds[i].run(&e);
+    }
+    return cmd_usage("eval", "\"%s\" is not logits, tokens, quant or difficulty", e.what);
 }
