@@ -16,10 +16,12 @@
 #include "router/session.h"
 
 enum action_kind {
-    ACTION_SEND,         /* text: a new user message in the open session */
+    ACTION_SEND,         /* text: a new user message in the open session; id: the message that
+                            it stands beside, 0: it follows the leaf */
     ACTION_STOP,         /* the running answer */
     ACTION_CONTINUE,     /* go on with an interrupted or stopped answer: the leaf */
-    ACTION_RETRY,        /* answer the newest user message again, as a sibling */
+    ACTION_RETRY,        /* id: answer that is given once more beside it, or question; 0: the
+                            newest */
     ACTION_SEND_UNSAVED, /* send although the disk refuses the message */
     ACTION_DRAFT,        /* text, cursor */
     ACTION_SCROLL,       /* id (message or 0: follow), line */
@@ -32,10 +34,12 @@ enum action_kind {
                           */
     ACTION_EXPORT,       /* text: path: the shown branch as markdown */
     ACTION_CONFIRM,      /* send although the budget is reached */
-    ACTION_FORK,         /* go on in a copy of the shown branch, as a new session */
-    ACTION_PROBE,        /* id: endpoint index, -1: all that may be asked */
-    ACTION_LOAD_TOKENS,  /* id: of an answer whose token records are to come from the disk */
-    ACTION_ADD_MESSAGE,  /* text, id: enum message_role: what was said before, from elsewhere */
+    ACTION_FORK,        /* go on in a copy of the shown branch, as a new session; id: up to this
+                           message, 0: all */
+    ACTION_SHOW_BRANCH, /* id: message that becomes part of what is shown */
+    ACTION_PROBE,       /* id: endpoint index, -1: all that may be asked */
+    ACTION_LOAD_TOKENS, /* id: of an answer whose token records are to come from the disk */
+    ACTION_ADD_MESSAGE, /* text, id: enum message_role: what was said before, from elsewhere */
     ACTION_SWITCH, /* id: endpoint, text: on, off (what runs there stops) or drain (it ends) */
     ACTION_CONFIGURE,      /* endpoints: those of the configuration of now */
     ACTION_LIST_DECISIONS, /* brings the decision log up to date with the store */
@@ -65,7 +69,7 @@ struct spent {
     bool is_any;
     struct usage usage;
     int64_t cost_nusd;
-    uint32_t ttft_ms, total_ms;
+    uint32_t ttft_ms, total_ms, reasoning_ms;
 };
 
 /* A request on its way. */
@@ -95,6 +99,8 @@ struct run {
     enum run_state state;
     float fraction;
     uint64_t t_sent_ns, t_first_ns, t_retry_ns, t_saved_ns;
+    uint64_t t_reasoning_ns, reasoning_ns; /* the newest of it if nothing came since, else 0;
+                                              how long it came in this attempt */
     struct spent before;
     struct usage usage; /* of this attempt */
     size_t n_base,

@@ -14,23 +14,6 @@ static struct message *leaf_of(const struct core *core)
     return session_find(core->session, core->session->leaf_id);
 }
 
-static bool refuse_while_running(struct core *core, uint64_t t_ns)
-{
-    if (!core_run_in(core, core->session))
-        return false;
-    core_notice(core, t_ns, ERR_USAGE, "an answer is running: stop it first");
-    return true;
-}
-
-static bool refuse_foreign(struct core *core, uint64_t t_ns)
-{
-    if (core->session->writer_pid)
-        core_notice(core, t_ns, ERR_USAGE,
-                "this session is open in another shunt (process %d): /fork goes on in a copy",
-                core->session->writer_pid);
-    return core->session->writer_pid != 0;
-}
-
 /* The first line of the first message, cut at a word. */
 static void set_title(struct session *s, const char *text)
 {
@@ -66,16 +49,20 @@ static void send(struct core *core, struct action *a, uint64_t t_ns)
 {
     struct session *s = core->session;
     const char *text = text_of(a);
-    if (slice_trim(slice_of(text)).n == 0 || refuse_while_running(core, t_ns) ||
-            refuse_foreign(core, t_ns))
+    int64_t shown_id = s->leaf_id;
+    struct message *beside = a->id ? session_find(s, a->id) : NULL;
+    if (slice_trim(slice_of(text)).n == 0 || core_refuse_while_running(core, t_ns) ||
+            core_refuse_foreign(core, t_ns))
         return;
     core->is_loading = false; /* the user goes on here */
+    if (beside)
+        branches_leave(core, beside);
     struct message *user =
             session_add(s, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
     if (!buf_add_text(&user->text, text)) {
         core_notice(core, t_ns, ERR_USAGE, "the message is larger than %u MB",
                 MESSAGE_MAX_BYTES >> 20);
-        s->leaf_id = user->parent_id;
+        s->leaf_id = shown_id;
         return;
     }
     if (!s->title[0])
@@ -104,31 +91,6 @@ static void add_message(struct core *core, const struct action *a, uint64_t t_ns
     disk_put_messages(core, s, &m, 1, 0);
 }
 
-/* The shown branch once more, as a session of its own. */
-static void fork_session(struct core *core, uint64_t t_ns)
-{
-    struct message **path;
-    size_t n = session_path(core->session, &path);
-    struct session *copy = session_new(core_new_id(core, t_ns), core_unix_ms(core, t_ns));
-    struct message **copies = mem_alloc((n + 1) * sizeof *copies);
-    if (refuse_while_running(core, t_ns) || n == 0) {
-        session_free(copy);
-    } else {
-        snprintf(copy->title, sizeof copy->title, "%.120s (copy)", core->session->title);
-        copy->title[utf8_whole(copy->title, strlen(copy->title))] = '\0';
-        buf_add_slice(&copy->system, buf_slice(&core->session->system));
-        for (size_t i = 0; i < n; i++)
-            copies[i] = session_copy_message(copy, path[i], core_new_id(core, t_ns));
-        core_leave_session(core);
-        core->session = copy;
-        disk_put_messages(core, copy, copies, n, 0);
-        disk_remember_shown(core);
-        core_notice(core, t_ns, OK, "this is a copy: the session it came from stays as it is");
-    }
-    mem_free(copies);
-    mem_free(path);
-}
-
 static void stop(struct core *core, uint64_t t_ns)
 {
     struct run *run = core_run_in(core, core->session);
@@ -140,7 +102,7 @@ static void stop(struct core *core, uint64_t t_ns)
 static void continue_answer(struct core *core, uint64_t t_ns)
 {
     struct message *leaf = leaf_of(core);
-    if (refuse_while_running(core, t_ns) || refuse_foreign(core, t_ns))
+    if (core_refuse_while_running(core, t_ns) || core_refuse_foreign(core, t_ns))
         return;
     bool can = leaf && leaf->role == MSG_ASSISTANT && leaf->state != MESSAGE_DONE;
     if (leaf && leaf->role ==
@@ -159,19 +121,25 @@ static void continue_answer(struct core *core, uint64_t t_ns)
     runs_dispatch(core, run, t_ns);
 }
 
-static void retry(struct core *core, uint64_t t_ns)
+/* Answers once more beside an answer, or below a question; the branch that was shown comes back
+ * when nothing comes of it. */
+static void retry(struct core *core, int64_t id, uint64_t t_ns)
 {
-    struct message *leaf = leaf_of(core);
-    if (refuse_while_running(core, t_ns) || refuse_foreign(core, t_ns))
+    struct session *s = core->session;
+    struct message *leaf = leaf_of(core), *m = id ? session_find(s, id) : leaf;
+    if (core_refuse_while_running(core, t_ns) || core_refuse_foreign(core, t_ns))
         return;
-    if (!leaf) {
+    if (!m) {
         core_notice(core, t_ns, ERR_USAGE, "there is nothing to answer yet");
         return;
     }
-    int64_t old_answer_id = leaf->role == MSG_ASSISTANT && leaf->text.n ? leaf->id : 0;
-    if (leaf->role == MSG_ASSISTANT)
-        core->session->leaf_id = leaf->parent_id;
-    struct run *run = runs_begin(core, core->session, add_answer(core, t_ns));
+    bool is_worth_keeping = m != leaf || (m->role == MSG_ASSISTANT && m->text.n);
+    int64_t old_answer_id = is_worth_keeping ? s->leaf_id : 0;
+    if (m->role == MSG_ASSISTANT)
+        branches_leave(core, m);
+    else
+        s->leaf_id = m->id;
+    struct run *run = runs_begin(core, s, add_answer(core, t_ns));
     run->old_answer_id = old_answer_id;
     runs_dispatch(core, run, t_ns);
 }
@@ -260,7 +228,7 @@ static void put_session(struct core *core)
 static void rename_session(struct core *core, const char *title, uint64_t t_ns)
 {
     struct session *s = core->session;
-    if (refuse_foreign(core, t_ns))
+    if (core_refuse_foreign(core, t_ns))
         return;
     if (!title[0]) {
         core_notice(core, t_ns, ERR_USAGE, "say what: /rename TITLE");
@@ -282,7 +250,7 @@ static void set_system(struct core *core, const char *text, uint64_t t_ns)
                 buf_text(system));
         return;
     }
-    if (refuse_foreign(core, t_ns))
+    if (core_refuse_foreign(core, t_ns))
         return;
     bool is_off = strcmp(text, "off") == 0;
     buf_clear(system);
@@ -407,7 +375,7 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         continue_answer(core, t_ns);
         break;
     case ACTION_RETRY:
-        retry(core, t_ns);
+        retry(core, a->id, t_ns);
         break;
     case ACTION_SEND_UNSAVED:
         send_unsaved(core, t_ns);
@@ -446,7 +414,10 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         confirm(core, t_ns);
         break;
     case ACTION_FORK:
-        fork_session(core, t_ns);
+        branches_fork(core, a->id, t_ns);
+        break;
+    case ACTION_SHOW_BRANCH:
+        branches_show(core, a->id, t_ns);
         break;
     case ACTION_PROBE:
         probe_begin(core, a->id, t_ns);

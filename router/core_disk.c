@@ -267,6 +267,7 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
     core_leave_session(core);
     core->session = session_from_rows(&c->session, c->messages, c->n_messages);
     core->session->writer_pid = c->writer_pid;
+    core->session->load = c->tag;
     if (was_foreign && !c->writer_pid)
         core_notice(core, t_ns, OK,
                 "the other shunt has let go of this session: it can be written here now");

@@ -1,6 +1,6 @@
 /*
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
- * core_actions.c (what the user does), core_runs.c (a request's way), core_disk.c (what is
+ * core_actions.c (what the user does), core_branches.c (to the tree of messages), core_runs.c (a request's way), core_disk.c (what is
  * saved when), core_probe.c (whether endpoints live), core_decisions.c (the log of decisions),
  * core_preview.c (a decision in advance).
  */
@@ -31,7 +31,18 @@ void core_forget_saved(struct core *core);
 /* Shows the session if it is in memory, where it is newer than on the disk. */
 bool core_show_session(struct core *core, int64_t id);
 
+/* True, with a notice: an answer runs in the open session; another process writes it. */
+bool core_refuse_while_running(struct core *core, uint64_t t_ns);
+bool core_refuse_foreign(struct core *core, uint64_t t_ns);
+
 void actions_apply(struct core *core, struct action *action, uint64_t t_ns);
+
+/* The leaf becomes the parent of m, so that what is made next stands beside m. */
+void branches_leave(struct core *core, struct message *m);
+/* Makes the message part of what is shown, and keeps that. */
+void branches_show(struct core *core, int64_t id, uint64_t t_ns);
+/* The shown branch once more as a session of its own, up to the message; 0: all of it. */
+void branches_fork(struct core *core, int64_t id, uint64_t t_ns);
 
 /* A run for an answer that is the session's leaf; it waits until the store has the message
  * before it. */

@@ -135,8 +135,8 @@ static void begin_attempt(
                                            answer->tool_calls.n ||
                                            answer->usage.output != TOKENS_UNKNOWN};
     if (run->before.is_any)
-        run->before = (struct spent){
-                true, answer->usage, answer->cost_nusd, answer->ttft_ms, answer->total_ms};
+        run->before = (struct spent){true, answer->usage, answer->cost_nusd, answer->ttft_ms,
+                answer->total_ms, answer->reasoning_ms};
     else if (is_free(conf))
         answer->cost_nusd = 0; /* known even if the program dies before the end */
 }
@@ -202,6 +202,7 @@ static void send(struct core *core, struct run *run, struct request *request, ui
     run->t_sent_ns = t_ns;
     run->t_saved_ns = t_ns;
     run->t_first_ns = 0;
+    run->t_reasoning_ns = run->reasoning_ns = 0;
     run->n_base = conf->kind != PROVIDER_LOCAL && answer->text.n >= ECHO_MIN_BYTES
                           ? answer->text.n
                           : 0;
@@ -525,6 +526,16 @@ static void take_content(
             t_ns);
 }
 
+/* Some models think again between parts of the answer: what lies between is not counted. */
+static void time_reasoning(
+        struct run *run, struct message *answer, uint64_t t_ns, bool is_reasoning)
+{
+    if (run->t_reasoning_ns)
+        run->reasoning_ns += t_ns - run->t_reasoning_ns;
+    run->t_reasoning_ns = is_reasoning ? t_ns : 0;
+    answer->reasoning_ms = run->before.reasoning_ms + (uint32_t)(run->reasoning_ns / 1000000u);
+}
+
 static void take_text(
         struct core *core, struct run *run, struct message *answer, const struct event *event)
 {
@@ -532,6 +543,7 @@ static void take_text(
     if (run->n_base)
         text = drop_echo(run, answer, text);
     buf_add_slice(&answer->text, text);
+    time_reasoning(run, answer, event->t_ns, false);
     if (text.n)
         take_content(core, run, answer, event->t_ns);
 }
@@ -590,6 +602,7 @@ void runs_apply(struct core *core, const struct event *event)
         break;
     case EV_REASONING:
         buf_add(&answer->reasoning, event->u.text, event->n_bytes);
+        time_reasoning(run, answer, event->t_ns, true);
         take_content(core, run, answer, event->t_ns);
         break;
     case EV_TOOL:

@@ -47,29 +47,47 @@ void session_free(struct session *s)
     mem_free(s);
 }
 
-/* Newest first: what is looked for is nearly always at the end. */
-struct message *session_find(const struct session *s, int64_t id)
+/* Ids grow, so messages stand in their order. Damaged ones do not: then all are looked at. */
+size_t session_index(const struct session *s, int64_t id)
 {
-    for (size_t i = s->n_messages; i-- > 0;)
+    size_t low = 0, high = s->n_messages;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->messages[middle]->id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < s->n_messages && s->messages[low]->id == id)
+        return low;
+    for (size_t i = 0; i < s->n_messages && s->is_disordered; i++)
         if (s->messages[i]->id == id)
-            return s->messages[i];
-    return NULL;
+            return i;
+    return s->n_messages;
 }
 
-static struct message *append(struct session *s)
+struct message *session_find(const struct session *s, int64_t id)
+{
+    size_t i = session_index(s, id);
+    return i < s->n_messages ? s->messages[i] : NULL;
+}
+
+static struct message *append(struct session *s, int64_t id)
 {
     if (s->n_messages == s->cap_messages)
         s->messages = mem_resize(
                 s->messages, (s->cap_messages = s->cap_messages ? s->cap_messages * 2 : 16) *
                                      sizeof *s->messages);
-    return s->messages[s->n_messages++] = message_new();
+    s->is_disordered |= s->n_messages && s->messages[s->n_messages - 1]->id >= id;
+    struct message *m = s->messages[s->n_messages++] = message_new();
+    m->id = id;
+    return m;
 }
 
 struct message *session_add(
         struct session *s, int64_t id, enum message_role role, int64_t now_ms)
 {
-    struct message *m = append(s);
-    m->id = id;
+    struct message *m = append(s, id);
     m->parent_id = s->leaf_id;
     m->role = role;
     m->created_ms = now_ms;
@@ -78,8 +96,6 @@ struct message *session_add(
     return m;
 }
 
-/* Walks from the leaf to the root. Parents usually stand right before; only a branch needs a
- * search. A damaged database could hold a circle: the path never gets longer than the list. */
 struct message *session_copy_message(struct session *to, const struct message *from, int64_t id)
 {
     struct message *m = session_add(to, id, from->role, from->created_ms);
@@ -94,27 +110,21 @@ struct message *session_copy_message(struct session *to, const struct message *f
     return m;
 }
 
+/* From the leaf to the root; parents nearly always stand right before. A damaged database could
+ * hold a circle: the path never gets longer than the list. */
 size_t session_path(const struct session *s, struct message ***out)
 {
     struct message **path = mem_alloc((s->n_messages + 1) * sizeof *path);
-    size_t n = 0, at = s->n_messages;
-    for (int64_t id = s->leaf_id; id && n < s->n_messages;) {
-        size_t i = at;
-        while (i > 0 && s->messages[i - 1]->id != id)
-            i--;
-        if (i == 0) /* not before the child: look everywhere once */
-            for (i = s->n_messages; i > 0 && s->messages[i - 1]->id != id; i--)
-                continue;
-        if (i == 0)
-            break;
-        at = i - 1;
-        path[n++] = s->messages[at];
-        id = s->messages[at]->parent_id;
+    size_t n = 0, i = s->leaf_id ? session_index(s, s->leaf_id) : s->n_messages;
+    while (i < s->n_messages && n < s->n_messages) {
+        path[n++] = s->messages[i];
+        int64_t parent_id = s->messages[i]->parent_id;
+        i = i > 0 && s->messages[i - 1]->id == parent_id ? i - 1 : session_index(s, parent_id);
     }
-    for (size_t i = 0; i < n / 2; i++) {
-        struct message *swap = path[i];
-        path[i] = path[n - 1 - i];
-        path[n - 1 - i] = swap;
+    for (size_t k = 0; k < n / 2; k++) {
+        struct message *swap = path[k];
+        path[k] = path[n - 1 - k];
+        path[n - 1 - k] = swap;
     }
     *out = path;
     return n;
@@ -145,8 +155,7 @@ static enum finish_reason find_finish(struct slice name)
 
 static void take_row(struct session *s, const struct message_row *row)
 {
-    struct message *m = append(s);
-    m->id = row->id;
+    struct message *m = append(s, row->id);
     m->parent_id = row->parent_id;
     m->created_ms = row->created_ms;
     m->role = (unsigned)row->role < MESSAGE_ROLE_COUNT ? row->role : MSG_USER;
@@ -161,6 +170,7 @@ static void take_row(struct session *s, const struct message_row *row)
     m->cost_nusd = row->cost_nusd;
     m->ttft_ms = row->ttft_ms;
     m->total_ms = row->total_ms;
+    m->reasoning_ms = row->reasoning_ms;
     m->is_saved = true;
 }
 
@@ -222,5 +232,6 @@ void message_fill_row(const struct session *s, const struct message *m, struct a
             .usage = m->usage,
             .cost_nusd = m->cost_nusd,
             .ttft_ms = m->ttft_ms,
-            .total_ms = m->total_ms};
+            .total_ms = m->total_ms,
+            .reasoning_ms = m->reasoning_ms};
 }

@@ -24,6 +24,7 @@ struct token_log {
 
 struct message {
     int64_t id, parent_id, created_ms;
+    int64_t left_leaf_id; /* the leaf when another branch was shown in place of it; 0: never */
     enum message_role role;
     enum message_state state;
     struct buf text, reasoning;
@@ -36,10 +37,11 @@ struct message {
     struct usage usage;
     int64_t cost_nusd; /* -1: unknown */
     uint32_t ttft_ms,
-            total_ms;    /* they, usage and cost: of all attempts at this answer together */
-    uint32_t request_id; /* of the running attempt; 0: none */
-    bool is_saved;       /* the newest state is in the database */
-    uint32_t version;    /* grows with every change of what is shown: key for render caches */
+            total_ms;      /* they, usage and cost: of all attempts at this answer together */
+    uint32_t reasoning_ms; /* how long reasoning came, of all attempts; 0: none did */
+    uint32_t request_id;   /* of the running attempt; 0: none */
+    bool is_saved;         /* the newest state is in the database */
+    uint32_t version;      /* grows with every change of what is shown: key for render caches */
     struct token_log tokens;
 };
 
@@ -52,13 +54,18 @@ struct session {
     uint32_t draft_cursor;
     int64_t scroll_id;
     uint32_t scroll_line;
-    struct message **messages; /* all branches, in the order of creation */
+    struct message **messages; /* all branches, in the order of creation, which ids follow */
     size_t n_messages, cap_messages;
+    bool is_disordered; /* ids do not grow: damage, or a test */
+    uint64_t load;      /* tag of the load it came from: other messages stand behind the same
+                           ids after another one; 0: made here */
 };
 
 struct session *session_new(int64_t id, int64_t now_ms);
 void session_free(struct session *session);
 struct message *session_find(const struct session *session, int64_t id); /* NULL: none */
+/* Its place in messages; n_messages: there is none. */
+size_t session_index(const struct session *session, int64_t id);
 struct message *session_add(struct session *session, int64_t id, enum message_role role,
         int64_t now_ms); /* child of the leaf; becomes the leaf */
 /* A copy of a finished message as the new leaf of another session. */

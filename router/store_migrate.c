@@ -42,6 +42,7 @@ static const struct migration steps_of_this_version[SCHEMA_VERSION] = {
          "CREATE TABLE session_writer (session_id INTEGER PRIMARY KEY, writer TEXT NOT "
          "NULL);"},
         {"CREATE INDEX decision_message ON decision (message_id);"},
+        {"ALTER TABLE message ADD COLUMN reasoning_ms INTEGER NOT NULL DEFAULT 0;"},
 };
 
 static enum status sql_error(sqlite3 *db, const char *path, struct err *err)

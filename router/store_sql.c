@@ -176,7 +176,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
     if (m->state == MESSAGE_RUNNING)
         writer_of(getpid(), writer);
     struct query q = prepare(db,
-            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
+            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
             "CONFLICT (id) DO UPDATE SET"
             " state = excluded.state, text = excluded.text, reasoning = excluded.reasoning,"
             " endpoint = excluded.endpoint, model = excluded.model, finish = excluded.finish,"
@@ -184,7 +184,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
             " n_cached = excluded.n_cached, n_cache_write = excluded.n_cache_write,"
             " n_reasoning = excluded.n_reasoning, cost_nusd = excluded.cost_nusd,"
             " ttft_ms = excluded.ttft_ms, total_ms = excluded.total_ms, writer = "
-            "excluded.writer");
+            "excluded.writer, reasoning_ms = excluded.reasoning_ms");
     bind_int(&q, m->id);
     bind_int(&q, m->session_id);
     bind_int(&q, m->parent_id);
@@ -209,6 +209,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
     bind_int(&q, m->ttft_ms);
     bind_int(&q, m->total_ms);
     bind_text(&q, slice_of(writer));
+    bind_int(&q, m->reasoning_ms);
     return finish(&q);
 }
 
@@ -486,6 +487,7 @@ static void read_message(
     m->ttft_ms = (uint32_t)read_int(q);
     m->total_ms = (uint32_t)read_int(q);
     *writer = read_text(q, arena);
+    m->reasoning_ms = (uint32_t)read_int(q);
 }
 
 static bool mark_interrupted(sqlite3 *db, struct message_row *m)

@@ -79,6 +79,11 @@ bool app_side_pane(const struct app *app)
     return !app->has_no_side_pane;
 }
 
+enum reasoning_mode app_reasoning(const struct app *app)
+{
+    return app->reasoning;
+}
+
 bool app_is_mono(const struct app *app)
 {
     return app->is_mono;

@@ -22,6 +22,7 @@ struct app {
     int64_t last_id;
     int n_actions, n_loads; /* n_loads: of them ACTION_LOAD_TOKENS */
     bool must_quit, is_mono, has_no_side_pane;
+    enum reasoning_mode reasoning;
     bool knows_texts;     /* of tokens: the model is loaded */
     struct buf conf_text; /* the configuration file */
     bool is_disk_full;    /* it cannot be written */

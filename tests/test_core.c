@@ -52,12 +52,18 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void act(enum action_kind kind, const char *text)
+static void act_on(enum action_kind kind, int64_t id, const char *text)
 {
     struct action *a = action_new(kind);
+    a->id = id;
     a->text = text ? mem_strdup(text) : NULL;
     a->now_ms = 1700000000000 + (int64_t)(now / 1000000);
     core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+}
+
+static void act(enum action_kind kind, const char *text)
+{
+    act_on(kind, 0, text);
 }
 
 static struct effect take(enum effect_kind kind)
@@ -871,6 +877,127 @@ static void retry_answers_again_beside_the_first(void **state)
     next_other();
 }
 
+/* Question and answer. */
+static struct message *converse(enum action_kind kind, int64_t id, const char *question)
+{
+    act_on(kind, id, question);
+    struct effect e = next_other();
+    assert_int_equal(e.kind, EFFECT_SEND);
+    emit_text(e.request, question ? question : "again");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    return leaf();
+}
+
+static void an_edited_question_stands_beside_the_first(void **state)
+{
+    (void)state;
+    int64_t first_id = converse(ACTION_SEND, 0, "one")->parent_id;
+    int64_t old_leaf_id = converse(ACTION_SEND, 0, "two")->id;
+    act_on(ACTION_SEND, first_id, "other");
+    struct effect e = next_other();
+    assert_int_equal(e.request->n_messages, 1); /* of the old branch the model sees nothing */
+    emit_text(e.request, "yes");
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    const struct message *question = session_find(core.session, leaf()->parent_id);
+    assert_string_equal(buf_text(&question->text), "other");
+    assert_int_equal(question->parent_id, 0);
+    assert_int_equal(core.session->n_messages, 6);
+    act_on(ACTION_SHOW_BRANCH, first_id, NULL);
+    assert_int_equal(core.session->leaf_id, old_leaf_id); /* all of the old branch is there */
+    next_other();
+}
+
+static void the_choice_of_a_branch_is_stored(void **state)
+{
+    (void)state;
+    int64_t first_id = converse(ACTION_SEND, 0, "one")->id;
+    int64_t second_id = converse(ACTION_RETRY, 0, NULL)->id;
+    act_on(ACTION_SHOW_BRANCH, first_id, NULL);
+    struct effect e = take(EFFECT_STORE);
+    assert_int_equal(e.command->session.leaf_id, first_id);
+    answer_store(e.command, OK);
+    act_on(ACTION_SHOW_BRANCH, first_id, NULL); /* shown already */
+    expect_nothing();
+    core.session->writer_pid = 77; /* another process keeps its own choice */
+    act_on(ACTION_SHOW_BRANCH, second_id, NULL);
+    assert_int_equal(core.session->leaf_id, second_id);
+    expect_nothing();
+    core.session->writer_pid = 0;
+    struct effect running = send_and_take("x");
+    act_on(ACTION_SHOW_BRANCH, first_id, NULL);
+    assert_int_not_equal(core.session->leaf_id, first_id);
+    emit_done(running.request, OK, -1);
+    request_free(running.request);
+    next_other();
+}
+
+static void any_answer_is_given_once_more(void **state)
+{
+    (void)state;
+    int64_t early_id = converse(ACTION_SEND, 0, "one")->id;
+    int64_t late_id = converse(ACTION_SEND, 0, "two")->id;
+    act_on(ACTION_RETRY, early_id, NULL);
+    struct effect e = next_other();
+    assert_int_equal(e.request->n_messages, 1);
+    emit_done(e.request, ERR_INVALID, -1);
+    request_free(e.request);
+    next_other();
+    assert_int_equal(
+            core.session->leaf_id, late_id); /* nothing came: what was shown is shown */
+    int64_t again_id = converse(ACTION_RETRY, early_id, NULL)->id;
+    assert_int_equal(session_find(core.session, again_id)->parent_id,
+            session_find(core.session, early_id)->parent_id);
+    int64_t question_id = session_find(core.session, late_id)->parent_id;
+    assert_int_equal(converse(ACTION_RETRY, question_id, NULL)->parent_id, question_id);
+}
+
+static void emit_reasoning(const struct request *r)
+{
+    struct event e = {.request_id = r->id, .kind = EV_REASONING, .n_bytes = 1, .t_ns = now};
+    e.u.text[0] = 'r';
+    core_apply(&core, &e);
+}
+
+/* From its first to its last word, what lies between two thoughts left out. */
+static void the_time_of_reasoning_is_counted(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    now += S; /* the first second is the prompt's */
+    emit_reasoning(e.request);
+    now += 2 * S;
+    emit_reasoning(e.request);
+    now += S / 2;
+    emit_text(e.request, "so");
+    assert_int_equal(leaf()->reasoning_ms, 2500);
+    now += 7 * S;
+    emit_reasoning(e.request);
+    now += S;
+    emit_text(e.request, "!");
+    now += S;
+    emit_done(e.request, OK, -1);
+    assert_int_equal(leaf()->reasoning_ms, 3500);
+    request_free(e.request);
+    struct effect stored = take(EFFECT_STORE);
+    assert_int_equal(stored.command->messages[0].reasoning_ms, 3500);
+    answer_store(stored.command, OK);
+}
+
+static void a_fork_ends_at_the_message(void **state)
+{
+    (void)state;
+    int64_t id = converse(ACTION_SEND, 0, "one")->id;
+    converse(ACTION_SEND, 0, "two");
+    act_on(ACTION_FORK, id, NULL);
+    next_other();
+    assert_int_equal(core.session->n_messages, 2);
+    assert_string_equal(buf_text(&leaf()->text), "one");
+}
+
 static void a_long_retry_after_goes_elsewhere(void **state)
 {
     (void)state;
@@ -1073,13 +1200,6 @@ static void a_new_configuration_changes_nothing_on_its_way(void **state)
 
 /* ---- decisions -------------------------------------------------------------------------- */
 
-static void act_on(enum action_kind kind, int64_t id)
-{
-    struct action *a = action_new(kind);
-    a->id = id;
-    core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
-}
-
 static void a_decision_is_in_the_log_at_once(void **state)
 {
     (void)state;
@@ -1183,9 +1303,9 @@ static void why_is_looked_up_for_a_reopened_answer(void **state)
     (void)state;
     struct effect e, first;
     const struct decision_row row = {5, 42, SLICE(STORED_JSON), SLICE("before")};
-    act_on(ACTION_WHY, 41);
+    act_on(ACTION_WHY, 41, NULL);
     expect_list(&first, 41);
-    act_on(ACTION_WHY, 42);
+    act_on(ACTION_WHY, 42, NULL);
     expect_list(&e, 42);
     assert_null(core_decision_of(&core, 42));
     give_decisions(
@@ -1195,7 +1315,7 @@ static void why_is_looked_up_for_a_reopened_answer(void **state)
     assert_true(core.log.is_why_known);
     assert_string_equal(core_decision_of(&core, 42)->endpoint, "gone");
     assert_int_equal(core.log.n, 0); /* one answer is no log */
-    act_on(ACTION_WHY, 43);
+    act_on(ACTION_WHY, 43, NULL);
     expect_list(&e, 43);
     give_decisions(e.command, NULL, 0);
     assert_true(core.log.is_why_known);
@@ -1475,6 +1595,11 @@ int main(void)
             TEST(an_interrupted_answer_goes_on_after_loading),
             TEST(a_question_saved_before_a_crash_is_answered),
             TEST(retry_answers_again_beside_the_first),
+            TEST(an_edited_question_stands_beside_the_first),
+            TEST(the_choice_of_a_branch_is_stored),
+            TEST(any_answer_is_given_once_more),
+            TEST(the_time_of_reasoning_is_counted),
+            TEST(a_fork_ends_at_the_message),
             TEST(a_long_retry_after_goes_elsewhere),
             TEST(a_long_retry_after_with_nowhere_to_go_is_an_error),
             TEST(a_session_stays_in_memory_until_it_is_saved),

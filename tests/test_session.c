@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "router/session.h"
+#include "router/session_tree.h"
 
 /* "1 2 4": the ids of the shown path. */
 static void expect_path(const struct session *s, const char *want)
@@ -73,6 +73,83 @@ static void the_leaf_decides_which_siblings_are_shown(void **state)
         expect_path(s, cases[i].path);
     }
     assert_int_equal(s->n_messages, 7); /* no branch is lost */
+    session_free(s);
+}
+
+static void siblings_know_their_place(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t id, before, after;
+        uint32_t i, n;
+    } cases[] = {{1, 0, 0, 0, 1}, {2, 0, 5, 0, 2}, {5, 2, 0, 1, 2}, {4, 0, 7, 0, 2},
+            {7, 4, 0, 1, 2}, {6, 0, 0, 0, 1}};
+    struct session *s = tree();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct siblings got = session_siblings(s, session_find(s, cases[i].id));
+        assert_int_equal(got.n, cases[i].n);
+        assert_int_equal(got.i, cases[i].i);
+        assert_int_equal(got.before_id, cases[i].before);
+        assert_int_equal(got.after_id, cases[i].after);
+    }
+    struct message **path;
+    struct siblings all[4];
+    assert_int_equal(session_path(s, &path), 4);
+    session_path_siblings(s, path, 4, all);
+    assert_int_equal(all[0].n, 1);
+    assert_int_equal(all[1].after_id, 5);
+    assert_int_equal(all[3].i, 1);
+    mem_free(path);
+    session_free(s);
+}
+
+static void a_branch_comes_back_as_it_was_left(void **state)
+{
+    (void)state;
+    struct session *s = tree(); /* shows 7 */
+    assert_true(session_show(s, 5));
+    expect_path(s, "1 5 6"); /* the newest below it */
+    assert_true(session_show(s, 2));
+    expect_path(s, "1 2 3 7"); /* what was left */
+    assert_true(session_show(s, 4));
+    assert_true(session_show(s, 5));
+    assert_true(session_show(s, 2));
+    expect_path(s, "1 2 3 4");       /* not the newest */
+    assert_true(session_show(s, 3)); /* shown already */
+    expect_path(s, "1 2 3 4");
+    assert_false(session_show(s, 77));
+    expect_path(s, "1 2 3 4");
+    session_free(s);
+}
+
+/* "1-1 .2-3 ..4": first and last message, a dot for every fork above; * where it is shown. */
+static void expect_branches(const struct session *s, const char *want)
+{
+    struct branch *b;
+    struct buf text;
+    size_t n = session_branches(s, &b);
+    buf_init(&text, 1 << 16);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&text, "%s%.*s%lld-%lld/%zu%s", i ? " " : "", b[i].depth, "......",
+                (long long)b[i].first->id, (long long)b[i].last->id, b[i].n_messages,
+                b[i].is_shown ? "*" : "");
+    assert_string_equal(buf_text(&text), want);
+    buf_release(&text);
+    mem_free(b);
+}
+
+static void branches_are_listed_below_their_fork(void **state)
+{
+    (void)state;
+    struct session *s = tree();
+    expect_branches(s, "1-1/1* .2-3/2* ..4-4/1 ..7-7/1* .5-6/2");
+    s->leaf_id = 0;
+    session_add(s, 8, MSG_USER, 1008); /* the first question in other words: a second root */
+    session_add(s, 9, MSG_ASSISTANT, 1009);
+    expect_branches(s, "1-1/1 .2-3/2 ..4-4/1 ..7-7/1 .5-6/2 8-9/2*");
+    session_free(s);
+    s = session_new(9, 1000);
+    expect_branches(s, "");
     session_free(s);
 }
 
@@ -186,6 +263,8 @@ static void a_damaged_tree_never_hangs(void **state)
             {.id = 1, .parent_id = 3}, {.id = 2, .parent_id = 1}, {.id = 3, .parent_id = 2}};
     struct session *s = load(&row, circle, 3);
     expect_path(s, "1 2 3"); /* each once */
+    expect_branches(s, "");
+    assert_true(session_show(s, 2));
     session_free(s);
     struct message_row own_parent[] = {{.id = 3, .parent_id = 3}};
     s = load(&row, own_parent, 1);
@@ -198,6 +277,7 @@ static void a_damaged_tree_never_hangs(void **state)
     struct message_row parent_behind[] = {{.id = 3, .parent_id = 8}, {.id = 8}};
     s = load(&row, parent_behind, 2);
     expect_path(s, "8 3");
+    expect_branches(s, "8-3/2*");
     session_free(s);
 }
 
@@ -220,6 +300,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_message_hangs_below_the_leaf),
             cmocka_unit_test(the_leaf_decides_which_siblings_are_shown),
+            cmocka_unit_test(siblings_know_their_place),
+            cmocka_unit_test(a_branch_comes_back_as_it_was_left),
+            cmocka_unit_test(branches_are_listed_below_their_fork),
             cmocka_unit_test(a_long_conversation_keeps_its_order),
             cmocka_unit_test(rows_give_the_same_session_back),
             cmocka_unit_test(a_row_out_of_range_becomes_something_shown),

@@ -82,6 +82,7 @@ static struct rule may_include[] = {
         {"tui/*", "tui/*"},
         {"tui/*", "engine/base.h"},
         {"tui/*", "router/core.h"},
+        {"tui/*", "router/session_tree.h"},
         {"tui/app.h", "router/hub.h"},
         {"tui/app.c", "engine/engine.h"},
         {"tui/ask_*.c", "engine/json.h"},
@@ -148,10 +149,10 @@ static const char *const pure_files[] = {"kernels/*_cpu.c", "kernels/dot*",
         "engine/tokenizer*", "router/balance.c", "router/core*", "router/decision_json.c",
         "router/difficulty.c", "router/features.c", "router/fleet.c", "router/history.c",
         "router/http_error.c", "router/limits.c", "router/policy.c", "router/question.c",
-        "router/session.c", "router/sse.c", "router/wire*", "tui/chat_*", "tui/commands.c",
+        "router/session*.c", "router/sse.c", "router/wire*", "tui/chat_*", "tui/commands.c",
         "tui/editor.c", "tui/endpoint_*.c", "tui/figures.c", "tui/form.c", "tui/heat.c",
-        "tui/keys.c", "tui/markdown.c", "tui/pane_*", "tui/spark.c", "tui/surface.c",
-        "tui/table.c", "tui/text.c", "tui/view*", "tui/vtin.c"};
+        "tui/keys.c", "tui/markdown.c", "tui/message_*", "tui/pane_*", "tui/spark.c",
+        "tui/surface.c", "tui/table.c", "tui/text.c", "tui/view*", "tui/vtin.c"};
 static const char *const impure[] = {"<dirent.h>", "<fcntl.h>", "<poll.h>", "<pthread.h>",
         "<signal.h>", "<sys/*>", "<unistd.h>", "clock_now_ns", "clock_unix_ms", "dir_make",
         "file_read", "file_write", "fopen", "time"};

@@ -109,6 +109,11 @@ bool app_side_pane(const struct app *app)
     return app->config->side_pane;
 }
 
+enum reasoning_mode app_reasoning(const struct app *app)
+{
+    return app->config->reasoning;
+}
+
 bool app_is_mono(const struct app *app)
 {
     return term_is_mono(app->term);

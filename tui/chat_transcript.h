@@ -1,47 +1,40 @@
 /*
- * chat_transcript.h - the conversation as screen lines: rendered per message, cached by version
- * and width, looked at from the end, so that drawing costs what is visible and not what was
- * ever said.
+ * chat_transcript.h - the conversation on the screen: which line of which message is at the
+ * top, which message is selected, which reasoning is unfolded. Only what is visible is laid
+ * out, looked at from the end, so that drawing costs what is seen and not what was ever said.
  */
 #ifndef TUI_CHAT_TRANSCRIPT_H
 #define TUI_CHAT_TRANSCRIPT_H
 
-#include "tui/markdown.h"
-#include "tui/tinted_text.h"
-#include "tui/token_color.h"
+#include "tui/message_lines.h"
 #include "tui/view.h"
 
-/* One message as lines: a header, reasoning, text, a footer. */
-struct rendered {
-    int64_t message_id;
-    uint32_t version;
-    int n_cols;
-    struct markdown text, reasoning;
-    enum token_color color;
-    size_t n_records_bytes; /* of the records that coloured it */
-    bool is_tinted;         /* what is shown of the answer stands in tinted, as it was sent */
-    struct tinted_text tinted;
-    int n_lines, n_footer;
-    uint64_t decision_serial; /* of the decision that `after` was read from; 0: of none */
-    char after[64];           /* endpoints that failed before this one answered; "": none */
-};
+#define LAID_OUT_MAX 512 /* messages kept laid out: the others cost nothing */
 
 struct transcript {
-    struct rendered **cache; /* by position in the path */
-    size_t n_cache;
-    int64_t session_id, asks_id; /* asks_id: the answer that waits for a yes; 0: none */
-    const char *question;        /* of it; borrowed while drawing */
+    struct message_lines *lines[LAID_OUT_MAX]; /* by position in the path, modulo */
+    uint64_t load;                             /* what path and siblings were read from … */
+    int64_t session_id, leaf_id;
+    size_t n_messages;
     struct message **path;
+    struct siblings *siblings; /* [n_path] */
     size_t n_path;
+    int64_t *turned; /* messages whose reasoning is shown other than the setting says */
+    size_t n_turned;
     enum token_color color; /* of answers that have token records */
     bool follows;           /* the end stays in view */
     int64_t top_id;         /* else: this message's line top_line is the first on the screen */
     int top_line;
-    int n_rows;  /* of the last drawing */
-    int n_below; /* lines under the screen at the last drawing */
+    int64_t selected_id; /* 0: none, the input has the focus */
+    int selected_row;   /* of its header at the last drawing, or the first below that is seen */
+    int n_rows, n_cols; /* of the last drawing */
+    int n_below;        /* under the screen at the last drawing: lines … */
+    bool is_far;        /* … or, as they are many, messages */
 };
 
 void transcript_release(struct transcript *t);
+/* Brings the path to the session of now; the functions below do it themselves. */
+void transcript_refresh(struct transcript *t, const struct app *app);
 void transcript_draw(struct transcript *t, const struct app *app, struct surface *out);
 /* Positive: towards the end. */
 void transcript_scroll(struct transcript *t, const struct app *app, int n_lines);
@@ -51,8 +44,14 @@ void transcript_seek(struct transcript *t, const struct app *app, const char *wo
 void transcript_to_message(struct transcript *t, int64_t id);
 void transcript_to_top(struct transcript *t);
 void transcript_to_end(struct transcript *t);
-/* The answer that is looked at: the newest, or the first on a screen that was scrolled; 0:
- * there is none. */
+/* Scrolls no more than is needed to see message i of the path, or its beginning. */
+void transcript_reveal(struct transcript *t, const struct app *app, size_t i);
+/* The place of a message in the path; n_path: it is not there. */
+size_t transcript_find(const struct transcript *t, int64_t id);
+/* Folds or unfolds the reasoning of a message. */
+void transcript_turn(struct transcript *t, int64_t id);
+/* The answer that is looked at: the selected, the newest, or the first on a screen that was
+ * scrolled; 0: there is none. */
 int64_t transcript_answer(const struct transcript *t);
 
 #endif

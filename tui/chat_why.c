@@ -23,39 +23,20 @@ static void show(struct chat_why *w, const struct message *m, struct app *app)
     app_act(app, a);
 }
 
-/* Scrolled: the first answer from the top of the screen on. Else, or when none follows, the
- * newest. */
-static const struct message *find_looked_at(
-        const struct transcript *t, struct message *const *path, size_t n)
-{
-    bool is_below = false;
-    for (size_t i = 0; i < n && !t->follows; i++) {
-        is_below |= path[i]->id == t->top_id;
-        if (is_below && is_answer(path[i]))
-            return path[i];
-    }
-    for (size_t i = n; i-- > 0;)
-        if (is_answer(path[i]))
-            return path[i];
-    return NULL;
-}
-
 bool chat_why_is_open(const struct chat_why *w, const struct core *core)
 {
     return w->is_open && w->session_id == core->session->id;
 }
 
-void chat_why_toggle(struct chat_why *w, const struct transcript *t, struct app *app)
+void chat_why_toggle(struct chat_why *w, struct transcript *t, struct app *app)
 {
-    struct message **path;
     const struct session *s = app_core(app)->session;
     if (chat_why_is_open(w, app_core(app))) {
         w->is_open = false;
         return;
     }
-    size_t n = session_path(s, &path);
-    const struct message *m = find_looked_at(t, path, n);
-    mem_free(path);
+    transcript_refresh(t, app);
+    const struct message *m = session_find(s, transcript_answer(t));
     w->is_open = m != NULL;
     w->session_id = s->id;
     if (m)

@@ -16,8 +16,8 @@ struct chat_why {
 };
 
 bool chat_why_is_open(const struct chat_why *w, const struct core *core);
-/* Opens on the newest answer in view, or closes. */
-void chat_why_toggle(struct chat_why *w, const struct transcript *t, struct app *app);
+/* Opens on the answer that is looked at, or closes. */
+void chat_why_toggle(struct chat_why *w, struct transcript *t, struct app *app);
 /* A command while the popup is open. False: closed, or not one of its own. */
 bool chat_why_run(
         struct chat_why *w, struct transcript *t, enum command command, struct app *app);

@@ -15,7 +15,7 @@
 #include "tui/embedded.h"
 #include "tui/keys.h"
 
-enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL, KIND_MONEY };
+enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL, KIND_MONEY, KIND_REASONING };
 
 #define TYPE_TEXT  const char *
 #define TYPE_COUNT uint32_t
@@ -23,6 +23,7 @@ enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL, KIND
 #define TYPE_COLOR enum color_depth
 #define TYPE_BOOL  bool
 #define TYPE_MONEY int64_t
+#define TYPE_REASONING enum reasoning_mode
 
 /* A row whose field has another type does not compile. */
 #define OPT(field, kind, ...)                                                                  \
@@ -49,15 +50,29 @@ static const struct {
 #undef OPT
 };
 
+/* The place of text among the names; -1: it is none of them. */
+static int find_name(const char *const *names, size_t n, const char *text)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(text, names[i]) == 0)
+            return (int)i;
+    return -1;
+}
+
 static bool parse_color(const char *text, enum color_depth *out)
 {
     static const char *const names[] = {"never", "16", "256", "rgb"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (strcmp(text, names[i]) == 0) {
-            *out = (enum color_depth)i;
-            return true;
-        }
-    return false;
+    int i = find_name(names, ARRAY_LEN(names), text);
+    *out = i < 0 ? *out : (enum color_depth)i;
+    return i >= 0;
+}
+
+static bool parse_reasoning(const char *text, enum reasoning_mode *out)
+{
+    static const char *const names[] = {"fold", "show", "hide"};
+    int i = find_name(names, ARRAY_LEN(names), text);
+    *out = i < 0 ? *out : (enum reasoning_mode)i;
+    return i >= 0;
 }
 
 /* What the terminal can do, by the conventions of NO_COLOR, CLICOLOR and COLORTERM. */
@@ -108,6 +123,8 @@ static bool option_set(struct config *config, size_t i, const char *text)
         return conf_parse_bool(text, field);
     case KIND_MONEY:
         return parse_money(text, field);
+    case KIND_REASONING:
+        return parse_reasoning(text, field);
     case KIND_COLOR:
         if (strcmp(text, "auto") == 0) {
             *(enum color_depth *)field = detect_color(config->term);

@@ -8,6 +8,7 @@
 
 #include "router/core.h"
 
+#include "tui/settings.h"
 #include "tui/theme.h"
 
 struct keymap;
@@ -26,6 +27,7 @@ struct config {
     enum color_depth color;
     enum zone zone;
     uint32_t n_threads;
+    enum reasoning_mode reasoning;
     bool side_pane, models_folder;
     int64_t budget_day_nusd; /* 0: no limit */
     const char *term;        /* $TERM or "" */

@@ -28,6 +28,7 @@ const struct binding default_bindings[] = {
         {CTX_CHAT, "M-y", CMD_CONFIRM},
         {CTX_CHAT, "M-x", CMD_STEP},
         {CTX_CHAT, "M-h", CMD_TEXT_COLOR},
+        {CTX_CHAT, "C-o", CMD_FOLD},
         {CTX_CHAT, "PageUp", CMD_SCROLL_UP},
         {CTX_CHAT, "PageDown", CMD_SCROLL_DOWN},
         {CTX_CHAT, "M-<", CMD_SCROLL_TOP},

@@ -9,6 +9,7 @@
 #include "router/core.h"
 
 #include "tui/commands.h"
+#include "tui/settings.h"
 #include "tui/surface.h"
 #include "tui/vtin.h"
 
@@ -67,6 +68,7 @@ void app_interrupt(struct app *app); /* stop, else clear, else arm quitting */
 void app_quit(struct app *app);
 const struct keymap *app_keymap(const struct app *app);
 bool app_side_pane(const struct app *app);  /* the configured default */
+enum reasoning_mode app_reasoning(const struct app *app);
 bool app_is_mono(const struct app *app);    /* no colours: heat is drawn as characters */
 uint64_t app_now_ns(const struct app *app); /* time of the current loop turn */
 int64_t app_now_ms(const struct app *app);  /* Unix time of the current loop turn */

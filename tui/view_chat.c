@@ -112,6 +112,18 @@ static void cycle_color(struct chat *c, struct app *app)
             *color && app_is_mono(app) ? "; without colours: underlined, then bold" : "");
 }
 
+/* Of the answer that is looked at, or the newest that has some. */
+static void turn_reasoning(struct chat *c, const struct app *app)
+{
+    struct transcript *t = &c->transcript;
+    transcript_refresh(t, app);
+    const struct message *m = session_find(app_core(app)->session, transcript_answer(t));
+    for (size_t i = t->n_path; i > 0 && !(m && m->reasoning.n); i--)
+        m = t->path[i - 1];
+    if (m && m->reasoning.n)
+        transcript_turn(t, m->id);
+}
+
 /* Commands that only this view knows, by key or by name. */
 static bool run_own(struct chat *c, enum command command, struct app *app)
 {
@@ -127,6 +139,9 @@ static bool run_own(struct chat *c, enum command command, struct app *app)
         return true;
     case CMD_TEXT_COLOR:
         cycle_color(c, app);
+        return true;
+    case CMD_FOLD:
+        turn_reasoning(c, app);
         return true;
     default:
         return false;
@@ -354,8 +369,9 @@ static int draw_below(const struct chat *c, const struct app *app, struct surfac
     char text[64];
     if (!is_above || c->transcript.n_below < 1)
         return 0;
-    snprintf(text, sizeof text, " \xE2\x86\x93 %d more line%s  %s ", c->transcript.n_below,
-            c->transcript.n_below == 1 ? "" : "s", keys ? keys : "");
+    snprintf(text, sizeof text, " \xE2\x86\x93 %d more %s%s  %s ", c->transcript.n_below,
+            c->transcript.is_far ? "message" : "line", c->transcript.n_below == 1 ? "" : "s",
+            keys ? keys : "");
     surface_puts_right(out, row, out->rect.n_cols - 1, ROLE_WARN, text);
     return text_width(slice_of(text)) + 1;
 }
