@@ -114,6 +114,59 @@ static void letters_stay_with_the_input_line(void **state)
     keymap_free(map);
 }
 
+/* A hand that knows a key from one view must not spend money with it in another. Enter stands
+ * behind typed text and says so in the bar. */
+static void what_costs_money_has_keys_of_its_own(void **state)
+{
+    (void)state;
+    int n_paid = 0;
+    for (size_t i = 0; i < n_default_bindings; i++) {
+        const struct binding *paid = &default_bindings[i];
+        if (!command_defs[paid->command].is_paid || strcmp(paid->keys, "Enter") == 0)
+            continue;
+        n_paid++;
+        for (size_t k = 0; k < n_default_bindings; k++) {
+            const struct binding *b = &default_bindings[k];
+            if (strcmp(b->keys, paid->keys) == 0 && !command_defs[b->command].is_paid)
+                fail_msg("%s is %s in %s, and costs money as %s in %s", b->keys,
+                        command_defs[b->command].name, context_names[b->context],
+                        command_defs[paid->command].name, context_names[paid->context]);
+        }
+    }
+    assert_true(n_paid >= 3);
+    assert_true(command_defs[CMD_SEND].is_paid && command_defs[CMD_SEND_UNSAVED].is_paid);
+}
+
+static void u_takes_back_everywhere(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_default_bindings; i++)
+        if (strcmp(default_bindings[i].keys, "u") == 0)
+            assert_int_equal(default_bindings[i].command, CMD_UNDO);
+}
+
+/* From anywhere: no context gives C-x and a number another meaning, and each view has one. */
+static void views_are_reached_by_the_same_keys_from_anywhere(void **state)
+{
+    (void)state;
+    struct keymap *map = keymap_new();
+    for (int i = 0; i < VIEW_COUNT; i++)
+        for (int context = 0; context < CTX_COUNT; context++) {
+            char digit = (char)('0' + views[i].number), name[64];
+            struct key pending = {0}, x, number = {.code = (uint32_t)digit};
+            enum command command = CMD_NONE;
+            snprintf(name, sizeof name, "open-%s", views[i].name);
+            assert_true(key_parse(SLICE("C-x"), &x));
+            assert_int_equal(keymap_find(map, (enum context)context, &pending, &x, &command),
+                    KEYMAP_PREFIX);
+            assert_int_equal(
+                    keymap_find(map, (enum context)context, &pending, &number, &command),
+                    KEYMAP_BOUND);
+            assert_int_equal(command, command_find(name));
+        }
+    keymap_free(map);
+}
+
 static void a_sequence_needs_both_keys(void **state)
 {
     (void)state;
@@ -195,6 +248,9 @@ int main(void)
             cmocka_unit_test(default_keys_parse_and_stand_once),
             cmocka_unit_test(keys_that_terminals_cannot_tell_are_not_used),
             cmocka_unit_test(letters_stay_with_the_input_line),
+            cmocka_unit_test(what_costs_money_has_keys_of_its_own),
+            cmocka_unit_test(u_takes_back_everywhere),
+            cmocka_unit_test(views_are_reached_by_the_same_keys_from_anywhere),
             cmocka_unit_test(a_sequence_needs_both_keys),
             cmocka_unit_test(every_view_has_its_number_and_command),
             cmocka_unit_test(themes_define_every_role_and_know_no_other),

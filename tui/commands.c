@@ -7,8 +7,9 @@
 #include "tui/view.h"
 
 const struct command_def command_defs[CMD_COUNT] = {
-        [CMD_NONE] = {"none", "Nothing", NULL, NULL},
-#define CMD(id, name, argument, hint, help) [CMD_##id] = {name, help, argument, hint},
+        [CMD_NONE] = {"none", "Nothing", NULL, NULL, false},
+#define CMD(id, name, argument, hint, help)  [CMD_##id] = {name, help, argument, hint, false},
+#define PAID(id, name, argument, hint, help) [CMD_##id] = {name, help, argument, hint, true},
 #include "tui/commands.def"
 #undef CMD
 };

@@ -33,6 +33,7 @@ struct command_def {
     const char *help;     /* at most 60 characters, no full stop */
     const char *argument; /* `/name TEXT`: the word for TEXT; NULL: takes none */
     const char *hint;     /* short word for the hint bar, or NULL */
+    bool is_paid;         /* can cost money */
 };
 extern const struct command_def command_defs[CMD_COUNT];
 extern const char *const context_names[CTX_COUNT];

@@ -97,6 +97,13 @@ bool slash_is_open(const struct slash *slash, const struct app *app, struct slic
     return items.n > 0 && !slash->is_closed;
 }
 
+bool slash_is_word(const struct editor *editor)
+{
+    struct slice before = {buf_text(&editor->text), editor->cursor};
+    return before.n && before.ptr[0] == '/' && !memchr(before.ptr, ' ', before.n) &&
+           !memchr(before.ptr, '\n', before.n);
+}
+
 static void walk(struct slash *slash, const struct items *items, int by)
 {
     int from = selection(slash, items);

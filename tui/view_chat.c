@@ -279,8 +279,8 @@ static bool run(void *state, enum command command, struct app *app)
         send(c, app);
         return true;
     case CMD_COMPLETE:
-    case CMD_COMPLETE_BACK:
-        return true;
+    case CMD_COMPLETE_BACK: /* nothing begins like it: the key has another use elsewhere only */
+        return slash_is_word(&c->editor);
     case CMD_QUIT_EMPTY:
         if (c->editor.text.n == 0) {
             app_quit(app);
