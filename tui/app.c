@@ -18,6 +18,7 @@
 #include "tui/endpoint_mark.h"
 #include "tui/hint_bar.h"
 #include "tui/keys.h"
+#include "tui/look.h"
 #include "tui/status_line.h"
 #include "tui/tab_bar.h"
 #include "tui/term.h"
@@ -28,6 +29,8 @@
 #define QUIT_NS  1500000000ull
 #define SESSION_WAIT_NS                                                                        \
     500000000ull /* for the session of the last time: a slow disk holds nobody up longer */
+#define LOOK_WAIT_NS                                                                           \
+    20000000ull /* for what decides the theme: a first frame in the wrong one would flash */
 #define STEP_NS     2000000ull
 #define INPUT_BYTES 65536
 
@@ -37,6 +40,7 @@ struct app {
     struct vtin *in;
     struct keymap *keymap;
     struct config *config;
+    struct look look;
     struct screen screen;
     void *states[VIEW_COUNT];
     enum view_id view;
@@ -45,7 +49,7 @@ struct app {
     struct key pending; /* first key of a sequence */
     uint64_t now_ns, frame_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
     uint64_t started_ns;
-    bool is_dirty, must_quit, has_session;
+    bool is_dirty, must_quit, has_session, has_theme, has_look;
     int signal_pipe[2];
     struct status_line status;
     int exit_code;
@@ -114,6 +118,86 @@ enum reasoning_mode app_reasoning(const struct app *app)
 bool app_is_mono(const struct app *app)
 {
     return term_is_mono(app->term);
+}
+
+bool app_has_heat(const struct app *app)
+{
+    return term_has_heat(app->term);
+}
+
+/* ---- the theme -------------------------------------------------------------------------- */
+
+static void ask_background(struct app *app)
+{
+    vtin_expect_background(app->in, clock_now_ns());
+    term_ask_background(app->term);
+}
+
+static void use_look(struct app *app)
+{
+    struct slice rest = buf_slice(&app->look.problems), first = slice_cut(&rest, '\n');
+    term_set_theme(app->term, &app->look.theme);
+    app->is_dirty = true;
+    if (first.n)
+        app_notice(app, ERR_CONFIG, "%.*s%s", (int)first.n, first.ptr,
+                rest.n ? " (`shunt doctor` shows all)" : "");
+}
+
+size_t app_theme_names(const struct app *app, const char *const **out)
+{
+    *out = app->look.names;
+    return app->look.n_names;
+}
+
+void app_use_theme(struct app *app, const char *name)
+{
+    if (!name[0]) {
+        app_notice(app, OK,
+                "the theme is %s; /theme NAME takes another, `shunt themes` lists them",
+                look_name(&app->look));
+        return;
+    }
+    if (!look_pick(&app->look, name)) {
+        app_notice(app, ERR_USAGE, "there is no theme \"%s\"; `shunt themes` lists them", name);
+        return;
+    }
+    struct action *a = action_new(ACTION_PICK_THEME);
+    char kept[LOOK_PICK_BYTES];
+    look_print_pick(&app->look, kept, sizeof kept);
+    a->text = mem_strdup(kept);
+    app_act(app, a);
+    app_notice(app, OK, "the theme is %s", name);
+    use_look(app);
+    if (look_is_auto(&app->look))
+        ask_background(app);
+}
+
+static void take_background(struct app *app, struct slice answer)
+{
+    term_background_came(app->term);
+    if (look_take_background(&app->look, answer))
+        use_look(app);
+}
+
+static void restore_theme(struct app *app)
+{
+    if (app->has_theme || !app_core(app)->is_theme_known)
+        return;
+    app->has_theme = true;
+    if (look_restore_pick(&app->look, app_core(app)->theme))
+        use_look(app);
+}
+
+/* The first frame waits for the theme that was picked last time and for the terminal's
+ * background; what comes later changes the theme then. */
+static bool waits_for_look(struct app *app)
+{
+    uint64_t until_ns = app->started_ns + LOOK_WAIT_NS;
+    bool is_known = app->has_theme && (!look_is_auto(&app->look) || app->look.background);
+    app->has_look |= is_known || app->now_ns >= until_ns;
+    if (!app->has_look)
+        app_wake_at(app, until_ns);
+    return !app->has_look;
 }
 
 void app_open_view(struct app *app, enum view_id id)
@@ -299,7 +383,7 @@ static void show(struct app *app)
     }
     bool has_news = app_core(app)->version != app->version_shown;
     bool is_due = app->is_dirty || (has_news && app->now_ns >= app->frame_ns + FRAME_NS);
-    if (!is_due || term_wants_write(app->term))
+    if (!is_due || term_wants_write(app->term) || waits_for_look(app))
         return;
     uint64_t version = app_core(app)->version;
     draw(app);
@@ -348,6 +432,10 @@ static void take_key(struct app *app, const struct key *key)
     const struct view_ops *ops = views[app->view].ops;
     enum context context = app->help_is_open ? CTX_HELP : ops->context;
     bool is_typing = !app->help_is_open;
+    if (key->code == KEY_BACKGROUND) {
+        take_background(app, key->text);
+        return;
+    }
     app->is_dirty = true;
     status_line_read(&app->status, app->now_ns);
     if (key->code == KEY_FOCUS_IN || key->code == KEY_FOCUS_OUT)
@@ -382,8 +470,6 @@ static bool waits_for_session(struct app *app)
 {
     if (app->has_session)
         return false;
-    if (app->started_ns == 0)
-        app->started_ns = app->now_ns;
     app->has_session =
             !app_core(app)->is_loading || app->now_ns > app->started_ns + SESSION_WAIT_NS;
     if (!app->has_session)
@@ -394,8 +480,11 @@ static bool waits_for_session(struct app *app)
 static void take_keys(struct app *app)
 {
     struct key key;
-    if (waits_for_session(app))
+    if (waits_for_session(app)) {
+        if (vtin_take_background(app->in, &key))
+            take_background(app, key.text);
         return;
+    }
     while (!app->must_quit && vtin_next(app->in, &key, app->now_ns))
         take_key(app, &key);
 }
@@ -472,6 +561,7 @@ static void loop(struct app *app)
             read_input(app);
         take_keys(app);
         has_more = hub_step(app->hub, STEP_NS);
+        restore_theme(app);
         if (!app->has_session)
             take_keys(app);
         app->now_ns = clock_now_ns();
@@ -546,33 +636,41 @@ static void close_all(struct app *app)
         mem_free(app->states[i]);
     }
     vtin_close(app->in);
+    look_release(&app->look);
     keymap_free(app->keymap);
     screen_release(&app->screen);
     close(app->signal_pipe[0]);
     close(app->signal_pipe[1]);
 }
 
-int app_run(struct config *config, const struct theme *theme, struct slice attached)
+int app_run(struct config *config, struct slice attached)
 {
     struct app app = {.config = config, .is_dirty = true};
     struct err err;
     if (open_hub(&app, &err) != OK)
         return cmd_fail(&err);
-    if (pipe(app.signal_pipe) != 0 || term_open(&app.term, theme, &err) != OK) {
+    look_init(&app.look, config);
+    if (pipe(app.signal_pipe) != 0 ||
+            term_open(&app.term, config->term, &app.look.theme, config->color, &err) != OK) {
+        look_release(&app.look);
         hub_close(app.hub);
         return cmd_fail(&err);
     }
     install_signals(&app);
     app.in = vtin_open();
+    if (look_is_auto(&app.look))
+        ask_background(&app);
     app.keymap = config_keymap(config);
     for (int i = 0; i < VIEW_COUNT; i++)
         app.states[i] = mem_alloc(views[i].ops->state_bytes);
-    app.now_ns = clock_now_ns();
+    app.now_ns = app.started_ns = clock_now_ns();
     resize(&app);
     open_newest_session(&app);
     if (conf_n_warnings(config->conf))
         app_notice(&app, ERR_CONFIG, "%s%s", conf_warning_at(config->conf, 0),
                 conf_n_warnings(config->conf) > 1 ? " (`shunt doctor` shows all)" : "");
+    if (app.look.problems.n)
+        use_look(&app);
     attach(&app, attached);
     loop(&app);
     term_close(app.term);

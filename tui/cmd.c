@@ -33,6 +33,9 @@ static const struct flag_def top_flags[] = {
         {257, "json", NULL, "Print JSON"},
         {258, "session", "ID", "experts: of this session's newest answer"},
 };
+static const struct flag_def themes_flags[] = {
+        {257, "json", NULL, "Print JSON"},
+};
 static const struct flag_def eval_flags[] = {
         {256, "tokens", "1,2,3", "logits: the prompt as token ids"},
         {257, "pos", "P", "logits: rope position of the first token"},
@@ -72,6 +75,8 @@ const struct cmd_def cmd_defs[] = {
                 "prints how hard each is, 0 to 1",
                 eval_flags, ARRAY_LEN(eval_flags), cmd_eval},
         {"keys", "", "List every key and what it does", NULL, 0, cmd_keys},
+        {"themes", "[--json]", "List the themes with their colours", themes_flags,
+                ARRAY_LEN(themes_flags), cmd_themes},
         {"doctor", "", "Check terminal, configuration, data, endpoints and models", NULL, 0,
                 cmd_doctor},
 };

@@ -32,6 +32,7 @@ int cmd_route(struct args *args);
 int cmd_model(struct args *args);
 int cmd_eval(struct args *args);
 int cmd_keys(struct args *args);
+int cmd_themes(struct args *args);
 int cmd_doctor(struct args *args);
 int cmd_fleet(struct args *args);
 int cmd_top(struct args *args);
