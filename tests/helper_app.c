@@ -43,6 +43,11 @@ void app_notice(struct app *app, enum status status, const char *fmt, ...)
     va_end(va);
 }
 
+void app_toggle_mouse(struct app *app)
+{
+    (void)app;
+}
+
 void app_redraw(struct app *app)
 {
     (void)app;
@@ -185,12 +190,34 @@ void app_fake_release(struct app *app)
     arena_release(&app->arena);
 }
 
-struct screen app_fake_draw(
-        struct app *app, enum view_id id, void *state, int n_cols, int n_rows)
+static struct screen draw_in(struct app *app, enum charset charset, enum view_id id,
+        void *state, int n_cols, int n_rows)
 {
-    struct screen screen = {0};
+    struct screen screen = {.charset = charset};
     screen_resize(&screen, n_rows, n_cols);
     struct surface all = screen_surface(&screen);
     views[id].ops->draw(state, app, &all);
+    return screen;
+}
+
+/* Every screen that any test looks at also exists in ASCII. */
+static void expect_ascii(struct app *app, enum view_id id, void *state, int n_cols, int n_rows)
+{
+    struct screen screen = draw_in(app, CHARSET_ASCII, id, state, n_cols, n_rows);
+    for (int i = 0; i < n_rows * n_cols; i++)
+        for (int k = 0; k < screen.cells[i].n_bytes; k++)
+            if (screen.cells[i].text[k] & 0x80) {
+                fprintf(stderr, "%s: row %d, column %d is not ASCII\n", views[id].name,
+                        i / n_cols, i % n_cols);
+                abort();
+            }
+    screen_release(&screen);
+}
+
+struct screen app_fake_draw(
+        struct app *app, enum view_id id, void *state, int n_cols, int n_rows)
+{
+    struct screen screen = draw_in(app, CHARSET_UTF8, id, state, n_cols, n_rows);
+    expect_ascii(app, id, state, n_cols, n_rows);
     return screen;
 }

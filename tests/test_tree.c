@@ -40,6 +40,7 @@ static struct rule may_include[] = {
         {"tui/main.c", "<locale.h>"},
         {"tui/main.c", "<langinfo.h>"},
         {"tui/cmd_doctor.c", "<langinfo.h>"},
+        {"tui/config.c", "<langinfo.h>"},
         {"tui/config.c", "<pwd.h>"},
         {"tui/term.c", "<termios.h>"},
         {"tui/term.c", "<wchar.h>"},

@@ -243,6 +243,21 @@ static int64_t under_cursor(struct app *app)
     return app->last_id;
 }
 
+static void a_click_selects_a_row(void **state)
+{
+    struct app *app = *state;
+    fill(app);
+    struct screen screen = draw(app, 120, 37);
+    screen_release(&screen);
+    ops->click(fleet, 3, app); /* titles, then two rows */
+    run(app, CMD_ENDPOINT_PROBE);
+    assert_int_equal(app->last_id, 2);
+    ops->click(fleet, 0, app);
+    ops->click(fleet, 30, app);
+    run(app, CMD_ENDPOINT_PROBE);
+    assert_int_equal(app->last_id, 2);
+}
+
 static void switching_off_what_answers_is_asked_once(void **state)
 {
     struct app *app = *state;
@@ -584,6 +599,7 @@ int main(void)
             TEST(it_looks_right_at_every_size),
             TEST(no_key_and_no_password_is_shown),
             TEST(endpoints_are_switched_drained_and_probed),
+            TEST(a_click_selects_a_row),
             TEST(switching_off_what_answers_is_asked_once),
             TEST(sorting_keeps_the_cursor_with_its_endpoint),
             TEST(an_edit_changes_its_lines_only),

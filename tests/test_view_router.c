@@ -446,6 +446,18 @@ static void a_fallback_leaves_its_mark(void **state)
     assert_non_null(strstr(shown(36, 21), "  after local failed")); /* not cut */
 }
 
+static void a_very_large_chat_has_the_decisions_beside_it(void **state)
+{
+    (void)state;
+    fill_chat();
+    open_view(VIEW_CHAT);
+    assert_null(strstr(shown(200, 57), "decisions"));
+    app.now_ns += 1000000000;
+    fill_log(N_KINDS);
+    expect(200, 57, "chat_decisions_200x60");
+    assert_null(strstr(shown(200, 57), "experts")); /* no mixture model spoke */
+}
+
 static void the_answer_at_the_top_is_meant_when_scrolled(void **state)
 {
     (void)state;
@@ -708,6 +720,7 @@ int main(void)
             TEST(the_least_important_column_goes_first),
             TEST(an_answer_is_explained_over_the_chat),
             TEST(a_fallback_leaves_its_mark),
+            TEST(a_very_large_chat_has_the_decisions_beside_it),
             TEST(the_answer_at_the_top_is_meant_when_scrolled),
             TEST(pages_scroll_the_transcript_where_the_popup_is_all_seen),
             TEST(the_chat_goes_to_the_explained_answer),

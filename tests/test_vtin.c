@@ -68,7 +68,6 @@ static void keys_of_every_encoding(void **state)
 static void what_means_nothing_is_swallowed(void **state)
 {
     (void)state;
-    EXPECT("a\x1B[<0;300;100Mb", "a b"); /* mouse */
     EXPECT("a\x1B]10;rgb:0000/0000/0000\x07"
            "b",
             "a b"); /* a colour that nobody asked for */
@@ -77,6 +76,26 @@ static void what_means_nothing_is_swallowed(void **state)
     EXPECT("a\x1B[?2026;2$yb", "a b");   /* mode reply */
     EXPECT("a\x1B[999999999999999999;9;9;9;9;9zb", "a b");
     EXPECT("\xFF\xC3", "\xEF\xBF\xBD"); /* broken, and unfinished */
+}
+
+static void the_mouse_says_where(void **state)
+{
+    (void)state;
+    static const char bytes[] = "\x1B[<0;300;100M\x1B[<0;300;100m\x1B[<64;1;1M\x1B[<65;2;3M"
+                                "\x1B[<2;2;3M\x1B[<35;2;3M\x1B[<0M";
+    static const struct key want[] = {{.code = KEY_CLICK, .row = 99, .col = 299},
+            {.code = KEY_WHEEL_UP}, {.code = KEY_WHEEL_DOWN, .row = 2, .col = 1}};
+    struct vtin *in = vtin_open();
+    struct key key;
+    vtin_feed(in, bytes, sizeof bytes - 1, 1000);
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        assert_true(vtin_next(in, &key, 1000));
+        assert_int_equal(key.code, want[i].code);
+        assert_int_equal(key.row, want[i].row);
+        assert_int_equal(key.col, want[i].col);
+    }
+    assert_false(vtin_next(in, &key, 1000)); /* other buttons, moves, reports without a place */
+    vtin_close(in);
 }
 
 static void an_answer_for_the_background_is_one_key(void **state)
@@ -210,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(keys_of_every_encoding),
             cmocka_unit_test(what_means_nothing_is_swallowed),
+            cmocka_unit_test(the_mouse_says_where),
             cmocka_unit_test(an_answer_for_the_background_is_one_key),
             cmocka_unit_test(an_answer_in_parts_never_becomes_text),
             cmocka_unit_test(an_answer_that_breaks_off_takes_no_typing_with_it),

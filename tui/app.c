@@ -31,6 +31,7 @@
     500000000ull /* for the session of the last time: a slow disk holds nobody up longer */
 #define LOOK_WAIT_NS                                                                           \
     20000000ull /* for what decides the theme: a first frame in the wrong one would flash */
+#define WHEEL_ROWS  3
 #define STEP_NS     2000000ull
 #define INPUT_BYTES 65536
 
@@ -49,7 +50,8 @@ struct app {
     struct key pending; /* first key of a sequence */
     uint64_t now_ns, frame_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
     uint64_t started_ns;
-    bool is_dirty, must_quit, has_session, has_theme, has_look;
+    int body_row; /* of the screen, where the view begins */
+    bool is_dirty, must_quit, has_session, has_theme, has_look, has_mouse;
     int signal_pipe[2];
     struct status_line status;
     int exit_code;
@@ -122,7 +124,7 @@ bool app_is_mono(const struct app *app)
 
 bool app_has_heat(const struct app *app)
 {
-    return term_has_heat(app->term);
+    return term_has_heat(app->term) && app->screen.charset == CHARSET_UTF8;
 }
 
 /* ---- the theme -------------------------------------------------------------------------- */
@@ -223,6 +225,19 @@ void app_notice(struct app *app, enum status status, const char *fmt, ...)
     status_line_say(&app->status, status, app->now_ns, STATUS_NOTICE_NS, fmt, va);
     va_end(va);
     app->is_dirty = true;
+}
+
+void app_toggle_mouse(struct app *app)
+{
+    const char *keys = keymap_keys_of(app->keymap, CTX_GLOBAL, CMD_MOUSE);
+    app->has_mouse = !app->has_mouse;
+    term_set_mouse(app->term, app->has_mouse);
+    app_notice(app, OK,
+            app->has_mouse
+                    ? "the mouse scrolls, opens and selects here; %s gives it back to the "
+                      "terminal"
+                    : "the mouse is the terminal's again; %s takes it",
+            keys ? keys : "/mouse");
 }
 
 void app_redraw(struct app *app)
@@ -358,6 +373,7 @@ static void draw(struct app *app)
     int n_status =
             n_rows > 2 ? status_line_rows(&app->status, core, app->now_ns, n_rows, n_cols) : 0;
     int top = is_small ? 0 : 1, bottom = n_rows - n_status - (is_small ? 0 : 1);
+    app->body_row = top;
     struct surface body = surface_part(&all, (struct rect){top, 0, bottom - top, n_cols});
     struct surface status =
             surface_part(&all, (struct rect){n_rows - n_status, 0, n_status, n_cols});
@@ -427,6 +443,40 @@ static bool find_command(struct app *app, enum context context, const struct key
     return true;
 }
 
+static void scroll_by_wheel(struct app *app, int n_rows)
+{
+    const struct view_ops *ops = views[app->view].ops;
+    if (!app->help_is_open && ops->wheel) {
+        ops->wheel(app->states[app->view], n_rows, app);
+        return;
+    }
+    for (int i = 0; i < WHEEL_ROWS; i++)
+        run_command(app, n_rows < 0 ? CMD_UP : CMD_DOWN);
+}
+
+static void click(struct app *app, const struct key *key)
+{
+    const struct view_ops *ops = views[app->view].ops;
+    bool has_tabs = app->body_row > 0;
+    enum view_id tab = tab_bar_find(app->screen.n_cols, key->col);
+    if (has_tabs && key->row == 0 && tab < VIEW_COUNT)
+        app_open_view(app, tab);
+    else if (key->row >= app->body_row && !app->help_is_open && ops->click)
+        ops->click(app->states[app->view], key->row - app->body_row, app);
+}
+
+/* True: it was one of the mouse. */
+static bool take_mouse(struct app *app, const struct key *key)
+{
+    if (key->code < KEY_CLICK || key->code > KEY_WHEEL_DOWN)
+        return false;
+    if (app->has_mouse && key->code == KEY_CLICK)
+        click(app, key);
+    else if (app->has_mouse)
+        scroll_by_wheel(app, key->code == KEY_WHEEL_UP ? -WHEEL_ROWS : WHEEL_ROWS);
+    return true;
+}
+
 static void take_key(struct app *app, const struct key *key)
 {
     const struct view_ops *ops = views[app->view].ops;
@@ -438,7 +488,7 @@ static void take_key(struct app *app, const struct key *key)
     }
     app->is_dirty = true;
     status_line_read(&app->status, app->now_ns);
-    if (key->code == KEY_FOCUS_IN || key->code == KEY_FOCUS_OUT)
+    if (key->code == KEY_FOCUS_IN || key->code == KEY_FOCUS_OUT || take_mouse(app, key))
         return;
     if (is_typing && ops->takes_keys_first && !app->pending.code &&
             ops->key(app->states[app->view], key, app))
@@ -645,7 +695,7 @@ static void close_all(struct app *app)
 
 int app_run(struct config *config, struct slice attached)
 {
-    struct app app = {.config = config, .is_dirty = true};
+    struct app app = {.config = config, .screen.charset = config->charset, .is_dirty = true};
     struct err err;
     if (open_hub(&app, &err) != OK)
         return cmd_fail(&err);
@@ -671,6 +721,9 @@ int app_run(struct config *config, struct slice attached)
                 conf_n_warnings(config->conf) > 1 ? " (`shunt doctor` shows all)" : "");
     if (app.look.problems.n)
         use_look(&app);
+    app.has_mouse = config->mouse;
+    if (app.has_mouse)
+        term_set_mouse(app.term, true);
     attach(&app, attached);
     loop(&app);
     term_close(app.term);

@@ -4,12 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FLAG_CONFIG = 1000, FLAG_DATA, FLAG_COLOR }; /* commands number theirs from 256 */
+enum { FLAG_CONFIG = 1000, FLAG_DATA, FLAG_COLOR, FLAG_ASCII }; /* commands number theirs from 256 */
 
 const struct flag_def global_flag_defs[] = {
         {FLAG_CONFIG, "config", "FILE", "Read this configuration file"},
         {FLAG_DATA, "data", "DIR", "Keep sessions and models in this folder"},
         {FLAG_COLOR, "color", "WHEN", "Colours: auto, never, 16, 256 or rgb"},
+        {FLAG_ASCII, "ascii", NULL, "Draw with ASCII characters only"},
         {'h', "help", NULL, "Show this help"},
 };
 const size_t n_global_flag_defs = ARRAY_LEN(global_flag_defs);
@@ -72,6 +73,9 @@ static int take_flag(struct args *args, const struct flag_def *flag, const char 
         return args_next(args);
     case FLAG_COLOR:
         args->globals.color = args->value;
+        return args_next(args);
+    case FLAG_ASCII:
+        args->globals.ascii = true;
         return args_next(args);
     case 'h':
         return ARG_HELP;

@@ -100,6 +100,9 @@ void command_run(struct app *app, enum command command, const char *text)
     case CMD_THEME:
         app_use_theme(app, text);
         break;
+    case CMD_MOUSE:
+        app_toggle_mouse(app);
+        break;
     case CMD_REDRAW:
         app_redraw(app);
         break;

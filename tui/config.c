@@ -5,6 +5,7 @@
 #include "tui/config.h"
 
 #include <dirent.h>
+#include <langinfo.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,14 +16,22 @@
 #include "tui/embedded.h"
 #include "tui/keys.h"
 
-enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL, KIND_MONEY, KIND_REASONING };
+enum option_kind {
+    KIND_TEXT,
+    KIND_COUNT,
+    KIND_ZONE,
+    KIND_COLOR,
+    KIND_BOOL,
+    KIND_MONEY,
+    KIND_REASONING
+};
 
-#define TYPE_TEXT  const char *
-#define TYPE_COUNT uint32_t
-#define TYPE_ZONE  enum zone
-#define TYPE_COLOR enum color_depth
-#define TYPE_BOOL  bool
-#define TYPE_MONEY int64_t
+#define TYPE_TEXT      const char *
+#define TYPE_COUNT     uint32_t
+#define TYPE_ZONE      enum zone
+#define TYPE_COLOR     enum color_depth
+#define TYPE_BOOL      bool
+#define TYPE_MONEY     int64_t
 #define TYPE_REASONING enum reasoning_mode
 
 /* A row whose field has another type does not compile. */
@@ -421,6 +430,10 @@ enum status config_load(struct config *out, const struct global_flags *flags, st
     check_theme(out);
     warn_unknown_sections(out);
     read_endpoints(out, out->conf);
+    bool is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    out->charset = !is_utf8                     ? CHARSET_ASCII
+                   : out->ascii || flags->ascii ? CHARSET_ASCII_CHROME
+                                                : CHARSET_UTF8;
     size_t color = option_find("color");
     if (wants_no_color())
         out->color = COLOR_NEVER;

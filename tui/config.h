@@ -28,15 +28,17 @@ struct config {
     enum zone zone;
     uint32_t n_threads;
     enum reasoning_mode reasoning;
-    bool side_pane, models_folder;
+    bool side_pane, models_folder, ascii, mouse;
     int64_t budget_day_nusd;       /* 0: no limit */
     const char *term;              /* $TERM or "" */
+    enum charset charset;          /* of the locale, and `ascii` */
     enum theme_variant background; /* by $COLORFGBG; VARIANT_ANY: it says nothing */
 };
 
 /* Flags that stand before or after the subcommand. NULL: not given. */
 struct global_flags {
     const char *config, *data, *color;
+    bool ascii;
 };
 
 /* Reads everything. A missing file is an empty one; mistakes in it become warnings

@@ -440,12 +440,13 @@ int editor_n_lines(const struct editor *e, int n_cols)
     return n;
 }
 
-static void draw_line(struct surface *out, int row, struct slice line)
+static void draw_line(const struct surface *out, int row, struct slice line)
 {
+    struct surface content = surface_content(out);
     struct slice piece;
     int start = 0, col = 0, n_blanks;
     for (; text_next_piece(&line, &col, &piece, &n_blanks); start = col)
-        surface_text(out, row, start, ROLE_INPUT, 0, piece);
+        surface_text(&content, row, start, ROLE_INPUT, 0, piece);
 }
 
 void editor_draw(struct editor *e, struct surface *out)

@@ -17,6 +17,7 @@ const struct binding default_bindings[] = {
         {CTX_GLOBAL, "C-x 7", CMD_OPEN_TOKENS},
         {CTX_GLOBAL, "C-x n", CMD_NEW_SESSION},
         {CTX_GLOBAL, "C-l", CMD_REDRAW},
+        {CTX_GLOBAL, "M-m", CMD_MOUSE},
         {CTX_GLOBAL, "C-z", CMD_SUSPEND},
         {CTX_GLOBAL, "C-c", CMD_INTERRUPT},
 

@@ -435,11 +435,13 @@ void markdown_draw_line(
         const struct markdown *md, size_t i_line, struct surface *out, int row, int col)
 {
     const struct md_line *line = &md->lines[i_line];
+    struct surface content = surface_content(out);
     col += line->indent;
     for (uint32_t i = 0; i < line->n_spans; i++) {
         const struct md_span *span = &md->spans[line->i_span + i];
-        col += surface_text(out, row, col, (enum role)span->role, span->attrs,
-                (struct slice){buf_text(&md->text) + span->start, span->n});
+        bool is_own = span->role == ROLE_RULE || span->role == ROLE_MD_MARK;
+        col += surface_text(is_own ? out : &content, row, col, (enum role)span->role,
+                span->attrs, (struct slice){buf_text(&md->text) + span->start, span->n});
     }
 }
 

@@ -86,7 +86,7 @@ void md_text_mark(struct md_text *t, int indent)
     buf_add_text(&md->text, t->mark);
     t->mark[0] = '\0';
     line->indent = (uint16_t)(indent > width ? indent - width : 0);
-    md_add_span(md, at, n, ROLE_MD_QUOTE, 0);
+    md_add_span(md, at, n, ROLE_MD_MARK, 0);
     struct md_span mark = md->spans[md->n_spans - 1];
     memmove(md->spans + line->i_span + 1, md->spans + line->i_span,
             (line->n_spans - 1) * sizeof mark);

@@ -30,7 +30,31 @@ struct surface screen_surface(struct screen *screen)
         screen->cells[i] = blank;
     screen->cursor_row = screen->cursor_col = -1;
     return (struct surface){screen->cells, screen->n_cols,
-            {0, 0, screen->n_rows, screen->n_cols}, &screen->cursor_row, &screen->cursor_col};
+            {0, 0, screen->n_rows, screen->n_cols}, &screen->cursor_row, &screen->cursor_col,
+            screen->charset, false, false};
+}
+
+struct surface surface_content(const struct surface *s)
+{
+    struct surface content = *s;
+    content.is_content = true;
+    return content;
+}
+
+struct surface surface_passive(const struct surface *s)
+{
+    struct surface passive = *s;
+    passive.is_passive = true;
+    return passive;
+}
+
+void surface_copy(struct surface *s, const struct screen *from)
+{
+    int n_cols = s->rect.n_cols < from->n_cols ? s->rect.n_cols : from->n_cols;
+    for (int row = 0; row < s->rect.n_rows && row < from->n_rows; row++)
+        if (n_cols > 0)
+            memcpy(&s->cells[(s->rect.row + row) * s->stride + s->rect.col],
+                    &from->cells[row * from->n_cols], (size_t)n_cols * sizeof *s->cells);
 }
 
 static int at_least_0(int value)
@@ -90,12 +114,48 @@ static void put(struct surface *s, int row, int col, const struct cell *value)
     second->width = second->n_bytes = 0;
 }
 
+static char find_ascii(struct slice glyph)
+{
+    static const struct {
+        const char *glyph;
+        char ascii;
+    } glyphs[] = {
+#define GLYPH(character, in_ascii, what) {character, in_ascii},
+#include "tui/glyphs.def"
+#undef GLYPH
+    };
+    for (size_t i = 0; i < ARRAY_LEN(glyphs); i++)
+        if (slice_eq(glyph, glyphs[i].glyph))
+            return glyphs[i].ascii;
+    return '\0';
+}
+
+/* What the surface's charset shows for it; *ascii is where a character of one column stands. */
+static struct slice in_charset(const struct surface *s, struct slice shown, char *ascii)
+{
+    if (s->charset == CHARSET_UTF8 || (shown.n && !(shown.ptr[0] & 0x80)))
+        return shown;
+    *ascii = s->is_content ? '\0' : find_ascii(shown);
+    if (!*ascii && s->charset == CHARSET_ASCII_CHROME)
+        return shown;
+    *ascii = *ascii ? *ascii : '?';
+    return (struct slice){ascii, 1};
+}
+
 static int put_part(
         struct surface *s, int row, int col, struct cell cell, struct slice shown, int width)
 {
+    char ascii;
+    if (s->is_passive && cell.role == ROLE_SELECTED)
+        return width;
+    shown = in_charset(s, shown, &ascii);
+    if (shown.ptr == &ascii && width > 1)
+        for (int i = 1; i < width; i++)
+            put_part(s, row, col + i, cell, SLICE(" "), 1);
+    int n_cols = shown.ptr == &ascii ? 1 : width;
     cell.n_bytes = (uint8_t)(shown.n < CELL_BYTES ? shown.n : CELL_BYTES);
     memcpy(cell.text, shown.ptr, cell.n_bytes);
-    cell.width = (uint8_t)width;
+    cell.width = (uint8_t)n_cols;
     put(s, row, col, &cell);
     return width;
 }
@@ -172,15 +232,11 @@ void surface_fill(struct surface *s, struct rect r, enum role role, char c)
             put(s, row, col, &cell);
 }
 
-static const struct cell horizontal = {.text = "\xE2\x94\x80", .n_bytes = 3, .width = 1};
-static const struct cell vertical = {.text = "\xE2\x94\x82", .n_bytes = 3, .width = 1};
-
 void surface_rule(struct surface *s, int row, enum role role, const char *title)
 {
-    struct cell cell = horizontal;
-    cell.role = (uint8_t)role;
+    const struct cell cell = {.role = (uint8_t)role};
     for (int col = 0; col < s->rect.n_cols; col++)
-        put(s, row, col, &cell);
+        put_part(s, row, col, cell, SLICE("\xE2\x94\x80"), 1);
     if (!title[0])
         return;
     surface_puts(s, row, 1, role, " ");
@@ -190,27 +246,25 @@ void surface_rule(struct surface *s, int row, enum role role, const char *title)
 
 void surface_column_rule(struct surface *s, int col, enum role role)
 {
-    struct cell cell = vertical;
-    cell.role = (uint8_t)role;
+    const struct cell cell = {.role = (uint8_t)role};
     for (int row = 0; row < s->rect.n_rows; row++)
-        put(s, row, col, &cell);
+        put_part(s, row, col, cell, SLICE("\xE2\x94\x82"), 1);
 }
 
 void surface_heat(
         struct surface *s, int row, int col, enum ramp ramp, int level_top, int level_bottom)
 {
-    struct cell cell = {.text = "\xE2\x96\x80",
-            .n_bytes = 3,
-            .width = 1,
-            .role = ROLE_TEXT,
+    const struct cell cell = {.role = ROLE_TEXT,
             .ramp = (uint8_t)ramp,
             .level_top = (uint8_t)level_top,
             .level_bottom = (uint8_t)level_bottom};
-    put(s, row, col, &cell);
+    put_part(s, row, col, cell, SLICE("\xE2\x96\x80"), 1);
 }
 
 void surface_mark(struct surface *s, struct rect r, enum role role, int attrs)
 {
+    if (s->is_passive && role == ROLE_SELECTED)
+        return;
     for (int row = r.row; row < r.row + r.n_rows; row++)
         for (int col = r.col; col < r.col + r.n_cols; col++) {
             struct cell *cell = cell_at(s, row, col);

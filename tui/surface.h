@@ -35,6 +35,12 @@ struct cell {
     uint8_t tint; /* of text: 0, or 1 + a level of RAMP_TEXT that replaces the role's colour */
 };
 
+enum charset {
+    CHARSET_UTF8,
+    CHARSET_ASCII_CHROME, /* what the program draws by itself is ASCII, texts are as they are */
+    CHARSET_ASCII         /* the terminal shows nothing else: `?` in texts */
+};
+
 struct rect {
     int row, col, n_rows, n_cols;
 };
@@ -44,17 +50,29 @@ struct surface {
     int stride;                   /* columns of the whole screen */
     struct rect rect;             /* what this surface may touch */
     int *cursor_row, *cursor_col; /* hardware cursor of the screen; -1: hidden */
+    enum charset charset;
+    bool is_passive; /* nothing can be selected here: ROLE_SELECTED is not drawn */
+    bool is_content; /* what is drawn here was written by somebody: glyphs.def does not hold */
 };
 
 struct screen { /* owns the cells */
     struct cell *cells;
     int n_rows, n_cols, cursor_row, cursor_col;
+    enum charset charset;
 };
 void screen_resize(struct screen *screen, int n_rows, int n_cols);
 void screen_release(struct screen *screen);
 struct surface screen_surface(struct screen *screen); /* the whole screen, cleared */
 /* The part of `s` at r, relative to s, clipped. */
 struct surface surface_part(const struct surface *s, struct rect r);
+/* The same, for messages: their characters stay what they are where the terminal can show them.
+ */
+struct surface surface_content(const struct surface *s);
+
+/* The same, for what is only looked at: no cursor, no selection. */
+struct surface surface_passive(const struct surface *s);
+/* Cells of a screen of the same size. */
+void surface_copy(struct surface *s, const struct screen *from);
 
 /* Writes text from (row, col) rightwards; returns the columns it takes (also where clipped).
  * Control characters, bidi controls and malformed bytes become `·`; TAB becomes one

@@ -25,7 +25,9 @@
 #include "tui/true_color.h"
 
 #define ENTER          "\x1B[?1049h\x1B[?2004h\x1B[?25l"
-#define LEAVE          "\x1B[?2026l\x1B[?2004l\x1B[0m\x1B[?25h\x1B[?1049l"
+#define MOUSE_ON       "\x1B[?1000h\x1B[?1006h"
+#define MOUSE_OFF      "\x1B[?1006l\x1B[?1000l"
+#define LEAVE          MOUSE_OFF "\x1B[?2026l\x1B[?2004l\x1B[0m\x1B[?25h\x1B[?1049l"
 #define ASK_BACKGROUND "\x1B]11;?\x1B\\"
 #define RGB_TERM       "xterm-256color" /* whose colours true_color.h rewrites */
 #define SYNC_ON        "\x1B[?2026h"
@@ -45,7 +47,7 @@ struct term {
     int n_rows, n_cols;
     struct buf out; /* what the terminal has not taken yet */
     uint64_t n_bytes;
-    bool must_repaint;
+    bool must_repaint, is_ascii, has_mouse;
     int pairs[ROLE_COUNT];
     int *heat_pairs; /* [RAMP_COUNT][RAMP_LEVELS][RAMP_LEVELS]; 0: not made yet */
     int tint_pairs[RAMP_LEVELS];
@@ -273,12 +275,21 @@ void term_background_came(struct term *term)
     term->asked_ns = 0;
 }
 
-/* An answer that is on its way would reach the shell as if it was typed. */
-static void drop_late_answer(struct term *term)
+void term_set_mouse(struct term *term, bool is_on)
+{
+    term->has_mouse = is_on;
+    write_fully(term->fd, is_on ? MOUSE_ON : MOUSE_OFF, sizeof MOUSE_ON - 1);
+}
+
+/* An answer or a report of the mouse that is on its way would reach the shell as if it was
+ * typed. */
+static void drop_reports(struct term *term)
 {
     struct pollfd p = {term->fd, POLLIN, 0};
-    if (term->asked_ns && clock_now_ns() < term->asked_ns + ANSWER_NS &&
-            poll(&p, 1, ANSWER_MS) > 0)
+    bool is_asked = term->asked_ns && clock_now_ns() < term->asked_ns + ANSWER_NS;
+    if (term->has_mouse)
+        write_fully(term->fd, MOUSE_OFF, sizeof MOUSE_OFF - 1);
+    if ((is_asked && poll(&p, 1, ANSWER_MS) > 0) || term->has_mouse)
         tcflush(term->fd, TCIFLUSH);
     term->asked_ns = 0;
 }
@@ -288,7 +299,7 @@ void term_close(struct term *term)
     if (!term)
         return;
     write_fully(term->fd, buf_text(&term->out), term->out.n);
-    drop_late_answer(term);
+    drop_reports(term);
     term_restore();
     release_stderr(term);
     endwin();
@@ -344,7 +355,8 @@ bool term_is_mono(const struct term *term)
 
 bool term_has_heat(const struct term *term)
 {
-    return !term_is_mono(term) && COLORS >= 16 && theme_has_heat(term->theme);
+    return !term_is_mono(term) && !term->is_ascii && COLORS >= 16 &&
+           theme_has_heat(term->theme);
 }
 
 static attr_t curses_attrs(uint8_t attrs)
@@ -398,7 +410,7 @@ static void put_cell(struct term *term, int row, int col, const struct cell *cel
     text[n] = 0;
     /* What ncurses counts differently from us would shift the row. */
     if (n == 0 || wcwidth(text[0]) != cell->width) {
-        text[0] = L'\u00B7';
+        text[0] = term->is_ascii ? L'?' : L'\u00B7';
         text[1] = 0;
     }
     const struct style *style = &term->theme->styles[cell->role];
@@ -417,6 +429,7 @@ static void put_cell(struct term *term, int row, int col, const struct cell *cel
 
 static void paint(struct term *term, const struct screen *screen)
 {
+    term->is_ascii = screen->charset != CHARSET_UTF8;
     erase();
     for (int row = 0; row < screen->n_rows && row < LINES; row++)
         for (int col = 0; col < screen->n_cols && col < COLS; col++) {
@@ -478,7 +491,7 @@ void term_give(struct term *term)
 {
     write_fully(term->fd, buf_text(&term->out), term->out.n);
     buf_clear(&term->out);
-    drop_late_answer(term);
+    drop_reports(term);
     term_restore();
     if (term->saved_stderr >= 0)
         dup2(term->saved_stderr, STDERR_FILENO);
@@ -491,6 +504,8 @@ void term_take(struct term *term)
         dup2(term->stderr_fd, STDERR_FILENO);
     set_raw(term);
     write_fully(term->fd, ENTER, sizeof ENTER - 1);
+    if (term->has_mouse)
+        term_set_mouse(term, true);
     term->cursor_shown = false;
     term_check_size(term, &rows, &cols);
     term->must_repaint = true;

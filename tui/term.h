@@ -21,6 +21,8 @@ bool term_wants_write(const struct term *term);
 bool term_is_mono(const struct term *term);  /* shows no colours */
 bool term_has_heat(const struct term *term); /* shows it in colours, else as characters */
 void term_set_theme(struct term *term, const struct theme *theme); /* and draws from nothing */
+/* Reports of the mouse as keys (vtin.h); while they come, the terminal selects no text. */
+void term_set_mouse(struct term *term, bool is_on);
 /* The answer comes as KEY_BACKGROUND (vtin.h), late or never. */
 void term_ask_background(struct term *term);
 void term_background_came(struct term *term);

@@ -33,10 +33,11 @@ void tinted_text_draw_line(const struct tinted_text *t, struct slice text, size_
 {
     const struct tinted_line *line = &t->lines[i_line];
     struct slice rest = {text.ptr + line->start, line->n};
+    struct surface content = surface_content(out);
     struct cluster c;
     while (text_next_cluster(&rest, &c)) { /* a cluster has the colour of its first byte */
         uint8_t tint = t->tints[c.bytes.ptr - text.ptr];
-        int n_cols = surface_text(out, row, col, role, 0, c.bytes);
+        int n_cols = surface_text(&content, row, col, role, 0, c.bytes);
         if (tint)
             surface_tint(out, (struct rect){row, col, 1, n_cols}, tint - 1);
         col += n_cols;

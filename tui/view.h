@@ -36,6 +36,10 @@ struct view_ops {
     const struct view_hint *(*hints)(const void *state, const struct app *app);
     /* Does this command do nothing now? The hint bar leaves it out. NULL: none. */
     bool (*is_idle)(const void *state, const struct app *app, enum command command);
+    /* The mouse, while it is on; rows from the top of the view. click NULL: nothing to select;
+     * wheel NULL: CMD_UP and CMD_DOWN. */
+    void (*click)(void *state, int row, struct app *app);
+    void (*wheel)(void *state, int n_rows, struct app *app);
     bool takes_keys_first;                      /* key is asked before the bindings */
     void (*open)(void *state, struct app *app); /* each time it is shown; may be NULL */
     void (*release)(void *state);               /* may be NULL */
@@ -61,6 +65,7 @@ void app_act(struct app *app, struct action *action); /* takes the action */
 void app_open_view(struct app *app, enum view_id id);
 void app_open_help(struct app *app);
 void app_notice(struct app *app, enum status status, const char *fmt, ...) PRINTF(3, 4);
+void app_toggle_mouse(struct app *app);
 void app_redraw(struct app *app);                 /* the whole screen from nothing */
 void app_wake_at(struct app *app, uint64_t t_ns); /* draw again at that time, once */
 void app_suspend(struct app *app);

@@ -13,6 +13,7 @@
 #include "tui/chat_why.h"
 #include "tui/editor.h"
 #include "tui/keys.h"
+#include "tui/mission.h"
 #include "tui/pane_side.h"
 #include "tui/slash.h"
 #include "tui/text.h"
@@ -27,6 +28,7 @@ struct chat {
     struct editor editor;
     struct chat_next next;
     struct chat_why why;
+    struct mission mission;
     bool is_ready;
     int64_t session_id; /* the session whose draft the editor shows */
     bool side_is_toggled;
@@ -263,6 +265,13 @@ static bool scroll(struct chat *c, enum command command, struct app *app)
     return true;
 }
 
+static void wheel(void *state, int n_rows, struct app *app)
+{
+    struct chat *c = state;
+    transcript_scroll(&c->transcript, app, n_rows);
+    tell_scroll(c, app);
+}
+
 static bool run(void *state, enum command command, struct app *app)
 {
     struct chat *c = state;
@@ -442,23 +451,34 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     editor_draw(&c->editor, &input);
 }
 
+/* What stands beside the conversation takes so many columns; 0: nothing does. */
+static int side_cols(const struct chat *c, const struct app *app, const struct surface *out)
+{
+    int n_cols = out->rect.n_cols;
+    if (n_cols < SIDE_MIN_COLS || app_side_pane(app) == c->side_is_toggled)
+        return 0;
+    bool is_large = n_cols >= MISSION_MIN_COLS && out->rect.n_rows >= MISSION_MIN_ROWS;
+    return is_large ? mission_cols(n_cols) : SIDE_COLS;
+}
+
 static void draw(void *state, const struct app *app, struct surface *out)
 {
     struct chat *c = state;
     prepare(c, app);
     c->n_cols = out->rect.n_cols;
-    bool has_side =
-            out->rect.n_cols >= SIDE_MIN_COLS && app_side_pane(app) != c->side_is_toggled;
-    int n_main = has_side ? out->rect.n_cols - SIDE_COLS - 1 : out->rect.n_cols;
-    struct surface main = surface_part(out, (struct rect){0, 0, out->rect.n_rows, n_main});
+    int n_rows = out->rect.n_rows, n_side = side_cols(c, app, out);
+    int n_main = n_side ? out->rect.n_cols - n_side - 1 : out->rect.n_cols;
+    struct surface main = surface_part(out, (struct rect){0, 0, n_rows, n_main});
     draw_main(c, app, &main);
-    if (!has_side)
+    if (!n_side)
         return;
-    struct surface rule = surface_part(out, (struct rect){0, n_main, out->rect.n_rows, 1});
+    struct surface rule = surface_part(out, (struct rect){0, n_main, n_rows, 1});
+    struct surface side = surface_part(out, (struct rect){0, n_main + 1, n_rows, n_side});
     surface_column_rule(&rule, 0, ROLE_RULE);
-    struct surface side =
-            surface_part(out, (struct rect){0, n_main + 1, out->rect.n_rows, SIDE_COLS});
-    pane_side_draw(app, &side);
+    if (n_side == SIDE_COLS)
+        pane_side_draw(app, &side);
+    else
+        mission_draw(&c->mission, app, &side);
 }
 
 static const struct view_hint *hints(const void *state, const struct app *app)
@@ -495,6 +515,7 @@ static void release(void *state)
     struct chat *c = state;
     transcript_release(&c->transcript);
     chat_why_release(&c->why);
+    mission_release(&c->mission);
     if (c->is_ready)
         editor_release(&c->editor);
 }
@@ -505,6 +526,7 @@ const struct view_ops view_chat_ops = {
         .draw = draw,
         .run = run,
         .key = take_key,
+        .wheel = wheel,
         .hints = hints,
         .is_idle = is_idle,
         .release = release,

@@ -392,6 +392,16 @@ static void move(struct fleet_view *v, const struct app *app, int by)
     mem_free(shown.order);
 }
 
+static void click(void *state, int row, struct app *app)
+{
+    struct fleet_view *v = state;
+    struct shown shown = find_shown(v, app);
+    int at = v->top + row - 1; /* below the titles */
+    if (!v->has_form && !v->is_detail && row >= 1 && row <= v->n_rows && at < shown.n)
+        v->cursor = shown.order[at];
+    mem_free(shown.order);
+}
+
 static void act(struct app *app, enum action_kind kind, int endpoint, const char *text)
 {
     struct action *a = action_new(kind);
@@ -553,6 +563,7 @@ const struct view_ops view_fleet_ops = {
         .draw = draw,
         .run = run,
         .key = take_key,
+        .click = click,
         .takes_keys_first = true,
         .hints = hints,
 };

@@ -25,9 +25,9 @@ struct shown {
 struct router {
     struct shown shown[DECISIONS_KEPT]; /* those the filter lets through */
     int n_shown;
-    int cursor, top, n_rows;
-    uint64_t selected; /* serial; 0: whatever is newest */
-    bool is_why_only;  /* the table has the whole view and scrolls */
+    int cursor, top, n_rows, list_row; /* list_row: where the first one stands */
+    uint64_t selected;                 /* serial; 0: whatever is newest */
+    bool is_why_only;                  /* the table has the whole view and scrolls */
     int why_top, n_why_lines, n_why_rows;
     struct search_line search;
     struct why why;
@@ -172,6 +172,13 @@ static bool run(void *state, enum command command, struct app *app)
     }
 }
 
+static void click(void *state, int row, struct app *app)
+{
+    struct router *v = state;
+    if (!v->is_why_only && row >= v->list_row && row < v->list_row + v->n_rows)
+        move(v, app_core(app), v->top + row - v->list_row - v->cursor);
+}
+
 static bool take_key(void *state, const struct key *key, struct app *app)
 {
     struct router *v = state;
@@ -286,6 +293,7 @@ static void draw_list(struct router *v, const struct app *app, struct surface *o
     int first = v->n_shown && out->rect.n_rows > LIST_ROWS_MIN;
     if (first)
         draw_titles(out, 0);
+    v->list_row = 1 + first;
     v->n_rows = out->rect.n_rows > first ? out->rect.n_rows - first : 1;
     if (v->cursor < v->top)
         v->top = v->cursor;
@@ -294,7 +302,7 @@ static void draw_list(struct router *v, const struct app *app, struct surface *o
     if (v->n_shown == 0)
         surface_puts(out, 0, 3, ROLE_DIM,
                 v->search.text[0] ? "No decision contains that."
-                            : "Nothing was decided yet: write a message in Chat.");
+                                  : "Nothing was decided yet: write a message in Chat.");
     for (int i = 0; i < v->n_rows && v->top + i < v->n_shown; i++)
         draw_entry(&v->shown[v->top + i], app_now_ms(app), out, first + i,
                 v->top + i == v->cursor);
@@ -378,6 +386,7 @@ const struct view_ops view_router_ops = {
         .draw = draw,
         .run = run,
         .key = take_key,
+        .click = click,
         .hints = hints,
         .takes_keys_first = true,
         .open = open_view,

@@ -7,6 +7,8 @@
 #include "tui/text.h"
 #include "tui/view_chat.h"
 
+#define LIST_ROW 1 /* where the list begins */
+
 struct sessions {
     int cursor, top, n_rows;
     struct search_line search;
@@ -87,6 +89,13 @@ static bool run(void *state, enum command command, struct app *app)
     default:
         return false;
     }
+}
+
+static void click(void *state, int row, struct app *app)
+{
+    struct sessions *v = state;
+    if (row >= LIST_ROW && row < LIST_ROW + v->n_rows)
+        move(v, app_core(app), v->top + row - LIST_ROW - v->cursor);
 }
 
 static bool take_key(void *state, const struct key *key, struct app *app)
@@ -170,7 +179,7 @@ static void draw(void *state, const struct app *app, struct surface *out)
 {
     struct sessions *v = state;
     const struct core *core = app_core(app);
-    int n_cols = out->rect.n_cols, n_rows = out->rect.n_rows, row = 1;
+    int n_cols = out->rect.n_cols, n_rows = out->rect.n_rows, row = LIST_ROW;
     draw_head(v, core, out);
     int n_preview = n_rows >= 12 ? 5 : 0;
     v->n_rows = n_rows - row - n_preview;
@@ -183,7 +192,7 @@ static void draw(void *state, const struct app *app, struct surface *out)
     if (core->n_found == 0)
         surface_puts(out, row + 1, 3, ROLE_DIM,
                 v->search.text[0] ? "No session contains that."
-                            : "No session yet: write a message in Chat.");
+                                  : "No session yet: write a message in Chat.");
     for (int i = 0; i < v->n_rows && (size_t)(v->top + i) < core->n_found; i++)
         draw_row(app, &core->found[v->top + i], out, row + i, v->top + i == v->cursor);
     if (n_preview && (size_t)v->cursor < core->n_found) {
@@ -208,6 +217,7 @@ const struct view_ops view_sessions_ops = {
         .draw = draw,
         .run = run,
         .key = take_key,
+        .click = click,
         .hints = hints,
         .takes_keys_first = true,
         .open = open_view,

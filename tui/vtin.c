@@ -139,11 +139,29 @@ static int read_parameters(const struct vtin *in, int *out, int most)
     return n + 1;
 }
 
+/* SGR reports (mode 1006): button; column; row, `M` pressed, `m` released. */
+static struct key mouse_key(struct vtin *in, char final)
+{
+    static const struct {
+        int button;
+        enum key_code code;
+    } buttons[] = {{0, KEY_CLICK}, {64, KEY_WHEEL_UP}, {65, KEY_WHEEL_DOWN}};
+    int p[4] = {0};
+    in->seq[0] = '0';
+    int n = read_parameters(in, p, 4);
+    for (size_t i = 0; i < ARRAY_LEN(buttons) && final == 'M' && n == 3; i++)
+        if (buttons[i].button == p[0])
+            return (struct key){.code = buttons[i].code, .row = p[2] - 1, .col = p[1] - 1};
+    return plain(KEY_NONE, 0);
+}
+
 static struct key csi_key(struct vtin *in, char final)
 {
     int p[4] = {0}, n = read_parameters(in, p, 4), meta = in->has_meta ? MOD_ALT : 0;
-    if (in->n_seq && strchr("<?>=", in->seq[0]))
-        return plain(KEY_NONE, 0); /* mouse, replies */
+    if (in->n_seq && in->seq[0] == '<')
+        return mouse_key(in, final);
+    if (in->n_seq && strchr("?>=", in->seq[0]))
+        return plain(KEY_NONE, 0); /* replies */
     if (final == '~' && p[0] == 200) {
         in->state = IN_PASTE;
         buf_clear(&in->paste);

@@ -38,6 +38,9 @@ enum key_code { /* values below KEY_SPECIAL are Unicode code points */
     KEY_PASTE, /* text: the pasted bytes, cleaned of ESC and C0 but TAB and LF */
     KEY_FOCUS_IN,
     KEY_FOCUS_OUT,
+    KEY_CLICK, /* the left button was pressed at row, col */
+    KEY_WHEEL_UP,
+    KEY_WHEEL_DOWN,
     KEY_BACKGROUND, /* text: the terminal's answer to the question for its background colour,
                        "rgb:1e1e/1e1e/1e1e" */
     KEY_NONE        /* a sequence that means nothing to us */
@@ -47,6 +50,7 @@ enum { MOD_SHIFT = 1, MOD_ALT = 2, MOD_CTRL = 4 };
 struct key {
     uint32_t code; /* code point (lower case for Ctrl letters) or enum key_code */
     uint8_t mods;
+    int row, col;      /* of the mouse, from 0 */
     struct slice text; /* KEY_PASTE, KEY_BACKGROUND: valid until the next vtin call */
 };
 

@@ -1,0 +1,112 @@
+/* mission.c - see mission.h. */
+#include "tui/mission.h"
+
+#include <string.h>
+
+#define UPDATE_NS 100000000ull
+
+static int count_endpoints(const struct core *core)
+{
+    int n = 0;
+    for (int i = 0; i < core->fleet.n_endpoints; i++)
+        n += !core->fleet.endpoints[i].is_gone;
+    return n;
+}
+
+/* The rows a pane wants below its title, of n_rows for all; 0: there is nothing to show. */
+static int experts_rows(const struct core *core, int n_rows)
+{
+    return core->balance ? n_rows : 0; /* what the others leave */
+}
+
+static int fleet_rows(const struct core *core, int n_rows)
+{
+    int n = count_endpoints(core), most = n_rows / 5;
+    return n == 0 ? 0 : 1 + (n < most ? n : most);
+}
+
+static int router_rows(const struct core *core, int n_rows)
+{
+    int n_fleet = fleet_rows(core, n_rows);
+    return core->log.n == 0 ? 0 : core->balance ? n_rows * 2 / 5 : n_rows - n_fleet - 2;
+}
+
+static const struct {
+    enum view_id view;
+    const char *title;
+    int (*rows)(const struct core *core, int n_rows);
+} panes[MISSION_PANES] = {
+        [MISSION_EXPERTS] = {VIEW_EXPERTS, "experts", experts_rows},
+        [MISSION_FLEET] = {VIEW_FLEET, "fleet", fleet_rows},
+        [MISSION_ROUTER] = {VIEW_ROUTER, "decisions", router_rows},
+};
+
+int mission_cols(int n_cols)
+{
+    return n_cols * 52 / 100;
+}
+
+static void open_views(struct mission *m, struct app *app)
+{
+    for (int i = 0; i < MISSION_PANES; i++) {
+        const struct view_ops *ops = views[panes[i].view].ops;
+        if (m->states[i])
+            continue;
+        m->states[i] = mem_alloc(ops->state_bytes);
+        if (ops->open)
+            ops->open(m->states[i], app);
+    }
+}
+
+/* From the bottom up: the last ones want a certain height, the first takes what is left. */
+static void draw_panes(struct mission *m, const struct app *app, struct surface *out)
+{
+    int bottom = out->rect.n_rows, n_cols = out->rect.n_cols;
+    for (int i = MISSION_PANES - 1; i >= 0; i--) {
+        int n = panes[i].rows(app_core(app), out->rect.n_rows);
+        n = n < bottom - 1 ? n : bottom - 1;
+        if (n < 2)
+            continue;
+        bottom -= n + 1;
+        struct surface pane = surface_part(out, (struct rect){bottom + 1, 0, n, n_cols});
+        surface_rule(out, bottom, ROLE_RULE, panes[i].title);
+        views[panes[i].view].ops->draw(m->states[i], app, &pane);
+    }
+}
+
+static bool is_due(const struct mission *m, const struct app *app, const struct surface *out)
+{
+    if (m->shown.n_rows != out->rect.n_rows || m->shown.n_cols != out->rect.n_cols ||
+            m->shown.charset != out->charset)
+        return true;
+    uint64_t next_ns = m->t_shown_ns + UPDATE_NS;
+    if (app_now_ns(app) < next_ns && m->version_shown != app_core(app)->version)
+        app_wake_at((struct app *)(uintptr_t)app, next_ns); /* the last state is shown too */
+    return app_now_ns(app) >= next_ns;
+}
+
+void mission_draw(struct mission *m, const struct app *app, struct surface *out)
+{
+    if (is_due(m, app, out)) {
+        open_views(m, (struct app *)(uintptr_t)app);
+        m->shown.charset = out->charset;
+        screen_resize(&m->shown, out->rect.n_rows, out->rect.n_cols);
+        struct surface all = screen_surface(&m->shown), passive = surface_passive(&all);
+        draw_panes(m, app, &passive);
+        m->t_shown_ns = app_now_ns(app);
+        m->version_shown = app_core(app)->version;
+    }
+    surface_copy(out, &m->shown);
+}
+
+void mission_release(struct mission *m)
+{
+    for (int i = 0; i < MISSION_PANES; i++) {
+        const struct view_ops *ops = views[panes[i].view].ops;
+        if (m->states[i] && ops->release)
+            ops->release(m->states[i]);
+        mem_free(m->states[i]);
+    }
+    screen_release(&m->shown);
+    *m = (struct mission){0};
+}
