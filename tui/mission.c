@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-#define UPDATE_NS 100000000ull
+#define UPDATE_NS     100000000ull
+#define DECISIONS_MAX 8
+#define WHY_ROWS      12 /* the table that explains one, and the titles */
 
 static int count_endpoints(const struct core *core)
 {
@@ -27,8 +29,10 @@ static int fleet_rows(const struct core *core, int n_rows)
 
 static int router_rows(const struct core *core, int n_rows)
 {
-    int n_fleet = fleet_rows(core, n_rows);
-    return core->log.n == 0 ? 0 : core->balance ? n_rows * 2 / 5 : n_rows - n_fleet - 2;
+    int n = core->log.n < DECISIONS_MAX ? (int)core->log.n : DECISIONS_MAX;
+    if (n == 0)
+        return 0;
+    return core->balance ? n + WHY_ROWS : n_rows - fleet_rows(core, n_rows) - 2;
 }
 
 static const struct {

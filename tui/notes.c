@@ -11,7 +11,7 @@ const struct note notes[] = {
         {CTX_EXPERTS, "colour, character",
                 "How often an expert was chosen, as a multiple of an even share: 1 is as often "
                 "as "
-                "if every expert got the same number of tokens. The scale goes from \xC2\xBD "
+                "if every expert got the same number of tokens. The scale goes from 0.5 "
                 "to "
                 "16; what lies outside looks like its end."},
         {CTX_EXPERTS, "decayed",
@@ -20,7 +20,7 @@ const struct note notes[] = {
         {CTX_EXPERTS, "last token",
                 "The experts chosen for the newest token. The colour is the weight of each, as "
                 "a "
-                "multiple of an even share among the chosen, from \xC2\xBC to 8."},
+                "multiple of an even share among the chosen, from 0.25 to 8."},
         {CTX_EXPERTS, "cell",
                 "Layers x experts in one cell of the map. It has the colour of the hottest."},
         {CTX_EXPERTS, "eff",
@@ -87,7 +87,7 @@ const struct note notes[] = {
         {CTX_TOKENS, "experts",
                 "Those of the pass that produced the token. The colour is the weight of each, "
                 "as "
-                "a multiple of an even share among the chosen, from \xC2\xBC to 8."},
+                "a multiple of an even share among the chosen, from 0.25 to 8."},
         {CTX_TOKENS, "gate margin",
                 "The gap between the gate value of the last chosen expert and that of the "
                 "first "

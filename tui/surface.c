@@ -6,6 +6,11 @@
 
 #include "tui/text.h"
 
+bool role_is_state(enum role role)
+{
+    return role == ROLE_OK || role == ROLE_WARN || role == ROLE_ERROR;
+}
+
 static const struct cell blank = {.text = " ", .n_bytes = 1, .width = 1, .role = ROLE_TEXT};
 
 void screen_resize(struct screen *screen, int n_rows, int n_cols)
@@ -271,7 +276,10 @@ void surface_mark(struct surface *s, struct rect r, enum role role, int attrs)
             if (!cell)
                 continue;
             cell->attrs |= (uint8_t)attrs;
-            if (cell->ramp == RAMP_NONE)
+            cell->is_selected = role == ROLE_SELECTED;
+            bool keeps_role = cell->ramp != RAMP_NONE ||
+                              (cell->is_selected && role_is_state((enum role)cell->role));
+            if (!keeps_role)
                 cell->role = (uint8_t)role;
         }
 }

@@ -16,6 +16,7 @@ enum role { /* rows of roles.def: what a colour means */
 #undef ROLE
     ROLE_COUNT
 };
+bool role_is_state(enum role role);
 
 enum { ATTR_BOLD = 1, ATTR_DIM = 2, ATTR_UNDERLINE = 4, ATTR_REVERSE = 8, ATTR_ITALIC = 16 };
 
@@ -32,6 +33,7 @@ struct cell {
     uint8_t attrs; /* added to the role's own */
     uint8_t ramp;  /* not RAMP_NONE: colours come from the ramp, text is the half block */
     uint8_t level_top, level_bottom; /* 0..RAMP_LEVELS-1 */
+    bool is_selected;                /* the background is that of ROLE_SELECTED */
     uint8_t tint; /* of text: 0, or 1 + a level of RAMP_TEXT that replaces the role's colour */
 };
 
@@ -94,7 +96,8 @@ void surface_column_rule(struct surface *s, int col, enum role role); /* │ top
 /* One cell showing two heat levels, upper and lower half. */
 void surface_heat(
         struct surface *s, int row, int col, enum ramp ramp, int level_top, int level_bottom);
-/* Adds attributes to cells that are there (cursor, selection). */
+/* Adds attributes to cells that are there (cursor, selection). States keep their colour when
+ * they are selected. */
 void surface_mark(struct surface *s, struct rect r, enum role role, int attrs);
 /* Colours text that is there with a level of RAMP_TEXT. */
 void surface_tint(struct surface *s, struct rect r, int level);

@@ -48,7 +48,8 @@ struct term {
     struct buf out; /* what the terminal has not taken yet */
     uint64_t n_bytes;
     bool must_repaint, is_ascii, has_mouse;
-    int pairs[ROLE_COUNT];
+    int pairs[ROLE_COUNT],
+            selected_pairs[ROLE_COUNT]; /* selected: of states, on that background */
     int *heat_pairs; /* [RAMP_COUNT][RAMP_LEVELS][RAMP_LEVELS]; 0: not made yet */
     int tint_pairs[RAMP_LEVELS];
     int n_pairs;
@@ -168,9 +169,12 @@ static void make_pairs(struct term *term)
     term->true_colors.n = 0;
     memset(term->heat_pairs, 0,
             RAMP_COUNT * RAMP_LEVELS * RAMP_LEVELS * sizeof *term->heat_pairs);
-    for (int i = 0; i < ROLE_COUNT; i++)
-        term->pairs[i] =
-                make_pair(term, &term->theme->styles[i].fg, &term->theme->styles[i].bg);
+    const struct style *styles = term->theme->styles;
+    for (int i = 0; i < ROLE_COUNT; i++) {
+        term->pairs[i] = make_pair(term, &styles[i].fg, &styles[i].bg);
+        if (role_is_state((enum role)i))
+            term->selected_pairs[i] = make_pair(term, &styles[i].fg, &styles[ROLE_SELECTED].bg);
+    }
     for (int i = 0; i < RAMP_LEVELS; i++)
         term->tint_pairs[i] = make_pair(
                 term, &term->theme->ramps[RAMP_TEXT][i], &term->theme->styles[ROLE_TEXT].bg);
@@ -414,10 +418,14 @@ static void put_cell(struct term *term, int row, int col, const struct cell *cel
         text[1] = 0;
     }
     const struct style *style = &term->theme->styles[cell->role];
-    attr_t attrs = curses_attrs(style->attrs | cell->attrs);
+    bool keeps_state = cell->is_selected && role_is_state((enum role)cell->role);
+    uint8_t selected = keeps_state ? term->theme->styles[ROLE_SELECTED].attrs : 0;
+    attr_t attrs = curses_attrs(style->attrs | cell->attrs | selected);
     if (term->depth == COLOR_NEVER)
-        attrs |= mono_attrs((enum role)cell->role);
-    int pair = cell->tint ? term->tint_pairs[cell->tint - 1] : term->pairs[cell->role];
+        attrs |= mono_attrs(cell->is_selected ? ROLE_SELECTED : (enum role)cell->role);
+    int pair = cell->tint    ? term->tint_pairs[cell->tint - 1]
+               : keeps_state ? term->selected_pairs[cell->role]
+                             : term->pairs[cell->role];
     if (cell->tint && pair == 0)
         attrs |= mono_tint(cell->tint - 1);
     if (setcchar(&c, text, attrs, 0, &pair) != OK)

@@ -210,13 +210,14 @@ static void draw_map(const struct experts *v, const struct balance *b, struct su
 }
 
 /* What the colours say, by map mode, short and long; `_` is a cell of the scale. */
-static const char *const legends[][2] = {
-        [MODE_DECAYED] = {"\xC3\x97\xC2\xBD ____ \xC3\x97"
-                          "16",
-                "\xC3\x97 even share \xC2\xBD ____________ 16"},
-        [MODE_LAST] = {"\xC3\x97\xC2\xBC ____ \xC3\x97"
+static const char *const legends[][2] = {[MODE_DECAYED] = {"\xC3\x97"
+                                                           "0.5 ____ \xC3\x97"
+                                                           "16",
+                                                 "\xC3\x97 even share 0.5 ____________ 16"},
+        [MODE_LAST] = {"\xC3\x97"
+                       "0.25 ____ \xC3\x97"
                        "8",
-                "\xC3\x97 even share \xC2\xBC ____________ 8"}};
+                "\xC3\x97 even share 0.25 ____________ 8"}};
 
 static void draw_legend(struct surface *out, int col, const char *legend)
 {

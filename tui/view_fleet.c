@@ -279,9 +279,9 @@ static void draw_row(const struct fleet_view *v, const struct app *app,
         table_draw_cell(&table[c], v->starts[c], out, row, role,
                 columns[c].text ? columns[c].text(e) : text);
     }
+    surface_puts(out, row, v->starts[COLUMN_MARK], mark->role, mark->glyph);
     if (endpoint == v->cursor)
         surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_SELECTED, 0);
-    surface_puts(out, row, v->starts[COLUMN_MARK], mark->role, mark->glyph);
 }
 
 static void draw_table(struct fleet_view *v, const struct app *app, const struct shown *shown,
