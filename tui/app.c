@@ -30,7 +30,7 @@
 #define SESSION_WAIT_NS                                                                        \
     500000000ull /* for the session of the last time: a slow disk holds nobody up longer */
 #define LOOK_WAIT_NS                                                                           \
-    20000000ull /* for what decides the theme: a first frame in the wrong one would flash */
+    15000000ull /* for what decides the theme: a first frame in the wrong one would flash */
 #define WHEEL_ROWS  3
 #define STEP_NS     2000000ull
 #define INPUT_BYTES 65536
@@ -582,7 +582,7 @@ static uint64_t nearer(uint64_t a, uint64_t b)
 static int timeout_ms(const struct app *app)
 {
     uint64_t at = nearer(vtin_deadline(app->in), app->wake_ns);
-    if (app_core(app)->version != app->version_shown)
+    if (app->has_look && app_core(app)->version != app->version_shown)
         at = nearer(at, app->frame_ns + FRAME_NS);
     int own = at == 0 ? -1 : at <= app->now_ns ? 0 : (int)((at - app->now_ns) / 1000000u) + 1;
     int hub = hub_timeout_ms(app->hub);
