@@ -952,6 +952,16 @@ static void a_very_large_screen_has_the_other_views_beside_the_chat(void **state
     app_fake_release(&app);
 }
 
+static bool has_text(const struct screen *screen, const char *text)
+{
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    screen_print(screen, &out);
+    bool is_there = strstr(buf_text(&out), text);
+    buf_release(&out);
+    return is_there;
+}
+
 static void its_panes_are_drawn_ten_times_a_second_at_most(void **state)
 {
     (void)state;
@@ -975,12 +985,14 @@ static void its_panes_are_drawn_ten_times_a_second_at_most(void **state)
     views[VIEW_CHAT].ops->draw(chat, &app, &all);
     count_heat(&screen, &after);
     assert_true(after == before);
+    assert_true(has_text(&screen, "balance of 20 generated"));
     assert_int_equal(app.wake_ns, app.now_ns + 40000000); /* and once more, for the last */
     app.now_ns = app.wake_ns;
     all = screen_surface(&screen);
     views[VIEW_CHAT].ops->draw(chat, &app, &all);
     count_heat(&screen, &after);
     assert_true(after != before);
+    assert_true(has_text(&screen, "balance of 120 generated"));
     screen_release(&screen);
     views[VIEW_CHAT].ops->release(chat);
     mem_free(chat);
