@@ -423,6 +423,43 @@ static void blocks_become_floats(void **state)
     expect_exit(RUN("eval", "quant"), EXIT_USAGE);
 }
 
+static double number_of(const struct json *object, const char *key)
+{
+    double value;
+    if (!json_number(json_get(object, key), &value))
+        fail_msg("no number %s in %s", key, buf_text(&result.out));
+    return value;
+}
+
+static void the_bench_measures_a_made_up_model(void **state)
+{
+    (void)state;
+    static const char *const positive[] = {"n_threads", "n_runs", "read_bytes_per_s",
+            "prefill_tok_per_s", "decode_tok_per_s", "weight_bytes_per_tok", "kv_bytes_per_tok",
+            "bytes_per_tok", "bandwidth_share"};
+    expect_exit(RUN("bench", "--synthetic", "tiny", "-p", "4", "-n", "3", "-t", "1", "--json"),
+            EXIT_DONE);
+    struct json *object = json_parse(buf_slice(&result.out));
+    assert_string_equal(json_get_text(object, "model"), "synthetic tiny");
+    for (size_t i = 0; i < ARRAY_LEN(positive); i++)
+        assert_true(number_of(object, positive[i]) > 0);
+    assert_true(number_of(object, "n_prompt") == 4 && number_of(object, "n_gen") == 3);
+    /* Per layer 2 x 128 numbers of 2 bytes and position; 1, 2 and 3 positions are seen. */
+    assert_true(number_of(object, "kv_bytes_per_tok") == 4 * 2 * 128 * 2 * 2);
+    double bytes = number_of(object, "bytes_per_tok");
+    double expected = bytes * number_of(object, "decode_tok_per_s") /
+                      number_of(object, "read_bytes_per_s");
+    assert_true(bytes == number_of(object, "weight_bytes_per_tok") + 4 * 2 * 128 * 2 * 2);
+    assert_true(number_of(object, "bandwidth_share") / expected > 0.999 &&
+                number_of(object, "bandwidth_share") / expected < 1.001);
+    json_free(object);
+    expect_exit(RUN("bench", "--synthetic", "no-such-shape"), EXIT_USAGE);
+    expect_sentence("olmoe-7b");
+    expect_exit(RUN("bench", "-p", "0", "x.gguf"), EXIT_USAGE);
+    expect_exit(RUN("bench", "no-such-file.gguf"), EXIT_FAILED);
+    expect_sentence("no-such-file.gguf");
+}
+
 static void a_host_that_does_not_answer_is_a_failure(void **state)
 {
     (void)state;
@@ -924,6 +961,7 @@ int main(void)
             TEST(a_model_that_cannot_be_read_is_named),
             TEST(difficulty_is_one_number_a_line),
             TEST(blocks_become_floats),
+            TEST(the_bench_measures_a_made_up_model),
             TEST(a_host_that_does_not_answer_is_a_failure),
             TEST(stdin_is_read_behind_the_prompt),
             TEST(an_open_pipe_is_not_waited_for),

@@ -33,6 +33,15 @@ static const struct flag_def top_flags[] = {
         {257, "json", NULL, "Print JSON"},
         {258, "session", "ID", "experts: of this session's newest answer"},
 };
+static const struct flag_def bench_flags[] = {
+        {'p', "prompt", "N", "Tokens of the prefill (512)"},
+        {'n', "gen", "N", "Tokens to decode (64)"},
+        {'t', "threads", "N", "Threads; default: one per core"},
+        {256, "synthetic", "SHAPE", "Made-up weights: tiny, small, olmoe-7b or qwen3-30b-a3b"},
+        {257, "json", NULL, "Print JSON"},
+        {258, "kernel", "NAME", "scalar or avx2"},
+        {259, "backend", "NAME", "cpu"},
+};
 static const struct flag_def eval_flags[] = {
         {256, "tokens", "1,2,3", "logits: the prompt as token ids"},
         {257, "pos", "P", "logits: rope position of the first token"},
@@ -63,6 +72,10 @@ const struct cmd_def cmd_defs[] = {
                 ARRAY_LEN(top_flags), cmd_top},
         {"model", "list | info FILE [--json]", "List local models, describe one", model_flags,
                 ARRAY_LEN(model_flags), cmd_model},
+        {"bench", "[FILE | --synthetic SHAPE] [-p 512] [-n 64] [-t N] [--kernel K] [--json]",
+                "Measure how fast a model reads and writes, and how much of this machine's "
+                "memory speed that takes",
+                bench_flags, ARRAY_LEN(bench_flags), cmd_bench},
         {"eval",
                 "logits FILE --tokens 1,2,3 [--pos P] [--context N] [--batch N] [--top N] "
                 "[--exact] [--kernel K] --json | tokens FILE [--plain] [--detokenize] | "

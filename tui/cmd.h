@@ -30,6 +30,7 @@ extern const size_t n_cmd_defs;
 int cmd_ask(struct args *args);
 int cmd_route(struct args *args);
 int cmd_model(struct args *args);
+int cmd_bench(struct args *args);
 int cmd_eval(struct args *args);
 int cmd_keys(struct args *args);
 int cmd_doctor(struct args *args);
@@ -37,6 +38,8 @@ int cmd_fleet(struct args *args);
 int cmd_top(struct args *args);
 int cmd_tui(struct args *args);
 
+/* The file of the local endpoint of this name, or the name itself: a path. */
+const char *cmd_model_path(const struct config *config, const char *name);
 /* Moves one command to the database and waits; *answer is the command with its results and is
  * freed by the caller, whatever is returned. */
 enum status cmd_ask_store(const struct config *config, struct stored *command,

@@ -137,16 +137,20 @@ static void print_info_json(const struct model_info *m)
     buf_release(&out);
 }
 
+const char *cmd_model_path(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_endpoints; i++)
+        if (config->endpoints[i].kind == PROVIDER_LOCAL && config->endpoints[i].model &&
+                strcmp(config->endpoints[i].name, name) == 0)
+            return config->endpoints[i].model;
+    return name;
+}
+
 static int run_info(const struct config *config, const char *path, bool is_json)
 {
     struct model *model;
     struct err err;
-    struct model_config cfg = {.path = path, .n_threads = 1};
-    for (size_t i = 0; i < config->n_endpoints;
-            i++) /* an endpoint's name stands for its file */
-        if (config->endpoints[i].kind == PROVIDER_LOCAL && config->endpoints[i].model &&
-                strcmp(config->endpoints[i].name, path) == 0)
-            cfg.path = config->endpoints[i].model;
+    struct model_config cfg = {.path = cmd_model_path(config, path), .n_threads = 1};
     if (model_open(&model, &cfg, &err) != OK)
         return cmd_fail(&err);
     if (is_json)
