@@ -16,9 +16,9 @@
 
 #include "kernels/kernels.h"
 
-#include "engine/base.h"
 #include "engine/json.h"
 #include "engine/model.h"
+#include "engine/telemetry.h"
 #include "engine/tokenizer.h"
 
 #define GOLDEN          SOURCE_DIR "/tests/golden/"

@@ -3,8 +3,13 @@
 
 #include <stdio.h>
 
+#include "router/core.h"
+#include "router/session.h"
+
 #include "tui/keys.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 
 static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_CONTINUE, CMD_OPEN, CMD_SEARCH,
         CMD_MAP_MODE, CMD_FREEZE, CMD_ENDPOINT_SWITCH, CMD_ENDPOINT_ADD, CMD_ENDPOINT_EDIT,
