@@ -10,10 +10,18 @@
 #ifndef ROUTER_CORE_H
 #define ROUTER_CORE_H
 
-#include "router/balance.h"
+#include "engine/event.h"
+#include "engine/request.h"
+#include "engine/telemetry.h"
+
 #include "router/fleet.h"
 #include "router/policy.h"
-#include "router/session.h"
+
+struct balance;
+struct message;
+struct session;
+struct session_row;
+struct stored;
 
 enum action_kind {
     ACTION_SEND,         /* text: a new user message in the open session; id: the message that

@@ -2,7 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
 #include "router/core_internal.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
 
 static const char *text_of(const struct action *a)
 {

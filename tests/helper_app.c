@@ -6,6 +6,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/model.h"
+
+#include "router/conf.h"
+#include "router/endpoint.h"
+
+#include "tui/surface.h"
+
 const struct core *app_core(const struct app *app)
 {
     return &app->core;

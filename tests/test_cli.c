@@ -21,6 +21,7 @@
 
 #include "engine/json.h"
 
+#include "tui/args.h"
 #include "tui/cmd.h"
 
 #include "tests/helper_server.h"

@@ -13,6 +13,9 @@
 #include <cmocka.h>
 
 #include "router/core.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
 
 #define S 1000000000ull
 

@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include "tui/cmd.h"
 #include "tui/embedded.h"
 #include "tui/keys.h"
 #include "tui/notes.h"

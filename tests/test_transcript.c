@@ -11,8 +11,9 @@
 
 #include <cmocka.h>
 
+#include "router/session.h"
+
 #include "tests/helper_chat.h"
-#include "tests/helper_screen.h"
 
 /* ---- reasoning -------------------------------------------------------------------------- */
 

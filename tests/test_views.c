@@ -11,11 +11,13 @@
 
 #include <cmocka.h>
 
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
+
 #include "tui/heat.h"
 #include "tui/hint_bar.h"
-#include "tui/keys.h"
 #include "tui/slash.h"
-#include "tui/view.h"
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 

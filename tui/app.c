@@ -13,13 +13,24 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+#include "engine/model.h"
+
+#include "router/conf.h"
+#include "router/core.h"
+#include "router/endpoint.h"
+#include "router/hub.h"
+#include "router/session.h"
+#include "router/store.h"
 
 #include "tui/cmd.h"
+#include "tui/config.h"
 #include "tui/endpoint_mark.h"
 #include "tui/hint_bar.h"
 #include "tui/keys.h"
+#include "tui/surface.h"
 #include "tui/term.h"
 #include "tui/text.h"
+#include "tui/view.h"
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 
@@ -594,7 +605,7 @@ static enum status open_hub(struct app *app, struct err *err)
 {
     const struct config *config = app->config;
     struct hub_config cfg = {
-            .core = {.endpoints = config->endpoints,
+            .core = &(struct core_config){.endpoints = config->endpoints,
                     .n_endpoints = config->n_endpoints,
                     .max_zone = config->zone,
                     .seed = (uint64_t)clock_unix_ms() ^ (uint64_t)getpid() << 40,

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/conf.h"
+
 enum { FLAG_CONFIG = 1000, FLAG_DATA, FLAG_COLOR }; /* commands number theirs from 256 */
 
 const struct flag_def global_flag_defs[] = {

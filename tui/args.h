@@ -6,7 +6,7 @@
 #ifndef TUI_ARGS_H
 #define TUI_ARGS_H
 
-#include "tui/config.h"
+#include "engine/base.h"
 
 struct flag_def {
     int id;               /* the short letter, or a value above 255 when there is none */
@@ -14,6 +14,11 @@ struct flag_def {
     const char *argument; /* NULL: takes none; "NAME": required; "[NAME]": only as -xVALUE,
                              -x=VALUE or --name=VALUE, unless the command looks ahead */
     const char *help;     /* no full stop */
+};
+
+/* Flags that stand before or after the subcommand. NULL: not given. */
+struct global_flags {
+    const char *config, *data, *color;
 };
 
 enum { ARG_END = -1, ARG_WORD = -2, ARG_BAD = -3, ARG_HELP = -4 };

@@ -8,6 +8,7 @@
 
 #include "engine/json.h"
 
+#include "tui/args.h"
 #include "tui/cmd.h"
 
 /* Session ids are shown as hexadecimal, by older versions without leading zeros: a word of that

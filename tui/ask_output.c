@@ -7,6 +7,9 @@
 
 #include "engine/json.h"
 
+#include "router/core.h"
+#include "router/session.h"
+
 static void print_clean(struct slice text)
 {
     for (size_t i = 0; i < text.n;) {

@@ -4,6 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/endpoint.h"
+#include "router/fleet.h"
+
+#include "tui/args.h"
+#include "tui/config.h"
+
 static const struct flag_def ask_flags[] = {
         {'e', "endpoint", "NAME", "Use exactly this endpoint: no choice, no fallback"},
         {'s', "system", "TEXT", "System prompt"},

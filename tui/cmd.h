@@ -6,7 +6,13 @@
 #ifndef TUI_CMD_H
 #define TUI_CMD_H
 
-#include "tui/args.h"
+#include "engine/base.h"
+
+struct args;
+struct config;
+struct flag_def;
+struct fleet;
+struct stored;
 
 enum exit_code {
     EXIT_DONE = 0,

@@ -11,7 +11,13 @@
 
 #include "engine/model.h"
 
+#include "router/conf.h"
+#include "router/endpoint.h"
+#include "router/store.h"
+
+#include "tui/args.h"
 #include "tui/cmd.h"
+#include "tui/config.h"
 #include "tui/keys.h"
 
 struct report {

@@ -7,7 +7,13 @@
 
 #include "engine/json.h"
 
+#include "router/core.h"
+#include "router/endpoint.h"
 #include "router/hub.h"
+
+#include "tui/args.h"
+#include "tui/cmd.h"
+#include "tui/config.h"
 
 #define NAMES_MAX 64
 #define DAYS_MAX  3660
@@ -113,7 +119,7 @@ static int run_probe(const struct config *config, const struct fleet_args *args)
 {
     struct hub *hub;
     struct err err;
-    struct hub_config cfg = {.core = {.endpoints = config->endpoints,
+    struct hub_config cfg = {.core = &(struct core_config){.endpoints = config->endpoints,
                                      .n_endpoints = config->n_endpoints,
                                      .max_zone = config->zone,
                                      .now_ms = clock_unix_ms()}};

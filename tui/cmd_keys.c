@@ -2,7 +2,9 @@
  */
 #include <stdio.h>
 
+#include "tui/args.h"
 #include "tui/cmd.h"
+#include "tui/config.h"
 #include "tui/keys.h"
 
 static const char *const context_titles[CTX_COUNT] = {

@@ -6,7 +6,12 @@
 #include "engine/json.h"
 #include "engine/model.h"
 
+#include "router/conf.h"
+#include "router/endpoint.h"
+
+#include "tui/args.h"
 #include "tui/cmd.h"
+#include "tui/config.h"
 
 static void print_size(uint64_t bytes, char out[16])
 {

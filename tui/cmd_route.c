@@ -2,9 +2,14 @@
  * today; nothing is sent. */
 #include <stdio.h>
 
+#include "router/core.h"
+#include "router/endpoint.h"
 #include "router/history.h"
+#include "router/store.h"
 
+#include "tui/args.h"
 #include "tui/cmd.h"
+#include "tui/config.h"
 
 static void print_table(const struct decision *d, const struct fleet *fleet)
 {

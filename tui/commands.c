@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "router/core.h"
+
 #include "tui/config.h"
 #include "tui/view.h"
 

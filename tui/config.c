@@ -12,6 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "router/conf.h"
+#include "router/endpoint.h"
+
+#include "tui/args.h"
 #include "tui/embedded.h"
 #include "tui/keys.h"
 

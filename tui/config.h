@@ -6,11 +6,16 @@
 #ifndef TUI_CONFIG_H
 #define TUI_CONFIG_H
 
-#include "router/core.h"
+#include "engine/base.h"
+
+#include "router/zone.h"
 
 #include "tui/settings.h"
 #include "tui/theme.h"
 
+struct conf;
+struct endpoint_conf;
+struct global_flags;
 struct keymap;
 
 struct config {
@@ -31,11 +36,6 @@ struct config {
     bool side_pane, models_folder;
     int64_t budget_day_nusd; /* 0: no limit */
     const char *term;        /* $TERM or "" */
-};
-
-/* Flags that stand before or after the subcommand. NULL: not given. */
-struct global_flags {
-    const char *config, *data, *color;
 };
 
 /* Reads everything. A missing file is an empty one; mistakes in it become warnings

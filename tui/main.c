@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/conf.h"
+
+#include "tui/args.h"
 #include "tui/cmd.h"
 
 static int print_help(const char *name)

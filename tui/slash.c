@@ -4,7 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
+#include "router/endpoint.h"
+
+#include "tui/editor.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 
 #define ITEMS_MAX 128
 #define ROWS_MAX  12

@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "tui/surface.h"
 #include "tui/theme.h"
 
 #define ENTER    "\x1B[?1049h\x1B[?2004h\x1B[?25l"

@@ -8,10 +8,11 @@
 
 #include <sys/types.h>
 
-#include "tui/surface.h"
+#include "engine/base.h"
 
-struct theme;
+struct screen;
 struct term;
+struct theme;
 
 enum status term_open(struct term **out, const struct theme *theme, struct err *err) MUST_USE;
 void term_close(struct term *term);

@@ -6,16 +6,20 @@
 #ifndef TUI_VIEW_H
 #define TUI_VIEW_H
 
-#include "router/core.h"
+#include "engine/base.h"
 
 #include "tui/commands.h"
 #include "tui/settings.h"
-#include "tui/surface.h"
-#include "tui/vtin.h"
 
+struct action;
 struct app;
+struct conf;
+struct core;
+struct key;
 struct keymap;
+struct message;
 struct model_info;
+struct surface;
 
 struct view_hint { /* of the hint bar */
     const char *keys, *what;

@@ -8,6 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/conf.h"
+#include "router/core.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+
 #include "tui/chat_next.h"
 #include "tui/chat_transcript.h"
 #include "tui/chat_why.h"
@@ -15,7 +20,9 @@
 #include "tui/keys.h"
 #include "tui/pane_side.h"
 #include "tui/slash.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 #include "tui/view_stepper.h"
 
 #define SIDE_MIN_COLS 120
