@@ -24,8 +24,8 @@ struct session_row;
 struct stored;
 
 enum action_kind {
-    ACTION_SEND,         /* text: a new user message in the open session; id: the message that
-                            it stands beside, 0: it follows the leaf */
+    ACTION_SEND,         /* text: a new user message in the open session, text2: of files that go
+                            along; id: the message that it stands beside, 0: it follows the leaf */
     ACTION_STOP,         /* the running answer */
     ACTION_CONTINUE,     /* go on with an interrupted or stopped answer: the leaf */
     ACTION_RETRY,        /* id: answer that is given once more beside it, or question; 0: the

@@ -38,6 +38,7 @@ static struct rule may_include[] = {
         {"*", "<unistd.h>"},
         {"engine/base.c", "<locale.h>"},
         {"tui/main.c", "<locale.h>"},
+        {"tui/fuzzy.c", "<wctype.h>"},
         {"tui/main.c", "<langinfo.h>"},
         {"tui/cmd_doctor.c", "<langinfo.h>"},
         {"tui/config.c", "<pwd.h>"},

@@ -13,16 +13,6 @@
 #include "tui/cmd.h"
 #include "tui/config.h"
 
-static void print_size(uint64_t bytes, char out[16])
-{
-    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1000 && unit + 1 < ARRAY_LEN(units))
-        value /= 1000, unit++;
-    snprintf(out, 16, value < 10 && unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}
-
 static void print_count(uint64_t n, char out[16])
 {
     if (n >= 1000000000)
@@ -52,7 +42,7 @@ static void list_file(const char *path, const char *endpoint, bool is_json, bool
     }
     char size[16] = "missing";
     if (is_there)
-        print_size((uint64_t)st.st_size, size);
+        size_text((uint64_t)st.st_size, size);
     printf("%-16s %9s  %s\n", endpoint ? endpoint : "(no endpoint)", size, path);
 }
 
@@ -97,9 +87,9 @@ static void print_info(const struct model_info *m)
     char total[16], active[16], file[16], kv[16], read[16];
     print_count(m->n_params, total);
     print_count(m->n_params_active, active);
-    print_size(m->file_bytes, file);
-    print_size(m->kv_bytes, kv);
-    print_size(m->active_bytes, read);
+    size_text(m->file_bytes, file);
+    size_text(m->kv_bytes, kv);
+    size_text(m->active_bytes, read);
     printf("name          %s\narchitecture  %s\nquantisation  %s\nfile          %s\n", m->name,
             m->arch, m->quant, file);
     printf("parameters    %s", total);
