@@ -47,6 +47,8 @@ void core_init(struct core *core, const struct core_config *cfg)
         budget_reserve(core, "", "", 0, -1, 0); /* what was spent today before us */
     if (cfg->has_history)
         disk_ask(core, history_command(cfg->now_ms));
+    if (cfg->remembers_session)
+        disk_ask_theme(core);
 }
 
 static void free_effect(struct effect *effect)

@@ -52,6 +52,7 @@ enum action_kind {
     ACTION_CONFIGURE,      /* endpoints: those of the configuration of now */
     ACTION_LIST_DECISIONS, /* brings the decision log up to date with the store */
     ACTION_WHY,            /* id: message: looks for the decision behind an answer */
+    ACTION_PICK_THEME,     /* text: remembered as `theme`, for this start and the next ones */
     ACTION_COUNT
 };
 
@@ -197,6 +198,8 @@ struct core {
             others; /* not open, but an answer runs in them or the disk does not have all yet */
     size_t n_others;
     bool remembers_session;
+    char theme[192];      /* what the last ACTION_PICK_THEME said; "": none */
+    bool is_theme_known;  /* the store has answered that */
     bool can_ask;         /* there is a user to ask: ACTION_CONFIRM */
     bool was_warned;      /* of the budget, today */
     int64_t shown_id;     /* session that the store was told to show next time */

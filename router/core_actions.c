@@ -375,6 +375,13 @@ static void switch_endpoint(struct core *core, int64_t id, const char *to, uint6
             name);
 }
 
+static void pick_theme(struct core *core, const char *text)
+{
+    snprintf(core->theme, sizeof core->theme, "%s", text);
+    core->is_theme_known = true;
+    disk_put_theme(core);
+}
+
 void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
 {
     core->version++;
@@ -450,6 +457,9 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         break;
     case ACTION_WHY:
         decisions_ask(core, a->id);
+        break;
+    case ACTION_PICK_THEME:
+        pick_theme(core, text_of(a));
         break;
     case ACTION_COUNT:
         break;

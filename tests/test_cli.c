@@ -339,6 +339,22 @@ static void a_mistake_in_the_configuration_is_said_and_survived(void **state)
     expect_no_escapes();
 }
 
+static void themes_are_listed_plainly_into_a_pipe(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"* mono", "  dark", "  light", "  auto"};
+    write_text("shunt.conf", "[shunt]\ntheme = mono\ncolor = 256\n");
+    expect_exit(RUN("themes", CONFIG), EXIT_DONE);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        expect_in(&result.out, names[i]);
+    expect_no_escapes();
+    expect_exit(RUN("themes", "--json", CONFIG), EXIT_DONE);
+    expect_in(&result.out, "{\"name\":\"mono\",\"variant\":\"any\",\"file\":null,"
+                           "\"configured\":true}");
+    expect_exit(RUN("themes", "dark", CONFIG), EXIT_USAGE);
+    write_text("shunt.conf", "");
+}
+
 static void nobody_to_ask_is_a_refusal(void **state)
 {
     (void)state;
@@ -962,6 +978,7 @@ int main(void)
             TEST(a_wrong_word_names_the_nearest),
             TEST(a_double_dash_ends_options),
             TEST(a_mistake_in_the_configuration_is_said_and_survived),
+            TEST(themes_are_listed_plainly_into_a_pipe),
             TEST(nobody_to_ask_is_a_refusal),
             TEST(a_model_that_cannot_be_read_is_named),
             TEST(difficulty_is_one_number_a_line),

@@ -6,11 +6,9 @@
 #ifndef TUI_CMD_H
 #define TUI_CMD_H
 
-#include "engine/base.h"
+#include "tui/args.h"
 
-struct args;
 struct config;
-struct flag_def;
 struct fleet;
 struct stored;
 
@@ -37,6 +35,7 @@ int cmd_model(struct args *args);
 int cmd_bench(struct args *args);
 int cmd_eval(struct args *args);
 int cmd_keys(struct args *args);
+int cmd_themes(struct args *args);
 int cmd_doctor(struct args *args);
 int cmd_fleet(struct args *args);
 int cmd_top(struct args *args);
