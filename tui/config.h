@@ -10,6 +10,7 @@
 
 #include "router/zone.h"
 
+#include "tui/clipboard.h"
 #include "tui/settings.h"
 #include "tui/theme.h"
 
@@ -36,6 +37,7 @@ struct config {
     bool side_pane, models_folder;
     int64_t budget_day_nusd;       /* 0: no limit */
     const char *term;              /* $TERM or "" */
+    struct clipboard clipboard;
     enum theme_variant background; /* by $COLORFGBG; VARIANT_ANY: it says nothing */
 };
 
