@@ -27,12 +27,13 @@ static void say(
         struct report *report, enum finding finding, const char *what, const char *fmt, ...)
 {
     static const char *const marks[] = {"ok  ", "note", "BAD "};
+    char text[4096];
     va_list va;
-    printf("%s %-14s ", marks[finding], what);
     va_start(va, fmt);
-    vprintf(fmt, va);
+    vsnprintf(text, sizeof text, fmt, va);
     va_end(va);
-    puts("");
+    utf8_make_printable(text); /* names from files and the environment */
+    printf("%s %-14s %s\n", marks[finding], what, text);
     report->n_bad += finding == BAD;
 }
 
