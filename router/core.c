@@ -157,6 +157,12 @@ const struct run *core_run_of(const struct core *core, int64_t message_id)
     return NULL;
 }
 
+bool core_is_refused(const struct core *core, const struct run *run)
+{
+    return run->phase == RUN_WAITS_FOR_STORE &&
+           (core->disk_failed_ns || core->n_store_pending == 0);
+}
+
 struct run *core_run_in(const struct core *core, const struct session *session)
 {
     for (size_t i = 0; i < core->n_runs; i++)

@@ -412,6 +412,8 @@ static const char *curl_advice(CURLcode code)
         return "; check that the server is running and that the url is right";
     case CURLE_COULDNT_RESOLVE_HOST:
         return "; check the host's name in url, and the network";
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return "; what answers there speaks no HTTP: check url and its port";
     case CURLE_PEER_FAILED_VERIFICATION:
         return "; the server's certificate is not trusted (ca_file = FILE names one that is)";
     default:

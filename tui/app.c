@@ -47,6 +47,7 @@ struct app {
     uint64_t now_ns, frame_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
     uint64_t started_ns;
     bool is_dirty, must_quit, has_session;
+    bool keeps_nothing; /* there is no database */
     int signal_pipe[2];
     struct notice own; /* of the app itself; newer than the core's when t_ns says so */
     uint64_t own_until_ns,
@@ -281,12 +282,16 @@ static const struct notice *newest_notice(const struct app *app)
     return newest;
 }
 
-static void draw_fleet(const struct core *core, struct surface *out, int row, uint64_t now_ns)
+static void draw_fleet(const struct app *app, struct surface *out, int row)
 {
+    const struct core *core = app_core(app);
     int col = 1;
+    if (app->keeps_nothing)
+        col += surface_puts(out, row, col, ROLE_ERROR, "not saved") + 2;
     for (int i = 0; i < core->fleet.n_endpoints; i++) {
         const struct endpoint_state *e = &core->fleet.endpoints[i];
-        const struct endpoint_mark_def *mark = &endpoint_mark_defs[endpoint_mark(e, now_ns)];
+        const struct endpoint_mark_def *mark =
+                &endpoint_mark_defs[endpoint_mark(e, app->now_ns)];
         if (e->is_gone)
             continue;
         if (col + text_width(slice_of(e->conf->name)) + 14 > out->rect.n_cols)
@@ -326,7 +331,7 @@ static void draw_status(struct app *app, struct surface *out)
     uint64_t until_ns;
     const struct notice *notice = current_notice(app, &until_ns);
     if (!notice) {
-        draw_fleet(app_core(app), out, 0, app->now_ns);
+        draw_fleet(app, out, 0);
         return;
     }
     struct slice rest = slice_of(notice->text), line;
@@ -590,6 +595,8 @@ static void give_terminal(void *user, bool give)
     app->is_dirty = true;
 }
 
+/* A database that cannot be used is left as it is: one can chat, but nothing is kept. It is
+ * said now, for whom the screen is gone again, and the status line goes on saying it. */
 static enum status open_hub(struct app *app, struct err *err)
 {
     const struct config *config = app->config;
@@ -608,6 +615,12 @@ static enum status open_hub(struct app *app, struct err *err)
             .terminal = give_terminal,
             .user = app,
     };
+    if (hub_open(&app->hub, &cfg, err) == OK)
+        return OK;
+    app->keeps_nothing = true;
+    app_notice(app, err->status, "%s; nothing of this run will be saved", err->text);
+    fprintf(stderr, "shunt: %s\n", app->own.text);
+    cfg.data_dir = NULL;
     return hub_open(&app->hub, &cfg, err);
 }
 
@@ -642,7 +655,7 @@ static void close_all(struct app *app)
 
 int app_run(struct config *config, const struct theme *theme, struct slice attached)
 {
-    struct app app = {.config = config, .is_dirty = true};
+    struct app app = {.config = config, .is_dirty = true, .now_ns = clock_now_ns()};
     struct err err;
     if (open_hub(&app, &err) != OK)
         return cmd_fail(&err);
@@ -655,10 +668,9 @@ int app_run(struct config *config, const struct theme *theme, struct slice attac
     app.keymap = config_keymap(config);
     for (int i = 0; i < VIEW_COUNT; i++)
         app.states[i] = mem_alloc(views[i].ops->state_bytes);
-    app.now_ns = clock_now_ns();
     resize(&app);
     open_newest_session(&app);
-    if (conf_n_warnings(config->conf))
+    if (conf_n_warnings(config->conf) && !app.keeps_nothing)
         app_notice(&app, ERR_CONFIG, "%s%s", conf_warning_at(config->conf, 0),
                 conf_n_warnings(config->conf) > 1 ? " (`shunt doctor` shows all)" : "");
     attach(&app, attached);
