@@ -104,6 +104,23 @@ static const struct {
         {"one byte at a time", {BYTES(STREAM("all")), .chunk = 1}, EXIT_DONE, "", "all"},
 };
 
+static void a_head_without_end_is_a_fault_of_the_server(void **state)
+{
+    (void)state;
+    struct buf answer;
+    buf_init(&answer, 1 << 20);
+    buf_add_text(&answer, "HTTP/1.1 200 OK\r\nX-Long: ");
+    for (int i = 0; i < 200000; i++)
+        buf_add(&answer, "x", 1);
+    buf_add_text(&answer, "\r\n\r\n" DELTA("all") STREAM_END);
+    serve_script(&(struct server_script){.bytes = answer.ptr, .n = answer.n}, TIMEOUTS);
+    expect_exit(RUN("ask", CONFIG, "-n", "--json", "hello"), EXIT_FAILED);
+    expect_in(&result.out, "\"class\":\"protocol\",\"retryable\":true");
+    expect_in(&result.out, "headers are too large");
+    buf_release(&answer);
+    stop_serving();
+}
+
 static void every_death_of_a_server_has_its_class(void **state)
 {
     (void)state;
@@ -371,6 +388,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             TEST(every_death_of_a_server_has_its_class),
+            TEST(a_head_without_end_is_a_fault_of_the_server),
             TEST(a_database_that_cannot_be_used_is_said_and_left_alone),
             TEST(a_locked_database_is_said),
             TEST(a_folder_that_cannot_be_written_is_said),
