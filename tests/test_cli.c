@@ -2,7 +2,6 @@
  * test_cli.c - the contract of the command line, from outside: exit statuses, what goes to
  * which stream, what is read, what is sent, and that no key and no escape sequence comes out.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -13,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -364,77 +362,7 @@ static void the_object_is_printed_whatever_the_exit_status(void **state)
     expect_object();
 }
 
-/* ---- secrets and hostile answers -------------------------------------------------------- */
-
-static void expect_no_key_in(const char *dir)
-{
-    DIR *d = opendir(dir);
-    assert_non_null(d);
-    for (const struct dirent *entry; (entry = readdir(d));) {
-        char path[600];
-        struct buf text;
-        struct stat st;
-        snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
-        if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
-            continue;
-        if (file_read(&text, path, 64 << 20, NULL) == OK && text.n &&
-                memmem(text.ptr, text.n, KEY, strlen(KEY)))
-            fail_msg("the key is in %s", path);
-        buf_release(&text);
-    }
-    closedir(d);
-}
-
-static void a_key_never_comes_out(void **state)
-{
-    (void)state;
-    static const char *const responses[] = {
-            HEAD("401 Unauthorized",
-                    "application/json") "{\"error\":{\"message\":\"Incorrect API key: " KEY
-                                        "\"}}",
-            HEAD("401 Unauthorized", "text/plain") "bad key " KEY,
-            HEAD("400 Bad", "application/json") "{\"detail\":\"" KEY "\"}",
-            HEAD("500 " KEY, "text/html") "<p>Bearer " KEY "</p>",
-            HEAD("200 OK", "text/event-stream") "data: {\"error\":{\"message\":\"key " KEY
-                                                " expired\"}}\n\n"};
-    for (size_t i = 0; i < 2 * ARRAY_LEN(responses); i++) {
-        serve(responses[i / 2], false);
-        if (i % 2)
-            expect_exit(RUN("ask", CONFIG, "-n", "--stats", "--json", "hello"), EXIT_FAILED);
-        else
-            expect_exit(RUN("ask", CONFIG, "-n", "--stats", "hello"), EXIT_FAILED);
-        assert_non_null(strstr(server_request(server, 0), "Bearer " KEY)); /* it was sent */
-        if (strstr(buf_text(&result.out), KEY) || strstr(buf_text(&result.err), KEY))
-            fail_msg("response %d: the key is in: %s%s", (int)i / 2, buf_text(&result.out),
-                    buf_text(&result.err));
-        stop_serving();
-    }
-    RUN("doctor", CONFIG);
-    assert_null(strstr(buf_text(&result.out), KEY));
-    RUN("route", CONFIG, "--json", "hello");
-    assert_null(strstr(buf_text(&result.out), KEY));
-    expect_no_key_in(path_of("data"));
-}
-
-/* Long messages are cut, perhaps in the middle of the key. */
-static void no_part_of_a_key_comes_out(void **state)
-{
-    (void)state;
-    for (int n_before = 376; n_before < 400; n_before += 6) {
-        char response[1000];
-        char filler[400];
-        memset(filler, 'x', sizeof filler);
-        snprintf(response, sizeof response,
-                HEAD("401 Unauthorized",
-                        "application/json") "{\"error\":{\"message\":\"%.*s" KEY "\"}}",
-                n_before, filler);
-        serve(response, false);
-        expect_exit(RUN("ask", CONFIG, "-n", "hello"), EXIT_FAILED);
-        expect_in(&result.err, "SHUNT_TEST_KEY"); /* where the key comes from is said */
-        assert_null(strstr(buf_text(&result.err), "sk-a1b"));
-        stop_serving();
-    }
-}
+/* ---- hostile answers ------------------------------------------------------------------- */
 
 static void what_a_server_says_never_steers_the_terminal(void **state)
 {
@@ -455,6 +383,40 @@ static void what_a_server_says_never_steers_the_terminal(void **state)
         expect_no_escapes();
         stop_serving();
     }
+}
+
+/* A model file is somebody else's, its name and what it says about itself included. */
+static void names_from_files_never_steer_the_terminal(void **state)
+{
+    (void)state;
+    static const char plain[] = "tiny", hostile[] = "\x1B[6n";
+    static const struct tiny_model dense = {"llama", 1, 0, 0, 64, 32, 1};
+    static char *const commands[][4] = {{"model", "list"}, {"doctor"}, {"route", "hello"},
+            {"route", "--json", "hello"}, {"fleet", "list"}, {"fleet", "costs"},
+            {"top", "-b", "--view", "fleet"}, {"top", "-b", "--view", "router"}};
+    struct buf text;
+    struct err err;
+    char path[200];
+    snprintf(path, sizeof path, "%s/models", path_of("data"));
+    assert_int_equal(dir_make(path, &err), OK);
+    snprintf(path, sizeof path, "%s/models/\x1B[31m\xE2\x80\xAE.gguf", path_of("data"));
+    assert_true(tiny_model_write(path, &dense));
+    assert_int_equal(file_read(&text, path, 64 << 20, &err), OK);
+    for (char *at = text.ptr; (at = memmem(at, (size_t)(text.ptr + text.n - at), plain, 4));)
+        memcpy(at, hostile, 4);
+    assert_int_equal(file_write(path, text.ptr, text.n, 0600, &err), OK);
+    buf_release(&text);
+    write_text("shunt.conf", "[endpoint \"\xC2\x9B"
+                             "6n\"]\nkind = vllm\nurl = http://127.0.0.1:1/\x1B[6n\nmodel = "
+                             "\x1B]0;x\x07\nkey_file = /nowhere/\x1B[6n\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        RUN(CONFIG, commands[i][0], commands[i][1], commands[i][2], commands[i][3]);
+        assert_true(result.out.n + result.err.n > 0);
+        expect_no_escapes();
+    }
+    RUN("model", CONFIG, "info", path);
+    expect_no_escapes();
+    unlink(path);
 }
 
 static void output_that_is_no_terminal_has_no_escapes(void **state)
@@ -717,9 +679,8 @@ int main(void)
             TEST(interrupting_keeps_what_came),
             TEST(the_object_is_printed_when_all_is_well),
             TEST(the_object_is_printed_whatever_the_exit_status),
-            TEST(a_key_never_comes_out),
-            TEST(no_part_of_a_key_comes_out),
             TEST(what_a_server_says_never_steers_the_terminal),
+            TEST(names_from_files_never_steer_the_terminal),
             TEST(output_that_is_no_terminal_has_no_escapes),
             TEST(a_terminal_gets_clean_text),
             TEST(a_closed_pipe_ends_it_quietly),
