@@ -82,6 +82,7 @@ void core_notice(struct core *core, uint64_t t_ns, enum status status, const cha
     vsnprintf(notice->text, sizeof notice->text, fmt, va);
     va_end(va);
     notice->text[utf8_whole(notice->text, strlen(notice->text))] = '\0';
+    utf8_make_printable(notice->text);
     notice->status = status;
     notice->t_ns = t_ns;
     core->version++;

@@ -392,8 +392,8 @@ static void names_from_files_never_steer_the_terminal(void **state)
     static const char plain[] = "tiny", hostile[] = "\x1B[6n";
     static const struct tiny_model dense = {"llama", 1, 0, 0, 64, 32, 1};
     static char *const commands[][4] = {{"model", "list"}, {"doctor"}, {"route", "hello"},
-            {"route", "--json", "hello"}, {"fleet", "list"}, {"fleet", "costs"},
-            {"top", "-b", "--view", "fleet"}, {"top", "-b", "--view", "router"}};
+            {"fleet", "list"}, {"fleet", "costs"}, {"top", "-b", "--view", "fleet"},
+            {"top", "-b", "--view", "router"}};
     struct buf text;
     struct err err;
     char path[200];

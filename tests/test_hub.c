@@ -22,6 +22,8 @@
 #include "tests/helper_tiny_model.h"
 
 static char dir[64], model[96];
+static int64_t budget_nusd; /* of the hubs; 0: none */
+static bool has_no_store;
 
 static int set_up(void **state)
 {
@@ -43,9 +45,6 @@ static int tear_down(void **state)
     snprintf(command, sizeof command, "rm -rf %s", dir);
     return system(command);
 }
-
-static int64_t budget_nusd; /* 0: none */
-static bool has_no_store;
 
 static struct hub *open_hub(struct endpoint_conf *confs, size_t n)
 {

@@ -77,6 +77,18 @@ const struct cmd_def cmd_defs[] = {
 };
 const size_t n_cmd_defs = ARRAY_LEN(cmd_defs);
 
+void cmd_print_line(FILE *out, const char *fmt, ...)
+{
+    char line[8192];
+    va_list va;
+    va_start(va, fmt);
+    vsnprintf(line, sizeof line, fmt, va);
+    va_end(va);
+    line[utf8_whole(line, strlen(line))] = '\0';
+    utf8_make_printable(line);
+    fprintf(out, "%s\n", line);
+}
+
 int cmd_fail(const struct err *err)
 {
     fprintf(stderr, "shunt: %s\n", err->text);

@@ -32,8 +32,7 @@ static void say(
     va_start(va, fmt);
     vsnprintf(text, sizeof text, fmt, va);
     va_end(va);
-    utf8_make_printable(text); /* names from files and the environment */
-    printf("%s %-14s %s\n", marks[finding], what, text);
+    cmd_print_line(stdout, "%s %-14s %s", marks[finding], what, text);
     report->n_bad += finding == BAD;
 }
 
