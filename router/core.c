@@ -87,6 +87,7 @@ void core_notice(struct core *core, uint64_t t_ns, enum status status, const cha
     vsnprintf(notice->text, sizeof notice->text, fmt, va);
     va_end(va);
     notice->text[utf8_whole(notice->text, strlen(notice->text))] = '\0';
+    utf8_make_printable(notice->text);
     notice->status = status;
     notice->t_ns = t_ns;
     core->version++;
@@ -165,6 +166,12 @@ const struct run *core_run_of(const struct core *core, int64_t message_id)
         if (core->runs[i].message_id == message_id)
             return &core->runs[i];
     return NULL;
+}
+
+bool core_is_refused(const struct core *core, const struct run *run)
+{
+    return run->phase == RUN_WAITS_FOR_STORE &&
+           (core->disk_failed_ns || core->n_store_pending == 0);
 }
 
 struct run *core_run_in(const struct core *core, const struct session *session)

@@ -247,6 +247,8 @@ uint64_t core_deadline(const struct core *core);
 bool core_take_effect(struct core *core, struct effect *out);
 /* The running answer's run, or NULL. */
 const struct run *core_run_of(const struct core *core, int64_t message_id);
+/* Its message could not be saved; the user decides whether it is sent (ACTION_SEND_UNSAVED). */
+bool core_is_refused(const struct core *core, const struct run *run);
 /* The newest decision about an answer, as far as the log or the last ACTION_WHY has it. */
 const struct decision_entry *core_decision_of(const struct core *core, int64_t message_id);
 /* What would be decided if `text` were the next message of the open session. */

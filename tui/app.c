@@ -626,6 +626,8 @@ static void give_terminal(void *user, bool give)
     app->is_dirty = true;
 }
 
+/* A database that cannot be used is left as it is: one can chat, but nothing is kept. It is
+ * said now, for whom the screen is gone again, and the status line goes on saying it. */
 static enum status open_hub(struct app *app, struct err *err)
 {
     const struct config *config = app->config;
@@ -644,6 +646,12 @@ static enum status open_hub(struct app *app, struct err *err)
             .terminal = give_terminal,
             .user = app,
     };
+    if (hub_open(&app->hub, &cfg, err) == OK)
+        return OK;
+    app->status.keeps_nothing = true;
+    app_notice(app, err->status, "%s; nothing of this run will be saved", err->text);
+    fprintf(stderr, "shunt: %s\n", app->own.text);
+    cfg.data_dir = NULL;
     return hub_open(&app->hub, &cfg, err);
 }
 
@@ -679,7 +687,7 @@ static void close_all(struct app *app)
 
 int app_run(struct config *config, struct slice attached)
 {
-    struct app app = {.config = config, .is_dirty = true};
+    struct app app = {.config = config, .is_dirty = true, .now_ns = clock_now_ns()};
     struct err err;
     if (open_hub(&app, &err) != OK)
         return cmd_fail(&err);
@@ -697,10 +705,10 @@ int app_run(struct config *config, struct slice attached)
     app.keymap = config_keymap(config);
     for (int i = 0; i < VIEW_COUNT; i++)
         app.states[i] = mem_alloc(views[i].ops->state_bytes);
-    app.now_ns = app.started_ns = clock_now_ns();
+    app.started_ns = app.now_ns;
     resize(&app);
     open_newest_session(&app);
-    if (conf_n_warnings(config->conf))
+    if (conf_n_warnings(config->conf) && !app.status.keeps_nothing)
         app_notice(&app, ERR_CONFIG, "%s%s", conf_warning_at(config->conf, 0),
                 conf_n_warnings(config->conf) > 1 ? " (`shunt doctor` shows all)" : "");
     if (app.look.problems.n)

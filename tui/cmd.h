@@ -6,6 +6,8 @@
 #ifndef TUI_CMD_H
 #define TUI_CMD_H
 
+#include <stdio.h>
+
 #include "tui/args.h"
 
 struct config;
@@ -49,6 +51,8 @@ const char *cmd_model_path(const struct config *config, const char *name);
  * freed by the caller, whatever is returned. */
 enum status cmd_ask_store(const struct config *config, struct stored *command,
         struct stored **answer, struct err *err) MUST_USE;
+/* One line for a person; what a terminal must not see becomes spaces. */
+void cmd_print_line(FILE *out, const char *fmt, ...) PRINTF(2, 3);
 /* "shunt: …" on stderr; returns the exit status that fits. */
 int cmd_fail(const struct err *err);
 /* "shunt NAME: …" on stderr, EXIT_USAGE. */

@@ -34,12 +34,12 @@ static void say(
         struct report *report, enum finding finding, const char *what, const char *fmt, ...)
 {
     static const char *const marks[] = {"ok  ", "note", "BAD "};
+    char text[4096];
     va_list va;
-    printf("%s %-14s ", marks[finding], what);
     va_start(va, fmt);
-    vprintf(fmt, va);
+    vsnprintf(text, sizeof text, fmt, va);
     va_end(va);
-    puts("");
+    cmd_print_line(stdout, "%s %-14s %s", marks[finding], what, text);
     report->n_bad += finding == BAD;
 }
 

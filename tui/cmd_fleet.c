@@ -54,13 +54,10 @@ static void wait_for_all(struct hub *hub)
 
 static void print_result(const struct endpoint_state *e)
 {
-    char error[sizeof e->probe_error];
-    memcpy(error, e->probe_error, sizeof error);
-    utf8_make_printable(error);
-    if (error[0])
-        printf("%-16s FAILED  %s\n", e->conf->name, error);
+    if (e->probe_error[0])
+        cmd_print_line(stdout, "%-16s FAILED  %s", e->conf->name, e->probe_error);
     else
-        printf("%-16s ok  %6u ms\n", e->conf->name, e->probe_ms);
+        cmd_print_line(stdout, "%-16s ok  %6u ms", e->conf->name, e->probe_ms);
 }
 
 static void print_result_json(const struct endpoint_state *e, bool is_first)

@@ -43,7 +43,7 @@ static void list_file(const char *path, const char *endpoint, bool is_json, bool
     char size[16] = "missing";
     if (is_there)
         size_text((uint64_t)st.st_size, size);
-    printf("%-16s %9s  %s\n", endpoint ? endpoint : "(no endpoint)", size, path);
+    cmd_print_line(stdout, "%-16s %9s  %s", endpoint ? endpoint : "(no endpoint)", size, path);
 }
 
 static bool is_listed(const struct config *config, const char *path)
@@ -90,8 +90,8 @@ static void print_info(const struct model_info *m)
     size_text(m->file_bytes, file);
     size_text(m->kv_bytes, kv);
     size_text(m->active_bytes, read);
-    printf("name          %s\narchitecture  %s\nquantisation  %s\nfile          %s\n", m->name,
-            m->arch, m->quant, file);
+    cmd_print_line(stdout, "name          %s", m->name);
+    printf("architecture  %s\nquantisation  %s\nfile          %s\n", m->arch, m->quant, file);
     printf("parameters    %s", total);
     if (m->n_experts)
         printf(", %s used per token", active);

@@ -470,6 +470,17 @@ static void unbind_all(struct keymap *map, enum context context, enum command co
     }
 }
 
+static void warn_unknown_context(struct conf *conf, const struct conf_entry *entry)
+{
+    struct buf names;
+    buf_init(&names, ERR_TEXT_BYTES);
+    for (int i = 0; i < CTX_COUNT; i++)
+        buf_printf(&names, "%s%s", i ? ", " : "", context_names[i]);
+    conf_warn(conf, entry->line, "no context \"%s\": there are %s", entry->subsection,
+            buf_text(&names));
+    buf_release(&names);
+}
+
 static void bind_entry(
         struct config *config, struct keymap *map, const struct conf_entry *entry)
 {
@@ -477,9 +488,7 @@ static void bind_entry(
     enum command command = command_find(entry->key);
     struct err err;
     if (context == CTX_COUNT)
-        conf_warn(config->conf, entry->line,
-                "no context \"%s\": use global, input, chat, experts, fleet, sessions or help",
-                entry->subsection);
+        warn_unknown_context(config->conf, entry);
     else if (command == CMD_NONE)
         conf_warn(config->conf, entry->line, "no command \"%s\"; `shunt keys` lists them",
                 entry->key);
@@ -510,8 +519,15 @@ void config_release(struct config *config)
     *config = (struct config){0};
 }
 
+#define WARNINGS_PRINTED 20
+
 void config_print_warnings(const struct config *config)
 {
-    for (size_t i = 0; i < conf_n_warnings(config->conf); i++)
+    size_t n = conf_n_warnings(config->conf);
+    for (size_t i = 0; i < n && i < WARNINGS_PRINTED; i++)
         fprintf(stderr, "shunt: %s\n", conf_warning_at(config->conf, i));
+    if (n > WARNINGS_PRINTED)
+        fprintf(stderr,
+                "shunt: %zu more mistakes in the configuration; `shunt doctor` lists them\n",
+                n - WARNINGS_PRINTED);
 }

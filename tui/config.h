@@ -57,7 +57,7 @@ enum status config_save_endpoints(
 /* The default keys with the user's over them: [bind "CONTEXT"] COMMAND = KEYS, or `none` to
  * take its keys away. Mistakes become warnings. The caller frees the map. */
 struct keymap *config_keymap(struct config *config);
-/* Prints the warnings to stderr, once each. */
+/* Prints the first warnings to stderr. */
 void config_print_warnings(const struct config *config);
 /* ~/x as a path in the user's folder; any other text as it is. The caller frees it. */
 char *config_expand_home(const char *path);
