@@ -8,14 +8,18 @@
 #include <string.h>
 #include <time.h>
 
+#include "router/core.h"
 #include "router/core_internal.h"
+#include "router/endpoint.h"
 #include "router/history.h"
+#include "router/session.h"
+#include "router/store.h"
 
 #define DRAFT_NS 1000000000ull
 
 static void add_store_effect(struct core *core, struct stored *command)
 {
-    core_add_effect(core, EFFECT_STORE)->command = command;
+    core_add_effect(core, &(struct effect){.kind = EFFECT_STORE, .command = command});
     core->n_store_pending++;
 }
 

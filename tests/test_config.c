@@ -12,6 +12,10 @@
 
 #include <cmocka.h>
 
+#include "router/conf.h"
+#include "router/endpoint.h"
+
+#include "tui/args.h"
 #include "tui/config.h"
 #include "tui/keys.h"
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "tui/cmd.h"
+#include "tui/embedded.h"
 #include "tui/keys.h"
 #include "tui/notes.h"
 #include "tui/view.h"

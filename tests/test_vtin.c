@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "tui/keys.h"
-#include "tui/vtin.h"
 
 #include "tests/helper_clock.h"
 

@@ -13,15 +13,27 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+#include "engine/model.h"
+
+#include "router/conf.h"
+#include "router/core.h"
+#include "router/endpoint.h"
+#include "router/hub.h"
+#include "router/session.h"
+#include "router/store.h"
 
 #include "tui/cmd.h"
+#include "tui/config.h"
 #include "tui/endpoint_mark.h"
 #include "tui/hint_bar.h"
 #include "tui/keys.h"
 #include "tui/look.h"
 #include "tui/status_line.h"
+#include "tui/surface.h"
 #include "tui/tab_bar.h"
 #include "tui/term.h"
+#include "tui/text.h"
+#include "tui/view.h"
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 
@@ -115,6 +127,17 @@ bool app_side_pane(const struct app *app)
 enum reasoning_mode app_reasoning(const struct app *app)
 {
     return app->config->reasoning;
+}
+
+void app_copy(struct app *app, struct slice text, const char *what)
+{
+    struct buf escape;
+    struct err told;
+    buf_init(&escape, 8 * OSC52_MAX_BYTES);
+    clipboard_copy(&app->config->clipboard, text, what, &escape, &told);
+    term_send(app->term, buf_slice(&escape));
+    app_notice(app, told.status, "%s", told.text);
+    buf_release(&escape);
 }
 
 bool app_is_mono(const struct app *app)
@@ -362,6 +385,14 @@ static void draw_body(struct app *app, struct surface *out)
         views[app->view].ops->draw(app->states[app->view], app, out);
 }
 
+static enum context context_of(const struct app *app)
+{
+    const struct view_ops *ops = views[app->view].ops;
+    if (app->help_is_open)
+        return CTX_HELP;
+    return ops->context_of ? ops->context_of(app->states[app->view], app) : ops->context;
+}
+
 /* Tabs, body, hints, status; on a very small screen only the body, and the status line if there
  * is something to say. */
 static void draw(struct app *app)
@@ -387,7 +418,7 @@ static void draw(struct app *app)
     tab_bar_draw(app, app->help_is_open, &all);
     const struct view_ops *ops = views[app->view].ops;
     bool has_own = !app->help_is_open && ops->hints;
-    hint_bar_draw(app, app->help_is_open ? CTX_HELP : ops->context,
+    hint_bar_draw(app, context_of(app),
             has_own ? ops->hints(app->states[app->view], app) : NULL, &all, bottom);
 }
 
@@ -429,6 +460,10 @@ static void run_command(struct app *app, enum command command)
     }
     command_run(app, command, "");
 }
+
+/* Where bindings are looked for next; those of CTX_GLOBAL hold in all. */
+static const enum context behind[CTX_COUNT] = {
+        [CTX_TRANSCRIPT] = CTX_CHAT, [CTX_CHAT] = CTX_INPUT};
 
 static bool find_command(struct app *app, enum context context, const struct key *key)
 {
@@ -480,7 +515,7 @@ static bool take_mouse(struct app *app, const struct key *key)
 static void take_key(struct app *app, const struct key *key)
 {
     const struct view_ops *ops = views[app->view].ops;
-    enum context context = app->help_is_open ? CTX_HELP : ops->context;
+    enum context context = context_of(app);
     bool is_typing = !app->help_is_open;
     if (key->code == KEY_BACKGROUND) {
         take_background(app, key->text);
@@ -493,10 +528,9 @@ static void take_key(struct app *app, const struct key *key)
     if (is_typing && ops->takes_keys_first && !app->pending.code &&
             ops->key(app->states[app->view], key, app))
         return;
-    if (find_command(app, context, key))
-        return;
-    if (is_typing && context == CTX_CHAT && find_command(app, CTX_INPUT, key))
-        return;
+    for (; context != CTX_GLOBAL; context = behind[context])
+        if (find_command(app, context, key))
+            return;
     bool was_sequence = app->pending.code != 0;
     app->pending = (struct key){0};
     app->quit_armed_ns = 0;
@@ -642,11 +676,13 @@ static void give_terminal(void *user, bool give)
     app->is_dirty = true;
 }
 
+/* A database that cannot be used is left as it is: one can chat, but nothing is kept. It is
+ * said now, for whom the screen is gone again, and the status line goes on saying it. */
 static enum status open_hub(struct app *app, struct err *err)
 {
     const struct config *config = app->config;
     struct hub_config cfg = {
-            .core = {.endpoints = config->endpoints,
+            .core = &(struct core_config){.endpoints = config->endpoints,
                     .n_endpoints = config->n_endpoints,
                     .max_zone = config->zone,
                     .seed = (uint64_t)clock_unix_ms() ^ (uint64_t)getpid() << 40,
@@ -660,6 +696,12 @@ static enum status open_hub(struct app *app, struct err *err)
             .terminal = give_terminal,
             .user = app,
     };
+    if (hub_open(&app->hub, &cfg, err) == OK)
+        return OK;
+    app->status.keeps_nothing = true;
+    app_notice(app, err->status, "%s; nothing of this run will be saved", err->text);
+    fprintf(stderr, "shunt: %s\n", app->status.own.text);
+    cfg.data_dir = NULL;
     return hub_open(&app->hub, &cfg, err);
 }
 
@@ -695,7 +737,10 @@ static void close_all(struct app *app)
 
 int app_run(struct config *config, struct slice attached)
 {
-    struct app app = {.config = config, .screen.charset = config->charset, .is_dirty = true};
+    struct app app = {.config = config,
+            .screen.charset = config->charset,
+            .is_dirty = true,
+            .now_ns = clock_now_ns()};
     struct err err;
     if (open_hub(&app, &err) != OK)
         return cmd_fail(&err);
@@ -713,10 +758,10 @@ int app_run(struct config *config, struct slice attached)
     app.keymap = config_keymap(config);
     for (int i = 0; i < VIEW_COUNT; i++)
         app.states[i] = mem_alloc(views[i].ops->state_bytes);
-    app.now_ns = app.started_ns = clock_now_ns();
+    app.started_ns = app.now_ns;
     resize(&app);
     open_newest_session(&app);
-    if (conf_n_warnings(config->conf))
+    if (conf_n_warnings(config->conf) && !app.status.keeps_nothing)
         app_notice(&app, ERR_CONFIG, "%s%s", conf_warning_at(config->conf, 0),
                 conf_n_warnings(config->conf) > 1 ? " (`shunt doctor` shows all)" : "");
     if (app.look.problems.n)

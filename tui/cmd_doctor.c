@@ -11,7 +11,13 @@
 
 #include "engine/model.h"
 
+#include "router/conf.h"
+#include "router/endpoint.h"
+#include "router/store.h"
+
+#include "tui/args.h"
 #include "tui/cmd.h"
+#include "tui/config.h"
 #include "tui/keys.h"
 #include "tui/look.h"
 
@@ -28,12 +34,12 @@ static void say(
         struct report *report, enum finding finding, const char *what, const char *fmt, ...)
 {
     static const char *const marks[] = {"ok  ", "note", "BAD "};
+    char text[4096];
     va_list va;
-    printf("%s %-14s ", marks[finding], what);
     va_start(va, fmt);
-    vprintf(fmt, va);
+    vsnprintf(text, sizeof text, fmt, va);
     va_end(va);
-    puts("");
+    cmd_print_line(stdout, "%s %-14s %s", marks[finding], what, text);
     report->n_bad += finding == BAD;
 }
 
@@ -160,11 +166,9 @@ static void check_models_folder(struct report *report, const struct config *conf
 
 int cmd_doctor(struct args *args)
 {
-    int what = args_next(args);
-    if (what == ARG_WORD)
-        return cmd_usage("doctor", "takes no words");
-    if (what != ARG_END)
-        return cmd_stop(args, what, "doctor");
+    int code = cmd_take_nothing(args);
+    if (code >= 0)
+        return code;
     struct config config;
     struct err err;
     if (config_load(&config, &args->globals, &err) != OK)

@@ -116,12 +116,12 @@ int cmd_themes(struct args *args)
 {
     bool is_json = false;
     int what;
-    while ((what = args_next(args)) == 257)
+    while ((what = args_next(args)) == FLAG_THEMES_JSON)
         is_json = true;
     if (what == ARG_WORD)
         return cmd_usage("themes", "takes no words");
     if (what != ARG_END)
-        return cmd_stop(args, what, "themes");
+        return cmd_stop(args, what);
     struct config config;
     struct err err;
     struct look look;

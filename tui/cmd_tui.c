@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "tui/app.h"
+#include "tui/args.h"
 #include "tui/cmd.h"
+#include "tui/config.h"
 
 #define ATTACHED_MAX_BYTES (16u << 20)
 

@@ -13,6 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "router/conf.h"
+#include "router/endpoint.h"
+
+#include "tui/args.h"
 #include "tui/embedded.h"
 #include "tui/keys.h"
 
@@ -258,6 +262,19 @@ static char *xdg_dir(const char *variable, const char *fallback)
     return path;
 }
 
+/* What the login keeps in memory is the better place for what may be a secret. */
+static void set_clipboard(struct config *config)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *tmux = getenv("TMUX"), *sty = getenv("STY");
+    char *dir = runtime && runtime[0] == '/' ? path_join(runtime, "shunt")
+                                             : mem_strdup(config->data_dir);
+    config->clipboard.path = path_join(dir, "clip");
+    config->clipboard.multiplexer = tmux && *tmux  ? MULTIPLEXER_TMUX
+                                    : sty && *sty ? MULTIPLEXER_SCREEN
+                                                  : MULTIPLEXER_NONE;
+    mem_free(dir);
+}
+
 static void set_paths(struct config *config, const struct global_flags *flags)
 {
     char *dir = xdg_dir("XDG_CONFIG_HOME", ".config");
@@ -270,6 +287,7 @@ static void set_paths(struct config *config, const struct global_flags *flags)
     const char *term = getenv("TERM");
     config->term = term ? term : "";
     config->background = detect_background();
+    set_clipboard(config);
 }
 
 static int compare_paths(const void *a, const void *b)
@@ -465,6 +483,17 @@ static void unbind_all(struct keymap *map, enum context context, enum command co
     }
 }
 
+static void warn_unknown_context(struct conf *conf, const struct conf_entry *entry)
+{
+    struct buf names;
+    buf_init(&names, ERR_TEXT_BYTES);
+    for (int i = 0; i < CTX_COUNT; i++)
+        buf_printf(&names, "%s%s", i ? ", " : "", context_names[i]);
+    conf_warn(conf, entry->line, "no context \"%s\": there are %s", entry->subsection,
+            buf_text(&names));
+    buf_release(&names);
+}
+
 static void bind_entry(
         struct config *config, struct keymap *map, const struct conf_entry *entry)
 {
@@ -472,9 +501,7 @@ static void bind_entry(
     enum command command = command_find(entry->key);
     struct err err;
     if (context == CTX_COUNT)
-        conf_warn(config->conf, entry->line,
-                "no context \"%s\": use global, input, chat, experts, fleet, sessions or help",
-                entry->subsection);
+        warn_unknown_context(config->conf, entry);
     else if (command == CMD_NONE)
         conf_warn(config->conf, entry->line, "no command \"%s\"; `shunt keys` lists them",
                 entry->key);
@@ -500,12 +527,20 @@ void config_release(struct config *config)
     mem_free(config->path);
     mem_free(config->data_dir);
     mem_free(config->models_dir);
+    mem_free(config->clipboard.path);
     mem_free(config->themes_dir);
     *config = (struct config){0};
 }
 
+#define WARNINGS_PRINTED 20
+
 void config_print_warnings(const struct config *config)
 {
-    for (size_t i = 0; i < conf_n_warnings(config->conf); i++)
+    size_t n = conf_n_warnings(config->conf);
+    for (size_t i = 0; i < n && i < WARNINGS_PRINTED; i++)
         fprintf(stderr, "shunt: %s\n", conf_warning_at(config->conf, i));
+    if (n > WARNINGS_PRINTED)
+        fprintf(stderr,
+                "shunt: %zu more mistakes in the configuration; `shunt doctor` lists them\n",
+                n - WARNINGS_PRINTED);
 }

@@ -1,7 +1,9 @@
 /* mission.c - see mission.h. */
 #include "tui/mission.h"
 
-#include <string.h>
+#include "router/core.h"
+
+#include "tui/view.h"
 
 #define UPDATE_NS     100000000ull
 #define DECISIONS_MAX 8

@@ -6,7 +6,9 @@
 #ifndef TUI_MISSION_H
 #define TUI_MISSION_H
 
-#include "tui/view.h"
+#include "tui/surface.h"
+
+struct app;
 
 /* The least size of the Chat view that has room for it. */
 #define MISSION_MIN_COLS 180

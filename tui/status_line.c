@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "router/endpoint.h"
+
 #include "tui/endpoint_mark.h"
 #include "tui/text.h"
 
@@ -53,9 +55,12 @@ int status_line_rows(const struct status_line *line, const struct core *core, ui
     return n > 1 ? n : 1;
 }
 
-static void draw_endpoints(const struct core *core, uint64_t now_ns, struct surface *out)
+static void draw_endpoints(const struct status_line *line, const struct core *core,
+        uint64_t now_ns, struct surface *out)
 {
     int col = 1;
+    if (line->keeps_nothing)
+        col += surface_puts(out, 0, col, ROLE_ERROR, "not saved") + 2;
     for (int i = 0; i < core->fleet.n_endpoints; i++) {
         const struct endpoint_state *e = &core->fleet.endpoints[i];
         const struct endpoint_mark_def *mark = &endpoint_mark_defs[endpoint_mark(e, now_ns)];
@@ -77,7 +82,7 @@ uint64_t status_line_draw(const struct status_line *line, const struct core *cor
     uint64_t until_ns;
     const struct notice *notice = current(line, core, now_ns, &until_ns);
     if (!notice) {
-        draw_endpoints(core, now_ns, out);
+        draw_endpoints(line, core, now_ns, out);
         return 0;
     }
     struct slice rest = slice_of(notice->text), row;

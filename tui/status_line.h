@@ -13,6 +13,7 @@ struct status_line {
     struct notice own; /* of the app itself; newer than the core's when t_ns says so */
     uint64_t own_until_ns;
     uint64_t read_until_ns; /* notices up to then have been read: a key came */
+    bool keeps_nothing;     /* there is no database */
 };
 
 #define STATUS_NOTICE_NS 12000000000ull /* how long it is shown */

@@ -10,18 +10,7 @@
 
 #include "engine/base.h"
 
-enum role { /* rows of roles.def: what a colour means */
-#define ROLE(id, ...) ROLE_##id,
-#include "tui/roles.def"
-#undef ROLE
-    ROLE_COUNT
-};
-bool role_is_state(enum role role);
-
-enum { ATTR_BOLD = 1, ATTR_DIM = 2, ATTR_UNDERLINE = 4, ATTR_REVERSE = 8, ATTR_ITALIC = 16 };
-
-enum ramp { RAMP_NONE, RAMP_ACTIVATION, RAMP_DIVERGING, RAMP_TEXT, RAMP_COUNT };
-#define RAMP_LEVELS 12
+#include "tui/role.h"
 
 #define CELL_BYTES 23
 
@@ -35,12 +24,6 @@ struct cell {
     uint8_t level_top, level_bottom; /* 0..RAMP_LEVELS-1 */
     bool is_selected;                /* the background is that of ROLE_SELECTED */
     uint8_t tint; /* of text: 0, or 1 + a level of RAMP_TEXT that replaces the role's colour */
-};
-
-enum charset {
-    CHARSET_UTF8,
-    CHARSET_ASCII_CHROME, /* what the program draws by itself is ASCII, texts are as they are */
-    CHARSET_ASCII         /* the terminal shows nothing else: `?` in texts */
 };
 
 struct rect {

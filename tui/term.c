@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "tui/surface.h"
 #include "tui/theme.h"
 #include "tui/true_color.h"
 
@@ -480,6 +481,12 @@ bool term_show(struct term *term, const struct screen *screen)
     if (term->out.n)
         term_flush(term);
     return true;
+}
+
+void term_send(struct term *term, struct slice bytes)
+{
+    buf_add_slice(&term->out, bytes);
+    term_flush(term);
 }
 
 void term_repaint(struct term *term)

@@ -6,7 +6,9 @@
 #ifndef TUI_THEME_H
 #define TUI_THEME_H
 
-#include "tui/surface.h"
+#include "engine/base.h"
+
+#include "tui/role.h"
 
 #define COLOR_DEFAULT (-1)
 

@@ -11,8 +11,15 @@
 
 #include "engine/model.h"
 
+#include "router/balance.h"
+#include "router/core.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+
 #include "tui/expert_map.h"
 #include "tui/flow.h"
+#include "tui/heat.h"
+#include "tui/surface.h"
 #include "tui/text.h"
 #include "tui/view.h"
 #include "tui/view_stepper.h"

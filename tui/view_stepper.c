@@ -10,11 +10,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+
 #include "tui/expert_map.h"
 #include "tui/flow.h"
+#include "tui/heat.h"
+#include "tui/surface.h"
 #include "tui/text.h"
 #include "tui/tinted_text.h"
 #include "tui/token_map.h"
+#include "tui/view.h"
 
 #define DETAIL_COLS  33
 #define DETAIL_ROWS  12
