@@ -5,6 +5,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "engine/gguf.h"
+#include "engine/model_internal.h"
+
 static const struct arch *const archs[] = {
         &arch_llama, &arch_qwen3, &arch_qwen3moe, &arch_olmoe};
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/gguf.h"
 #include "engine/model_internal.h"
 
 struct binder {

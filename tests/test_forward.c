@@ -15,9 +15,10 @@
 
 #include "kernels/kernels.h"
 
-#include "engine/base.h"
 #include "engine/json.h"
 #include "engine/model.h"
+#include "engine/telemetry.h"
+#include "engine/tokenizer.h"
 
 #define GOLDEN          SOURCE_DIR "/tests/golden/"
 #define SHARED          SOURCE_DIR "/../shared/golden/"

@@ -3,11 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base.h"
 #include "engine/bench.h"
 #include "engine/json.h"
 #include "engine/synthetic.h"
 
+#include "router/endpoint.h"
+
 #include "tui/cmd.h"
+#include "tui/config.h"
 
 struct bench_args {
     struct bench_config config;
@@ -30,26 +34,26 @@ static int read_args(struct args *args, struct bench_args *b)
     for (int id; (id = args_next(args)) != ARG_END;) {
         uint32_t n_threads;
         bool ok = true;
-        if (id == 'p')
+        if (id == FLAG_BENCH_PROMPT)
             ok = read_number(args, 1 << 20, &b->config.n_prompt, "p");
-        else if (id == 'n')
+        else if (id == FLAG_BENCH_GEN)
             ok = read_number(args, 1 << 20, &b->config.n_gen, "n");
-        else if (id == 't' && (ok = read_number(args, 1024, &n_threads, "t")))
+        else if (id == FLAG_BENCH_THREADS && (ok = read_number(args, 1024, &n_threads, "t")))
             b->config.n_threads = (int)n_threads;
-        else if (id == 256)
+        else if (id == FLAG_BENCH_SYNTHETIC)
             b->config.shape = args->value;
-        else if (id == 257)
+        else if (id == FLAG_BENCH_JSON)
             b->is_json = true;
-        else if (id == 258)
+        else if (id == FLAG_BENCH_KERNEL)
             b->config.kernel = args->value;
-        else if (id == 259)
+        else if (id == FLAG_BENCH_BACKEND)
             b->backend = args->value;
         else if (id == ARG_WORD && !b->file)
             b->file = args->value;
         else if (id == ARG_WORD)
             return cmd_usage("bench", "one file at a time: %s", args->value);
-        else if (id != 't')
-            return cmd_stop(args, id, "bench");
+        else if (id != FLAG_BENCH_THREADS)
+            return cmd_stop(args, id);
         if (!ok)
             return EXIT_USAGE;
     }
