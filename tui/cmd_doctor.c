@@ -147,11 +147,9 @@ static void check_models_folder(struct report *report, const struct config *conf
 
 int cmd_doctor(struct args *args)
 {
-    int what = args_next(args);
-    if (what == ARG_WORD)
-        return cmd_usage("doctor", "takes no words");
-    if (what != ARG_END)
-        return cmd_stop(args, what, "doctor");
+    int code = cmd_take_nothing(args);
+    if (code >= 0)
+        return code;
     struct config config;
     struct err err;
     if (config_load(&config, &args->globals, &err) != OK)

@@ -162,29 +162,29 @@ int cmd_model(struct args *args)
     const char *what = NULL, *path = NULL;
     bool is_json = false;
     for (int id; (id = args_next(args)) != ARG_END;) {
-        if (id == 257)
+        if (id == FLAG_MODEL_JSON)
             is_json = true;
         else if (id == ARG_WORD && !path)
             *(what ? &path : &what) = args->value;
         else if (id == ARG_WORD)
             return cmd_usage("model", "one file at a time: %s", args->value);
         else
-            return cmd_stop(args, id, "model");
+            return cmd_stop(args, id);
     }
-    static const char *const names[] = {"list", "info"};
-    bool is_list = what && strcmp(what, "list") == 0 && !path;
-    bool is_info = what && strcmp(what, "info") == 0 && path;
-    const char *nearest = what ? conf_nearest(what, names, ARRAY_LEN(names)) : NULL;
-    if (nearest && strcmp(nearest, what) != 0)
-        return cmd_usage("model", "no \"%s\": did you mean \"%s\"?", what, nearest);
-    if (!is_list && !is_info)
-        return cmd_usage("model", "use `shunt model list` or `shunt model info FILE`");
+    enum verb verb = cmd_find_verb(args, what);
+    if (verb == VERB_NONE)
+        return EXIT_USAGE;
+    if (verb == VERB_MODEL_LIST && path)
+        return cmd_usage("model", "list takes no file: %s", path);
+    if (verb == VERB_MODEL_INFO && !path)
+        return cmd_usage("model", "info needs a FILE or the name of an endpoint");
     struct config config;
     struct err err;
     if (config_load(&config, &args->globals, &err) != OK)
         return cmd_fail(&err);
     config_print_warnings(&config);
-    int code = is_list ? run_list(&config, is_json) : run_info(&config, path, is_json);
+    int code = verb == VERB_MODEL_LIST ? run_list(&config, is_json)
+                                       : run_info(&config, path, is_json);
     config_release(&config);
     return code;
 }
