@@ -15,14 +15,22 @@
 #include "tui/embedded.h"
 #include "tui/keys.h"
 
-enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL, KIND_MONEY, KIND_REASONING };
+enum option_kind {
+    KIND_TEXT,
+    KIND_COUNT,
+    KIND_ZONE,
+    KIND_COLOR,
+    KIND_BOOL,
+    KIND_MONEY,
+    KIND_REASONING
+};
 
-#define TYPE_TEXT  const char *
-#define TYPE_COUNT uint32_t
-#define TYPE_ZONE  enum zone
-#define TYPE_COLOR enum color_depth
-#define TYPE_BOOL  bool
-#define TYPE_MONEY int64_t
+#define TYPE_TEXT      const char *
+#define TYPE_COUNT     uint32_t
+#define TYPE_ZONE      enum zone
+#define TYPE_COLOR     enum color_depth
+#define TYPE_BOOL      bool
+#define TYPE_MONEY     int64_t
 #define TYPE_REASONING enum reasoning_mode
 
 /* A row whose field has another type does not compile. */
@@ -422,7 +430,7 @@ enum status config_load(struct config *out, const struct global_flags *flags, st
 static int find_context(const char *name)
 {
     int i = 0;
-    while (i < CTX_COUNT && strcmp(context_names[i], name) != 0)
+    while (i < CTX_COUNT && strcmp(context_defs[i].name, name) != 0)
         i++;
     return i;
 }
@@ -439,6 +447,17 @@ static void unbind_all(struct keymap *map, enum context context, enum command co
     }
 }
 
+static void warn_unknown_context(struct config *config, const struct conf_entry *entry)
+{
+    struct buf names;
+    buf_init(&names, ERR_TEXT_BYTES);
+    for (int i = 0; i < CTX_COUNT; i++)
+        buf_printf(&names, "%s %s", i ? "," : "", context_defs[i].name);
+    conf_warn(config->conf, entry->line, "no context \"%s\": there is%s", entry->subsection,
+            buf_text(&names));
+    buf_release(&names);
+}
+
 static void bind_entry(
         struct config *config, struct keymap *map, const struct conf_entry *entry)
 {
@@ -446,9 +465,7 @@ static void bind_entry(
     enum command command = command_find(entry->key);
     struct err err;
     if (context == CTX_COUNT)
-        conf_warn(config->conf, entry->line,
-                "no context \"%s\": use global, input, chat, experts, fleet, sessions or help",
-                entry->subsection);
+        warn_unknown_context(config, entry);
     else if (command == CMD_NONE)
         conf_warn(config->conf, entry->line, "no command \"%s\"; `shunt keys` lists them",
                 entry->key);
