@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "tui/args.h"
 #include "tui/cmd.h"
 
 #define ARGS(...)                                                                              \

@@ -10,6 +10,9 @@
 
 #include <cmocka.h>
 
+#include "engine/request.h"
+
+#include "router/endpoint.h"
 #include "router/net.h"
 
 #include "tests/helper_fixture.h"

@@ -6,7 +6,7 @@
 #ifndef TUI_ARGS_H
 #define TUI_ARGS_H
 
-#include "tui/config.h"
+#include "engine/base.h"
 
 enum subcommand {
     SUB_EVERY,
@@ -48,6 +48,11 @@ struct flag_def {
     const char *help;  /* no full stop */
 };
 extern const struct flag_def flag_defs[FLAG_COUNT];
+
+/* Flags that stand before or after the subcommand. NULL: not given. */
+struct global_flags {
+    const char *config, *data, *color;
+};
 
 enum { ARG_END = -1, ARG_WORD = -2, ARG_BAD = -3, ARG_HELP = -4 };
 

@@ -8,6 +8,8 @@
 
 #include "engine/json.h"
 
+#include "tui/args.h"
+#include "tui/attachment.h"
 #include "tui/cmd.h"
 
 /* Session ids are shown as hexadecimal, by older versions without leading zeros: a word of that
@@ -119,40 +121,11 @@ static enum status add_stdin(struct ask_input *in, struct err *err)
     return status;
 }
 
-/* A fence that is longer than any run of backquotes inside. */
-static size_t fence_length(struct slice text)
-{
-    size_t longest = 2, run = 0;
-    for (size_t i = 0; i < text.n; i++) {
-        run = text.ptr[i] == '`' ? run + 1 : 0;
-        longest = run > longest ? run : longest;
-    }
-    return longest + 1;
-}
-
 static enum status attach_file(struct ask_input *in, const char *path, struct err *err)
 {
-    struct buf text;
-    enum status status = file_read(&text, path, PROMPT_MAX_BYTES, err);
-    if (status != OK)
-        return status;
-    if (memchr(buf_text(&text), '\0', text.n)) {
-        buf_release(&text);
-        return err_set(err, ERR_UNSUPPORTED, "cannot attach %s: it is not a text file", path);
-    }
-    char fence[64];
-    size_t n = fence_length(buf_slice(&text));
-    n = n < sizeof fence ? n : sizeof fence - 1;
-    memset(fence, '`', n);
-    fence[n] = '\0';
-    const char *name = strrchr(path, '/');
-    bool has_newline = text.n && text.ptr[text.n - 1] == '\n';
-    bool fits = buf_printf(&in->prompt, "%s%s:\n%s\n%s%s%s", in->prompt.n ? "\n\n" : "",
-            name ? name + 1 : path, fence, buf_text(&text), has_newline ? "" : "\n", fence);
-    buf_release(&text);
-    return fits ? OK
-                : err_set(err, ERR_USAGE, "the attached files are larger than %u MB together",
-                          PROMPT_MAX_BYTES >> 20);
+    const char *slash = strrchr(path, '/');
+    return attachment_add(
+            &in->prompt, slash ? slash + 1 : path, path, PROMPT_MAX_BYTES, err);
 }
 
 /* `content` is a string or a list of text parts. */

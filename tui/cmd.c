@@ -17,6 +17,18 @@ enum subcommand cmd_find(const char *name)
     return i < SUB_COUNT ? (enum subcommand)i : SUB_EVERY;
 }
 
+void cmd_print_line(FILE *out, const char *fmt, ...)
+{
+    char line[8192];
+    va_list va;
+    va_start(va, fmt);
+    vsnprintf(line, sizeof line, fmt, va);
+    va_end(va);
+    line[utf8_whole(line, strlen(line))] = '\0';
+    utf8_make_printable(line);
+    fprintf(out, "%s\n", line);
+}
+
 int cmd_fail(const struct err *err)
 {
     fprintf(stderr, "shunt: %s\n", err->text);

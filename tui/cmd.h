@@ -6,7 +6,13 @@
 #ifndef TUI_CMD_H
 #define TUI_CMD_H
 
+#include <stdio.h>
+
 #include "tui/args.h"
+
+struct config;
+struct fleet;
+struct stored;
 
 enum exit_code {
     EXIT_DONE = 0,
@@ -28,8 +34,10 @@ enum subcommand cmd_find(const char *name); /* SUB_EVERY: there is none */
 int cmd_ask(struct args *args);
 int cmd_route(struct args *args);
 int cmd_model(struct args *args);
+int cmd_bench(struct args *args);
 int cmd_eval(struct args *args);
 int cmd_keys(struct args *args);
+int cmd_themes(struct args *args);
 int cmd_doctor(struct args *args);
 int cmd_fleet(struct args *args);
 int cmd_top(struct args *args);
@@ -37,10 +45,14 @@ int cmd_help(struct args *args);
 int cmd_version(struct args *args);
 int cmd_tui(struct args *args);
 
+/* The file of the local endpoint of this name, or the name itself: a path. */
+const char *cmd_model_path(const struct config *config, const char *name);
 /* Moves one command to the database and waits; *answer is the command with its results and is
  * freed by the caller, whatever is returned. */
 enum status cmd_ask_store(const struct config *config, struct stored *command,
         struct stored **answer, struct err *err) MUST_USE;
+/* One line for a person; what a terminal must not see becomes spaces. */
+void cmd_print_line(FILE *out, const char *fmt, ...) PRINTF(2, 3);
 /* "shunt: …" on stderr; returns the exit status that fits. */
 int cmd_fail(const struct err *err);
 /* "shunt NAME: …" on stderr, EXIT_USAGE. */

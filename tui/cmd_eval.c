@@ -8,7 +8,9 @@
 #include "engine/json.h"
 
 #include "router/difficulty.h"
+#include "router/question.h"
 
+#include "tui/args.h"
 #include "tui/cmd.h"
 
 #define LINE_MAX_BYTES (64u << 20)

@@ -7,7 +7,13 @@
 
 #include "engine/json.h"
 
+#include "router/core.h"
+#include "router/endpoint.h"
 #include "router/hub.h"
+
+#include "tui/args.h"
+#include "tui/cmd.h"
+#include "tui/config.h"
 
 #define NAMES_MAX 64
 #define DAYS_MAX  3660
@@ -48,13 +54,10 @@ static void wait_for_all(struct hub *hub)
 
 static void print_result(const struct endpoint_state *e)
 {
-    char error[sizeof e->probe_error];
-    memcpy(error, e->probe_error, sizeof error);
-    utf8_make_printable(error);
-    if (error[0])
-        printf("%-16s FAILED  %s\n", e->conf->name, error);
+    if (e->probe_error[0])
+        cmd_print_line(stdout, "%-16s FAILED  %s", e->conf->name, e->probe_error);
     else
-        printf("%-16s ok  %6u ms\n", e->conf->name, e->probe_ms);
+        cmd_print_line(stdout, "%-16s ok  %6u ms", e->conf->name, e->probe_ms);
 }
 
 static void print_result_json(const struct endpoint_state *e, bool is_first)
@@ -113,7 +116,7 @@ static int run_probe(const struct config *config, const struct fleet_args *args)
 {
     struct hub *hub;
     struct err err;
-    struct hub_config cfg = {.core = {.endpoints = config->endpoints,
+    struct hub_config cfg = {.core = &(struct core_config){.endpoints = config->endpoints,
                                      .n_endpoints = config->n_endpoints,
                                      .max_zone = config->zone,
                                      .now_ms = clock_unix_ms()}};

@@ -2,7 +2,9 @@
  */
 #include <stdio.h>
 
+#include "tui/args.h"
 #include "tui/cmd.h"
+#include "tui/config.h"
 #include "tui/keys.h"
 
 /* Bindings of one command in one context stand together in the order of the table. */

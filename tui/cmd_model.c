@@ -6,17 +6,12 @@
 #include "engine/json.h"
 #include "engine/model.h"
 
-#include "tui/cmd.h"
+#include "router/conf.h"
+#include "router/endpoint.h"
 
-static void print_size(uint64_t bytes, char out[16])
-{
-    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1000 && unit + 1 < ARRAY_LEN(units))
-        value /= 1000, unit++;
-    snprintf(out, 16, value < 10 && unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}
+#include "tui/args.h"
+#include "tui/cmd.h"
+#include "tui/config.h"
 
 static void print_count(uint64_t n, char out[16])
 {
@@ -47,8 +42,8 @@ static void list_file(const char *path, const char *endpoint, bool is_json, bool
     }
     char size[16] = "missing";
     if (is_there)
-        print_size((uint64_t)st.st_size, size);
-    printf("%-16s %9s  %s\n", endpoint ? endpoint : "(no endpoint)", size, path);
+        size_text((uint64_t)st.st_size, size);
+    cmd_print_line(stdout, "%-16s %9s  %s", endpoint ? endpoint : "(no endpoint)", size, path);
 }
 
 static bool is_listed(const struct config *config, const char *path)
@@ -92,11 +87,11 @@ static void print_info(const struct model_info *m)
     char total[16], active[16], file[16], kv[16], read[16];
     print_count(m->n_params, total);
     print_count(m->n_params_active, active);
-    print_size(m->file_bytes, file);
-    print_size(m->kv_bytes, kv);
-    print_size(m->active_bytes, read);
-    printf("name          %s\narchitecture  %s\nquantisation  %s\nfile          %s\n", m->name,
-            m->arch, m->quant, file);
+    size_text(m->file_bytes, file);
+    size_text(m->kv_bytes, kv);
+    size_text(m->active_bytes, read);
+    cmd_print_line(stdout, "name          %s", m->name);
+    printf("architecture  %s\nquantisation  %s\nfile          %s\n", m->arch, m->quant, file);
     printf("parameters    %s", total);
     if (m->n_experts)
         printf(", %s used per token", active);
@@ -137,16 +132,20 @@ static void print_info_json(const struct model_info *m)
     buf_release(&out);
 }
 
+const char *cmd_model_path(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_endpoints; i++)
+        if (config->endpoints[i].kind == PROVIDER_LOCAL && config->endpoints[i].model &&
+                strcmp(config->endpoints[i].name, name) == 0)
+            return config->endpoints[i].model;
+    return name;
+}
+
 static int run_info(const struct config *config, const char *path, bool is_json)
 {
     struct model *model;
     struct err err;
-    struct model_config cfg = {.path = path, .n_threads = 1};
-    for (size_t i = 0; i < config->n_endpoints;
-            i++) /* an endpoint's name stands for its file */
-        if (config->endpoints[i].kind == PROVIDER_LOCAL && config->endpoints[i].model &&
-                strcmp(config->endpoints[i].name, path) == 0)
-            cfg.path = config->endpoints[i].model;
+    struct model_config cfg = {.path = cmd_model_path(config, path), .n_threads = 1};
     if (model_open(&model, &cfg, &err) != OK)
         return cmd_fail(&err);
     if (is_json)

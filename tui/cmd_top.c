@@ -10,7 +10,13 @@
 
 #include "engine/json.h"
 
+#include "router/balance.h"
+#include "router/store.h"
+
+#include "tui/args.h"
+#include "tui/cmd.h"
 #include "tui/cmd_fleet.h"
+#include "tui/config.h"
 #include "tui/listing.h"
 
 #define N_DECISIONS 20

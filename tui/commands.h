@@ -5,8 +5,6 @@
 #ifndef TUI_COMMANDS_H
 #define TUI_COMMANDS_H
 
-#include "engine/base.h"
-
 enum command {
     CMD_NONE,
 #define CMD(id, ...) CMD_##id,

@@ -7,7 +7,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
+#include "router/conf.h"
+
+#include "tui/args.h"
 #include "tui/cmd.h"
 
 static int run(struct args *args)
@@ -39,10 +43,23 @@ static void choose_locale(void)
         setlocale(LC_CTYPE, "C.UTF-8");
 }
 
+/* A core file would hold the keys. 1 byte is too small for any, and unlike 0 also tells the
+ * kernel not to start the program that collects them. */
+static void forbid_core_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_max > 0) {
+        limit.rlim_cur = 1;
+        setrlimit(RLIMIT_CORE, &limit);
+    }
+}
+
 int main(int argc, char **argv)
 {
     choose_locale();
+    forbid_core_files();
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is treated like a full disk */
     struct args args = {.argc = argc, .argv = argv, .i = 1, .subcommand = SUB_TUI};
     int code = run(&args);
     if (fflush(stdout) == 0 && !ferror(stdout))

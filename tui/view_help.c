@@ -6,13 +6,16 @@
 #include "tui/keys.h"
 #include "tui/notes.h"
 #include "tui/slash.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 
-/* The input line belongs to Chat. */
+/* Input line and conversation belong to Chat. */
 static bool is_shown(const struct help *help, enum context context)
 {
+    bool is_of_chat = context == CTX_INPUT || context == CTX_TRANSCRIPT;
     return context == help->context || context == CTX_GLOBAL ||
-           (context == CTX_INPUT && help->context == CTX_CHAT);
+           (is_of_chat && help->context == CTX_CHAT);
 }
 
 struct printer {
