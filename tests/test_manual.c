@@ -13,7 +13,11 @@
 
 #include <cmocka.h>
 
+#include "router/endpoint.h"
+
 #include "tui/cmd.h"
+#include "tui/commands.h"
+#include "tui/config.h"
 #include "tui/keys.h"
 #include "tui/manual.h"
 #include "tui/view.h"

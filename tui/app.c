@@ -650,7 +650,7 @@ static enum status open_hub(struct app *app, struct err *err)
         return OK;
     app->status.keeps_nothing = true;
     app_notice(app, err->status, "%s; nothing of this run will be saved", err->text);
-    fprintf(stderr, "shunt: %s\n", app->own.text);
+    fprintf(stderr, "shunt: %s\n", app->status.own.text);
     cfg.data_dir = NULL;
     return hub_open(&app->hub, &cfg, err);
 }

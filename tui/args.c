@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/conf.h"
+
 const struct verb_def verb_defs[VERB_COUNT] = {
 #define VERB(subcommand, id, ...) [VERB_##subcommand##_##id] = {SUB_##subcommand, __VA_ARGS__},
 #include "tui/subcommands.def"

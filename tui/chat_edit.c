@@ -1,6 +1,11 @@
 /* chat_edit.c - see chat_edit.h. */
 #include "tui/chat_edit.h"
 
+#include "engine/request.h"
+
+#include "router/core.h"
+#include "router/session.h"
+
 #define TWICE_NS        1000000000ull /* two Esc within it belong together */
 #define STOPPED_LATE_NS 1000000000ull /* an Esc this soon was meant for the answer */
 

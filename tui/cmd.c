@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/conf.h"
+#include "router/endpoint.h"
+#include "router/fleet.h"
+
 const struct subcommand_def subcommand_defs[SUB_COUNT] = {
 #define SUBCOMMAND(id, name, run, words, help) [SUB_##id] = {name, words, help, run},
 #include "tui/subcommands.def"

@@ -3,11 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base.h"
 #include "engine/bench.h"
 #include "engine/json.h"
 #include "engine/synthetic.h"
 
+#include "router/endpoint.h"
+
 #include "tui/cmd.h"
+#include "tui/config.h"
 
 struct bench_args {
     struct bench_config config;

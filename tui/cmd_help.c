@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tui/cmd.h"
+#include "tui/config.h"
 #include "tui/manual.h"
 #include "tui/text.h"
 

@@ -5,6 +5,8 @@
 #ifndef TUI_COMMANDS_H
 #define TUI_COMMANDS_H
 
+#include <stdbool.h>
+
 enum command {
     CMD_NONE,
 #define CMD(id, ...) CMD_##id,

@@ -55,9 +55,9 @@ static void find_themes(struct items *items, const struct app *app)
 {
     const char *const *names;
     size_t n = app_theme_names(app, &names);
-    add(items, (struct item){"auto", NULL, "Dark or light, as the terminal's background is"});
+    add(items, (struct choice){"auto", NULL, "Dark or light, as the terminal's background is"});
     for (size_t i = 0; i < n; i++)
-        add(items, (struct item){names[i], NULL, ""});
+        add(items, (struct choice){names[i], NULL, ""});
 }
 
 /* Commands whose word is one of a list. */

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "router/endpoint.h"
+
 #include "tui/endpoint_mark.h"
 #include "tui/text.h"
 

@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
+#include "router/session.h"
+
+#include "tui/surface.h"
 #include "tui/text.h"
 
 #define NAMES_MIN_COLS 50 /* below: only the numbers */

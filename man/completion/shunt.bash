@@ -6,7 +6,7 @@ _shunt_endpoints() {
 
 _shunt() {
     local word=$2 before=$3 command= verb= i words= is_value= flags= verbs= files= subcommands
-    subcommands='ask route fleet top model eval keys doctor help version'
+    subcommands='ask route fleet top model eval bench keys themes doctor help version'
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --config | --data | --color) i=$((i + 1)) ;;
@@ -35,6 +35,12 @@ _shunt() {
     eval,--top) return ;;
     eval,--kernel) is_value=yes words='scalar avx2' ;;
     eval,--backend) return ;;
+    bench,--prompt|bench,-p) return ;;
+    bench,--gen|bench,-n) return ;;
+    bench,--threads|bench,-t) return ;;
+    bench,--synthetic) is_value=yes words='tiny small olmoe-7b qwen3-30b-a3b' ;;
+    bench,--kernel) is_value=yes words='scalar avx2' ;;
+    bench,--backend) return ;;
     esac
     if [ -n "$is_value" ]; then
         COMPREPLY=($(compgen -W "$words" -- "$word"))
@@ -73,8 +79,17 @@ _shunt() {
         verbs='logits tokens quant difficulty'
         files=yes
         ;;
+    bench)
+        flags=' -p --prompt -n --gen -t --threads --synthetic --kernel --backend --json'
+        verbs=''
+        files=yes
+        ;;
     keys)
         flags=''
+        verbs=''
+        ;;
+    themes)
+        flags=' --json'
         verbs=''
         ;;
     doctor)

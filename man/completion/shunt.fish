@@ -57,8 +57,18 @@ complete -c shunt -n '__fish_seen_subcommand_from eval' -l backend -d 'Where the
 complete -c shunt -n '__fish_seen_subcommand_from eval' -l json -d 'One JSON line per position'
 complete -c shunt -n '__fish_seen_subcommand_from eval' -l plain -d 'No special tokens, no BOS'
 complete -c shunt -n '__fish_seen_subcommand_from eval' -l detokenize -d 'Ids as a JSON list to text'
+complete -c shunt -n __fish_use_subcommand -a bench -d 'Measure how fast a model reads and writes, and the share of this machine\'s memory speed that takes'
+complete -c shunt -n '__fish_seen_subcommand_from bench' -s p -l prompt -d 'Tokens of the prefill (512)' -x
+complete -c shunt -n '__fish_seen_subcommand_from bench' -s n -l gen -d 'Tokens to decode (64)' -x
+complete -c shunt -n '__fish_seen_subcommand_from bench' -s t -l threads -d 'Threads; default: one per core' -x
+complete -c shunt -n '__fish_seen_subcommand_from bench' -l synthetic -d 'Made-up weights instead of a file' -x -a 'tiny small olmoe-7b qwen3-30b-a3b'
+complete -c shunt -n '__fish_seen_subcommand_from bench' -l kernel -d 'Row products; the best of this processor otherwise' -x -a 'scalar avx2'
+complete -c shunt -n '__fish_seen_subcommand_from bench' -l backend -d 'Where the model runs' -x
+complete -c shunt -n '__fish_seen_subcommand_from bench' -l json -d 'Print JSON'
 complete -c shunt -n __fish_use_subcommand -a keys -d 'List every key and what it does'
+complete -c shunt -n __fish_use_subcommand -a themes -d 'List the themes with their colours'
+complete -c shunt -n '__fish_seen_subcommand_from themes' -l json -d 'Print JSON'
 complete -c shunt -n __fish_use_subcommand -a doctor -d 'Check terminal, configuration, data, endpoints and models'
 complete -c shunt -n __fish_use_subcommand -a help -d 'Show the help of a command, or a page of the manual'
 complete -c shunt -n __fish_use_subcommand -a version -d 'Print the version'
-complete -c shunt -n '__fish_seen_subcommand_from help' -a 'ask route fleet top model eval keys doctor help version'
+complete -c shunt -n '__fish_seen_subcommand_from help' -a 'ask route fleet top model eval bench keys themes doctor help version'

@@ -16,7 +16,9 @@ _shunt_commands() {
         'top:Print a view as text, beside a running program'
         'model:List local models, describe one'
         'eval:Look inside models and the router'
+        'bench:Measure how fast a model reads and writes, and the share of this machine'\''s memory speed that takes'
         'keys:List every key and what it does'
+        'themes:List the themes with their colours'
         'doctor:Check terminal, configuration, data, endpoints and models'
         'help:Show the help of a command, or a page of the manual'
         'version:Print the version'
@@ -130,8 +132,37 @@ _shunt() {
         '1:what:(logits tokens quant difficulty)' \
         '*:word:_files'
         ;;
+    bench)
+        _arguments \
+        '-p[Tokens of the prefill (512)]:N:' \
+        '--prompt[Tokens of the prefill (512)]:N:' \
+        '-n[Tokens to decode (64)]:N:' \
+        '--gen[Tokens to decode (64)]:N:' \
+        '-t[Threads; default\: one per core]:N:' \
+        '--threads[Threads; default\: one per core]:N:' \
+        '--synthetic[Made-up weights instead of a file]:tiny|small|olmoe-7b|qwen3-30b-a3b:(tiny small olmoe-7b qwen3-30b-a3b)' \
+        '--kernel[Row products; the best of this processor otherwise]:scalar|avx2:(scalar avx2)' \
+        '--backend[Where the model runs]:cpu:' \
+        '--json[Print JSON]' \
+        '--config[Read this configuration file]:FILE:_files' \
+        '--data[Keep sessions and models in this folder]:DIR:_directories' \
+        '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
+        '-h[Show this help]' \
+        '--help[Show this help]' \
+        '*:word:_files'
+        ;;
     keys)
         _arguments \
+        '--config[Read this configuration file]:FILE:_files' \
+        '--data[Keep sessions and models in this folder]:DIR:_directories' \
+        '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
+        '-h[Show this help]' \
+        '--help[Show this help]' \
+        '*:word:_files'
+        ;;
+    themes)
+        _arguments \
+        '--json[Print JSON]' \
         '--config[Read this configuration file]:FILE:_files' \
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
