@@ -265,11 +265,12 @@ static char *xdg_dir(const char *variable, const char *fallback)
 /* What the login keeps in memory is the better place for what may be a secret. */
 static void set_clipboard(struct config *config)
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR"), *tmux = getenv("TMUX"), *sty = getenv("STY");
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *tmux = getenv("TMUX"),
+               *sty = getenv("STY");
     char *dir = runtime && runtime[0] == '/' ? path_join(runtime, "shunt")
                                              : mem_strdup(config->data_dir);
     config->clipboard.path = path_join(dir, "clip");
-    config->clipboard.multiplexer = tmux && *tmux  ? MULTIPLEXER_TMUX
+    config->clipboard.multiplexer = tmux && *tmux ? MULTIPLEXER_TMUX
                                     : sty && *sty ? MULTIPLEXER_SCREEN
                                                   : MULTIPLEXER_NONE;
     mem_free(dir);
@@ -466,7 +467,7 @@ enum status config_load(struct config *out, const struct global_flags *flags, st
 static int find_context(const char *name)
 {
     int i = 0;
-    while (i < CTX_COUNT && strcmp(context_names[i], name) != 0)
+    while (i < CTX_COUNT && strcmp(context_defs[i].name, name) != 0)
         i++;
     return i;
 }
@@ -488,7 +489,7 @@ static void warn_unknown_context(struct conf *conf, const struct conf_entry *ent
     struct buf names;
     buf_init(&names, ERR_TEXT_BYTES);
     for (int i = 0; i < CTX_COUNT; i++)
-        buf_printf(&names, "%s%s", i ? ", " : "", context_names[i]);
+        buf_printf(&names, "%s%s", i ? ", " : "", context_defs[i].name);
     conf_warn(conf, entry->line, "no context \"%s\": there are %s", entry->subsection,
             buf_text(&names));
     buf_release(&names);
