@@ -625,6 +625,18 @@ enum status dir_make(const char *path, struct err *err)
     return OK;
 }
 
+const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES])
+{
+    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+    double value = (double)n_bytes;
+    size_t unit = 0;
+    while (value >= 999.5 && unit + 1 < ARRAY_LEN(units))
+        value /= 1000, unit++;
+    snprintf(out, SIZE_TEXT_BYTES, value < 9.95 && unit ? "%.1f %s" : "%.0f %s", value,
+            units[unit]);
+    return out;
+}
+
 /* ---- clocks and chance ------------------------------------------------------------------ */
 
 uint64_t clock_now_ns(void)

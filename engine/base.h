@@ -155,6 +155,10 @@ enum status file_write(
 /* Creates the directory and its parents, mode 0700. */
 enum status dir_make(const char *path, struct err *err) MUST_USE;
 
+#define SIZE_TEXT_BYTES 16
+/* "98 MB", "18.6 GB": powers of 1000, as file managers and disks count; returns out. */
+const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES]);
+
 /* ---- clocks and chance ------------------------------------------------------------------ */
 
 uint64_t clock_now_ns(void);         /* CLOCK_MONOTONIC */

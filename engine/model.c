@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/gguf.h"
 #include "engine/model_internal.h"
 
 #define CONTEXT_DEFAULT_TOK 8192

@@ -10,14 +10,22 @@
 #ifndef ROUTER_CORE_H
 #define ROUTER_CORE_H
 
-#include "router/balance.h"
+#include "engine/event.h"
+#include "engine/request.h"
+#include "engine/telemetry.h"
+
 #include "router/fleet.h"
 #include "router/policy.h"
-#include "router/session.h"
+
+struct balance;
+struct message;
+struct session;
+struct session_row;
+struct stored;
 
 enum action_kind {
-    ACTION_SEND,         /* text: a new user message in the open session; id: the message that
-                            it stands beside, 0: it follows the leaf */
+    ACTION_SEND,         /* text: a new user message in the open session, text2: of files that go
+                            along; id: the message that it stands beside, 0: it follows the leaf */
     ACTION_STOP,         /* the running answer */
     ACTION_CONTINUE,     /* go on with an interrupted or stopped answer: the leaf */
     ACTION_RETRY,        /* id: answer that is given once more beside it, or question; 0: the
@@ -44,6 +52,7 @@ enum action_kind {
     ACTION_CONFIGURE,      /* endpoints: those of the configuration of now */
     ACTION_LIST_DECISIONS, /* brings the decision log up to date with the store */
     ACTION_WHY,            /* id: message: looks for the decision behind an answer */
+    ACTION_PICK_THEME,     /* text: remembered as `theme`, for this start and the next ones */
     ACTION_COUNT
 };
 
@@ -189,9 +198,13 @@ struct core {
             others; /* not open, but an answer runs in them or the disk does not have all yet */
     size_t n_others;
     bool remembers_session;
+    char theme[192];      /* what the last ACTION_PICK_THEME said; "": none */
+    bool is_theme_known;  /* the store has answered that */
     bool can_ask;         /* there is a user to ask: ACTION_CONFIRM */
     bool was_warned;      /* of the budget, today */
     int64_t shown_id;     /* session that the store was told to show next time */
+    uint64_t stopped_ns;  /* when the user last stopped an answer, or it came to its end for
+                             that;  0: never */
     bool is_loading;      /* a session was asked for and has not come yet */
     uint64_t newest_load; /* tag of the newest load: the answer to an older one is not shown */
     uint64_t draft_dirty_ns; /* since when the draft differs from what was sent to the store; 0:

@@ -12,6 +12,8 @@
 #include "engine/engine.h"
 #include "engine/gguf.h"
 
+#include "router/core.h"
+#include "router/endpoint.h"
 #include "router/net.h"
 #include "router/store.h"
 
@@ -84,7 +86,7 @@ enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err 
         mem_free(hub);
         return status;
     }
-    struct core_config core_cfg = cfg->core;
+    struct core_config core_cfg = *cfg->core;
     core_cfg.has_history = cfg->data_dir != NULL;
     core_init(&hub->core, &core_cfg);
     match_locals(hub);

@@ -12,8 +12,12 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "engine/event.h"
 #include "engine/queue.h"
+#include "engine/request.h"
 
+#include "router/endpoint.h"
+#include "router/http_error.h"
 #include "router/wire.h"
 
 #define KEY_MIN_BYTES       8 /* shorter ones are words that stand everywhere */
@@ -320,7 +324,7 @@ static void begin(struct net *net, struct net_command *command)
     net->transfers = t;
     t->t_start_ns = t->t_last_ns = clock_now_ns();
     const struct endpoint_conf *e = t->request->endpoint;
-    t->wire = wire_ops_of(providers[e->kind].wire);
+    t->wire = providers[e->kind].wire;
     t->is_probe = command->is_probe;
     buf_init(&t->body, SIZE_MAX / 2);
     buf_init(&t->error_body, ERROR_BODY_BYTES);

@@ -3,6 +3,8 @@
  * session whose shown path ends and whose rows can be written again.
  */
 #include "router/session.h"
+#include "router/store.h"
+#include "router/store_query.h"
 
 #include "tests/fuzz.h"
 

@@ -4,6 +4,10 @@
  */
 #include <string.h>
 
+#include "engine/base.h"
+#include "engine/event.h"
+
+#include "router/http_error.h"
 #include "router/wire.h"
 
 #include "tests/fuzz.h"
@@ -51,11 +55,11 @@ static void read_answer(const struct wire_ops *ops, bool is_stream, struct slice
     buf_printf(&out->events, "\n%d %s", outcome.err.status, outcome.err.text);
 }
 
-static void compare_pieces(enum wire wire, bool is_stream, struct slice body)
+static void compare_pieces(const struct wire_ops *ops, bool is_stream, struct slice body)
 {
     struct answer whole, pieces;
-    read_answer(wire_ops_of(wire), is_stream, body, body.n + 1, &whole);
-    read_answer(wire_ops_of(wire), is_stream, body, 3, &pieces);
+    read_answer(ops, is_stream, body, body.n + 1, &whole);
+    read_answer(ops, is_stream, body, 3, &pieces);
     FUZZ_CHECK(strcmp(buf_text(&whole.events), buf_text(&pieces.events)) == 0);
     buf_release(&whole.events);
     buf_release(&pieces.events);
@@ -63,7 +67,7 @@ static void compare_pieces(enum wire wire, bool is_stream, struct slice body)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-    static const enum wire wires[] = {WIRE_OPENAI_CHAT, WIRE_ANTHROPIC};
+    static const struct wire_ops *const wires[] = {&wire_openai_ops, &wire_anthropic_ops};
     static const int statuses[] = {400, 401, 404, 429, 500};
     struct slice body = {(const char *)bytes, n};
     for (size_t i = 0; i < ARRAY_LEN(wires); i++) {

@@ -19,6 +19,7 @@
 
 #include "engine/json.h"
 
+#include "tui/args.h"
 #include "tui/cmd.h"
 
 #include "tests/helper_cli.h"
@@ -48,8 +49,8 @@ static void help_and_version_go_to_stdout(void **state)
     expect_exit(RUN("--help"), EXIT_DONE);
     expect_in(&result.out, "usage: shunt");
     assert_int_equal(result.err.n, 0);
-    for (size_t i = 0; i < n_cmd_defs; i++)
-        expect_in(&result.out, cmd_defs[i].name);
+    for (int i = SUB_TUI + 1; i < SUB_COUNT; i++)
+        expect_in(&result.out, subcommand_defs[i].name);
     expect_exit(RUN("--version"), EXIT_DONE);
     assert_string_equal(buf_text(&result.out), "shunt " SHUNT_VERSION "\n");
     assert_int_equal(result.err.n, 0);
@@ -58,16 +59,20 @@ static void help_and_version_go_to_stdout(void **state)
 static void every_command_explains_itself(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < n_cmd_defs; i++) {
+    for (int i = SUB_TUI + 1; i < SUB_COUNT; i++) {
         char name[32], usage[64];
-        snprintf(name, sizeof name, "%s", cmd_defs[i].name);
+        snprintf(name, sizeof name, "%s", subcommand_defs[i].name);
         snprintf(usage, sizeof usage, "usage: shunt %s", name);
         expect_exit(RUN(name, "--help"), EXIT_DONE);
         assert_true(slice_has_prefix(buf_slice(&result.out), usage));
         assert_int_equal(result.err.n, 0);
         expect_no_escapes();
-        for (size_t k = 0; k < cmd_defs[i].n_flags; k++)
-            expect_in(&result.out, cmd_defs[i].flags[k].name);
+        for (int k = 0; k < FLAG_COUNT; k++)
+            if ((int)flag_defs[k].subcommand == i || flag_defs[k].subcommand == SUB_EVERY)
+                expect_in(&result.out, flag_defs[k].name);
+        for (int k = VERB_NONE + 1; k < VERB_COUNT; k++)
+            if ((int)verb_defs[k].subcommand == i)
+                expect_in(&result.out, verb_defs[k].help);
     }
 }
 
@@ -78,9 +83,9 @@ static void a_wrong_word_names_the_nearest(void **state)
     expect_sentence("--version");
     expect_exit(RUN("aks", "hello"), EXIT_USAGE);
     expect_sentence("\"ask\"");
-    for (size_t i = 0; i < n_cmd_defs; i++) {
+    for (int i = SUB_TUI + 1; i < SUB_COUNT; i++) {
         char name[32];
-        snprintf(name, sizeof name, "%s", cmd_defs[i].name);
+        snprintf(name, sizeof name, "%s", subcommand_defs[i].name);
         expect_exit(RUN(name, "--confg", "x"), EXIT_USAGE);
         expect_sentence("--config");
         assert_int_equal(result.out.n, 0);
@@ -120,6 +125,22 @@ static void a_mistake_in_the_configuration_is_said_and_survived(void **state)
                              "\"\x1B\"]\nx = \x1B\n");
     expect_exit(RUN("keys", CONFIG), EXIT_DONE);
     expect_no_escapes();
+}
+
+static void themes_are_listed_plainly_into_a_pipe(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"* mono", "  dark", "  light", "  auto"};
+    write_text("shunt.conf", "[shunt]\ntheme = mono\ncolor = 256\n");
+    expect_exit(RUN("themes", CONFIG), EXIT_DONE);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        expect_in(&result.out, names[i]);
+    expect_no_escapes();
+    expect_exit(RUN("themes", "--json", CONFIG), EXIT_DONE);
+    expect_in(&result.out, "{\"name\":\"mono\",\"variant\":\"any\",\"file\":null,"
+                           "\"configured\":true}");
+    expect_exit(RUN("themes", "dark", CONFIG), EXIT_USAGE);
+    write_text("shunt.conf", "");
 }
 
 static void nobody_to_ask_is_a_refusal(void **state)
@@ -209,6 +230,43 @@ static void blocks_become_floats(void **state)
     expect_exit(RUN("eval", "quant", "Q9_9"), EXIT_USAGE);
     expect_sentence("Q5_K");
     expect_exit(RUN("eval", "quant"), EXIT_USAGE);
+}
+
+static double number_of(const struct json *object, const char *key)
+{
+    double value;
+    if (!json_number(json_get(object, key), &value))
+        fail_msg("no number %s in %s", key, buf_text(&result.out));
+    return value;
+}
+
+static void the_bench_measures_a_made_up_model(void **state)
+{
+    (void)state;
+    static const char *const positive[] = {"n_threads", "n_runs", "read_bytes_per_s",
+            "prefill_tok_per_s", "decode_tok_per_s", "weight_bytes_per_tok", "kv_bytes_per_tok",
+            "bytes_per_tok", "bandwidth_share"};
+    expect_exit(RUN("bench", "--synthetic", "tiny", "-p", "4", "-n", "3", "-t", "1", "--json"),
+            EXIT_DONE);
+    struct json *object = json_parse(buf_slice(&result.out));
+    assert_string_equal(json_get_text(object, "model"), "synthetic tiny");
+    for (size_t i = 0; i < ARRAY_LEN(positive); i++)
+        assert_true(number_of(object, positive[i]) > 0);
+    assert_true(number_of(object, "n_prompt") == 4 && number_of(object, "n_gen") == 3);
+    /* Per layer 2 x 128 numbers of 2 bytes and position; 1, 2 and 3 positions are seen. */
+    assert_true(number_of(object, "kv_bytes_per_tok") == 4 * 2 * 128 * 2 * 2);
+    double bytes = number_of(object, "bytes_per_tok");
+    double expected = bytes * number_of(object, "decode_tok_per_s") /
+                      number_of(object, "read_bytes_per_s");
+    assert_true(bytes == number_of(object, "weight_bytes_per_tok") + 4 * 2 * 128 * 2 * 2);
+    assert_true(number_of(object, "bandwidth_share") / expected > 0.999 &&
+                number_of(object, "bandwidth_share") / expected < 1.001);
+    json_free(object);
+    expect_exit(RUN("bench", "--synthetic", "no-such-shape"), EXIT_USAGE);
+    expect_sentence("olmoe-7b");
+    expect_exit(RUN("bench", "-p", "0", "x.gguf"), EXIT_USAGE);
+    expect_exit(RUN("bench", "no-such-file.gguf"), EXIT_FAILED);
+    expect_sentence("no-such-file.gguf");
 }
 
 static void a_host_that_does_not_answer_is_a_failure(void **state)
@@ -667,10 +725,12 @@ int main(void)
             TEST(a_wrong_word_names_the_nearest),
             TEST(a_double_dash_ends_options),
             TEST(a_mistake_in_the_configuration_is_said_and_survived),
+            TEST(themes_are_listed_plainly_into_a_pipe),
             TEST(nobody_to_ask_is_a_refusal),
             TEST(a_model_that_cannot_be_read_is_named),
             TEST(difficulty_is_one_number_a_line),
             TEST(blocks_become_floats),
+            TEST(the_bench_measures_a_made_up_model),
             TEST(a_host_that_does_not_answer_is_a_failure),
             TEST(stdin_is_read_behind_the_prompt),
             TEST(an_open_pipe_is_not_waited_for),

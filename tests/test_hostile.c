@@ -11,7 +11,12 @@
 
 #include <cmocka.h>
 
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
+
 #include "tui/view.h"
+#include "tui/vtin.h"
 
 #include "tests/helper_app.h"
 #include "tests/helper_hostile.h"

@@ -16,7 +16,11 @@
 
 #include "engine/engine.h"
 
+#include "router/balance.h"
+#include "router/core.h"
+#include "router/endpoint.h"
 #include "router/hub.h"
+#include "router/session.h"
 
 #include "tests/helper_server.h"
 #include "tests/helper_tiny_model.h"
@@ -51,8 +55,9 @@ static struct hub *open_hub(struct endpoint_conf *confs, size_t n)
     static uint64_t seed; /* as in life, no two runs of the program draw the same ids */
     struct hub *hub;
     struct err err;
-    struct hub_config cfg = {.core = {confs, n, ZONE_EXTERNAL, ++seed, 1700000000000,
-                                     .budget_day_nusd = budget_nusd},
+    struct hub_config cfg = {
+            .core = &(struct core_config){confs, n, ZONE_EXTERNAL, ++seed, 1700000000000,
+                    .budget_day_nusd = budget_nusd},
             .data_dir = has_no_store ? NULL : dir,
             .n_threads = 2};
     if (hub_open(&hub, &cfg, &err) != OK)

@@ -7,6 +7,9 @@
 
 #include "engine/json.h"
 
+#include "router/core.h"
+#include "router/session.h"
+
 #include "tui/cmd.h"
 
 static void print_clean(struct slice text)

@@ -2,9 +2,14 @@
  * today; nothing is sent. */
 #include <stdio.h>
 
+#include "router/core.h"
+#include "router/endpoint.h"
 #include "router/history.h"
+#include "router/store.h"
 
+#include "tui/args.h"
 #include "tui/cmd.h"
+#include "tui/config.h"
 
 static void print_table(const struct decision *d, const struct fleet *fleet)
 {
@@ -103,14 +108,14 @@ static int run(struct args *args, struct buf *prompt)
     const char *endpoint = NULL;
     bool is_json = false;
     for (int id; (id = args_next(args)) != ARG_END;) {
-        if (id == 257)
+        if (id == FLAG_ROUTE_JSON)
             is_json = true;
-        else if (id == 'e')
+        else if (id == FLAG_ROUTE_ENDPOINT)
             endpoint = args->value;
         else if (id == ARG_WORD)
             buf_printf(prompt, "%s%s", prompt->n ? " " : "", args->value);
         else
-            return cmd_stop(args, id, "route");
+            return cmd_stop(args, id);
     }
     if (prompt->n == 0)
         return cmd_usage("route", "nothing to decide: give a PROMPT");

@@ -4,8 +4,13 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "router/core.h"
+#include "router/session.h"
+
 #include "tui/keys.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 
 #define INDENT     2
 #define FRAME_COLS 6 /* indent, mark and a column at the right */
