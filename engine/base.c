@@ -1,6 +1,7 @@
 /* base.c - see base.h. */
 #include "engine/base.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -610,6 +611,51 @@ enum status dir_make(const char *path, struct err *err)
     if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
         return err_set(err, ERR_IO, "cannot use %s: it is not a directory", path);
     return OK;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Files of dir whose names end so, sorted; paths in the arena. */
+size_t dir_list(const char *dir, const char *suffix, struct arena *arena, char ***out)
+{
+    size_t n_suffix = strlen(suffix);
+    *out = NULL;
+    DIR *d = opendir(dir);
+    if (!d)
+        return 0;
+    size_t n = 0, cap = 0;
+    char **paths = NULL;
+    for (const struct dirent *entry; (entry = readdir(d));) {
+        size_t len = strlen(entry->d_name);
+        if (len <= n_suffix || strcmp(entry->d_name + len - n_suffix, suffix) != 0)
+            continue;
+        if (n == cap)
+            paths = mem_resize(paths, (cap = cap ? cap * 2 : 8) * sizeof *paths);
+        paths[n++] = arena_printf(arena, "%s/%s", dir, entry->d_name);
+    }
+    closedir(d);
+    if (n)
+        qsort(paths, n, sizeof *paths, compare_paths);
+    *out = arena_alloc(arena, (n + 1) * sizeof **out);
+    for (size_t i = 0; i < n; i++)
+        (*out)[i] = paths[i];
+    mem_free(paths);
+    return n;
+}
+
+const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES])
+{
+    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+    double value = (double)n_bytes;
+    size_t unit = 0;
+    while (value >= 999.5 && unit + 1 < ARRAY_LEN(units))
+        value /= 1000, unit++;
+    bool has_tenth = unit && value < (unit < 3 ? 9.95 : 99.95);
+    snprintf(out, SIZE_TEXT_BYTES, "%.*f %s", has_tenth, value, units[unit]);
+    return out;
 }
 
 /* ---- clocks and chance ------------------------------------------------------------------ */
