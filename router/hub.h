@@ -16,7 +16,9 @@ struct hub;
 struct hub_config {
     struct core_config core;
     const char *data_dir; /* NULL: nothing is stored */
-    int n_threads;        /* of an engine; 0: all cores */
+    const char
+            *models_dir; /* whose files are listed beside those of the endpoints; may be NULL */
+    int n_threads;       /* of an engine; 0: all cores */
     const char *kernel;
     /* Around a key command that may talk to the terminal. May be NULL. */
     void (*terminal)(void *user, bool give);
