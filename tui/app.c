@@ -18,6 +18,7 @@
 #include "tui/endpoint_mark.h"
 #include "tui/hint_bar.h"
 #include "tui/keys.h"
+#include "tui/model_text.h"
 #include "tui/term.h"
 #include "tui/text.h"
 #include "tui/view_chat.h"
@@ -281,6 +282,22 @@ static const struct notice *newest_notice(const struct app *app)
     return newest;
 }
 
+/* How its model comes into memory, or how fast it answers. */
+static int draw_endpoint_state(
+        const struct core *core, int endpoint, struct surface *out, int row, int col)
+{
+    const struct endpoint_state *e = &core->fleet.endpoints[endpoint];
+    const struct model_state *m = core_model_of(core, endpoint);
+    char text[64];
+    if (m && (m->phase == MODEL_WAITING || m->phase == MODEL_LOADING)) {
+        model_state_text(core, m, text, sizeof text);
+        return surface_printf(out, row, col, ROLE_WARN, " %s", text);
+    }
+    return e->tok_per_s > 0
+                   ? surface_printf(out, row, col, ROLE_DIM, " ~%.0f tok/s", e->tok_per_s)
+                   : 0;
+}
+
 static void draw_fleet(const struct core *core, struct surface *out, int row, uint64_t now_ns)
 {
     int col = 1;
@@ -293,9 +310,7 @@ static void draw_fleet(const struct core *core, struct surface *out, int row, ui
             return;
         col += surface_puts(out, row, col, mark->role, mark->glyph);
         col += surface_printf(out, row, col, ROLE_STATUS, " %s", e->conf->name);
-        if (e->tok_per_s > 0)
-            col += surface_printf(out, row, col, ROLE_DIM, " ~%.0f tok/s", e->tok_per_s);
-        col += 2;
+        col += 2 + draw_endpoint_state(core, i, out, row, col);
     }
 }
 
@@ -603,6 +618,7 @@ static enum status open_hub(struct app *app, struct err *err)
                     .budget_day_nusd = config->budget_day_nusd,
                     .can_ask = true},
             .data_dir = config->data_dir,
+            .models_dir = config->models_dir,
             .n_threads = (int)config->n_threads,
             .kernel = config->kernel[0] ? config->kernel : NULL,
             .terminal = give_terminal,

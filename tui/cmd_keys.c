@@ -12,6 +12,7 @@ static const char *const context_titles[CTX_COUNT] = {
         [CTX_EXPERTS] = "Experts",
         [CTX_FLEET] = "Fleet",
         [CTX_ROUTER] = "Router",
+        [CTX_MODELS] = "Models",
         [CTX_SESSIONS] = "Sessions",
         [CTX_TOKENS] = "Tokens",
         [CTX_HELP] = "Help",

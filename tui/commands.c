@@ -21,6 +21,7 @@ const char *const context_names[CTX_COUNT] = {
         [CTX_EXPERTS] = "experts",
         [CTX_FLEET] = "fleet",
         [CTX_ROUTER] = "router",
+        [CTX_MODELS] = "models",
         [CTX_SESSIONS] = "sessions",
         [CTX_TOKENS] = "tokens",
         [CTX_HELP] = "help",
@@ -87,6 +88,9 @@ void command_run(struct app *app, enum command command, const char *text)
         break;
     case CMD_OPEN_ROUTER:
         app_open_view(app, VIEW_ROUTER);
+        break;
+    case CMD_OPEN_MODELS:
+        app_open_view(app, VIEW_MODELS);
         break;
     case CMD_OPEN_SESSIONS:
         app_open_view(app, VIEW_SESSIONS);

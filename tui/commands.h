@@ -22,6 +22,7 @@ enum context { /* where a binding holds; lookup goes from the view's own to GLOB
     CTX_EXPERTS,
     CTX_FLEET,
     CTX_ROUTER,
+    CTX_MODELS,
     CTX_SESSIONS,
     CTX_TOKENS,
     CTX_HELP,

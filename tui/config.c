@@ -4,7 +4,6 @@
  */
 #include "tui/config.h"
 
-#include <dirent.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -247,42 +246,9 @@ static void set_paths(struct config *config, const struct global_flags *flags)
     config->term = term ? term : "";
 }
 
-static int compare_paths(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Files of dir whose names end so, sorted; paths in the arena. */
-static size_t find_files(const char *dir, const char *ending, struct arena *arena, char ***out)
-{
-    size_t n_ending = strlen(ending);
-    *out = NULL;
-    DIR *d = opendir(dir);
-    if (!d)
-        return 0;
-    size_t n = 0, cap = 0;
-    char **paths = NULL;
-    for (const struct dirent *entry; (entry = readdir(d));) {
-        size_t len = strlen(entry->d_name);
-        if (len <= n_ending || strcmp(entry->d_name + len - n_ending, ending) != 0)
-            continue;
-        if (n == cap)
-            paths = mem_resize(paths, (cap = cap ? cap * 2 : 8) * sizeof *paths);
-        paths[n++] = arena_printf(arena, "%s/%s", dir, entry->d_name);
-    }
-    closedir(d);
-    if (n)
-        qsort(paths, n, sizeof *paths, compare_paths);
-    *out = arena_alloc(arena, (n + 1) * sizeof **out);
-    for (size_t i = 0; i < n; i++)
-        (*out)[i] = paths[i];
-    mem_free(paths);
-    return n;
-}
-
 size_t config_find_models(const char *dir, struct arena *arena, char ***out)
 {
-    return find_files(dir, ".gguf", arena, out);
+    return dir_list(dir, ".gguf", arena, out);
 }
 
 static bool is_same_file(const char *a, const char *b)
@@ -339,7 +305,7 @@ static void check_theme(struct config *config)
     char **paths;
     int line = 0;
     bool is_there = false;
-    size_t n = find_files(config->themes_dir, ".theme", &arena, &paths);
+    size_t n = dir_list(config->themes_dir, ".theme", &arena, &paths);
     buf_init(&names, ERR_TEXT_BYTES / 2);
     for (const struct embedded *e = embedded_themes; e->name; e++) {
         is_there |= strcmp(e->name, config->theme) == 0;
@@ -447,7 +413,7 @@ static void bind_entry(
     struct err err;
     if (context == CTX_COUNT)
         conf_warn(config->conf, entry->line,
-                "no context \"%s\": use global, input, chat, experts, fleet, sessions or help",
+                "no context \"%s\": use global, input, chat, experts, fleet, models, sessions or help",
                 entry->subsection);
     else if (command == CMD_NONE)
         conf_warn(config->conf, entry->line, "no command \"%s\"; `shunt keys` lists them",

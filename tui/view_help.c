@@ -12,8 +12,9 @@ static const struct {
     enum context context;
     const char *title;
 } sections[] = {{CTX_CHAT, "Chat"}, {CTX_INPUT, "Writing"}, {CTX_EXPERTS, "Experts"},
-        {CTX_FLEET, "Fleet"}, {CTX_ROUTER, "Router"}, {CTX_SESSIONS, "Sessions"},
-        {CTX_TOKENS, "Tokens"}, {CTX_HELP, "Help"}, {CTX_GLOBAL, "Everywhere"}};
+        {CTX_FLEET, "Fleet"}, {CTX_ROUTER, "Router"}, {CTX_MODELS, "Models"},
+        {CTX_SESSIONS, "Sessions"}, {CTX_TOKENS, "Tokens"}, {CTX_HELP, "Help"},
+        {CTX_GLOBAL, "Everywhere"}};
 
 /* The input line belongs to Chat. */
 static bool is_shown(const struct help *help, enum context context)
