@@ -20,6 +20,13 @@ static void take_text(const struct gguf *g, const char *key, char *out, size_t n
     utf8_make_printable(out);
 }
 
+static void take_keys(struct model_facts *out, const struct gguf *g)
+{
+    take_text(g, "general.architecture", out->info.arch, sizeof out->info.arch);
+    take_text(g, "general.name", out->info.name, sizeof out->info.name);
+    take_text(g, "tokenizer.ggml.model", out->tokenizer, sizeof out->tokenizer);
+}
+
 static enum status read_chat(struct model_facts *out, const struct gguf *g, struct err *err)
 {
     struct chat_format format;
@@ -33,8 +40,7 @@ static void read_head(struct model_facts *out, struct model *m, uint32_t context
 {
     const struct gguf_tensor *table;
     enum status status = model_read_head(m, &out->err);
-    take_text(m->gguf, "general.architecture", out->info.arch, sizeof out->info.arch);
-    take_text(m->gguf, "tokenizer.ggml.model", out->tokenizer, sizeof out->tokenizer);
+    take_keys(out, m->gguf);
     if (status != OK)
         return;
     if ((table = gguf_find_tensor(m->gguf, "token_embd.weight")))
@@ -58,8 +64,9 @@ void model_facts_read(
         out->modified_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
         out->info.file_bytes = (uint64_t)st.st_size;
     }
-    if (gguf_open(&m.gguf, path, false, &out->err) != OK)
-        return;
-    read_head(out, &m, context_tok * (uint32_t)(n_slots > 0 ? n_slots : 1));
+    if (gguf_open(&m.gguf, path, false, &out->err) == OK)
+        read_head(out, &m, context_tok * (uint32_t)(n_slots > 0 ? n_slots : 1));
+    else if (gguf_open(&m.gguf, path, true, NULL) == OK) /* its keys may be whole */
+        take_keys(out, m.gguf);
     gguf_close(m.gguf);
 }

@@ -855,6 +855,11 @@ static void models_say_whether_they_are_used(void **state)
         assert_true(line.n > 14 && line.ptr[13] == ' ' && line.ptr[14] != ' ');
     }
     unlink(path);
+    snprintf(path, sizeof path, "%s/models/\x1B[31m.gguf", path_of("data"));
+    assert_int_equal(file_write(path, "no model", 8, 0600, &err), OK);
+    expect_exit(RUN("model", CONFIG, "list"), EXIT_DONE);
+    expect_no_escapes();
+    unlink(path);
 }
 
 static void max_tokens_are_sent_and_nothing_else(void **state)

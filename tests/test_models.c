@@ -277,6 +277,11 @@ static void facts_agree_with_the_loaded_model(void **state)
     assert_string_equal(facts.chat_format, "ChatML");
     assert_true(facts.modified_ms > 1600000000000);
     model_close(m);
+    assert_int_equal(truncate(path, (off_t)want.file_bytes - 1000), 0);
+    model_facts_read(&facts, path, 0, 0);
+    assert_int_equal(facts.err.status, ERR_FORMAT);
+    assert_string_equal(facts.info.arch, "qwen3moe"); /* its keys are whole */
+    assert_int_equal(facts.info.n_layers, 0);
     assert_int_equal(truncate(path, 3000), 0);
     model_facts_read(&facts, path, 0, 0);
     assert_int_equal(facts.err.status, ERR_FORMAT);

@@ -175,7 +175,7 @@ static void keys_load_what_is_under_the_cursor(void **state)
     run(app, CMD_DOWN);
     run(app, CMD_MODEL_CANCEL); /* nothing to cancel */
     assert_int_equal(app->n_actions, 1);
-    assert_non_null(strstr(app->notice, "not being loaded"));
+    assert_non_null(strstr(app->notice, "olmoe: not loaded"));
 }
 
 static void loading_ends_by_x_and_by_the_interrupt_key(void **state)

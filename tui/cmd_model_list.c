@@ -128,6 +128,14 @@ static void add_line(struct listing *l, const struct line *line)
     listing_add(l, "%s", line->path);
 }
 
+/* It names the file, whose name may be anything. */
+static void tell_fault(struct err err)
+{
+    utf8_make_printable(err.text);
+    if (err.status != OK)
+        cmd_fail(&err);
+}
+
 static void print_table(const struct line *lines, size_t n)
 {
     static const struct listing_column columns[] = {{"endpoint", false},
@@ -140,8 +148,7 @@ static void print_table(const struct line *lines, size_t n)
     listing_print(&l);
     listing_release(&l);
     for (size_t i = 0; i < n; i++)
-        if (lines[i].facts.err.status)
-            fprintf(stderr, "shunt: %s\n", lines[i].facts.err.text);
+        tell_fault(lines[i].facts.err);
 }
 
 int model_list(const struct config *config, bool is_json)

@@ -114,7 +114,8 @@ static void cell_text(const struct model_facts *f, int column, char out[FIGURE_B
         figure_print(UNIT_COUNT, info->context_train_tok, out);
 }
 
-static void draw_row(const struct core *core, const struct model_state *m,
+/* The state keeps its colour under the cursor. */
+static void draw_row(const struct core *core, const struct model_state *m, bool is_selected,
         const struct table_column *table, const int starts[], struct surface *out, int row)
 {
     char text[FIGURE_BYTES], state[ERR_TEXT_BYTES + 32];
@@ -128,6 +129,8 @@ static void draw_row(const struct core *core, const struct model_state *m,
         table_draw_cell(&table[c], starts[c], out, row,
                 table[c].is_right ? ROLE_NUMBER : ROLE_TEXT, text);
     }
+    if (is_selected)
+        surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_SELECTED, 0);
     model_state_text(core, m, state, sizeof state);
     surface_cut(out, row, starts[COLUMN_STATE], out->rect.n_cols - starts[COLUMN_STATE],
             sign.role, 0, slice_of(state));
@@ -161,12 +164,8 @@ static void draw_table(struct models_view *v, const struct core *core, const str
                                                : v->top;
     fit_columns(core, s, out->rect.n_cols, table, starts);
     table_draw_titles(table, starts, COLUMN_COUNT, -1, false, out, 0);
-    for (int i = v->top; i < s->n && i < v->top + v->n_rows; i++) {
-        draw_row(core, s->models[i], table, starts, out, 1 + i - v->top);
-        if (i == v->cursor)
-            surface_mark(out, (struct rect){1 + i - v->top, 0, 1, out->rect.n_cols},
-                    ROLE_SELECTED, 0);
-    }
+    for (int i = v->top; i < s->n && i < v->top + v->n_rows; i++)
+        draw_row(core, s->models[i], i == v->cursor, table, starts, out, 1 + i - v->top);
 }
 
 /* ---- the screen ------------------------------------------------------------------------- */
@@ -250,14 +249,12 @@ static bool can_load(const struct model_state *m)
     return m->endpoint >= 0 && (m->phase == MODEL_UNLOADED || m->phase == MODEL_FAILED);
 }
 
-static void load(const struct model_state *m, struct app *app)
+/* In place of what the key would do: why it does nothing now. */
+static void tell_state(const struct model_state *m, struct app *app)
 {
     char text[ERR_TEXT_BYTES + 32];
     model_state_text(app_core(app), m, text, sizeof text);
-    if (can_load(m))
-        act(app, ACTION_LOAD_MODEL, m->endpoint);
-    else
-        app_notice(app, OK, "%s: %s", model_name(app_core(app), m), text);
+    app_notice(app, OK, "%s: %s", model_name(app_core(app), m), text);
 }
 
 /* Unloading stops what it answers: that is asked once. */
@@ -266,7 +263,7 @@ static void unload(struct models_view *v, const struct model_state *m, struct ap
     const struct core *core = app_core(app);
     const char *keys = keymap_keys_of(app_keymap(app), CTX_MODELS, CMD_MODEL_UNLOAD);
     if (m->phase != MODEL_READY) {
-        app_notice(app, OK, "%s is not loaded", model_name(core, m));
+        tell_state(m, app);
     } else if (core->fleet.endpoints[m->endpoint].n_in_flight &&
                v->asked_unload != 1 + m->endpoint) {
         v->asked_unload = 1 + m->endpoint;
@@ -278,24 +275,19 @@ static void unload(struct models_view *v, const struct model_state *m, struct ap
     }
 }
 
-static void cancel(const struct model_state *m, struct app *app)
-{
-    if (is_loading(m))
-        act(app, ACTION_UNLOAD_MODEL, m->endpoint);
-    else
-        app_notice(app, OK, "%s is not being loaded", model_name(app_core(app), m));
-}
-
 /* Ctrl-C stops what is under the cursor, if that is on its way. */
 static bool run_model_command(struct models_view *v, enum command command,
         const struct model_state *m, struct app *app)
 {
-    if (command == CMD_MODEL_LOAD)
-        load(m, app);
+    bool is_cancel = command == CMD_MODEL_CANCEL || command == CMD_INTERRUPT;
+    if (command == CMD_MODEL_LOAD && can_load(m))
+        act(app, ACTION_LOAD_MODEL, m->endpoint);
     else if (command == CMD_MODEL_UNLOAD)
         unload(v, m, app);
-    else if (command == CMD_MODEL_CANCEL || (command == CMD_INTERRUPT && is_loading(m)))
-        cancel(m, app);
+    else if (is_cancel && is_loading(m))
+        act(app, ACTION_UNLOAD_MODEL, m->endpoint);
+    else if (command == CMD_MODEL_LOAD || command == CMD_MODEL_CANCEL)
+        tell_state(m, app);
     else
         return false;
     return true;
