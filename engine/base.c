@@ -613,6 +613,20 @@ enum status dir_make(const char *path, struct err *err)
     return OK;
 }
 
+struct file_id file_id_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (struct file_id){st.st_dev, st.st_ino} : (struct file_id){0};
+}
+
+bool file_id_is_among(const struct file_id *ids, size_t n, struct file_id id)
+{
+    for (size_t i = 0; i < n && id.inode; i++)
+        if (ids[i].device == id.device && ids[i].inode == id.inode)
+            return true;
+    return false;
+}
+
 static int compare_paths(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

@@ -4,9 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/queue.h"
@@ -68,26 +66,17 @@ static void look_at(struct scan *s, const struct scan_endpoint *e)
         model_file_free(file);
 }
 
-static bool is_endpoints(const struct scan_request *r, const char *path)
-{
-    struct stat file, other;
-    if (stat(path, &file) != 0)
-        return false;
-    for (size_t i = 0; i < r->n_endpoints; i++)
-        if (stat(r->endpoints[i].path, &other) == 0 && other.st_dev == file.st_dev &&
-                other.st_ino == file.st_ino)
-            return true;
-    return false;
-}
-
 static void scan_all(struct scan *s, struct scan_request *r)
 {
     char **paths = NULL;
     size_t n = r->dir ? dir_list(r->dir, ".gguf", &r->arena, &paths) : 0;
-    for (size_t i = 0; i < r->n_endpoints && !atomic_load(&s->is_closing); i++)
+    struct file_id *ids = arena_alloc(&r->arena, (r->n_endpoints + 1) * sizeof *ids);
+    for (size_t i = 0; i < r->n_endpoints && !atomic_load(&s->is_closing); i++) {
+        ids[i] = file_id_of(r->endpoints[i].path);
         look_at(s, &r->endpoints[i]);
+    }
     for (size_t i = 0; i < n && !atomic_load(&s->is_closing); i++)
-        if (!is_endpoints(r, paths[i]))
+        if (!file_id_is_among(ids, r->n_endpoints, file_id_of(paths[i])))
             look_at(s, &(struct scan_endpoint){.endpoint = -1, .path = paths[i]});
     struct event end = {.kind = EV_SCAN_END, .t_ns = clock_now_ns(), .u.memory = memory_read()};
     push(s, &end);
