@@ -136,8 +136,8 @@ size_t utf8_encode(uint32_t cp, char out[4]);
 /* Longest prefix of s that does not end inside a multi-byte sequence that could still be
  * completed. Malformed bytes count as complete. */
 size_t utf8_whole(const char *s, size_t n);
-/* C0 but TAB and LF, DEL, C1 and the bidirectional controls: what steers a terminal, or makes
- * text read differently from what it is. */
+/* C0 but TAB and LF, DEL, C1, bidirectional controls, invisible letters, U+2028 and U+2029:
+ * what steers a terminal, or makes text read differently from what it is. */
 bool utf8_is_hostile(uint32_t cp);
 /* Makes one line of it that a terminal can take: what is hostile, malformed or a line break
  * becomes a space. */
@@ -162,6 +162,10 @@ struct file_id file_id_of(const char *path);
 bool file_id_is_among(const struct file_id *ids, size_t n, struct file_id id); /* none never is */
 /* Files of dir whose names end in suffix, sorted; paths in the arena. No such folder: none. */
 size_t dir_list(const char *dir, const char *suffix, struct arena *arena, char ***out);
+#define SIZE_TEXT_BYTES 16
+/* "98 MB", "18.6 GB": powers of 1000, as file managers and disks count; returns out. */
+const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES]);
+
 #define SIZE_TEXT_BYTES 16
 /* "98 MB", "18.6 GB": powers of 1000, as file managers and disks count; returns out. */
 const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES]);

@@ -13,6 +13,10 @@
 
 #include "engine/engine_internal.h"
 #include "engine/memory.h"
+#include "engine/model.h"
+#include "engine/request.h"
+#include "engine/sampler.h"
+#include "engine/telemetry.h"
 
 #define N_EVENTS          4096
 #define N_COMMANDS        64

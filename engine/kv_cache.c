@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "kernels/kernels.h"
+
 bool kv_cache_bytes(
         uint32_t n_cells, uint32_t n_layers, size_t width, bool is_half, size_t *out)
 {

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 
 #include "engine/chat_template.h"
+#include "engine/gguf.h"
+#include "engine/kv_cache.h"
 #include "engine/model_internal.h"
 
 static void take_text(const struct gguf *g, const char *key, char *out, size_t n_bytes)

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
 #include "router/core_internal.h"
+#include "router/endpoint.h"
 
 struct model_file *model_file_new(int endpoint, const char *path)
 {
@@ -89,7 +91,7 @@ void models_scan(struct core *core)
     core->models.is_scanning = core->models.was_scanned = true;
     for (size_t i = 0; i < core->models.n; i++)
         core->models.all[i].is_seen = false;
-    core_add_effect(core, EFFECT_SCAN_MODELS);
+    core_add_effect(core, &(struct effect){.kind = EFFECT_SCAN_MODELS, .endpoint = -1});
 }
 
 static struct model_state *find_file(struct models *models, const struct model_file *file)
@@ -146,7 +148,7 @@ static bool is_in_memory(const struct model_state *m)
 
 static void add_effect(struct core *core, enum effect_kind kind, int endpoint)
 {
-    core_add_effect(core, kind)->endpoint = endpoint;
+    core_add_effect(core, &(struct effect){.kind = kind, .endpoint = endpoint});
 }
 
 static void begin_unload(struct core *core, struct model_state *m, const char *why)

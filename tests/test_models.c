@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "router/core.h"
+#include "router/endpoint.h"
 
 #include "tests/helper_tiny_model.h"
 

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "router/endpoint.h"
+
 #include "tests/helper_app.h"
 #include "tests/helper_screen.h"
 

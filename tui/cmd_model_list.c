@@ -8,8 +8,11 @@
 #include "engine/json.h"
 #include "engine/model_facts.h"
 
+#include "router/endpoint.h"
+
 #include "tui/cmd_fleet.h"
 #include "tui/cmd_model.h"
+#include "tui/config.h"
 #include "tui/figures.h"
 #include "tui/listing.h"
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/endpoint.h"
+
 static const struct {
     struct model_sign sign;
     const char *word;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "router/endpoint.h"
+
 #include "tui/facts.h"
 #include "tui/figures.h"
 #include "tui/model_text.h"
