@@ -17,14 +17,22 @@
 #include "tui/embedded.h"
 #include "tui/keys.h"
 
-enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL, KIND_MONEY, KIND_REASONING };
+enum option_kind {
+    KIND_TEXT,
+    KIND_COUNT,
+    KIND_ZONE,
+    KIND_COLOR,
+    KIND_BOOL,
+    KIND_MONEY,
+    KIND_REASONING
+};
 
-#define TYPE_TEXT  const char *
-#define TYPE_COUNT uint32_t
-#define TYPE_ZONE  enum zone
-#define TYPE_COLOR enum color_depth
-#define TYPE_BOOL  bool
-#define TYPE_MONEY int64_t
+#define TYPE_TEXT      const char *
+#define TYPE_COUNT     uint32_t
+#define TYPE_ZONE      enum zone
+#define TYPE_COLOR     enum color_depth
+#define TYPE_BOOL      bool
+#define TYPE_MONEY     int64_t
 #define TYPE_REASONING enum reasoning_mode
 
 /* A row whose field has another type does not compile. */
@@ -254,11 +262,12 @@ static char *xdg_dir(const char *variable, const char *fallback)
 /* What the login keeps in memory is the better place for what may be a secret. */
 static void set_clipboard(struct config *config)
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR"), *tmux = getenv("TMUX"), *sty = getenv("STY");
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *tmux = getenv("TMUX"),
+               *sty = getenv("STY");
     char *dir = runtime && runtime[0] == '/' ? path_join(runtime, "shunt")
                                              : mem_strdup(config->data_dir);
     config->clipboard.path = path_join(dir, "clip");
-    config->clipboard.multiplexer = tmux && *tmux  ? MULTIPLEXER_TMUX
+    config->clipboard.multiplexer = tmux && *tmux ? MULTIPLEXER_TMUX
                                     : sty && *sty ? MULTIPLEXER_SCREEN
                                                   : MULTIPLEXER_NONE;
     mem_free(dir);
@@ -410,7 +419,7 @@ enum status config_load(struct config *out, const struct global_flags *flags, st
 static int find_context(const char *name)
 {
     int i = 0;
-    while (i < CTX_COUNT && strcmp(context_names[i], name) != 0)
+    while (i < CTX_COUNT && strcmp(context_defs[i].name, name) != 0)
         i++;
     return i;
 }
@@ -432,7 +441,7 @@ static void warn_unknown_context(struct conf *conf, const struct conf_entry *ent
     struct buf names;
     buf_init(&names, ERR_TEXT_BYTES);
     for (int i = 0; i < CTX_COUNT; i++)
-        buf_printf(&names, "%s%s", i ? ", " : "", context_names[i]);
+        buf_printf(&names, "%s%s", i ? ", " : "", context_defs[i].name);
     conf_warn(conf, entry->line, "no context \"%s\": there are %s", entry->subsection,
             buf_text(&names));
     buf_release(&names);
