@@ -192,6 +192,8 @@ struct core {
     bool can_ask;         /* there is a user to ask: ACTION_CONFIRM */
     bool was_warned;      /* of the budget, today */
     int64_t shown_id;     /* session that the store was told to show next time */
+    uint64_t stopped_ns;  /* when the user last stopped an answer, or it came to its end for
+                             that;  0: never */
     bool is_loading;      /* a session was asked for and has not come yet */
     uint64_t newest_load; /* tag of the newest load: the answer to an older one is not shown */
     uint64_t draft_dirty_ns; /* since when the draft differs from what was sent to the store; 0:

@@ -94,8 +94,10 @@ static void add_message(struct core *core, const struct action *a, uint64_t t_ns
 static void stop(struct core *core, uint64_t t_ns)
 {
     struct run *run = core_run_in(core, core->session);
-    if (run)
-        runs_stop(core, run, t_ns);
+    if (!run)
+        return;
+    core->stopped_ns = t_ns;
+    runs_stop(core, run, t_ns);
 }
 
 /* Goes on with the leaf's text, or answers again when there is none. */

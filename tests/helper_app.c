@@ -79,6 +79,13 @@ bool app_side_pane(const struct app *app)
     return !app->has_no_side_pane;
 }
 
+void app_copy(struct app *app, struct slice text, const char *what)
+{
+    buf_clear(&app->copied);
+    buf_add_slice(&app->copied, text);
+    snprintf(app->copied_what, sizeof app->copied_what, "%s", what);
+}
+
 enum reasoning_mode app_reasoning(const struct app *app)
 {
     return app->reasoning;
@@ -157,6 +164,7 @@ void app_fake_init(struct app *app, struct endpoint_conf *endpoints, size_t n_en
     app->keymap = keymap_new();
     app->now_ns = 1000000000;
     buf_init(&app->conf_text, 1 << 20);
+    buf_init(&app->copied, 1 << 20);
 }
 
 void app_fake_release(struct app *app)
@@ -164,6 +172,7 @@ void app_fake_release(struct app *app)
     keymap_free(app->keymap);
     core_release(&app->core);
     buf_release(&app->conf_text);
+    buf_release(&app->copied);
     arena_release(&app->arena);
 }
 

@@ -61,6 +61,7 @@ static struct rule may_include[] = {
         {"tui/term.c", "<ncurses.h>"},
         {"tui/text.c", "<utf8proc.h>"},
         {"tui/markdown.c", "<md4c.h>"},
+        {"tui/markdown_code.c", "<md4c.h>"},
 
         {"kernels/*", "kernels/*"},
 

@@ -114,6 +114,17 @@ enum reasoning_mode app_reasoning(const struct app *app)
     return app->config->reasoning;
 }
 
+void app_copy(struct app *app, struct slice text, const char *what)
+{
+    struct buf escape;
+    struct err told;
+    buf_init(&escape, 8 * OSC52_MAX_BYTES);
+    clipboard_copy(&app->config->clipboard, text, what, &escape, &told);
+    term_send(app->term, buf_slice(&escape));
+    app_notice(app, told.status, "%s", told.text);
+    buf_release(&escape);
+}
+
 bool app_is_mono(const struct app *app)
 {
     return term_is_mono(app->term);
@@ -355,6 +366,14 @@ static void draw_body(struct app *app, struct surface *out)
         views[app->view].ops->draw(app->states[app->view], app, out);
 }
 
+static enum context context_of(const struct app *app)
+{
+    const struct view_ops *ops = views[app->view].ops;
+    if (app->help_is_open)
+        return CTX_HELP;
+    return ops->context_of ? ops->context_of(app->states[app->view], app) : ops->context;
+}
+
 /* Tabs, body, hints, status; on a very small screen only the body, and the status line if there
  * is something to say. */
 static void draw(struct app *app)
@@ -375,7 +394,7 @@ static void draw(struct app *app)
     draw_tabs(app, &all);
     const struct view_ops *ops = views[app->view].ops;
     bool has_own = !app->help_is_open && ops->hints;
-    hint_bar_draw(app, app->help_is_open ? CTX_HELP : ops->context,
+    hint_bar_draw(app, context_of(app),
             has_own ? ops->hints(app->states[app->view], app) : NULL, &all, bottom);
 }
 
@@ -418,6 +437,10 @@ static void run_command(struct app *app, enum command command)
     command_run(app, command, "");
 }
 
+/* Where bindings are looked for next; those of CTX_GLOBAL hold in all. */
+static const enum context behind[CTX_COUNT] = {
+        [CTX_TRANSCRIPT] = CTX_CHAT, [CTX_CHAT] = CTX_INPUT};
+
 static bool find_command(struct app *app, enum context context, const struct key *key)
 {
     enum command command;
@@ -434,7 +457,7 @@ static bool find_command(struct app *app, enum context context, const struct key
 static void take_key(struct app *app, const struct key *key)
 {
     const struct view_ops *ops = views[app->view].ops;
-    enum context context = app->help_is_open ? CTX_HELP : ops->context;
+    enum context context = context_of(app);
     bool is_typing = !app->help_is_open;
     app->is_dirty = true;
     app->read_until_ns = app->now_ns > READ_NS ? app->now_ns - READ_NS : 0;
@@ -443,10 +466,9 @@ static void take_key(struct app *app, const struct key *key)
     if (is_typing && ops->takes_keys_first && !app->pending.code &&
             ops->key(app->states[app->view], key, app))
         return;
-    if (find_command(app, context, key))
-        return;
-    if (is_typing && context == CTX_CHAT && find_command(app, CTX_INPUT, key))
-        return;
+    for (; context != CTX_GLOBAL; context = behind[context])
+        if (find_command(app, context, key))
+            return;
     bool was_sequence = app->pending.code != 0;
     app->pending = (struct key){0};
     app->quit_armed_ns = 0;

@@ -18,6 +18,7 @@ const char *const context_names[CTX_COUNT] = {
         [CTX_GLOBAL] = "global",
         [CTX_INPUT] = "input",
         [CTX_CHAT] = "chat",
+        [CTX_TRANSCRIPT] = "transcript",
         [CTX_EXPERTS] = "experts",
         [CTX_FLEET] = "fleet",
         [CTX_ROUTER] = "router",

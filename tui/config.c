@@ -234,6 +234,19 @@ static char *xdg_dir(const char *variable, const char *fallback)
     return path;
 }
 
+/* What the login keeps in memory is the better place for what may be a secret. */
+static void set_clipboard(struct config *config)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *tmux = getenv("TMUX"), *sty = getenv("STY");
+    char *dir = runtime && runtime[0] == '/' ? path_join(runtime, "shunt")
+                                             : mem_strdup(config->data_dir);
+    config->clipboard.path = path_join(dir, "clip");
+    config->clipboard.multiplexer = tmux && *tmux  ? MULTIPLEXER_TMUX
+                                    : sty && *sty ? MULTIPLEXER_SCREEN
+                                                  : MULTIPLEXER_NONE;
+    mem_free(dir);
+}
+
 static void set_paths(struct config *config, const struct global_flags *flags)
 {
     char *dir = xdg_dir("XDG_CONFIG_HOME", ".config");
@@ -245,6 +258,7 @@ static void set_paths(struct config *config, const struct global_flags *flags)
     config->models_dir = path_join(config->data_dir, "models");
     const char *term = getenv("TERM");
     config->term = term ? term : "";
+    set_clipboard(config);
 }
 
 static int compare_paths(const void *a, const void *b)
@@ -474,6 +488,7 @@ void config_release(struct config *config)
     mem_free(config->path);
     mem_free(config->data_dir);
     mem_free(config->models_dir);
+    mem_free(config->clipboard.path);
     mem_free(config->themes_dir);
     *config = (struct config){0};
 }

@@ -8,6 +8,7 @@
 
 #include "router/core.h"
 
+#include "tui/clipboard.h"
 #include "tui/settings.h"
 #include "tui/theme.h"
 
@@ -31,6 +32,7 @@ struct config {
     bool side_pane, models_folder;
     int64_t budget_day_nusd; /* 0: no limit */
     const char *term;        /* $TERM or "" */
+    struct clipboard clipboard;
 };
 
 /* Flags that stand before or after the subcommand. NULL: not given. */

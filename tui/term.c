@@ -413,6 +413,12 @@ bool term_show(struct term *term, const struct screen *screen)
     return true;
 }
 
+void term_send(struct term *term, struct slice bytes)
+{
+    buf_add_slice(&term->out, bytes);
+    term_flush(term);
+}
+
 void term_repaint(struct term *term)
 {
     term->must_repaint = true;

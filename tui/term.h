@@ -24,6 +24,8 @@ bool term_check_size(struct term *term, int *n_rows, int *n_cols);
 /* Sends what changed as one frame. False: the last frame is still being written; try again
  * later. */
 bool term_show(struct term *term, const struct screen *screen);
+/* Bytes that draw nothing, between two frames. */
+void term_send(struct term *term, struct slice bytes);
 void term_repaint(
         struct term *term); /* the next frame is drawn from nothing (Ctrl-L, after SIGCONT) */
 ssize_t term_read(struct term *term, char *bytes, size_t n); /* 0: nothing now; -1: gone */

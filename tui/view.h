@@ -23,6 +23,8 @@ struct view_hint { /* of the hint bar */
 
 struct view_ops {
     enum context context; /* which key bindings apply */
+    /* The same while that depends on the state; NULL: it never does. */
+    enum context (*context_of)(const void *state, const struct app *app);
     size_t state_bytes;   /* zeroed by the app, owned by it */
     /* Draws everything between the tab row and the hint bar. May keep scroll positions and
      * caches in state. */
@@ -70,6 +72,8 @@ const struct keymap *app_keymap(const struct app *app);
 bool app_side_pane(const struct app *app);  /* the configured default */
 enum reasoning_mode app_reasoning(const struct app *app);
 bool app_is_mono(const struct app *app);    /* no colours: heat is drawn as characters */
+/* Cleaned, into a file and to the terminal's clipboard, which a notice about `what` says. */
+void app_copy(struct app *app, struct slice text, const char *what);
 uint64_t app_now_ns(const struct app *app); /* time of the current loop turn */
 int64_t app_now_ms(const struct app *app);  /* Unix time of the current loop turn */
 enum view_id app_view(const struct app *app);
