@@ -385,7 +385,7 @@ static void nothing_permitted_is_said_in_the_answer(void **state)
     assert_int_equal(next_other().endpoint, -2);
     assert_int_equal(leaf()->state, MESSAGE_FAILED);
     assert_int_equal(core.last_decision.verdict, VERDICT_REFUSE);
-    assert_true(leaf()->error[0]);
+    assert_true(leaf()->error.n);
 }
 
 /* 200 questions and answers within one millisecond, then a clock that was set back. */
@@ -1460,7 +1460,7 @@ static void a_reached_budget_asks_the_user_or_refuses(void **state)
     act(ACTION_SEND, "x");
     answer_spent(1000000);
     assert_int_equal(leaf()->state, MESSAGE_FAILED); /* nobody to ask */
-    assert_non_null(strstr(leaf()->error, "budget"));
+    assert_non_null(strstr(buf_text(&leaf()->error), "budget"));
     core.can_ask = true;
     act(ACTION_RETRY, NULL);
     answer_spent(1000000);

@@ -220,8 +220,8 @@ static void the_list_of_branches_goes_to_each(void **state)
     screen_release(&screen);
     chat_run(f, CMD_UP);
     chat_run(f, CMD_FOLD); /* Enter */
-    assert_int_equal(context(f), CTX_CHAT);
     assert_int_equal(leaf(f), 5);
+    expect_selected(f, "another \xC2\xB7[31m way");
     chat_run(f, CMD_BRANCHES);
     chat_run(f, CMD_FIRST);
     chat_run(f, CMD_STOP); /* Esc: as it was */
