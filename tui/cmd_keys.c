@@ -9,6 +9,7 @@ static const char *const context_titles[CTX_COUNT] = {
         [CTX_GLOBAL] = "Everywhere",
         [CTX_INPUT] = "While writing",
         [CTX_CHAT] = "Chat",
+        [CTX_TRANSCRIPT] = "Conversation (Tab goes there)",
         [CTX_EXPERTS] = "Experts",
         [CTX_FLEET] = "Fleet",
         [CTX_ROUTER] = "Router",

@@ -303,8 +303,9 @@ static bool take_esc(struct chat *c, struct app *app)
         end_edit(c, app);
         return true;
     }
-    if (c->editor.text.n == 0 && chat_edit_take_esc(&c->edit, app))
-        begin_edit(c, app);
+    if (c->editor.text.n || !chat_edit_take_esc(&c->edit, app))
+        return false;
+    begin_edit(c, app);
     return true;
 }
 
@@ -338,13 +339,10 @@ static bool run(void *state, enum command command, struct app *app)
         return true;
     case CMD_COMPLETE:
     case CMD_COMPLETE_BACK:
-        if (!slash_is_word(&c->editor)) /* nothing is there to complete */
-            chat_focus_take(&c->transcript, app);
-        return true;
+        return slash_is_word(&c->editor) || chat_focus_take(&c->transcript, app);
     case CMD_FOCUS_NEXT:
     case CMD_FOCUS_BACK:
-        chat_focus_take(&c->transcript, app);
-        return true;
+        return chat_focus_take(&c->transcript, app);
     case CMD_STOP:
         return take_esc(c, app);
     case CMD_QUIT_EMPTY:
