@@ -312,6 +312,45 @@ static void esc_meant_for_the_answer_does_not_edit(void **state)
     chat_expect_input(f, "question 1");
 }
 
+/* ---- searching -------------------------------------------------------------------------- */
+
+static bool press_first(struct chat_fixture *f, uint32_t code)
+{
+    return views[VIEW_CHAT].ops->key_first(f->view, &(struct key){.code = code}, &f->app);
+}
+
+static void words_are_looked_for_from_message_to_message(void **state)
+{
+    struct chat_fixture *f = *state;
+    converse(f, 40);
+    assert_false(press_first(f, 'q')); /* letters are keys until "/" */
+    press_tab(f);
+    assert_false(press_first(f, 'q'));
+    chat_run(f, CMD_SEARCH);
+    for (const char *c = "ANSWER 1"; *c; c++)
+        assert_true(press_first(f, (uint32_t)*c));
+    expect_selected(f, "answer 18"); /* the nearest above */
+    assert_true(chat_shows(f, " / ANSWER 1\n"));
+    assert_true(press_first(f, KEY_ENTER));
+    assert_false(press_first(f, 'n'));
+    chat_run(f, CMD_SEARCH_BEFORE);
+    expect_selected(f, "answer 16");
+    chat_run(f, CMD_SEARCH_AFTER);
+    chat_run(f, CMD_SEARCH_AFTER); /* round the end */
+    expect_selected(f, "answer 10");
+    struct screen screen = app_fake_draw(&f->app, VIEW_CHAT, f->view, 80, 21);
+    int n_marked = 0;
+    for (int i = 0; i < 80 * 21; i++)
+        n_marked += screen.cells[i].role == ROLE_MATCH;
+    assert_true(n_marked >= 7); /* both words, where they are seen */
+    screen_release(&screen);
+    chat_run(f, CMD_SEARCH);
+    press_first(f, 'Q');
+    press_first(f, 'Q');
+    chat_run(f, CMD_SEARCH_BEFORE);
+    assert_string_equal(f->app.notice, "no message has these words");
+}
+
 /* ---- copying ---------------------------------------------------------------------------- */
 
 static void expect_copied(const struct chat_fixture *f, const char *text, const char *what)
@@ -378,6 +417,7 @@ int main(void)
             CHAT(an_edit_is_given_up_in_every_way),
             CHAT(esc_twice_edits_the_last_message),
             CHAT(esc_meant_for_the_answer_does_not_edit),
+            CHAT(words_are_looked_for_from_message_to_message),
             CHAT(messages_and_their_code_are_copied),
             CHAT(far_from_the_end_messages_are_counted),
     };

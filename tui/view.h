@@ -25,7 +25,7 @@ struct view_ops {
     enum context context; /* which key bindings apply */
     /* The same while that depends on the state; NULL: it never does. */
     enum context (*context_of)(const void *state, const struct app *app);
-    size_t state_bytes;   /* zeroed by the app, owned by it */
+    size_t state_bytes; /* zeroed by the app, owned by it */
     /* Draws everything between the tab row and the hint bar. May keep scroll positions and
      * caches in state. */
     void (*draw)(void *state, const struct app *app, struct surface *out);
@@ -38,7 +38,8 @@ struct view_ops {
     const struct view_hint *(*hints)(const void *state, const struct app *app);
     /* Does this command do nothing now? The hint bar leaves it out. NULL: none. */
     bool (*is_idle)(const void *state, const struct app *app, enum command command);
-    bool takes_keys_first;                      /* key is asked before the bindings */
+    bool (*key_first)(void *state, const struct key *key, struct app *app); /* the same, asked
+                                                   before the bindings; NULL: not asked */
     void (*open)(void *state, struct app *app); /* each time it is shown; may be NULL */
     void (*release)(void *state);               /* may be NULL */
 };
@@ -69,9 +70,9 @@ void app_suspend(struct app *app);
 void app_interrupt(struct app *app); /* stop, else clear, else arm quitting */
 void app_quit(struct app *app);
 const struct keymap *app_keymap(const struct app *app);
-bool app_side_pane(const struct app *app);  /* the configured default */
+bool app_side_pane(const struct app *app); /* the configured default */
 enum reasoning_mode app_reasoning(const struct app *app);
-bool app_is_mono(const struct app *app);    /* no colours: heat is drawn as characters */
+bool app_is_mono(const struct app *app); /* no colours: heat is drawn as characters */
 /* Cleaned, into a file and to the terminal's clipboard, which a notice about `what` says. */
 void app_copy(struct app *app, struct slice text, const char *what);
 uint64_t app_now_ns(const struct app *app); /* time of the current loop turn */

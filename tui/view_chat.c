@@ -13,6 +13,7 @@
 #include "tui/chat_edit.h"
 #include "tui/chat_greeting.h"
 #include "tui/chat_next.h"
+#include "tui/chat_search.h"
 #include "tui/chat_why.h"
 #include "tui/editor.h"
 #include "tui/keys.h"
@@ -29,6 +30,7 @@ struct chat {
     struct transcript transcript;
     struct chat_focus focus;
     struct chat_branches branches;
+    struct chat_search search;
     struct editor editor;
     struct chat_edit edit;
     struct chat_next next;
@@ -313,6 +315,7 @@ static bool take_esc(struct chat *c, struct app *app)
 static bool run_reading(struct chat *c, enum command command, struct app *app)
 {
     if (!chat_branches_run(&c->branches, &c->focus, &c->transcript, command, app) &&
+            !chat_search_run(&c->search, &c->transcript, command, app) &&
             !chat_focus_run(&c->focus, &c->transcript, command, app))
         return false;
     if (c->focus.wants_draft && chat_edit_is_on(&c->edit, app_core(app)))
@@ -376,6 +379,13 @@ static bool take_key(void *state, const struct key *key, struct app *app)
     slash_restart(&c->slash);
     tell_draft(c, app);
     return true;
+}
+
+static bool take_key_first(void *state, const struct key *key, struct app *app)
+{
+    struct chat *c = state;
+    return chat_focus_is_on(&c->transcript) &&
+           chat_search_key(&c->search, &c->transcript, key, app);
 }
 
 bool view_chat_clear_input(void *state, struct app *app)
@@ -462,6 +472,17 @@ static int input_rows(const struct chat *c, int n_rows, int n_cols)
     return wanted < most ? wanted : most;
 }
 
+static void draw_transcript(struct chat *c, const struct app *app, struct surface *out)
+{
+    struct surface lines = *out;
+    bool has_search = chat_focus_is_on(&c->transcript) &&
+                      search_line_is_shown(&c->search.line) && out->rect.n_rows > 1;
+    lines.rect.n_rows -= has_search;
+    transcript_draw(&c->transcript, app, &lines);
+    if (has_search)
+        chat_search_draw(&c->search, out);
+}
+
 static void draw_main(struct chat *c, const struct app *app, struct surface *out)
 {
     int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols;
@@ -485,7 +506,7 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     if (top.rect.n_rows > 0 && app_core(app)->session->leaf_id == 0)
         chat_greeting_draw(app, &top);
     else if (top.rect.n_rows > 0)
-        transcript_draw(&c->transcript, app, &top);
+        draw_transcript(c, app, &top);
     if (!is_tiny)
         draw_rule(c, app, out, rule);
     slash_draw(
@@ -494,7 +515,7 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     struct surface input = surface_part(
             out, (struct rect){n_rows - n_input, PROMPT_COLS, n_input, c->input_cols});
     editor_draw(&c->editor, &input);
-    if (chat_focus_is_on(&c->transcript))
+    if (chat_focus_is_on(&c->transcript) && !c->search.line.is_typing)
         surface_cursor(&top, c->transcript.selected_row, 0);
 }
 
@@ -580,6 +601,7 @@ const struct view_ops view_chat_ops = {
         .draw = draw,
         .run = run,
         .key = take_key,
+        .key_first = take_key_first,
         .hints = hints,
         .is_idle = is_idle,
         .release = release,

@@ -379,7 +379,7 @@ const struct view_ops view_router_ops = {
         .run = run,
         .key = take_key,
         .hints = hints,
-        .takes_keys_first = true,
+        .key_first = take_key,
         .open = open_view,
         .release = release,
 };

@@ -209,6 +209,6 @@ const struct view_ops view_sessions_ops = {
         .run = run,
         .key = take_key,
         .hints = hints,
-        .takes_keys_first = true,
+        .key_first = take_key,
         .open = open_view,
 };
