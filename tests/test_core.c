@@ -877,6 +877,21 @@ static void retry_answers_again_beside_the_first(void **state)
     next_other();
 }
 
+static void the_session_comes_before_the_history(void **state)
+{
+    (void)state;
+    struct core_config cfg = {.seed = 1, .now_ms = 1700000000000, .has_history = true};
+    core_release(&core);
+    core_init(&core, &cfg);
+    act_on(ACTION_OPEN_SESSION, SESSION_SHOWN, NULL);
+    struct effect e = take(EFFECT_STORE);
+    assert_int_equal(e.command->op, STORE_LOAD);
+    stored_free(e.command);
+    e = take(EFFECT_STORE);
+    assert_int_equal(e.command->op, STORE_LOAD_FLEET);
+    stored_free(e.command);
+}
+
 /* Question and answer. */
 static struct message *converse(enum action_kind kind, int64_t id, const char *question)
 {
@@ -1595,6 +1610,7 @@ int main(void)
             TEST(an_interrupted_answer_goes_on_after_loading),
             TEST(a_question_saved_before_a_crash_is_answered),
             TEST(retry_answers_again_beside_the_first),
+            TEST(the_session_comes_before_the_history),
             TEST(an_edited_question_stands_beside_the_first),
             TEST(the_choice_of_a_branch_is_stored),
             TEST(any_answer_is_given_once_more),

@@ -15,6 +15,7 @@
 #include "tui/view_chat.h"
 
 #include "tests/helper_chat.h"
+#include "tests/helper_clock.h"
 #include "tests/helper_screen.h"
 
 /* ---- reasoning -------------------------------------------------------------------------- */
@@ -386,6 +387,19 @@ static void messages_and_their_code_are_copied(void **state)
 
 /* ---- a long session --------------------------------------------------------------------- */
 
+/* A screen of another width, at the beginning, lays out what is seen there and no more. */
+static void the_beginning_of_a_long_session_costs_a_screen(void **state)
+{
+    struct chat_fixture *f = *state;
+    converse(f, 10000);
+    assert_true(chat_shows(f, "answer 10000"));
+    chat_run(f, CMD_SCROLL_TOP);
+    uint64_t start = clock_cpu_ns();
+    struct buf screen = chat_screen(f, 200, 57);
+    assert_true(clock_cpu_ns() - start < 60000000);
+    buf_release(&screen);
+}
+
 static void far_from_the_end_messages_are_counted(void **state)
 {
     struct chat_fixture *f = *state;
@@ -419,6 +433,7 @@ int main(void)
             CHAT(esc_meant_for_the_answer_does_not_edit),
             CHAT(words_are_looked_for_from_message_to_message),
             CHAT(messages_and_their_code_are_copied),
+            CHAT(the_beginning_of_a_long_session_costs_a_screen),
             CHAT(far_from_the_end_messages_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
