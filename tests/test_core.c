@@ -1002,6 +1002,23 @@ static void the_time_of_reasoning_is_counted(void **state)
     answer_store(stored.command, OK);
 }
 
+/* When it was asked for, and when it came about. */
+static void the_time_of_a_stop_is_known(void **state)
+{
+    (void)state;
+    act(ACTION_STOP, NULL); /* nothing runs */
+    assert_int_equal(core.stopped_ns, 0);
+    struct effect e = send_and_take("x");
+    now += S;
+    act(ACTION_STOP, NULL);
+    assert_int_equal(core.stopped_ns, now);
+    now += 2 * S;
+    emit_done(e.request, ERR_CANCELLED, -1);
+    assert_int_equal(core.stopped_ns, now);
+    request_free(e.request);
+    next_other();
+}
+
 static void a_fork_ends_at_the_message(void **state)
 {
     (void)state;
@@ -1615,6 +1632,7 @@ int main(void)
             TEST(the_choice_of_a_branch_is_stored),
             TEST(any_answer_is_given_once_more),
             TEST(the_time_of_reasoning_is_counted),
+            TEST(the_time_of_a_stop_is_known),
             TEST(a_fork_ends_at_the_message),
             TEST(a_long_retry_after_goes_elsewhere),
             TEST(a_long_retry_after_with_nowhere_to_go_is_an_error),
