@@ -344,7 +344,8 @@ static void show_old_answer(struct core *core, const struct run *run, struct ses
         return;
     s->leaf_id = run->old_answer_id;
     if (answer->state == MESSAGE_FAILED)
-        core_notice(core, t_ns, ERR_USAGE, "%s; the earlier answer stays", buf_text(&answer->error));
+        core_notice(core, t_ns, ERR_USAGE, "%s; the earlier answer stays",
+                buf_text(&answer->error));
 }
 
 void runs_end(struct core *core, struct run *run, enum message_state state,

@@ -15,14 +15,22 @@
 #include "tui/embedded.h"
 #include "tui/keys.h"
 
-enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL, KIND_MONEY, KIND_REASONING };
+enum option_kind {
+    KIND_TEXT,
+    KIND_COUNT,
+    KIND_ZONE,
+    KIND_COLOR,
+    KIND_BOOL,
+    KIND_MONEY,
+    KIND_REASONING
+};
 
-#define TYPE_TEXT  const char *
-#define TYPE_COUNT uint32_t
-#define TYPE_ZONE  enum zone
-#define TYPE_COLOR enum color_depth
-#define TYPE_BOOL  bool
-#define TYPE_MONEY int64_t
+#define TYPE_TEXT      const char *
+#define TYPE_COUNT     uint32_t
+#define TYPE_ZONE      enum zone
+#define TYPE_COLOR     enum color_depth
+#define TYPE_BOOL      bool
+#define TYPE_MONEY     int64_t
 #define TYPE_REASONING enum reasoning_mode
 
 /* A row whose field has another type does not compile. */
@@ -237,11 +245,12 @@ static char *xdg_dir(const char *variable, const char *fallback)
 /* What the login keeps in memory is the better place for what may be a secret. */
 static void set_clipboard(struct config *config)
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR"), *tmux = getenv("TMUX"), *sty = getenv("STY");
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *tmux = getenv("TMUX"),
+               *sty = getenv("STY");
     char *dir = runtime && runtime[0] == '/' ? path_join(runtime, "shunt")
                                              : mem_strdup(config->data_dir);
     config->clipboard.path = path_join(dir, "clip");
-    config->clipboard.multiplexer = tmux && *tmux  ? MULTIPLEXER_TMUX
+    config->clipboard.multiplexer = tmux && *tmux ? MULTIPLEXER_TMUX
                                     : sty && *sty ? MULTIPLEXER_SCREEN
                                                   : MULTIPLEXER_NONE;
     mem_free(dir);

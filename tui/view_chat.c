@@ -12,7 +12,7 @@
 #include "tui/chat_copy.h"
 #include "tui/chat_edit.h"
 #include "tui/chat_greeting.h"
-#include "tui/chat_next.h"
+#include "tui/chat_rule.h"
 #include "tui/chat_search.h"
 #include "tui/chat_why.h"
 #include "tui/editor.h"
@@ -410,61 +410,6 @@ void view_chat_seek(void *state, int64_t session_id, const char *words)
 
 /* ---- drawing ---------------------------------------------------------------------------- */
 
-#define TITLE_MIN_COLS 8
-
-/* At the right: what is below the screen. Returns the columns it takes. */
-static int draw_below(const struct chat *c, const struct app *app, struct surface *out, int row)
-{
-    const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_SCROLL_END);
-    bool is_above = app_core(app)->session->leaf_id && !c->transcript.follows;
-    char text[64];
-    if (!is_above || c->transcript.n_below < 1)
-        return 0;
-    snprintf(text, sizeof text, " \xE2\x86\x93 %d more %s%s  %s ", c->transcript.n_below,
-            c->transcript.is_far ? "message" : "line", c->transcript.n_below == 1 ? "" : "s",
-            keys ? keys : "");
-    surface_puts_right(out, row, out->rect.n_cols - 1, ROLE_WARN, text);
-    return text_width(slice_of(text)) + 1;
-}
-
-/* At the right where `left` columns leave room. */
-static void draw_title(const char *title, struct surface *out, int row, int left)
-{
-    int n_cols = out->rect.n_cols, room = n_cols - left - 6, cols;
-    room = room < n_cols / 2 - 4 ? room : n_cols / 2 - 4;
-    if (!title[0] || room < TITLE_MIN_COLS)
-        return;
-    struct slice fit = text_fit(slice_of(title), room, &cols);
-    cols += fit.n < strlen(title);
-    int col = n_cols - cols - 3;
-    surface_puts(out, row, col, ROLE_DIM, " ");
-    surface_cut(out, row, col + 1, cols, ROLE_DIM, 0, slice_of(title));
-    surface_puts(out, row, col + 1 + cols, ROLE_DIM, " ");
-}
-
-/* At the right, while an own message is edited. Returns the columns it takes. */
-static int draw_editing(
-        const struct chat *c, const struct app *app, struct surface *out, int row)
-{
-    static const char text[] = " editing: sent, it begins a branch ";
-    if (!chat_edit_is_on(&c->edit, app_core(app)))
-        return 0;
-    surface_puts_right(out, row, out->rect.n_cols - 1, ROLE_WARN, text);
-    return (int)sizeof text;
-}
-
-static void draw_rule(struct chat *c, const struct app *app, struct surface *out, int row)
-{
-    surface_rule(out, row, ROLE_RULE, "");
-    int taken = draw_editing(c, app, out, row);
-    taken = taken ? taken : draw_below(c, app, out, row);
-    struct surface left =
-            surface_part(out, (struct rect){row, 0, 1, out->rect.n_cols - 1 - taken});
-    int col = chat_next_draw(&c->next, app, buf_slice(&c->editor.text), &left);
-    if (!taken)
-        draw_title(app_core(app)->session->title, out, row, col);
-}
-
 static int input_rows(const struct chat *c, int n_rows, int n_cols)
 {
     int wanted = editor_n_lines(&c->editor, n_cols), most = n_rows / 3;
@@ -508,7 +453,9 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     else if (top.rect.n_rows > 0)
         draw_transcript(c, app, &top);
     if (!is_tiny)
-        draw_rule(c, app, out, rule);
+        chat_rule_draw(&(struct chat_rule){&c->transcript, &c->next, buf_slice(&c->editor.text),
+                               chat_edit_is_on(&c->edit, app_core(app))},
+                app, out, rule);
     slash_draw(
             &c->slash, app, buf_slice(&c->editor.text), out, is_tiny ? n_rows - n_input : rule);
     surface_puts(out, n_rows - n_input, 1, ROLE_HINT_KEY, ">");
