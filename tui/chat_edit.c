@@ -73,8 +73,10 @@ bool chat_edit_take_esc(struct chat_edit *e, struct app *app)
         e->esc_ns = 0;
         return false;
     }
-    if (e->esc_ns && now_ns < e->esc_ns + TWICE_NS)
+    if (e->esc_ns && now_ns < e->esc_ns + TWICE_NS) {
+        app_notice(app, OK, "%s", ""); /* it was done */
         return true;
+    }
     e->esc_ns = now_ns;
     app_notice(app, OK, "Esc again: edit your last message");
     return false;
