@@ -6,7 +6,12 @@
 #ifndef ROUTER_POLICY_H
 #define ROUTER_POLICY_H
 
-#include "router/fleet.h"
+#include "engine/base.h"
+
+#include "router/zone.h"
+
+struct chat_message;
+struct fleet;
 
 enum domain {
     DOMAIN_GENERAL,
@@ -30,6 +35,8 @@ struct features {
     bool needs_vision; /* or pictures */
     bool has_code, wants_json;
 };
+/* About how many tokens a text is, for no tokenizer in particular. */
+double text_count_tok(struct slice text);
 /* Estimates from the conversation, see features.c. extra_json: struct request. */
 struct features features_of(
         const struct chat_message *messages, int n_messages, struct slice extra_json);
@@ -98,7 +105,7 @@ struct candidate {
 const char *filter_name(enum filter filter);
 const char *verdict_name(enum verdict verdict);
 
-#define CANDIDATES_MAX ENDPOINTS_MAX
+#define CANDIDATES_MAX 64
 
 struct decision {
     int64_t t_ms; /* Unix time */

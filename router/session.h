@@ -5,7 +5,14 @@
 #ifndef ROUTER_SESSION_H
 #define ROUTER_SESSION_H
 
-#include "router/store.h"
+#include "engine/event.h"
+#include "engine/request.h"
+#include "engine/telemetry.h"
+
+#include "router/message_state.h"
+
+struct message_row;
+struct session_row;
 
 #define MESSAGE_MAX_BYTES (64u << 20)
 
@@ -29,6 +36,7 @@ struct message {
     enum message_state state;
     struct buf text, reasoning;
     struct buf error; /* the sentence of one that failed */
+    size_t n_attached; /* of a user's text: bytes at its end that come from files */
     char endpoint[64], model[128];
     enum status error_status; /* of this run of the program; OK after loading */
     int64_t retry_after_ms;   /* what the server asked for; -1: nothing */
@@ -68,6 +76,8 @@ struct message *session_find(const struct session *session, int64_t id); /* NULL
 size_t session_index(const struct session *session, int64_t id);
 struct message *session_add(struct session *session, int64_t id, enum message_role role,
         int64_t now_ms); /* child of the leaf; becomes the leaf */
+/* What the user wrote of a message: without the files that go along. */
+struct slice message_typed(const struct message *m);
 /* A copy of a finished message as the new leaf of another session. */
 struct message *session_copy_message(
         struct session *to, const struct message *from, int64_t id);

@@ -13,15 +13,10 @@
 
 #include "engine/event.h"
 #include "engine/request.h"
-#include "engine/telemetry.h"
 
-enum message_state {
-    MESSAGE_DONE,
-    MESSAGE_RUNNING,     /* in the database: the process that wrote it may be dead */
-    MESSAGE_INTERRUPTED, /* stopped by a crash; what is there is kept */
-    MESSAGE_STOPPED,     /* by the user */
-    MESSAGE_FAILED       /* error text says why */
-};
+#include "router/message_state.h"
+
+struct telemetry_shape;
 
 /* One message as it is stored; slices point into the arena of the command or answer that
  * carries it. */
@@ -31,6 +26,7 @@ struct message_row {
     enum message_state state;
     int64_t created_ms; /* Unix time */
     struct slice text, reasoning;
+    uint64_t n_attached;                         /* see struct message */
     struct slice endpoint, model, finish, error; /* of an answer */
     struct usage usage;
     int64_t cost_nusd;                        /* -1: unknown */

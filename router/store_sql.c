@@ -14,6 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/telemetry.h"
+
+#include "router/store.h"
 #include "router/store_query.h"
 
 /* Who wrote a running answer: the process and when it started, so that a reused number is
@@ -176,7 +179,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
     if (m->state == MESSAGE_RUNNING)
         writer_of(getpid(), writer);
     struct query q = prepare(db,
-            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
+            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
             "CONFLICT (id) DO UPDATE SET"
             " state = excluded.state, text = excluded.text, reasoning = excluded.reasoning,"
             " endpoint = excluded.endpoint, model = excluded.model, finish = excluded.finish,"
@@ -210,6 +213,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
     bind_int(&q, m->total_ms);
     bind_text(&q, slice_of(writer));
     bind_int(&q, m->reasoning_ms);
+    bind_int(&q, (int64_t)m->n_attached);
     return finish(&q);
 }
 
@@ -488,6 +492,7 @@ static void read_message(
     m->total_ms = (uint32_t)read_int(q);
     *writer = read_text(q, arena);
     m->reasoning_ms = (uint32_t)read_int(q);
+    m->n_attached = (uint64_t)read_int(q);
 }
 
 static int compare_ids(const void *a, const void *b)

@@ -7,9 +7,11 @@
 
 #include <sqlite3.h>
 
-#include "router/store.h"
+#include "engine/base.h"
 
-#define SCHEMA_VERSION 4
+struct stored;
+
+#define SCHEMA_VERSION 5
 
 /* Steps from one version to the next: migrations[i] makes version i + 1. */
 struct migration {

@@ -6,6 +6,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/model.h"
+
+#include "router/conf.h"
+#include "router/endpoint.h"
+
+#include "tui/surface.h"
+
 const struct core *app_core(const struct app *app)
 {
     return &app->core;
@@ -94,6 +101,24 @@ enum reasoning_mode app_reasoning(const struct app *app)
 bool app_is_mono(const struct app *app)
 {
     return app->is_mono;
+}
+
+bool app_has_heat(const struct app *app)
+{
+    return !app->is_mono;
+}
+
+size_t app_theme_names(const struct app *app, const char *const **out)
+{
+    static const char *const names[] = {"dark", "light", "mono"};
+    (void)app;
+    *out = names;
+    return ARRAY_LEN(names);
+}
+
+void app_use_theme(struct app *app, const char *name)
+{
+    app_notice(app, OK, "theme %s", name);
 }
 
 uint64_t app_now_ns(const struct app *app)

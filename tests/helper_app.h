@@ -5,6 +5,8 @@
 #ifndef TESTS_HELPER_APP_H
 #define TESTS_HELPER_APP_H
 
+#include "router/core.h"
+
 #include "tui/keys.h"
 #include "tui/view.h"
 

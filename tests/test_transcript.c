@@ -12,6 +12,10 @@
 
 #include <cmocka.h>
 
+#include "router/core.h"
+#include "router/session.h"
+
+#include "tui/surface.h"
 #include "tui/view_chat.h"
 
 #include "tests/helper_chat.h"

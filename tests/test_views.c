@@ -8,14 +8,17 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
+
 #include "tui/heat.h"
 #include "tui/hint_bar.h"
-#include "tui/keys.h"
 #include "tui/slash.h"
-#include "tui/view.h"
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 
@@ -425,6 +428,34 @@ static void tab_is_given_on_where_nothing_can_be_completed(void **state)
     type(f, " text");
     assert_false(ops->run(f->chat, CMD_COMPLETE, &f->app));
     assert_false(ops->run(f->chat, CMD_COMPLETE_BACK, &f->app));
+}
+
+/* In the working directory of the test: its name is known, and nobody else has it. */
+static void a_named_file_goes_along_or_nothing_does(void **state)
+{
+    struct fixture *f = *state;
+    struct err err;
+    assert_int_equal(file_write("shunt test.md", "one\n", 4, 0644, &err), OK);
+    type(f, "see @\"shunt test.md\"");
+    run_chat(f, CMD_SEND);
+    assert_int_equal(f->app.last_action, ACTION_SEND);
+    assert_string_equal(f->app.notice, "attached shunt test.md: 4 B, about 8 tokens");
+    assert_true(shows(f, 80, 21, "   see @\"shunt test.md\"\n"));
+    assert_true(shows(f, 80, 21, "with 28 B of files"));
+    assert_false(shows(f, 80, 21, "one"));
+    run_chat(f, CMD_STOP);
+    unlink("shunt test.md");
+    run_chat(f, CMD_LINE_UP);
+    expect_input(f, "see @\"shunt test.md\"");
+    run_chat(f, CMD_SEND);
+    expect_input(f, "see @\"shunt test.md\""); /* it stays, and says why */
+    assert_string_equal(f->app.notice,
+            "there is no file shunt test.md: press the key again to send it as a word");
+    type(f, "x"); /* another text is asked about again */
+    run_chat(f, CMD_SEND);
+    expect_input(f, "see @\"shunt test.md\"x");
+    run_chat(f, CMD_SEND);
+    expect_input(f, "");
 }
 
 static void a_cleared_draft_is_the_newest_of_the_history(void **state)
@@ -1073,6 +1104,7 @@ int main(void)
             CHAT(lines_below_are_told_on_the_rule),
             CHAT(what_was_searched_comes_into_view),
             CHAT(tab_is_given_on_where_nothing_can_be_completed),
+            CHAT(a_named_file_goes_along_or_nothing_does),
             CHAT(a_cleared_draft_is_the_newest_of_the_history),
             CHAT(hints_are_of_use_where_they_stand),
             cmocka_unit_test(every_bar_says_how_to_get_to_the_other_views),

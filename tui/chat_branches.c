@@ -3,8 +3,18 @@
 
 #include <stdio.h>
 
+#include "engine/base.h"
+#include "engine/request.h"
+
+#include "router/core.h"
+#include "router/session.h"
+#include "router/session_tree.h"
+
+#include "tui/commands.h"
 #include "tui/figures.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 
 #define INDENT_COLS 2
 #define INDENT_MAX  20 /* deeper forks stand below each other */

@@ -6,6 +6,9 @@
 #define TUI_CHAT_BRANCHES_H
 
 #include "tui/chat_focus.h"
+#include "tui/commands.h"
+
+struct core;
 
 struct chat_branches {
     bool is_open;

@@ -3,7 +3,14 @@
 
 #include <stdio.h>
 
+#include "engine/request.h"
+
+#include "router/core.h"
+#include "router/session.h"
+
+#include "tui/commands.h"
 #include "tui/markdown_code.h"
+#include "tui/view.h"
 
 /* The selected message, or the answer that is looked at. NULL, with a notice: there is none. */
 static const struct message *find_copied(struct transcript *t, struct app *app)

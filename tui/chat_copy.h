@@ -4,6 +4,7 @@
 #define TUI_CHAT_COPY_H
 
 #include "tui/chat_transcript.h"
+#include "tui/commands.h"
 
 struct chat_copy {
     int64_t message_id; /* whose code was copied last, and … */

@@ -1,6 +1,11 @@
 /* chat_edit.c - see chat_edit.h. */
 #include "tui/chat_edit.h"
 
+#include "engine/request.h"
+
+#include "router/core.h"
+#include "router/session.h"
+
 #define TWICE_NS        1000000000ull /* two Esc within it belong together */
 #define STOPPED_LATE_NS 1000000000ull /* an Esc this soon was meant for the answer */
 
@@ -48,7 +53,7 @@ bool chat_edit_begin(struct chat_edit *e, struct editor *editor, int64_t id, str
     e->session_id = s->id;
     e->message_id = m->id;
     e->esc_ns = 0;
-    fill_input(editor, buf_slice(&m->text));
+    fill_input(editor, (struct slice){buf_text(&m->text), m->text.n - m->n_attached});
     return true;
 }
 

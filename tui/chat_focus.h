@@ -6,6 +6,7 @@
 #define TUI_CHAT_FOCUS_H
 
 #include "tui/chat_transcript.h"
+#include "tui/commands.h"
 
 #define STEPS_MAX 32
 

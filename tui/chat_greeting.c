@@ -1,7 +1,14 @@
 /* chat_greeting.c - see chat_greeting.h. */
 #include "tui/chat_greeting.h"
 
+#include "engine/base.h"
+
+#include "router/core.h"
+#include "router/endpoint.h"
+#include "router/fleet.h"
+
 #include "tui/keys.h"
+#include "tui/surface.h"
 
 void chat_greeting_draw(const struct app *app, struct surface *out)
 {

@@ -4,8 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
+#include "router/session.h"
+
 #include "tui/keys.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 
 #define TITLE_MIN_COLS 8
 

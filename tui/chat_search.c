@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+#include "router/session.h"
+
+#include "tui/surface.h"
+#include "tui/view.h"
+
 #define ROW_BYTES 8192
 
 /* From message i on, in steps of `by`; once round. False: no message has the words. */

@@ -6,6 +6,7 @@
 #define TUI_CHAT_SEARCH_H
 
 #include "tui/chat_transcript.h"
+#include "tui/commands.h"
 #include "tui/search_line.h"
 
 struct chat_search {

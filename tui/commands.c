@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "router/core.h"
+
 #include "tui/config.h"
 #include "tui/view.h"
 
@@ -97,6 +99,9 @@ void command_run(struct app *app, enum command command, const char *text)
         break;
     case CMD_BACK:
         app_open_view(app, VIEW_CHAT);
+        break;
+    case CMD_THEME:
+        app_use_theme(app, text);
         break;
     case CMD_REDRAW:
         app_redraw(app);

@@ -5,7 +5,7 @@
 #ifndef TUI_COMMANDS_H
 #define TUI_COMMANDS_H
 
-#include "engine/base.h"
+#include <stdbool.h>
 
 enum command {
     CMD_NONE,

@@ -6,7 +6,9 @@
 
 #include <string.h>
 
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/vtin.h"
 
 #define UNDO_MAX       200
 #define UNDO_MAX_BYTES (8u << 20) /* together; the newest step is kept whatever it takes */
@@ -169,6 +171,15 @@ void editor_insert(struct editor *e, struct slice text)
         insert(e, buf_slice(&clean), false);
     e->has_refused |= clean.is_cut;
     buf_release(&clean);
+}
+
+void editor_replace(struct editor *e, size_t begin, size_t end, struct slice with)
+{
+    e->has_refused = e->text.n - (end - begin) + with.n > EDITOR_MAX_BYTES;
+    if (e->has_refused)
+        return;
+    remember_state(e, false);
+    replace(e, begin, end, with);
 }
 
 static bool is_word(const struct editor *e, size_t at)

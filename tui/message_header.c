@@ -4,7 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
+#include "router/session.h"
+#include "router/session_tree.h"
+
 #include "tui/figures.h"
+#include "tui/surface.h"
 #include "tui/text.h"
 
 /* Names those that failed, if this decision was made because they had. */
@@ -111,13 +116,16 @@ static void draw_answer(const struct message *m, const struct message_header *h,
 void message_header_draw(const struct message *m, const struct message_header *h,
         const struct siblings *siblings, struct surface *out, int row)
 {
-    char clock[FIGURE_BYTES];
+    char clock[FIGURE_BYTES], size[SIZE_TEXT_BYTES];
     if (m->role == MSG_ASSISTANT) {
         draw_answer(m, h, siblings, out, row);
         return;
     }
     int col = 1 + surface_puts(out, row, 1, ROLE_USER, "you");
     col += draw_place(siblings, out, row, col);
-    surface_printf(out, row, col, ROLE_DIM, "  %s%s", figure_clock(clock, m->created_ms),
+    col += surface_printf(out, row, col, ROLE_DIM, "  %s%s", figure_clock(clock, m->created_ms),
             m->is_saved ? "" : "  not saved yet");
+    if (m->n_attached)
+        surface_printf(
+                out, row, col, ROLE_DIM, "  with %s of files", size_text(m->n_attached, size));
 }

@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/session.h"
+
 #include "tui/message_footer.h"
+#include "tui/surface.h"
 
 #define TAIL_ROWS 3 /* of reasoning while it comes: that it moves is what matters */
 
@@ -24,7 +27,7 @@ static const struct buf *bytes_of(const struct message *m, enum answer_part part
 
 static struct slice shown_bytes(const struct message *m, enum answer_part part)
 {
-    return slice_trim(buf_slice(bytes_of(m, part)));
+    return slice_trim(part == PART_TEXT ? message_typed(m) : buf_slice(bytes_of(m, part)));
 }
 
 /* Markdown does not keep where its words come from: coloured, an answer is shown as it was

@@ -8,18 +8,29 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/conf.h"
+#include "router/core.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+
+#include "tui/attachment.h"
 #include "tui/chat_branches.h"
 #include "tui/chat_copy.h"
 #include "tui/chat_edit.h"
 #include "tui/chat_greeting.h"
+#include "tui/chat_next.h"
 #include "tui/chat_rule.h"
 #include "tui/chat_search.h"
 #include "tui/chat_why.h"
 #include "tui/editor.h"
+#include "tui/file_choices.h"
+#include "tui/file_word.h"
 #include "tui/keys.h"
 #include "tui/pane_side.h"
 #include "tui/slash.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 #include "tui/view_stepper.h"
 
 #define SIDE_MIN_COLS 120
@@ -39,6 +50,8 @@ struct chat {
     int64_t session_id; /* the session whose draft the editor shows */
     bool side_is_toggled;
     struct slash slash;
+    struct file_choices files;
+    bool ignores_missing; /* Enter was pressed on a text with an `@path` that is no file */
     struct chat_copy copy;
     int64_t sought_id; /* session; 0: nothing is sought */
     char sought[128];
@@ -59,9 +72,15 @@ static void prepare(struct chat *c, const struct app *app)
     chat_edit_forget(&c->edit);
     for (size_t i = 0; i < s->n_messages; i++)
         if (s->messages[i]->role == MSG_USER)
-            editor_remember(&c->editor, buf_slice(&s->messages[i]->text));
+            editor_remember(&c->editor, message_typed(s->messages[i]));
     editor_set(&c->editor, buf_slice(&s->draft), s->draft_cursor);
     chat_next_change(&c->next);
+}
+
+static void clear_editor(struct chat *c)
+{
+    editor_set(&c->editor, SLICE(""), 0);
+    file_choices_close(&c->files);
 }
 
 static void tell_draft(struct chat *c, struct app *app)
@@ -72,6 +91,7 @@ static void tell_draft(struct chat *c, struct app *app)
                 "ask` with -f",
                 EDITOR_MAX_BYTES >> 20);
     c->editor.has_refused = false;
+    c->ignores_missing = false;
     chat_next_change(&c->next);
     struct action *a = action_new(ACTION_DRAFT);
     a->text = mem_strdup(buf_text(&c->editor.text));
@@ -174,7 +194,7 @@ static void run_named(struct chat *c, struct app *app, enum command command, con
     size_t n_before = core->n_notices;
     struct slice typed = buf_slice(&c->editor.text);
     char *line = mem_dup(typed.ptr, typed.n + 1);
-    editor_set(&c->editor, SLICE(""), 0);
+    clear_editor(c);
     if (chat_edit_is_on(&c->edit, core))
         end_edit(c, app);
     tell_draft(c, app);
@@ -228,6 +248,29 @@ static bool is_foreign(struct app *app)
     return true;
 }
 
+/* The files that the text names go along with it. False: one cannot, and nothing is sent. */
+static bool attach_files(struct chat *c, struct app *app, struct action *a)
+{
+    struct attachments files;
+    struct err err;
+    enum status status =
+            attachments_read(&files, buf_slice(&c->editor.text), c->ignores_missing, &err);
+    c->ignores_missing = status == ERR_NOT_FOUND;
+    if (status != OK) {
+        app_notice(app, status, "%s%s", err.text,
+                c->ignores_missing ? ": press the key again to send it as a word" : "");
+        return false;
+    }
+    if (files.n_files) {
+        char size[SIZE_TEXT_BYTES];
+        a->text2 = mem_strdup(buf_text(&files.text));
+        app_notice(app, OK, "attached %s: %s, about %.0f tokens", files.names,
+                size_text(files.n_bytes, size), text_count_tok(buf_slice(&files.text)));
+    }
+    attachments_release(&files);
+    return true;
+}
+
 static void send(struct chat *c, struct app *app)
 {
     struct slice text = buf_slice(&c->editor.text);
@@ -253,6 +296,10 @@ static void send(struct chat *c, struct app *app)
     if (is_foreign(app))
         return;
     struct action *a = action_new(ACTION_SEND);
+    if (!attach_files(c, app, a)) {
+        action_free(a);
+        return;
+    }
     a->text = mem_strdup(buf_text(&c->editor.text) + is_escaped);
     a->id = chat_edit_is_on(&c->edit, app_core(app)) ? c->edit.message_id : 0;
     a->now_ms = app_now_ms(app);
@@ -260,7 +307,7 @@ static void send(struct chat *c, struct app *app)
         chat_focus_remember(&c->focus, app,
                 (struct step_back){BACK_TO_BRANCH, app_core(app)->session->leaf_id});
     editor_remember(&c->editor, text);
-    editor_set(&c->editor, SLICE(""), 0);
+    clear_editor(c);
     transcript_to_end(&c->transcript);
     app_act(app, a);
     if (chat_edit_is_on(&c->edit, app_core(app)))
@@ -328,8 +375,10 @@ static bool run_reading(struct chat *c, enum command command, struct app *app)
 static bool run(void *state, enum command command, struct app *app)
 {
     struct chat *c = state;
+    struct file_word word;
     prepare(c, app);
-    if (slash_run(&c->slash, app, &c->editor, command)) {
+    if (file_choices_run(&c->files, &c->editor, command) ||
+            slash_run(&c->slash, app, &c->editor, command)) {
         tell_draft(c, app);
         return true;
     }
@@ -342,7 +391,10 @@ static bool run(void *state, enum command command, struct app *app)
         return true;
     case CMD_COMPLETE:
     case CMD_COMPLETE_BACK:
-        return slash_is_word(&c->editor) || chat_focus_take(&c->transcript, app);
+        if (slash_is_word(&c->editor) ||
+                file_word_at(buf_slice(&c->editor.text), c->editor.cursor, &word))
+            return true; /* nothing begins like it */
+        return chat_focus_take(&c->transcript, app);
     case CMD_FOCUS_NEXT:
     case CMD_FOCUS_BACK:
         return chat_focus_take(&c->transcript, app);
@@ -361,10 +413,14 @@ static bool run(void *state, enum command command, struct app *app)
     size_t shown = c->editor.i_history;
     if (!editor_run(&c->editor, command, c->input_cols))
         return false;
+    bool is_history = c->editor.i_history != shown; /* Up and Down go on through it */
     return_to_input(c);
     slash_restart(&c->slash);
-    c->slash.is_closed =
-            c->editor.i_history != shown; /* Up and Down go on through the history */
+    c->slash.is_closed = is_history;
+    if (is_history)
+        file_choices_close(&c->files);
+    else
+        file_choices_restart(&c->files, &c->editor);
     tell_draft(c, app);
     return true;
 }
@@ -377,6 +433,8 @@ static bool take_key(void *state, const struct key *key, struct app *app)
         return false;
     return_to_input(c);
     slash_restart(&c->slash);
+    if (key->code != KEY_PASTE)
+        file_choices_restart(&c->files, &c->editor);
     tell_draft(c, app);
     return true;
 }
@@ -394,7 +452,7 @@ bool view_chat_clear_input(void *state, struct app *app)
     if (!c->is_ready || c->editor.text.n == 0)
         return false;
     editor_remember(&c->editor, buf_slice(&c->editor.text)); /* Up brings it back */
-    editor_set(&c->editor, SLICE(""), 0);
+    clear_editor(c);
     if (chat_edit_is_on(&c->edit, app_core(app)))
         end_edit(c, app);
     tell_draft(c, app);
@@ -458,6 +516,7 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
                 app, out, rule);
     slash_draw(
             &c->slash, app, buf_slice(&c->editor.text), out, is_tiny ? n_rows - n_input : rule);
+    file_choices_draw(&c->files, out, is_tiny ? n_rows - n_input : rule);
     surface_puts(out, n_rows - n_input, 1, ROLE_HINT_KEY, ">");
     struct surface input = surface_part(
             out, (struct rect){n_rows - n_input, PROMPT_COLS, n_input, c->input_cols});
@@ -470,6 +529,8 @@ static void draw(void *state, const struct app *app, struct surface *out)
 {
     struct chat *c = state;
     prepare(c, app);
+    if (file_choices_read(&c->files))
+        app_wake_at((struct app *)(uintptr_t)app, app_now_ns(app) + 1);
     c->n_cols = out->rect.n_cols;
     bool has_side =
             out->rect.n_cols >= SIDE_MIN_COLS && app_side_pane(app) != c->side_is_toggled;
@@ -508,10 +569,14 @@ static const struct view_hint *hints(const void *state, const struct app *app)
         return explaining;
     if (chat_branches_is_open(&c->branches, app_core(app)))
         return listing;
-    if (chat_edit_is_on(&c->edit, app_core(app)) && !chat_focus_is_on(&c->transcript))
-        return editing;
-    return c->is_ready && slash_is_open(&c->slash, app, buf_slice(&c->editor.text)) ? choosing
-                                                                                    : NULL;
+    bool is_choosing =
+            file_choices_are_shown(&c->files) ||
+            (c->is_ready && slash_is_open(&c->slash, app, buf_slice(&c->editor.text)));
+    if (is_choosing)
+        return choosing;
+    bool is_editing =
+            chat_edit_is_on(&c->edit, app_core(app)) && !chat_focus_is_on(&c->transcript);
+    return is_editing ? editing : NULL;
 }
 
 /* An answer that ended before its end, or a question that got none. */
@@ -535,6 +600,7 @@ static void release(void *state)
     struct chat *c = state;
     transcript_release(&c->transcript);
     chat_why_release(&c->why);
+    file_choices_close(&c->files);
     chat_branches_release(&c->branches);
     chat_edit_forget(&c->edit);
     if (c->is_ready)

@@ -6,7 +6,9 @@
 #include "tui/keys.h"
 #include "tui/notes.h"
 #include "tui/slash.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 
 static const struct {
     enum context context;
