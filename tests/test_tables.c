@@ -128,8 +128,8 @@ static void what_costs_money_has_keys_of_its_own(void **state)
             const struct binding *b = &default_bindings[k];
             if (strcmp(b->keys, paid->keys) == 0 && !command_defs[b->command].is_paid)
                 fail_msg("%s is %s in %s, and costs money as %s in %s", b->keys,
-                        command_defs[b->command].name, context_names[b->context],
-                        command_defs[paid->command].name, context_names[paid->context]);
+                        command_defs[b->command].name, context_defs[b->context].name,
+                        command_defs[paid->command].name, context_defs[paid->context].name);
         }
     }
     assert_true(n_paid >= 3);

@@ -462,7 +462,7 @@ enum status config_load(struct config *out, const struct global_flags *flags, st
 static int find_context(const char *name)
 {
     int i = 0;
-    while (i < CTX_COUNT && strcmp(context_names[i], name) != 0)
+    while (i < CTX_COUNT && strcmp(context_defs[i].name, name) != 0)
         i++;
     return i;
 }
@@ -484,7 +484,7 @@ static void warn_unknown_context(struct conf *conf, const struct conf_entry *ent
     struct buf names;
     buf_init(&names, ERR_TEXT_BYTES);
     for (int i = 0; i < CTX_COUNT; i++)
-        buf_printf(&names, "%s%s", i ? ", " : "", context_names[i]);
+        buf_printf(&names, "%s%s", i ? ", " : "", context_defs[i].name);
     conf_warn(conf, entry->line, "no context \"%s\": there are %s", entry->subsection,
             buf_text(&names));
     buf_release(&names);
