@@ -201,7 +201,7 @@ static void the_budget_holds_without_a_database(void **state)
     act(hub, ACTION_SEND, "hi again");
     wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
-    assert_non_null(strstr(leaf(hub)->error, "budget"));
+    assert_non_null(strstr(buf_text(&leaf(hub)->error), "budget"));
     assert_int_equal(server_n_requests(server), 1);
     hub_close(hub);
     server_close(server);
