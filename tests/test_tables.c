@@ -173,7 +173,7 @@ static void a_sequence_needs_both_keys(void **state)
     struct key pending = {0}, x, one, two;
     enum command command = CMD_NONE;
     assert_true(key_parse(SLICE("C-x"), &x) && key_parse(SLICE("2"), &two) &&
-                key_parse(SLICE("5"), &one));
+                key_parse(SLICE("9"), &one));
     assert_int_equal(keymap_find(map, CTX_CHAT, &pending, &x, &command), KEYMAP_PREFIX);
     assert_int_equal(keymap_find(map, CTX_CHAT, &pending, &two, &command), KEYMAP_BOUND);
     assert_int_equal(command, CMD_OPEN_EXPERTS);

@@ -651,6 +651,7 @@ static enum status open_hub(struct app *app, struct err *err)
                     .budget_day_nusd = config->budget_day_nusd,
                     .can_ask = true},
             .data_dir = config->data_dir,
+            .models_dir = config->models_dir,
             .n_threads = (int)config->n_threads,
             .kernel = config->kernel[0] ? config->kernel : NULL,
             .terminal = give_terminal,

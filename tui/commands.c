@@ -84,6 +84,9 @@ void command_run(struct app *app, enum command command, const char *text)
     case CMD_OPEN_ROUTER:
         app_open_view(app, VIEW_ROUTER);
         break;
+    case CMD_OPEN_MODELS:
+        app_open_view(app, VIEW_MODELS);
+        break;
     case CMD_OPEN_SESSIONS:
         app_open_view(app, VIEW_SESSIONS);
         break;
