@@ -1,8 +1,9 @@
 /*
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
- * core_actions.c (what the user does), core_branches.c (to the tree of messages), core_runs.c (a request's way), core_disk.c (what is
- * saved when), core_probe.c (whether endpoints live), core_decisions.c (the log of decisions),
- * core_models.c (local models, in memory or not), core_preview.c (a decision in advance).
+ * core_actions.c (what the user does), core_branches.c (to the tree of messages), core_runs.c
+ * (a request's way), core_disk.c (what is saved when), core_probe.c (whether endpoints live),
+ * core_decisions.c (the log of decisions), core_models.c (local models, in memory or not),
+ * core_preview.c (a decision in advance).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H
@@ -109,7 +110,8 @@ void budget_take(
 
 void disk_put(
         struct core *core, struct stored *command); /* a write: in order, behind what waits */
-void disk_ask(struct core *core, struct stored *command); /* a read */
+void disk_ask(struct core *core, struct stored *command);       /* a read */
+void disk_ask_first(struct core *core, struct stored *command); /* before that of the history */
 /* The session's row and these messages. request_id 0: nobody waits for it. */
 void disk_put_messages(struct core *core, const struct session *session,
         struct message *const *messages, size_t n, uint32_t request_id);

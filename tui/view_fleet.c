@@ -570,6 +570,6 @@ const struct view_ops view_fleet_ops = {
         .run = run,
         .key = take_key,
         .click = click,
-        .takes_keys_first = true,
+        .key_first = take_key,
         .hints = hints,
 };

@@ -391,7 +391,7 @@ const struct view_ops view_router_ops = {
         .key = take_key,
         .click = click,
         .hints = hints,
-        .takes_keys_first = true,
+        .key_first = take_key,
         .open = open_view,
         .release = release,
 };

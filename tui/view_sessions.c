@@ -225,6 +225,6 @@ const struct view_ops view_sessions_ops = {
         .key = take_key,
         .click = click,
         .hints = hints,
-        .takes_keys_first = true,
+        .key_first = take_key,
         .open = open_view,
 };
