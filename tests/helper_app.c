@@ -43,6 +43,11 @@ void app_notice(struct app *app, enum status status, const char *fmt, ...)
     va_end(va);
 }
 
+void app_edit(struct app *app, struct slice text)
+{
+    app_notice(app, OK, "editor: %.*s", (int)text.n, text.ptr);
+}
+
 void app_redraw(struct app *app)
 {
     (void)app;

@@ -141,6 +141,8 @@ static struct rule may_call[] = {
         {"tui/main.c", "setlocale"},
         {"router/endpoint.c", "fork"}, /* key_command */
         {"router/endpoint.c", "execl"},
+        {"tui/external_editor.c", "fork"},
+        {"tui/external_editor.c", "execl"},
 };
 
 /* What these files compute depends on their arguments alone: no clock, no file, no

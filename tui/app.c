@@ -15,7 +15,9 @@
 #include "engine/engine.h"
 
 #include "tui/cmd.h"
+#include "tui/editor.h"
 #include "tui/endpoint_mark.h"
+#include "tui/external_editor.h"
 #include "tui/hint_bar.h"
 #include "tui/keys.h"
 #include "tui/term.h"
@@ -41,6 +43,7 @@ struct app {
     struct screen screen;
     void *states[VIEW_COUNT];
     enum view_id view;
+    struct external_editor editor; /* has the terminal while it runs */
     struct help help;
     bool help_is_open;
     struct key pending; /* first key of a sequence */
@@ -145,6 +148,17 @@ void app_notice(struct app *app, enum status status, const char *fmt, ...)
     app->own.t_ns = app->now_ns;
     app->own_until_ns = app->now_ns + NOTICE_NS;
     app->is_dirty = true;
+}
+
+void app_edit(struct app *app, struct slice text)
+{
+    struct err err;
+    term_give(app->term);
+    if (external_editor_start(
+                &app->editor, app->config->editor, app->config->temp_dir, text, &err) == OK)
+        return;
+    term_take(app->term);
+    app_notice(app, err.status, "%s", err.text);
 }
 
 void app_redraw(struct app *app)
@@ -484,7 +498,7 @@ static void take_keys(struct app *app)
     struct key key;
     if (waits_for_session(app))
         return;
-    while (!app->must_quit && vtin_next(app->in, &key, app->now_ns))
+    while (!app->must_quit && !app->editor.pid && vtin_next(app->in, &key, app->now_ns))
         take_key(app, &key);
 }
 
@@ -497,13 +511,46 @@ static void resize(struct app *app)
     app->is_dirty = true;
 }
 
+/* The terminal comes back, whatever became of the editor. */
+static void look_at_editor(struct app *app)
+{
+    struct buf text;
+    struct err err;
+    enum status status;
+    if (!external_editor_has_ended(&app->editor, EDITOR_MAX_BYTES, &text, &status, &err))
+        return;
+    term_take(app->term);
+    resize(app);
+    if (status != OK) {
+        app_notice(app, status, "%s", err.text);
+        return;
+    }
+    view_chat_set_input(app->states[VIEW_CHAT], buf_slice(&text), app);
+    buf_release(&text);
+}
+
+/* Keys that signal are the editor's: only Ctrl-Z stops this program with it. */
+static bool is_editors(const struct app *app, int signum)
+{
+    if (!app->editor.pid)
+        return false;
+    if (signum == SIGTSTP)
+        raise(SIGSTOP);
+    return signum == SIGTSTP || signum == SIGINT || signum == SIGQUIT || signum == SIGCONT ||
+           signum == SIGWINCH;
+}
+
 static void take_signals(struct app *app)
 {
     unsigned char bytes[64];
     ssize_t n = read(app->signal_pipe[0], bytes, sizeof bytes);
     bool has_resized = false;
     for (ssize_t i = 0; i < n; i++) {
-        if (bytes[i] == SIGWINCH) {
+        if (is_editors(app, bytes[i])) {
+            continue;
+        } else if (bytes[i] == SIGCHLD) {
+            look_at_editor(app);
+        } else if (bytes[i] == SIGWINCH) {
             has_resized = true; /* a storm of them is one */
         } else if (bytes[i] == SIGTSTP) {
             app_suspend(app);
@@ -530,6 +577,8 @@ static uint64_t nearer(uint64_t a, uint64_t b)
 
 static int timeout_ms(const struct app *app)
 {
+    if (app->editor.pid)
+        return hub_timeout_ms(app->hub);
     uint64_t at = nearer(vtin_deadline(app->in), app->wake_ns);
     if (app_core(app)->version != app->version_shown)
         at = nearer(at, app->frame_ns + FRAME_NS);
@@ -544,9 +593,10 @@ static void loop(struct app *app)
 {
     bool has_more = false;
     while (!app->must_quit) {
-        struct pollfd fds[] = {{term_fd(app->term), POLLIN, 0}, {hub_fd(app->hub), POLLIN, 0},
+        int terminal = app->editor.pid ? -1 : term_fd(app->term);
+        struct pollfd fds[] = {{terminal, POLLIN, 0}, {hub_fd(app->hub), POLLIN, 0},
                 {app->signal_pipe[0], POLLIN, 0}};
-        if (term_wants_write(app->term))
+        if (terminal >= 0 && term_wants_write(app->term))
             fds[0].events |= POLLOUT;
         poll(fds, ARRAY_LEN(fds), has_more ? 0 : timeout_ms(app));
         app->now_ns = clock_now_ns();
@@ -563,14 +613,15 @@ static void loop(struct app *app)
         if (!app->has_session)
             take_keys(app);
         app->now_ns = clock_now_ns();
-        if (!app->must_quit)
+        if (!app->must_quit && !app->editor.pid)
             show(app);
     }
 }
 
 static void install_signals(struct app *app)
 {
-    static const int signals[] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT};
+    static const int signals[] = {
+            SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGCHLD};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     signal_fd = app->signal_pipe[1];
     for (size_t i = 0; i < ARRAY_LEN(signals); i++)
@@ -581,7 +632,7 @@ static void install_signals(struct app *app)
 static void give_terminal(void *user, bool give)
 {
     struct app *app = user;
-    if (!app->term)
+    if (!app->term || app->editor.pid)
         return;
     if (give)
         term_give(app->term);
@@ -628,6 +679,7 @@ static void attach(struct app *app, struct slice text)
 
 static void close_all(struct app *app)
 {
+    external_editor_release(&app->editor);
     for (int i = 0; i < VIEW_COUNT; i++) {
         if (views[i].ops->release)
             views[i].ops->release(app->states[i]);

@@ -15,14 +15,22 @@
 #include "tui/embedded.h"
 #include "tui/keys.h"
 
-enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL, KIND_MONEY, KIND_REASONING };
+enum option_kind {
+    KIND_TEXT,
+    KIND_COUNT,
+    KIND_ZONE,
+    KIND_COLOR,
+    KIND_BOOL,
+    KIND_MONEY,
+    KIND_REASONING
+};
 
-#define TYPE_TEXT  const char *
-#define TYPE_COUNT uint32_t
-#define TYPE_ZONE  enum zone
-#define TYPE_COLOR enum color_depth
-#define TYPE_BOOL  bool
-#define TYPE_MONEY int64_t
+#define TYPE_TEXT      const char *
+#define TYPE_COUNT     uint32_t
+#define TYPE_ZONE      enum zone
+#define TYPE_COLOR     enum color_depth
+#define TYPE_BOOL      bool
+#define TYPE_MONEY     int64_t
 #define TYPE_REASONING enum reasoning_mode
 
 /* A row whose field has another type does not compile. */
@@ -243,8 +251,11 @@ static void set_paths(struct config *config, const struct global_flags *flags)
     config->data_dir =
             flags->data ? mem_strdup(flags->data) : xdg_dir("XDG_DATA_HOME", ".local/share");
     config->models_dir = path_join(config->data_dir, "models");
-    const char *term = getenv("TERM");
+    const char *term = getenv("TERM"), *visual = getenv("VISUAL"), *editor = getenv("EDITOR");
+    const char *temp_dir = getenv("TMPDIR");
     config->term = term ? term : "";
+    config->editor = visual && *visual ? visual : editor && *editor ? editor : "vi";
+    config->temp_dir = temp_dir && temp_dir[0] == '/' ? temp_dir : "/tmp";
 }
 
 static int compare_paths(const void *a, const void *b)

@@ -31,6 +31,8 @@ struct config {
     bool side_pane, models_folder;
     int64_t budget_day_nusd; /* 0: no limit */
     const char *term;        /* $TERM or "" */
+    const char *editor;      /* $VISUAL, $EDITOR or vi */
+    const char *temp_dir;    /* $TMPDIR or /tmp */
 };
 
 /* Flags that stand before or after the subcommand. NULL: not given. */

@@ -44,9 +44,7 @@ void editor_release(struct editor *e)
     buf_release(&e->draft);
 }
 
-/* What comes from a paste, a pipe or a store becomes whole characters and lines that end with
- * LF, without NUL. */
-static void add_clean(struct buf *out, struct slice text)
+void editor_clean(struct buf *out, struct slice text)
 {
     size_t done = 0, n;
     for (size_t i = 0; i < text.n; i += n) {
@@ -128,7 +126,7 @@ void editor_set(struct editor *e, struct slice text, size_t cursor)
 {
     free_undo(e);
     buf_clear(&e->text);
-    add_clean(&e->text, text);
+    editor_clean(&e->text, text);
     cursor = cursor <= e->text.n ? cursor : e->text.n;
     while (cursor > 0 && ((unsigned char)buf_text(&e->text)[cursor] & 0xC0) == 0x80)
         cursor--;
@@ -164,7 +162,7 @@ void editor_insert(struct editor *e, struct slice text)
 {
     struct buf clean;
     buf_init(&clean, EDITOR_MAX_BYTES);
-    add_clean(&clean, text);
+    editor_clean(&clean, text);
     if (!clean.is_cut)
         insert(e, buf_slice(&clean), false);
     e->has_refused |= clean.is_cut;
@@ -432,7 +430,7 @@ void editor_remember(struct editor *e, struct slice text)
 {
     struct buf clean;
     buf_init(&clean, EDITOR_MAX_BYTES);
-    add_clean(&clean, text);
+    editor_clean(&clean, text);
     if (e->n_history == 0 || !slice_eq(buf_slice(&clean), e->history[e->n_history - 1])) {
         e->history = mem_resize(e->history, (e->n_history + 1) * sizeof *e->history);
         e->history[e->n_history++] = mem_strdup(buf_text(&clean));

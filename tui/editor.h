@@ -28,8 +28,11 @@ struct editor {
 void editor_init(struct editor *e);
 void editor_release(struct editor *e);
 void editor_set(struct editor *e, struct slice text, size_t cursor);
+/* Appends what comes from a paste, a file or a store as whole characters and lines that end
+ * with LF, without NUL. */
+void editor_clean(struct buf *out, struct slice text);
 void editor_insert(struct editor *e, struct slice text);
-/* Puts text in the place of [begin, end), the cursor behind it; can be undone. */
+/* Puts clean text in the place of [begin, end), the cursor behind it; can be undone. */
 void editor_replace(struct editor *e, size_t begin, size_t end, struct slice with);
 /* Commands of CTX_INPUT. False: not an editing command, or nothing to do (up on the first line,
  * …). */

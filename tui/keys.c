@@ -67,6 +67,8 @@ const struct binding default_bindings[] = {
         {CTX_INPUT, "C-u", CMD_KILL_LINE_LEFT},
         {CTX_INPUT, "C-k", CMD_KILL_LINE_RIGHT},
         {CTX_INPUT, "C-y", CMD_YANK},
+        {CTX_INPUT, "C-x C-e", CMD_EDIT},
+        {CTX_INPUT, "C-g", CMD_EDIT},
         {CTX_INPUT, "C-_", CMD_UNDO},
         {CTX_INPUT, "M-u", CMD_UNDO},
 

@@ -323,6 +323,9 @@ static bool run(void *state, enum command command, struct app *app)
     case CMD_COMPLETE_BACK: /* nothing begins like it: the key has another use elsewhere only */
         return slash_is_word(&c->editor) ||
                file_word_at(buf_slice(&c->editor.text), c->editor.cursor, &word);
+    case CMD_EDIT:
+        app_edit(app, buf_slice(&c->editor.text));
+        return true;
     case CMD_QUIT_EMPTY:
         if (c->editor.text.n == 0) {
             app_quit(app);
@@ -369,6 +372,18 @@ bool view_chat_clear_input(void *state, struct app *app)
     clear_editor(c);
     tell_draft(c, app);
     return true;
+}
+
+void view_chat_set_input(void *state, struct slice text, struct app *app)
+{
+    struct chat *c = state;
+    struct buf clean;
+    buf_init(&clean, EDITOR_MAX_BYTES);
+    editor_clean(&clean, text);
+    editor_replace(&c->editor, 0, c->editor.text.n, buf_slice(&clean));
+    buf_release(&clean);
+    slash_restart(&c->slash);
+    tell_draft(c, app);
 }
 
 void view_chat_seek(void *state, int64_t session_id, const char *words)
