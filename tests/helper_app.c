@@ -29,6 +29,11 @@ void app_open_view(struct app *app, enum view_id id)
         views[id].ops->open(app->states[id], app);
 }
 
+void app_open_palette(struct app *app)
+{
+    (void)app;
+}
+
 void app_open_help(struct app *app)
 {
     (void)app;

@@ -20,6 +20,7 @@
 #include "tui/external_editor.h"
 #include "tui/hint_bar.h"
 #include "tui/keys.h"
+#include "tui/palette.h"
 #include "tui/term.h"
 #include "tui/text.h"
 #include "tui/view_chat.h"
@@ -46,7 +47,8 @@ struct app {
     struct external_editor editor; /* has the terminal while it runs */
     struct help help;
     bool help_is_open;
-    struct key pending; /* first key of a sequence */
+    struct palette palette; /* over all of it */
+    struct key pending;     /* first key of a sequence */
     uint64_t now_ns, frame_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
     uint64_t started_ns;
     bool is_dirty, must_quit, has_session;
@@ -124,7 +126,7 @@ bool app_is_mono(const struct app *app)
 
 void app_open_view(struct app *app, enum view_id id)
 {
-    app->help_is_open = false;
+    app->help_is_open = app->palette.is_open = false;
     app->view = id;
     app->is_dirty = true;
     if (views[id].ops->open)
@@ -135,6 +137,12 @@ void app_open_help(struct app *app)
 {
     app->help = (struct help){.context = views[app->view].ops->context};
     app->help_is_open = !app->help_is_open;
+    app->is_dirty = true;
+}
+
+void app_open_palette(struct app *app)
+{
+    palette_toggle(&app->palette, app);
     app->is_dirty = true;
 }
 
@@ -367,6 +375,8 @@ static void draw_body(struct app *app, struct surface *out)
         help_draw(&app->help, app, out);
     else
         views[app->view].ops->draw(app->states[app->view], app, out);
+    if (app->palette.is_open)
+        palette_draw(&app->palette, app, out);
 }
 
 /* Tabs, body, hints, status; on a very small screen only the body, and the status line if there
@@ -388,9 +398,11 @@ static void draw(struct app *app)
         return;
     draw_tabs(app, &all);
     const struct view_ops *ops = views[app->view].ops;
-    bool has_own = !app->help_is_open && ops->hints;
-    hint_bar_draw(app, app->help_is_open ? CTX_HELP : ops->context,
-            has_own ? ops->hints(app->states[app->view], app) : NULL, &all, bottom);
+    const struct view_hint *own = app->palette.is_open ? palette_hints
+                                  : app->help_is_open || !ops->hints
+                                          ? NULL
+                                          : ops->hints(app->states[app->view], app);
+    hint_bar_draw(app, app->help_is_open ? CTX_HELP : ops->context, own, &all, bottom);
 }
 
 static void show(struct app *app)
@@ -448,11 +460,15 @@ static bool find_command(struct app *app, enum context context, const struct key
 static void take_key(struct app *app, const struct key *key)
 {
     const struct view_ops *ops = views[app->view].ops;
-    enum context context = app->help_is_open ? CTX_HELP : ops->context;
-    bool is_typing = !app->help_is_open;
+    enum context context = app->palette.is_open ? CTX_GLOBAL
+                           : app->help_is_open  ? CTX_HELP
+                                                : ops->context;
+    bool is_typing = !app->help_is_open && !app->palette.is_open;
     app->is_dirty = true;
     app->read_until_ns = app->now_ns > READ_NS ? app->now_ns - READ_NS : 0;
     if (key->code == KEY_FOCUS_IN || key->code == KEY_FOCUS_OUT)
+        return;
+    if (app->palette.is_open && !app->pending.code && palette_key(&app->palette, key, app))
         return;
     if (is_typing && ops->takes_keys_first && !app->pending.code &&
             ops->key(app->states[app->view], key, app))

@@ -16,6 +16,7 @@ const struct binding default_bindings[] = {
         {CTX_GLOBAL, "C-x 6", CMD_OPEN_SESSIONS},
         {CTX_GLOBAL, "C-x 7", CMD_OPEN_TOKENS},
         {CTX_GLOBAL, "C-x n", CMD_NEW_SESSION},
+        {CTX_GLOBAL, "C-x p", CMD_PALETTE},
         {CTX_GLOBAL, "C-l", CMD_REDRAW},
         {CTX_GLOBAL, "C-z", CMD_SUSPEND},
         {CTX_GLOBAL, "C-c", CMD_INTERRUPT},
@@ -92,6 +93,7 @@ const struct binding default_bindings[] = {
         {CTX_EXPERTS, "4", CMD_OPEN_ROUTER},
         {CTX_EXPERTS, "6", CMD_OPEN_SESSIONS},
         {CTX_EXPERTS, "?", CMD_HELP},
+        {CTX_EXPERTS, "C-p", CMD_PALETTE},
         {CTX_EXPERTS, "Esc", CMD_BACK},
         {CTX_EXPERTS, "q", CMD_BACK},
 
@@ -117,6 +119,7 @@ const struct binding default_bindings[] = {
         {CTX_FLEET, "4", CMD_OPEN_ROUTER},
         {CTX_FLEET, "6", CMD_OPEN_SESSIONS},
         {CTX_FLEET, "?", CMD_HELP},
+        {CTX_FLEET, "C-p", CMD_PALETTE},
         {CTX_FLEET, "Esc", CMD_BACK},
         {CTX_FLEET, "q", CMD_BACK},
 
@@ -136,6 +139,7 @@ const struct binding default_bindings[] = {
         {CTX_ROUTER, "3", CMD_OPEN_FLEET},
         {CTX_ROUTER, "6", CMD_OPEN_SESSIONS},
         {CTX_ROUTER, "?", CMD_HELP},
+        {CTX_ROUTER, "C-p", CMD_PALETTE},
         {CTX_ROUTER, "Esc", CMD_BACK},
         {CTX_ROUTER, "q", CMD_BACK},
 
@@ -155,6 +159,7 @@ const struct binding default_bindings[] = {
         {CTX_SESSIONS, "3", CMD_OPEN_FLEET},
         {CTX_SESSIONS, "4", CMD_OPEN_ROUTER},
         {CTX_SESSIONS, "?", CMD_HELP},
+        {CTX_SESSIONS, "C-p", CMD_PALETTE},
         {CTX_SESSIONS, "Esc", CMD_BACK},
         {CTX_SESSIONS, "q", CMD_BACK},
 
@@ -180,6 +185,7 @@ const struct binding default_bindings[] = {
         {CTX_TOKENS, "4", CMD_OPEN_ROUTER},
         {CTX_TOKENS, "6", CMD_OPEN_SESSIONS},
         {CTX_TOKENS, "?", CMD_HELP},
+        {CTX_TOKENS, "C-p", CMD_PALETTE},
         {CTX_TOKENS, "Esc", CMD_BACK},
         {CTX_TOKENS, "q", CMD_BACK},
 

@@ -386,6 +386,16 @@ void view_chat_set_input(void *state, struct slice text, struct app *app)
     tell_draft(c, app);
 }
 
+void view_chat_write_command(void *state, enum command command, struct app *app)
+{
+    char line[64];
+    struct chat *c = state;
+    prepare(c, app);
+    view_chat_clear_input(c, app);
+    snprintf(line, sizeof line, "/%s ", command_defs[command].name);
+    view_chat_set_input(c, slice_of(line), app);
+}
+
 void view_chat_seek(void *state, int64_t session_id, const char *words)
 {
     struct chat *c = state;
