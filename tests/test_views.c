@@ -433,26 +433,35 @@ static void a_named_file_goes_along_or_nothing_does(void **state)
 {
     struct fixture *f = *state;
     struct err err;
-    assert_int_equal(file_write("shunt test.md", "one\n", 4, 0644, &err), OK);
+    const char *missing =
+            "there is no file shunt test.md: press the key again to send it as a word";
     type(f, "see @\"shunt test.md\"");
     run_chat(f, CMD_SEND);
+    assert_string_equal(f->app.notice, missing);
+    expect_input(f, "see @\"shunt test.md\""); /* it stays */
+    type(f, "!");                              /* another text is asked about again */
+    run_chat(f, CMD_SEND);
+    expect_input(f, "see @\"shunt test.md\"!");
+    assert_int_equal(f->app.last_action, ACTION_DRAFT);
+    run_chat(f, CMD_DELETE_LEFT);
+    assert_int_equal(file_write("shunt test.md", "one\n", 4, 0644, &err), OK);
+    run_chat(f, CMD_SEND);
+    unlink("shunt test.md");
     assert_int_equal(f->app.last_action, ACTION_SEND);
     assert_string_equal(f->app.notice, "attached shunt test.md: 4 B, about 8 tokens");
     assert_true(shows(f, 80, 21, "   see @\"shunt test.md\"\n"));
     assert_true(shows(f, 80, 21, "with 28 B of files"));
     assert_false(shows(f, 80, 21, "one"));
-    run_chat(f, CMD_STOP);
-    unlink("shunt test.md");
-    run_chat(f, CMD_LINE_UP);
-    expect_input(f, "see @\"shunt test.md\"");
+}
+
+static void what_is_no_file_is_sent_as_a_word_when_asked_twice(void **state)
+{
+    struct fixture *f = *state;
+    type(f, "def f(): @nosuchdecorator");
     run_chat(f, CMD_SEND);
-    expect_input(f, "see @\"shunt test.md\""); /* it stays, and says why */
-    assert_string_equal(f->app.notice,
-            "there is no file shunt test.md: press the key again to send it as a word");
-    type(f, "x"); /* another text is asked about again */
+    assert_int_equal(f->app.last_action, ACTION_DRAFT);
     run_chat(f, CMD_SEND);
-    expect_input(f, "see @\"shunt test.md\"x");
-    run_chat(f, CMD_SEND);
+    assert_int_equal(f->app.last_action, ACTION_SEND);
     expect_input(f, "");
 }
 
@@ -1103,6 +1112,7 @@ int main(void)
             CHAT(what_was_searched_comes_into_view),
             CHAT(tab_is_given_on_where_nothing_can_be_completed),
             CHAT(a_named_file_goes_along_or_nothing_does),
+            CHAT(what_is_no_file_is_sent_as_a_word_when_asked_twice),
             CHAT(a_cleared_draft_is_the_newest_of_the_history),
             CHAT(hints_are_of_use_where_they_stand),
             cmocka_unit_test(every_bar_says_how_to_get_to_the_other_views),
