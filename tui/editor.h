@@ -6,6 +6,7 @@
 #define TUI_EDITOR_H
 
 #include "tui/commands.h"
+#include "tui/editor_lines.h"
 #include "tui/surface.h"
 #include "tui/vtin.h"
 
@@ -24,6 +25,7 @@ struct editor {
     struct buf draft;            /* kept while history is shown */
     int goal_col;                /* of up/down; -1: none */
     int scroll;                  /* first visible line */
+    struct editor_lines lines;   /* as they were drawn last */
 };
 void editor_init(struct editor *e);
 void editor_release(struct editor *e);
@@ -39,7 +41,7 @@ void editor_replace(struct editor *e, size_t begin, size_t end, struct slice wit
 bool editor_run(struct editor *e, enum command command, int n_cols);
 bool editor_key(struct editor *e, const struct key *key);  /* typed text and pastes */
 void editor_remember(struct editor *e, struct slice text); /* newest history entry */
-int editor_n_lines(const struct editor *e, int n_cols);
+int editor_n_lines(struct editor *e, int n_cols);
 void editor_draw(struct editor *e, struct surface *out); /* places the hardware cursor */
 
 #endif

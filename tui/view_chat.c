@@ -475,7 +475,7 @@ static void draw_rule(struct chat *c, const struct app *app, struct surface *out
         draw_title(app_core(app)->session->title, out, row, col);
 }
 
-static int input_rows(const struct chat *c, int n_rows, int n_cols)
+static int input_rows(struct chat *c, int n_rows, int n_cols)
 {
     int wanted = editor_n_lines(&c->editor, n_cols), most = n_rows / 3;
     most = most < 1 ? 1 : most;
