@@ -107,6 +107,7 @@ const struct binding default_bindings[] = {
         {CTX_FLEET, "G", CMD_LAST},
         {CTX_FLEET, "e", CMD_ENDPOINT_SWITCH},
         {CTX_FLEET, "d", CMD_ENDPOINT_DRAIN},
+        {CTX_FLEET, "u", CMD_UNDO},
         {CTX_FLEET, "p", CMD_ENDPOINT_PROBE},
         {CTX_FLEET, "P", CMD_PROBE_ALL},
         {CTX_FLEET, "a", CMD_ENDPOINT_ADD},
