@@ -2,7 +2,7 @@
 #ifndef ENGINE_ARCH_H
 #define ENGINE_ARCH_H
 
-#include "engine/model_internal.h"
+struct arch; /* model_internal.h */
 
 extern const struct arch arch_llama, arch_qwen3, arch_qwen3moe, arch_olmoe;
 

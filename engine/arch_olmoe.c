@@ -1,5 +1,6 @@
 /* arch_olmoe.c - OLMoE: one norm over the whole projected q and k, gate weights as they are. */
 #include "engine/arch.h"
+#include "engine/model_internal.h"
 
 const struct arch arch_olmoe = {
         .name = "olmoe",

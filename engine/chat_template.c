@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "engine/gguf.h"
+#include "engine/request.h"
+#include "engine/tokenizer.h"
 
 struct chat_format_row {
     const char *name;

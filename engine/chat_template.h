@@ -6,10 +6,12 @@
 #ifndef ENGINE_CHAT_TEMPLATE_H
 #define ENGINE_CHAT_TEMPLATE_H
 
-#include "engine/request.h"
-#include "engine/tokenizer.h"
+#include "engine/base.h"
 
+struct chat_message;
 struct gguf;
+struct tokenizer;
+struct tokens;
 
 struct chat_format {
     const struct chat_format_row *row;

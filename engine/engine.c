@@ -12,6 +12,10 @@
 #include <unistd.h>
 
 #include "engine/engine_internal.h"
+#include "engine/model.h"
+#include "engine/request.h"
+#include "engine/sampler.h"
+#include "engine/telemetry.h"
 
 #define N_EVENTS          4096
 #define N_COMMANDS        64

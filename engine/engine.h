@@ -9,12 +9,14 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
-#include "engine/event.h"
-#include "engine/model.h"
-#include "engine/request.h"
-#include "engine/telemetry.h"
+#include "engine/base.h"
 
 struct engine;
+struct event;
+struct model_info;
+struct request;
+struct telemetry_shape;
+struct token_record;
 
 struct engine_config {
     const char *path;     /* copied */

@@ -9,8 +9,8 @@
 
 #include "engine/chat_template.h"
 #include "engine/engine.h"
+#include "engine/event.h"
 #include "engine/queue.h"
-#include "engine/sampler.h"
 #include "engine/tokenizer.h"
 
 enum slot_state {

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "engine/engine_internal.h"
+#include "engine/model.h"
+#include "engine/request.h"
+#include "engine/sampler.h"
 
 #define TEXT_MAX_BYTES (256u << 20)
 

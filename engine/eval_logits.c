@@ -5,6 +5,7 @@
 
 #include "engine/json.h"
 #include "engine/model.h"
+#include "engine/telemetry.h"
 #include "engine/tokenizer.h"
 
 /* Indices of the n largest, largest first. Selection by a heap is not worth it: n is about 20.

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "kernels/kernels.h"
+
 enum status kv_cache_open(struct kv_cache *kv, uint32_t n_cells, uint32_t n_layers,
         size_t width, bool is_half, struct err *err)
 {

@@ -7,9 +7,9 @@
 #ifndef ENGINE_KV_CACHE_H
 #define ENGINE_KV_CACHE_H
 
-#include "kernels/kernels.h"
-
 #include "engine/base.h"
+
+struct kv_layer; /* kernels.h */
 
 struct kv_cache {
     uint32_t n_cells, n_used, hint;

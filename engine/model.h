@@ -10,10 +10,11 @@
 #define ENGINE_MODEL_H
 
 #include "engine/base.h"
-#include "engine/telemetry.h"
 
+struct expert_pick;
 struct gguf;
 struct model;
+struct telemetry_shape;
 
 struct model_config {
     const char *path;

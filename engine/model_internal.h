@@ -6,9 +6,9 @@
 
 #include "kernels/kernels.h"
 
-#include "engine/gguf.h"
 #include "engine/kv_cache.h"
 #include "engine/model.h"
+#include "engine/telemetry.h"
 
 /* What an architecture is, as one row (arch_*.c). */
 struct arch {

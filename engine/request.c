@@ -1,6 +1,8 @@
 /* request.c - see request.h and event.h. */
 #include "engine/request.h"
 
+#include "engine/event.h"
+
 const char *finish_reason_name(enum finish_reason reason)
 {
     static const char *const names[FINISH_REASON_COUNT] = {

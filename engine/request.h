@@ -7,7 +7,7 @@
 #ifndef ENGINE_REQUEST_H
 #define ENGINE_REQUEST_H
 
-#include "engine/event.h"
+#include "engine/base.h"
 
 enum message_role { MSG_SYSTEM, MSG_USER, MSG_ASSISTANT, MSG_TOOL, MESSAGE_ROLE_COUNT };
 const char *message_role_name(enum message_role role); /* "system", "user", … */

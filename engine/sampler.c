@@ -7,6 +7,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "engine/request.h"
+#include "engine/telemetry.h"
+
 struct candidate {
     int32_t token;
     float logit;

@@ -6,8 +6,10 @@
 #ifndef ENGINE_SAMPLER_H
 #define ENGINE_SAMPLER_H
 
-#include "engine/request.h"
-#include "engine/telemetry.h"
+#include <stdint.h>
+
+struct gen_params;
+struct token_record;
 
 struct sampler;
 struct sampler *sampler_open(const struct gen_params *params, uint32_t n_vocab);

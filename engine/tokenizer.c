@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/gguf.h"
 #include "engine/tokenizer_internal.h"
 
 void tokens_add(struct tokens *t, int32_t id)

@@ -8,6 +8,7 @@
 #include <pcre2.h>
 #include <string.h>
 
+#include "engine/gguf.h"
 #include "engine/tokenizer_internal.h"
 
 #define TAIL        "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"

@@ -5,7 +5,6 @@
 #ifndef ENGINE_TOKENIZER_INTERNAL_H
 #define ENGINE_TOKENIZER_INTERNAL_H
 
-#include "engine/gguf.h"
 #include "engine/tokenizer.h"
 
 /* Strings to small numbers: 0..n-1 in the order of adding. Open addressing; the strings are

@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/balance.h"
 #include "router/core_internal.h"
 #include "router/history.h"
+#include "router/session.h"
+#include "router/store.h"
 
 struct action *action_new(enum action_kind kind)
 {
@@ -44,6 +47,8 @@ void core_init(struct core *core, const struct core_config *cfg)
         budget_reserve(core, "", "", 0, -1, 0); /* what was spent today before us */
     if (cfg->has_history)
         disk_ask(core, history_command(cfg->now_ms));
+    if (cfg->remembers_session)
+        disk_ask_theme(core);
 }
 
 static void free_effect(struct effect *effect)
@@ -82,6 +87,7 @@ void core_notice(struct core *core, uint64_t t_ns, enum status status, const cha
     vsnprintf(notice->text, sizeof notice->text, fmt, va);
     va_end(va);
     notice->text[utf8_whole(notice->text, strlen(notice->text))] = '\0';
+    utf8_make_printable(notice->text);
     notice->status = status;
     notice->t_ns = t_ns;
     core->version++;
@@ -111,15 +117,20 @@ void core_saw_id(struct core *core, int64_t id)
         core->newest_id = id;
 }
 
-struct effect *core_add_effect(struct core *core, enum effect_kind kind)
+void core_add_effect(struct core *core, const struct effect *effect)
 {
     if (core->n_effects == core->cap_effects)
         core->effects = mem_resize(core->effects,
                 (core->cap_effects = core->cap_effects ? core->cap_effects * 2 : 16) *
                         sizeof *core->effects);
-    struct effect *effect = &core->effects[core->n_effects++];
-    *effect = (struct effect){.kind = kind, .endpoint = -1};
-    return effect;
+    core->effects[core->n_effects++] = *effect;
+}
+
+void core_cancel_request(struct core *core, const struct run *run)
+{
+    core_add_effect(core, &(struct effect){.kind = EFFECT_CANCEL,
+                                  .endpoint = run->endpoint,
+                                  .request_id = run->request_id});
 }
 
 bool core_take_effect(struct core *core, struct effect *out)
@@ -155,6 +166,12 @@ const struct run *core_run_of(const struct core *core, int64_t message_id)
         if (core->runs[i].message_id == message_id)
             return &core->runs[i];
     return NULL;
+}
+
+bool core_is_refused(const struct core *core, const struct run *run)
+{
+    return run->phase == RUN_WAITS_FOR_STORE &&
+           (core->disk_failed_ns || core->n_store_pending == 0);
 }
 
 struct run *core_run_in(const struct core *core, const struct session *session)
@@ -328,9 +345,7 @@ void core_shut_down(struct core *core, uint64_t now_ns)
     struct outcome stopped = {.err = {.status = ERR_CANCELLED}, .retry_after_ms = -1};
     while (core->n_runs) {
         struct run *run = &core->runs[0];
-        struct effect *cancel = core_add_effect(core, EFFECT_CANCEL);
-        cancel->endpoint = run->endpoint;
-        cancel->request_id = run->request_id;
+        core_cancel_request(core, run);
         runs_end(core, run, MESSAGE_STOPPED, &stopped, now_ns);
     }
     disk_put_draft(core);

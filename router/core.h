@@ -10,10 +10,18 @@
 #ifndef ROUTER_CORE_H
 #define ROUTER_CORE_H
 
-#include "router/balance.h"
+#include "engine/event.h"
+#include "engine/request.h"
+#include "engine/telemetry.h"
+
 #include "router/fleet.h"
 #include "router/policy.h"
-#include "router/session.h"
+
+struct balance;
+struct message;
+struct session;
+struct session_row;
+struct stored;
 
 enum action_kind {
     ACTION_SEND,         /* text: a new user message in the open session, text2: of files that go
@@ -44,6 +52,7 @@ enum action_kind {
     ACTION_CONFIGURE,      /* endpoints: those of the configuration of now */
     ACTION_LIST_DECISIONS, /* brings the decision log up to date with the store */
     ACTION_WHY,            /* id: message: looks for the decision behind an answer */
+    ACTION_PICK_THEME,     /* text: remembered as `theme`, for this start and the next ones */
     ACTION_COUNT
 };
 
@@ -189,9 +198,13 @@ struct core {
             others; /* not open, but an answer runs in them or the disk does not have all yet */
     size_t n_others;
     bool remembers_session;
+    char theme[192];      /* what the last ACTION_PICK_THEME said; "": none */
+    bool is_theme_known;  /* the store has answered that */
     bool can_ask;         /* there is a user to ask: ACTION_CONFIRM */
     bool was_warned;      /* of the budget, today */
     int64_t shown_id;     /* session that the store was told to show next time */
+    uint64_t stopped_ns;  /* when the user last stopped an answer, or it came to its end for
+                             that;  0: never */
     bool is_loading;      /* a session was asked for and has not come yet */
     uint64_t newest_load; /* tag of the newest load: the answer to an older one is not shown */
     uint64_t draft_dirty_ns; /* since when the draft differs from what was sent to the store; 0:
@@ -234,6 +247,8 @@ uint64_t core_deadline(const struct core *core);
 bool core_take_effect(struct core *core, struct effect *out);
 /* The running answer's run, or NULL. */
 const struct run *core_run_of(const struct core *core, int64_t message_id);
+/* Its message could not be saved; the user decides whether it is sent (ACTION_SEND_UNSAVED). */
+bool core_is_refused(const struct core *core, const struct run *run);
 /* The newest decision about an answer, as far as the log or the last ACTION_WHY has it. */
 const struct decision_entry *core_decision_of(const struct core *core, int64_t message_id);
 /* What would be decided if `text` were the next message of the open session. */

@@ -2,7 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
 #include "router/core_internal.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
 
 static const char *text_of(const struct action *a)
 {
@@ -104,8 +108,10 @@ static void add_message(struct core *core, const struct action *a, uint64_t t_ns
 static void stop(struct core *core, uint64_t t_ns)
 {
     struct run *run = core_run_in(core, core->session);
-    if (run)
-        runs_stop(core, run, t_ns);
+    if (!run)
+        return;
+    core->stopped_ns = t_ns;
+    runs_stop(core, run, t_ns);
 }
 
 /* Goes on with the leaf's text, or answers again when there is none. */
@@ -371,6 +377,13 @@ static void switch_endpoint(struct core *core, int64_t id, const char *to, uint6
             name);
 }
 
+static void pick_theme(struct core *core, const char *text)
+{
+    snprintf(core->theme, sizeof core->theme, "%s", text);
+    core->is_theme_known = true;
+    disk_put_theme(core);
+}
+
 void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
 {
     core->version++;
@@ -446,6 +459,9 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         break;
     case ACTION_WHY:
         decisions_ask(core, a->id);
+        break;
+    case ACTION_PICK_THEME:
+        pick_theme(core, text_of(a));
         break;
     case ACTION_COUNT:
         break;

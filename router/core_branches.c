@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
 #include "router/core_internal.h"
+#include "router/session.h"
 #include "router/session_tree.h"
 
 bool core_refuse_while_running(struct core *core, uint64_t t_ns)

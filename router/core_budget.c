@@ -4,7 +4,10 @@
  */
 #include <string.h>
 
+#include "router/core.h"
 #include "router/core_internal.h"
+#include "router/endpoint.h"
+#include "router/store.h"
 
 void budget_reserve(struct core *core, const char *endpoint, const char *day,
         int64_t amount_nusd, int64_t limit_nusd, uint32_t request_id)

@@ -7,7 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
 #include "router/core_internal.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
 
 static void free_entry(struct decision_entry *entry)
 {

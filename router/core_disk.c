@@ -8,14 +8,18 @@
 #include <string.h>
 #include <time.h>
 
+#include "router/core.h"
 #include "router/core_internal.h"
+#include "router/endpoint.h"
 #include "router/history.h"
+#include "router/session.h"
+#include "router/store.h"
 
 #define DRAFT_NS 1000000000ull
 
 static void add_store_effect(struct core *core, struct stored *command)
 {
-    core_add_effect(core, EFFECT_STORE)->command = command;
+    core_add_effect(core, &(struct effect){.kind = EFFECT_STORE, .command = command});
     core->n_store_pending++;
 }
 
@@ -86,6 +90,21 @@ void disk_remember_shown(struct core *core)
     struct stored *c = stored_new(STORE_PUT_SETTING);
     c->key = SLICE("shown");
     c->value = slice_of(arena_printf(&c->arena, "%" PRId64, core->shown_id));
+    disk_put(core, c);
+}
+
+void disk_ask_theme(struct core *core)
+{
+    struct stored *c = stored_new(STORE_GET_SETTING);
+    c->key = SLICE("theme");
+    disk_ask(core, c);
+}
+
+void disk_put_theme(struct core *core)
+{
+    struct stored *c = stored_new(STORE_PUT_SETTING);
+    c->key = SLICE("theme");
+    c->value = slice_of(arena_printf(&c->arena, "%s", core->theme));
     disk_put(core, c);
 }
 
@@ -305,6 +324,14 @@ static void take_tokens(struct core *core, const struct stored *c, uint64_t t_ns
         core_show_tokens(core, m);
 }
 
+/* A theme that was picked before the answer came is newer. */
+static void take_theme(struct core *core, const struct stored *c)
+{
+    if (!core->is_theme_known)
+        snprintf(core->theme, sizeof core->theme, "%.*s", (int)c->value.n, c->value.ptr);
+    core->is_theme_known = true;
+}
+
 static bool runs_in(const struct core *core, int64_t session_id)
 {
     struct message *m;
@@ -354,8 +381,10 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
     case STORE_RESERVE:
         runs_reserved(core, c, t_ns);
         break;
-    case STORE_RELEASE:
     case STORE_GET_SETTING:
+        take_theme(core, c);
+        break;
+    case STORE_RELEASE:
         break;
     default:
         take_put(core, c, t_ns);

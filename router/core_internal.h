@@ -7,7 +7,19 @@
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H
 
-#include "router/core.h"
+#include "engine/base.h"
+
+#include "router/message_state.h"
+
+struct action;
+struct core;
+struct effect;
+struct event;
+struct message;
+struct outcome;
+struct run;
+struct session;
+struct stored;
 
 void core_notice(struct core *core, uint64_t t_ns, enum status status, const char *fmt, ...)
         PRINTF(4, 5);
@@ -15,7 +27,8 @@ int64_t core_unix_ms(const struct core *core, uint64_t t_ns);
 int64_t core_new_id(struct core *core, uint64_t t_ns);
 void core_saw_id(
         struct core *core, int64_t id); /* loaded: what is made later gets a higher one */
-struct effect *core_add_effect(struct core *core, enum effect_kind kind);
+void core_add_effect(struct core *core, const struct effect *effect);
+void core_cancel_request(struct core *core, const struct run *run); /* its attempt */
 /* The session, open or not, that holds a message; *message gets it. NULL: none. */
 struct session *core_find_message(
         const struct core *core, int64_t id, struct message **message);
@@ -88,6 +101,8 @@ void disk_ask(struct core *core, struct stored *command); /* a read */
 void disk_put_messages(struct core *core, const struct session *session,
         struct message *const *messages, size_t n, uint32_t request_id);
 void disk_put_tokens(struct core *core, struct message *message);
+void disk_ask_theme(struct core *core);
+void disk_put_theme(struct core *core);
 void disk_ask_tokens(struct core *core, struct message *message); /* once */
 void disk_put_draft(struct core *core);
 /* Opened or closed: `shunt fleet list` shows it. */

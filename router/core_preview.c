@@ -7,7 +7,8 @@
  */
 #include <string.h>
 
-#include "router/core_internal.h"
+#include "router/core.h"
+#include "router/session.h"
 
 #define HALF_BYTES     (16u << 10) /* of one text, at each end */
 #define SESSION_BYTES  (96u << 10) /* of all texts together */

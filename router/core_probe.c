@@ -2,7 +2,9 @@
  * core_probe.c - asks endpoints whether they live, without spending money and without counting
  * it as a request. What no request may be sent to is not asked either.
  */
+#include "router/core.h"
 #include "router/core_internal.h"
+#include "router/endpoint.h"
 
 #define PROBE_TIMEOUT_MS 5000
 
@@ -23,9 +25,8 @@ static void ask(struct core *core, int endpoint, uint64_t t_ns)
     conf->total_timeout_ms = conf->connect_timeout_ms = PROBE_TIMEOUT_MS;
     conf->first_token_timeout_ms = 0;
     request->endpoint = conf;
-    struct effect *effect = core_add_effect(core, EFFECT_PROBE);
-    effect->endpoint = endpoint;
-    effect->request = request;
+    core_add_effect(core,
+            &(struct effect){.kind = EFFECT_PROBE, .endpoint = endpoint, .request = request});
     fleet_observe(&core->fleet,
             &(struct observation){.endpoint = endpoint, .what = SEEN_PROBE_START}, t_ns);
 }

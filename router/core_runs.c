@@ -7,7 +7,11 @@
 
 #include "engine/json.h"
 
+#include "router/core.h"
 #include "router/core_internal.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
 
 #define ATTEMPTS_MAX      8
 #define RETRY_WAIT_MAX_MS 30000
@@ -207,9 +211,9 @@ static void send(struct core *core, struct run *run, struct request *request, ui
                           ? answer->text.n
                           : 0;
     run->n_echo = 0;
-    struct effect *effect = core_add_effect(core, EFFECT_SEND);
-    effect->endpoint = run->endpoint;
-    effect->request = request;
+    core_add_effect(
+            core, &(struct effect){
+                          .kind = EFFECT_SEND, .endpoint = run->endpoint, .request = request});
     fleet_observe(&core->fleet,
             &(struct observation){.endpoint = run->endpoint, .what = SEEN_START}, t_ns);
     disk_put_messages(
@@ -327,9 +331,7 @@ void runs_stop(struct core *core, struct run *run, uint64_t t_ns)
 {
     struct outcome stopped = {.err = {.status = ERR_CANCELLED}, .retry_after_ms = -1};
     if (run->phase == RUN_SENT) { /* the producer's last event ends the run */
-        struct effect *cancel = core_add_effect(core, EFFECT_CANCEL);
-        cancel->endpoint = run->endpoint;
-        cancel->request_id = run->request_id;
+        core_cancel_request(core, run);
         run->phase = RUN_STOPPING;
     } else if (run->phase != RUN_STOPPING) {
         runs_end(core, run, MESSAGE_STOPPED, &stopped, t_ns);
@@ -362,6 +364,8 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
         count_attempt(core, run, answer, t_ns);
     if (run->endpoint >= 0)
         budget_settle(core, run);
+    if (state == MESSAGE_STOPPED)
+        core->stopped_ns = t_ns;
     if (state != MESSAGE_DONE)
         show_old_answer(core, run, s, answer, t_ns);
     answer->is_saved = false;
@@ -621,7 +625,7 @@ void runs_apply(struct core *core, const struct event *event)
         fleet_observe(&core->fleet,
                 &(struct observation){.endpoint = run->endpoint,
                         .what = SEEN_LIMITS,
-                        .limits = event->u.limits},
+                        .limits = &event->u.limits},
                 event->t_ns);
         core->version++;
         break;

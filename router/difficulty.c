@@ -9,6 +9,8 @@
 
 #include <math.h>
 
+#include "router/question.h"
+
 #define BUCKET_BITS 14
 #define N_BUCKETS   (1 << BUCKET_BITS)
 

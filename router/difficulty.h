@@ -7,7 +7,9 @@
 #ifndef ROUTER_DIFFICULTY_H
 #define ROUTER_DIFFICULTY_H
 
-#include "router/question.h"
+#include <stdint.h>
+
+struct question;
 
 float difficulty_of(const struct question *q);
 

@@ -14,7 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "router/conf.h"
 #include "router/prices.h"
+#include "router/wire.h"
 
 #define KEY_MAX_BYTES      16384
 #define KEY_COMMAND_MAX_MS 120000
@@ -30,23 +32,6 @@ const char *const provider_names[PROVIDER_COUNT] = {
 #include "router/providers.def"
 #undef PROVIDER
 };
-
-static const char *const zone_names[ZONE_COUNT] = {"local", "lab", "region", "external"};
-
-const char *zone_name(enum zone zone)
-{
-    return zone_names[zone];
-}
-
-bool zone_parse(const char *text, enum zone *out)
-{
-    for (int i = 0; i < ZONE_COUNT; i++)
-        if (strcmp(text, zone_names[i]) == 0) {
-            *out = (enum zone)i;
-            return true;
-        }
-    return false;
-}
 
 void secret_release(struct secret *secret)
 {

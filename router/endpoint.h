@@ -7,11 +7,10 @@
 
 #include "engine/base.h"
 
-#include "router/conf.h"
+#include "router/zone.h"
 
-enum zone { ZONE_LOCAL, ZONE_LAB, ZONE_REGION, ZONE_EXTERNAL, ZONE_COUNT };
-const char *zone_name(enum zone zone);
-bool zone_parse(const char *text, enum zone *out) MUST_USE;
+struct conf;
+struct wire_ops;
 
 enum provider_kind { /* rows of providers.def */
 #define PROVIDER(id, ...) PROVIDER_##id,
@@ -20,15 +19,13 @@ enum provider_kind { /* rows of providers.def */
     PROVIDER_COUNT
 };
 
-enum wire { WIRE_LOCAL, WIRE_OPENAI_CHAT, WIRE_ANTHROPIC };
-
 struct provider { /* a row of providers.def */
     const char *name, *url, *key_header, *key_prefix, *path;
-    const char *models_path; /* GET of it costs nothing */
-    const char *header;      /* one more, with each request; or NULL */
-    enum wire wire;
-    enum zone zone;      /* default zone */
-    const char *key_env; /* default environment variable, or NULL */
+    const char *models_path;     /* GET of it costs nothing */
+    const char *header;          /* one more, with each request; or NULL */
+    const struct wire_ops *wire; /* wire.h; NULL: local */
+    enum zone zone;              /* default zone */
+    const char *key_env;         /* default environment variable, or NULL */
 };
 extern const struct provider providers[PROVIDER_COUNT];
 extern const char *const provider_names[PROVIDER_COUNT];

@@ -7,7 +7,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/request.h"
+
 #include "router/difficulty.h"
+#include "router/question.h"
 
 #define MESSAGE_TOK      5 /* what a template adds to each message */
 #define TOK_PER_WORD     1.35f

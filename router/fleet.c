@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/event.h"
+
+#include "router/endpoint.h"
+
 #define FAILURES_TO_OPEN 3
 #define OPEN_MIN_NS      15000000000ull
 #define OPEN_MAX_NS      300000000000ull
@@ -117,10 +121,10 @@ void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t no
         observe_end(e, o, now_ns);
         break;
     case SEEN_LIMITS:
-        take_limit(&e->requests, o->limits.request_limit, o->limits.requests_left,
-                o->limits.requests_reset_ms, now_ns);
-        take_limit(&e->tokens, o->limits.token_limit, o->limits.tokens_left,
-                o->limits.tokens_reset_ms, now_ns);
+        take_limit(&e->requests, o->limits->request_limit, o->limits->requests_left,
+                o->limits->requests_reset_ms, now_ns);
+        take_limit(&e->tokens, o->limits->token_limit, o->limits->tokens_left,
+                o->limits->tokens_reset_ms, now_ns);
         break;
     case SEEN_SPEED:
         observe_speed(e, o);

@@ -5,9 +5,11 @@
 #ifndef ROUTER_FLEET_H
 #define ROUTER_FLEET_H
 
-#include "engine/request.h"
+#include "engine/base.h"
 
-#include "router/endpoint.h"
+struct endpoint_conf;
+struct rate_limits;
+struct usage;
 
 enum breaker { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
@@ -73,14 +75,14 @@ struct observation {
         SEEN_PROBE_START,
         SEEN_PROBE /* ms, text: "" or the error */
     } what;
-    enum status status;            /* SEEN_END */
-    int64_t retry_after_ms;        /* SEEN_END; -1: none */
-    double ms;                     /* SEEN_FIRST_TOKEN: time to it; SEEN_END: decode time */
-    uint32_t n_output_tok;         /* SEEN_END */
-    int64_t cost_nusd;             /* SEEN_END; -1: unknown */
-    uint32_t n_requests, n_errors; /* SEEN_SPENT */
-    struct rate_limits limits;     /* SEEN_LIMITS */
-    const char *text;              /* SEEN_PROBE */
+    enum status status;               /* SEEN_END */
+    int64_t retry_after_ms;           /* SEEN_END; -1: none */
+    double ms;                        /* SEEN_FIRST_TOKEN: time to it; SEEN_END: decode time */
+    uint32_t n_output_tok;            /* SEEN_END */
+    int64_t cost_nusd;                /* SEEN_END; -1: unknown */
+    uint32_t n_requests, n_errors;    /* SEEN_SPENT */
+    const struct rate_limits *limits; /* SEEN_LIMITS */
+    const char *text;                 /* SEEN_PROBE */
 };
 
 void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t now_ns);

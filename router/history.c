@@ -5,6 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "router/fleet.h"
+#include "router/store.h"
+
 #define DAY_MS 86400000
 
 int64_t history_day_ms(int64_t now_ms)

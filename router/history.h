@@ -5,8 +5,10 @@
 #ifndef ROUTER_HISTORY_H
 #define ROUTER_HISTORY_H
 
-#include "router/fleet.h"
-#include "router/store.h"
+#include <stdint.h>
+
+struct fleet;
+struct stored;
 
 /* The command that loads it: latencies of the last 24 hours, costs of the local day. */
 struct stored *history_command(int64_t now_ms);

@@ -1,15 +1,16 @@
 /*
- * http_error.c - what an error of a provider means: by status first, then by the code in the
- * body, then by its words. Bodies come as many shapes of JSON, as HTML pages of proxies, or
- * empty.
+ * http_error.c - see http_error.h. What an error means is told: by status first, then by the
+ * code in the body, then by its words. Bodies come as many shapes of JSON, as HTML pages of
+ * proxies, or empty.
  */
+#include "router/http_error.h"
+
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/event.h"
 #include "engine/json.h"
-
-#include "router/wire.h"
 
 #define MESSAGE_MAX_BYTES_SHOWN 400
 

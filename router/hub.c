@@ -12,6 +12,8 @@
 #include "engine/engine.h"
 #include "engine/gguf.h"
 
+#include "router/core.h"
+#include "router/endpoint.h"
 #include "router/net.h"
 #include "router/store.h"
 
@@ -27,6 +29,7 @@ struct local {
 struct hub {
     struct core core;
     struct store *store;  /* NULL: nothing is stored */
+    int64_t spent_nusd;   /* without a store: by this run */
     struct net *net;      /* NULL until the first remote request */
     struct local *locals; /* [n_locals], by endpoint */
     int n_locals;
@@ -83,7 +86,7 @@ enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err 
         mem_free(hub);
         return status;
     }
-    struct core_config core_cfg = cfg->core;
+    struct core_config core_cfg = *cfg->core;
     core_cfg.has_history = cfg->data_dir != NULL;
     core_init(&hub->core, &core_cfg);
     match_locals(hub);
@@ -265,12 +268,24 @@ static void cancel(struct hub *hub, const struct effect *effect)
         net_cancel(hub->net, effect->request_id);
 }
 
+/* The budget holds for what this run spends, since nobody knows of more. */
+static void reserve_without_store(struct hub *hub, struct stored *c)
+{
+    c->is_over = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
+                 hub->spent_nusd + c->amount_nusd > c->limit_nusd;
+    if (!c->is_over)
+        hub->spent_nusd += c->amount_nusd;
+    c->total_nusd = hub->spent_nusd;
+}
+
 /* Without a database every command succeeds at once and nothing is there to read. */
 static void answer_without_store(struct hub *hub, struct stored *command)
 {
     struct event event = {.kind = EV_STORE, .t_ns = clock_now_ns(), .u.stored = command};
     if (command->op == STORE_LOAD)
         err_set(&command->err, ERR_NOT_FOUND, "nothing is stored");
+    if (command->op == STORE_RESERVE)
+        reserve_without_store(hub, command);
     core_apply(&hub->core, &event);
 }
 

@@ -9,14 +9,18 @@
 #ifndef ROUTER_HUB_H
 #define ROUTER_HUB_H
 
-#include "router/core.h"
+#include "engine/base.h"
 
+struct action;
+struct core;
+struct core_config;
+struct engine;
 struct hub;
 
 struct hub_config {
-    struct core_config core;
-    const char *data_dir; /* NULL: nothing is stored */
-    int n_threads;        /* of an engine; 0: all cores */
+    const struct core_config *core; /* copied; has_history follows from data_dir */
+    const char *data_dir;           /* NULL: nothing is stored */
+    int n_threads;                  /* of an engine; 0: all cores */
     const char *kernel;
     /* Around a key command that may talk to the terminal. May be NULL. */
     void (*terminal)(void *user, bool give);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/event.h"
+
 #define RESET_MAX_MS 172800000.0 /* two days: the longest windows are a day */
 #define DAY_MS       86400000
 

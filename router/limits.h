@@ -6,7 +6,9 @@
 #ifndef ROUTER_LIMITS_H
 #define ROUTER_LIMITS_H
 
-#include "engine/event.h"
+#include "engine/base.h"
+
+struct rate_limits;
 
 enum limit_window {
     WINDOW_REQUESTS,

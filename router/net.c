@@ -12,8 +12,12 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "engine/event.h"
 #include "engine/queue.h"
+#include "engine/request.h"
 
+#include "router/endpoint.h"
+#include "router/http_error.h"
 #include "router/wire.h"
 
 #define KEY_MIN_BYTES       8 /* shorter ones are words that stand everywhere */
@@ -320,7 +324,7 @@ static void begin(struct net *net, struct net_command *command)
     net->transfers = t;
     t->t_start_ns = t->t_last_ns = clock_now_ns();
     const struct endpoint_conf *e = t->request->endpoint;
-    t->wire = wire_ops_of(providers[e->kind].wire);
+    t->wire = providers[e->kind].wire;
     t->is_probe = command->is_probe;
     buf_init(&t->body, SIZE_MAX / 2);
     buf_init(&t->error_body, ERROR_BODY_BYTES);
@@ -393,12 +397,11 @@ static enum status curl_status(CURLcode code)
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         return ERR_TIMEOUT;
-    case CURLE_OUT_OF_MEMORY:
-        return ERR_NOMEM;
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
         return ERR_CONFIG;
     case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_OUT_OF_MEMORY:
         return ERR_PROTOCOL;
     default:
         return ERR_NETWORK;
@@ -412,6 +415,8 @@ static const char *curl_advice(CURLcode code)
         return "; check that the server is running and that the url is right";
     case CURLE_COULDNT_RESOLVE_HOST:
         return "; check the host's name in url, and the network";
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return "; what answers there speaks no HTTP: check url and its port";
     case CURLE_PEER_FAILED_VERIFICATION:
         return "; the server's certificate is not trusted (ca_file = FILE names one that is)";
     default:
@@ -435,6 +440,8 @@ static void finish_failed(struct transfer *t, CURLcode code)
     struct outcome outcome = {.retry_after_ms = -1, .http_status = t->head.status};
     drop_noise(code, t->curl_error);
     const char *text = t->curl_error[0] ? t->curl_error : curl_easy_strerror(code);
+    if (code == CURLE_OUT_OF_MEMORY) /* libcurl's word for a head over 100 KB */
+        text = "its headers are too large";
     if (status / 100 == 2 && t->parser) {
         t->wire->finish(t->parser, true, &outcome); /* whole events count, even behind a cut */
         if (outcome.err.status == OK && outcome.finish_reason != FINISH_NONE) {

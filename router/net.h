@@ -7,10 +7,11 @@
 #ifndef ROUTER_NET_H
 #define ROUTER_NET_H
 
-#include "engine/event.h"
-#include "engine/request.h"
+#include "engine/base.h"
 
-#include "router/endpoint.h"
+struct event;
+struct request;
+struct secret;
 
 struct net;
 

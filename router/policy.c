@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/event.h"
 #include "engine/json.h"
 
+#include "router/endpoint.h"
+#include "router/fleet.h"
 #include "router/prices.h"
 
 /* Short answers still fit a small context; a prompt that leaves no room for one does not. */
@@ -17,6 +20,8 @@
 #define FAR_TTFT_MS   1200
 #define FAR_TOK_PER_S 50
 #define WAIT_MAX_NS   60000000000ull /* longer than this nobody is kept waiting */
+
+_Static_assert(CANDIDATES_MAX == ENDPOINTS_MAX, "every endpoint is a candidate");
 
 static const char *const filter_names[FILTER_COUNT] = {
         [FILTER_NONE] = "none",

@@ -6,7 +6,12 @@
 #ifndef ROUTER_POLICY_H
 #define ROUTER_POLICY_H
 
-#include "router/fleet.h"
+#include "engine/base.h"
+
+#include "router/zone.h"
+
+struct chat_message;
+struct fleet;
 
 enum domain {
     DOMAIN_GENERAL,
@@ -100,7 +105,7 @@ struct candidate {
 const char *filter_name(enum filter filter);
 const char *verdict_name(enum verdict verdict);
 
-#define CANDIDATES_MAX ENDPOINTS_MAX
+#define CANDIDATES_MAX 64
 
 struct decision {
     int64_t t_ms; /* Unix time */

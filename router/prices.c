@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "router/endpoint.h"
+
 static const struct price {
     enum provider_kind kind;
     const char *model;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "router/store.h"
+
 struct session *session_new(int64_t id, int64_t now_ms)
 {
     struct session *s = mem_alloc(sizeof *s);

@@ -5,7 +5,14 @@
 #ifndef ROUTER_SESSION_H
 #define ROUTER_SESSION_H
 
-#include "router/store.h"
+#include "engine/event.h"
+#include "engine/request.h"
+#include "engine/telemetry.h"
+
+#include "router/message_state.h"
+
+struct message_row;
+struct session_row;
 
 #define MESSAGE_MAX_BYTES (64u << 20)
 

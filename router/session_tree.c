@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "router/session.h"
+
 struct siblings session_siblings(const struct session *s, const struct message *m)
 {
     struct siblings out;

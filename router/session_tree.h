@@ -6,7 +6,12 @@
 #ifndef ROUTER_SESSION_TREE_H
 #define ROUTER_SESSION_TREE_H
 
-#include "router/session.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct message;
+struct session;
 
 /* A message among those with the same parent, in the order of creation. */
 struct siblings {

@@ -13,15 +13,10 @@
 
 #include "engine/event.h"
 #include "engine/request.h"
-#include "engine/telemetry.h"
 
-enum message_state {
-    MESSAGE_DONE,
-    MESSAGE_RUNNING,     /* in the database: the process that wrote it may be dead */
-    MESSAGE_INTERRUPTED, /* stopped by a crash; what is there is kept */
-    MESSAGE_STOPPED,     /* by the user */
-    MESSAGE_FAILED       /* error text says why */
-};
+#include "router/message_state.h"
+
+struct telemetry_shape;
 
 /* One message as it is stored; slices point into the arena of the command or answer that
  * carries it. */

@@ -4,7 +4,9 @@
  */
 #include <string.h>
 
+#include "router/store.h"
 #include "router/store_query.h"
+#include "router/store_sql.h"
 
 /* Messages have no index by time, but their numbers begin with the milliseconds of their making
  * (core_new_id) and are never lower: a range of them is a range of time. */

@@ -5,7 +5,9 @@
 #ifndef ROUTER_STORE_QUERY_H
 #define ROUTER_STORE_QUERY_H
 
-#include "router/store_sql.h"
+#include <sqlite3.h>
+
+#include "engine/event.h"
 
 /* A statement on its way: after the first failure nothing more is done. */
 struct query {

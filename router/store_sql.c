@@ -14,6 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/telemetry.h"
+
+#include "router/store.h"
 #include "router/store_query.h"
 
 /* Who wrote a running answer: the process and when it started, so that a reused number is

@@ -7,7 +7,9 @@
 
 #include <sqlite3.h>
 
-#include "router/store.h"
+#include "engine/base.h"
+
+struct stored;
 
 #define SCHEMA_VERSION 5
 

@@ -5,11 +5,11 @@
 #ifndef ROUTER_WIRE_H
 #define ROUTER_WIRE_H
 
-#include "engine/event.h"
-#include "engine/request.h"
+#include "engine/base.h"
 
-#include "router/endpoint.h"
-#include "router/limits.h"
+struct event;
+struct outcome;
+struct request;
 
 /* Takes one event of the answer; request_id, attempt and t_ns are filled by the receiver. */
 typedef void emit_fn(void *arg, struct event *event);
@@ -27,21 +27,6 @@ struct wire_ops {
     void (*close)(struct wire_parser *parser);
 };
 
-const struct wire_ops *wire_ops_of(enum wire wire); /* NULL: local */
-
-/* Splits text into events of whole characters. */
-void wire_emit_text(emit_fn *emit, void *arg, enum event_kind kind, struct slice text);
-
-/* What of a response's head decides about errors, and what it says about rate limits. */
-struct http_head {
-    int status;
-    char retry_after[64], retry_after_ms[32], date[64], should_retry[8], content_type[64];
-    struct limit_headers limits;
-};
-/* The class, text and waiting time of an HTTP error, from status, headers and body. */
-void http_error_read(const struct http_head *head, struct slice body, struct outcome *out);
-/* The same for an error object inside a 200 answer. */
-struct json;
-void stream_error_read(const struct json *error, struct outcome *out);
+extern const struct wire_ops wire_openai_ops, wire_anthropic_ops;
 
 #endif

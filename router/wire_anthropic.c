@@ -5,6 +5,11 @@
  */
 #include <string.h>
 
+#include "engine/json.h"
+#include "engine/request.h"
+
+#include "router/endpoint.h"
+#include "router/http_error.h"
 #include "router/wire_parser.h"
 
 #define ANSWER_MAX_TOK 8192 /* the protocol wants a limit with every request */

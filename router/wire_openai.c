@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "engine/json.h"
+#include "engine/request.h"
 
+#include "router/endpoint.h"
+#include "router/http_error.h"
 #include "router/wire_parser.h"
 
 static void add_messages(const struct request *request, struct buf *body)

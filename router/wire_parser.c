@@ -3,14 +3,9 @@
 
 #include <string.h>
 
-#define BODY_MAX_BYTES (64u << 20)
+#include "engine/json.h"
 
-const struct wire_ops *wire_ops_of(enum wire wire)
-{
-    static const struct wire_ops *const ops[] = {
-            [WIRE_OPENAI_CHAT] = &wire_openai_ops, [WIRE_ANTHROPIC] = &wire_anthropic_ops};
-    return ops[wire];
-}
+#define BODY_MAX_BYTES (64u << 20)
 
 void wire_emit_text(emit_fn *emit, void *arg, enum event_kind kind, struct slice text)
 {

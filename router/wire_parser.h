@@ -6,10 +6,12 @@
 #ifndef ROUTER_WIRE_PARSER_H
 #define ROUTER_WIRE_PARSER_H
 
-#include "engine/json.h"
+#include "engine/event.h"
 
 #include "router/sse.h"
 #include "router/wire.h"
+
+struct json;
 
 #define WIRE_CALLS_MAX 128
 
@@ -51,6 +53,8 @@ struct wire_parser *wire_parser_open(
 void wire_parser_feed(struct wire_parser *parser, const char *bytes, size_t n);
 void wire_parser_finish(struct wire_parser *parser, bool is_cut, struct outcome *out);
 void wire_parser_close(struct wire_parser *parser);
+/* Splits text into events of whole characters. */
+void wire_emit_text(emit_fn *emit, void *arg, enum event_kind kind, struct slice text);
 /* The tool call number i < WIRE_CALLS_MAX, made when it is new. */
 struct wire_call *wire_call_at(struct wire_parser *parser, int i);
 
@@ -58,7 +62,5 @@ struct wire_call *wire_call_at(struct wire_parser *parser, int i);
  * say nothing. */
 void wire_read_finish(
         struct wire_parser *parser, const char *text, const struct wire_finish *rows, size_t n);
-
-extern const struct wire_ops wire_openai_ops, wire_anthropic_ops;
 
 #endif

@@ -9,6 +9,11 @@
 
 #include <cmocka.h>
 
+#include "router/endpoint.h"
+#include "router/session.h"
+
+#include "tui/surface.h"
+
 int chat_set_up(void **state)
 {
     static struct endpoint_conf confs[1];

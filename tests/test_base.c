@@ -13,7 +13,6 @@
 
 #include <cmocka.h>
 
-#include "engine/base.h"
 #include "engine/queue.h"
 
 static void numbers_are_read_whole_or_not_at_all(void **state)

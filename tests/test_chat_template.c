@@ -12,6 +12,8 @@
 
 #include "engine/chat_template.h"
 #include "engine/gguf.h"
+#include "engine/request.h"
+#include "engine/tokenizer.h"
 
 #include "tests/helper_tiny_model.h"
 

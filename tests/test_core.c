@@ -13,6 +13,9 @@
 #include <cmocka.h>
 
 #include "router/core.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
 
 #define S 1000000000ull
 
@@ -565,8 +568,10 @@ static void a_message_refused_for_good_waits_for_the_user(void **state)
 {
     (void)state;
     act(ACTION_SEND, "x");
+    assert_false(core_is_refused(&core, &core.runs[0])); /* it is on its way */
     answer_store(take(EFFECT_STORE).command, ERR_FORMAT);
     expect_nothing();
+    assert_true(core_is_refused(&core, &core.runs[0]));
     assert_string_equal(newest_notice(), "went wrong");
     size_t n_notices = core.n_notices;
     act(ACTION_SEND_UNSAVED, NULL);

@@ -17,8 +17,6 @@
 
 #include <cmocka.h>
 
-#include "engine/base.h"
-
 #include "tests/helper_pty.h"
 #include "tests/helper_server.h"
 

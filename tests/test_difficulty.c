@@ -15,6 +15,7 @@
 #include "engine/json.h"
 
 #include "router/difficulty.h"
+#include "router/question.h"
 
 #include "tests/helper_source.h"
 

@@ -9,7 +9,9 @@
 #include <cmocka.h>
 
 #include "tui/editor.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/vtin.h"
 
 #include "tests/helper_clock.h"
 

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "router/conf.h"
 #include "router/endpoint.h"
 
 struct read {

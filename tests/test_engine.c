@@ -16,6 +16,9 @@
 #include <cmocka.h>
 
 #include "engine/engine.h"
+#include "engine/event.h"
+#include "engine/request.h"
+#include "engine/telemetry.h"
 
 #include "tests/helper_tiny_model.h"
 

@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
-#include "router/difficulty.h"
+#include "engine/request.h"
+
+#include "router/question.h"
 
 #include "tests/helper_clock.h"
 

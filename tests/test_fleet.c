@@ -11,8 +11,11 @@
 
 #include <cmocka.h>
 
+#include "engine/event.h"
+
+#include "router/endpoint.h"
 #include "router/fleet.h"
-#include "router/wire.h"
+#include "router/http_error.h"
 
 #define S 1000000000ull
 

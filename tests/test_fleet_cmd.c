@@ -16,8 +16,9 @@
 #include <cmocka.h>
 
 #include "engine/json.h"
+#include "engine/telemetry.h"
 
-#include "router/session.h"
+#include "router/store.h"
 
 #include "tui/cmd.h"
 

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "kernels/kernels.h"
+
 #include "engine/kv_cache.h"
 
 #define N_CELLS 16

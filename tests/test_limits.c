@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "engine/event.h"
+
 #include "router/limits.h"
 
 #define NOON_MS 1893499200000 /* 2030-01-01T12:00:00Z */

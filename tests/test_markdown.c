@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "tui/markdown.h"
+#include "tui/surface.h"
 #include "tui/text.h"
 
 #include "tests/helper_clock.h"

@@ -8,7 +8,14 @@
 
 #include <cmocka.h>
 
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
+
 #include "tui/palette.h"
+#include "tui/surface.h"
+#include "tui/view.h"
+#include "tui/vtin.h"
 
 #include "tests/helper_app.h"
 #include "tests/helper_screen.h"

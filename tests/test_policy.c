@@ -8,8 +8,12 @@
 
 #include <cmocka.h>
 
+#include "engine/event.h"
 #include "engine/json.h"
+#include "engine/request.h"
 
+#include "router/endpoint.h"
+#include "router/fleet.h"
 #include "router/policy.h"
 
 #define S 1000000000ull

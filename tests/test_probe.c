@@ -14,8 +14,11 @@
 
 #include <cmocka.h>
 
+#include "router/core.h"
+#include "router/endpoint.h"
 #include "router/history.h"
 #include "router/hub.h"
+#include "router/store.h"
 
 #include "tests/helper_server.h"
 #include "tests/helper_tiny_model.h"
@@ -302,7 +305,7 @@ static void files_and_servers_are_asked(void **state)
     static const bool lives[] = {true, false, false, true, false, false};
     struct hub *hub;
     struct err err;
-    struct hub_config cfg = {.core = {.endpoints = all,
+    struct hub_config cfg = {.core = &(struct core_config){.endpoints = all,
                                      .n_endpoints = ARRAY_LEN(all),
                                      .max_zone = ZONE_EXTERNAL}};
     assert_int_equal(hub_open(&hub, &cfg, &err), OK);

@@ -11,9 +11,8 @@
 
 #include <cmocka.h>
 
-#include "kernels/dot.h"
+#include "kernels/quant.h"
 
-#include "engine/base.h"
 #include "engine/json.h"
 
 #define QUANTS SOURCE_DIR "/tests/golden/quants/"

@@ -9,7 +9,9 @@
 
 #include <cmocka.h>
 
+#include "engine/request.h"
 #include "engine/sampler.h"
+#include "engine/telemetry.h"
 
 #define N 100
 

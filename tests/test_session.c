@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
+#include "router/session.h"
 #include "router/session_tree.h"
+#include "router/store.h"
 
 /* "1 2 4": the ids of the shown path. */
 static void expect_path(const struct session *s, const char *want)

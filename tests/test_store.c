@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "router/session.h"
+#include "router/store.h"
 #include "router/store_sql.h"
 
 static char dir[64];

@@ -1,5 +1,5 @@
-/* test_tables.c - the tables that everything is derived from: names, helps, keys, roles, views
- * and themes. */
+/* test_tables.c - the tables that everything is derived from: names, helps, keys, roles and
+ * views. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,6 @@
 #include "tui/embedded.h"
 #include "tui/keys.h"
 #include "tui/notes.h"
-#include "tui/theme.h"
 #include "tui/view.h"
 
 static void command_names_are_unique_and_helps_are_short(void **state)
@@ -60,7 +59,7 @@ static void every_command_can_be_reached(void **state)
 {
     (void)state;
     static const enum command by_name_only[] = {CMD_QUIT, CMD_SEND_UNSAVED, CMD_RENAME,
-            CMD_SYSTEM, CMD_ENDPOINT, CMD_EXPORT, CMD_FORK};
+            CMD_SYSTEM, CMD_ENDPOINT, CMD_EXPORT, CMD_FORK, CMD_THEME};
     for (int i = 1; i < CMD_COUNT; i++) {
         bool is_reached = false;
         for (size_t k = 0; k < n_default_bindings; k++)
@@ -197,47 +196,6 @@ static void every_view_has_its_number_and_command(void **state)
     }
 }
 
-static void themes_define_every_role_and_know_no_other(void **state)
-{
-    (void)state;
-    int n = 0;
-    for (const struct embedded *e = embedded_themes; e->name; e++, n++) {
-        struct theme theme;
-        struct err err = {0};
-        if (theme_parse(&theme, (struct slice){e->bytes, e->n}, e->name, &err) != OK)
-            fail_msg("%s", err.text);
-        for (int role = 0; role < ROLE_COUNT; role++)
-            if (theme.styles[role].fg.rgb == COLOR_DEFAULT)
-                fail_msg("theme %s leaves role %d without a colour", e->name, role);
-        for (int level = 0; level < RAMP_LEVELS; level++) {
-            assert_true(theme.ramps[RAMP_ACTIVATION][level].n256 >= 16);
-            assert_true(theme.ramps[RAMP_TEXT][level].n256 >= 16);
-        }
-        assert_int_equal(strlen(theme.mono), RAMP_LEVELS);
-    }
-    assert_true(n >= 1);
-}
-
-static void a_broken_theme_names_line_and_word(void **state)
-{
-    (void)state;
-    struct theme theme;
-    struct err err;
-    assert_int_equal(theme_parse(&theme, SLICE("[ui]\ntext = #zzzzzz default\n"), "x", &err),
-            ERR_CONFIG);
-    assert_non_null(strstr(err.text, "x:2"));
-    assert_int_equal(
-            theme_parse(&theme, SLICE("[ui]\nno.role = default\n"), "x", &err), ERR_CONFIG);
-    assert_int_equal(
-            theme_parse(&theme,
-                    SLICE("[palette]\na = #ff0000 196 red\n[ui]\ntext = a default bold\n"), "x",
-                    &err),
-            OK);
-    assert_int_equal(theme.styles[ROLE_TEXT].fg.n256, 196);
-    assert_int_equal(theme.styles[ROLE_DIM].fg.n256, 196); /* by its fallback */
-    assert_int_equal(theme.styles[ROLE_TEXT].attrs, ATTR_BOLD);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,8 +211,6 @@ int main(void)
             cmocka_unit_test(views_are_reached_by_the_same_keys_from_anywhere),
             cmocka_unit_test(a_sequence_needs_both_keys),
             cmocka_unit_test(every_view_has_its_number_and_command),
-            cmocka_unit_test(themes_define_every_role_and_know_no_other),
-            cmocka_unit_test(a_broken_theme_names_line_and_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "router/session.h"
+
 #include "tui/token_map.h"
 
 static struct token_log log_;

@@ -13,6 +13,9 @@
 
 #include <cmocka.h>
 
+#include "router/conf.h"
+#include "router/endpoint.h"
+
 #include "tui/endpoint_mark.h"
 #include "tui/figures.h"
 #include "tui/form.h"
@@ -118,7 +121,7 @@ static void fill(struct app *app)
     observe(app, (struct observation){.endpoint = 2, .what = SEEN_START});
     observe(app, (struct observation){.endpoint = 2,
                          .what = SEEN_LIMITS,
-                         .limits = {.request_limit = 50,
+                         .limits = &(struct rate_limits){.request_limit = 50,
                                  .requests_left = 38,
                                  .requests_reset_ms = 30000,
                                  .token_limit = 400000,

@@ -12,7 +12,10 @@
 
 #include <cmocka.h>
 
-#include "tui/chat_next.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
+
 #include "tui/figures.h"
 #include "tui/pane_side.h"
 #include "tui/pane_why.h"
@@ -364,7 +367,7 @@ static void the_least_important_column_goes_first(void **state)
         struct buf out;
         screen_resize(&screen, 12, n_cols);
         struct surface all = screen_surface(&screen);
-        why_draw(&why.decision, why.names, &all, 0);
+        why_draw(why.decision, why.names, &all, 0);
         buf_init(&out, 1 << 16);
         screen_print(&screen, &out);
         char *end = strchr(out.ptr, '\n');

@@ -11,12 +11,13 @@
 
 #include <cmocka.h>
 
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
+
 #include "tui/hint_bar.h"
-#include "tui/keys.h"
 #include "tui/tinted_text.h"
 #include "tui/token_color.h"
-#include "tui/view.h"
-#include "tui/view_stepper.h"
 
 #include "tests/helper_app.h"
 #include "tests/helper_screen.h"

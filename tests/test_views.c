@@ -12,11 +12,13 @@
 
 #include <cmocka.h>
 
+#include "router/endpoint.h"
+#include "router/session.h"
+#include "router/store.h"
+
 #include "tui/heat.h"
 #include "tui/hint_bar.h"
-#include "tui/keys.h"
 #include "tui/slash.h"
-#include "tui/view.h"
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 
@@ -414,18 +416,6 @@ static void hints_are_of_use_where_they_stand(void **state)
             "6 views\n");
     clear_input(f);
     assert_null(views[VIEW_CHAT].ops->hints(f->chat, app));
-}
-
-static void tab_is_given_on_where_nothing_can_be_completed(void **state)
-{
-    struct fixture *f = *state;
-    const struct view_ops *ops = views[VIEW_CHAT].ops;
-    assert_false(ops->run(f->chat, CMD_COMPLETE, &f->app));
-    type(f, "/nosuch"); /* a mistake in a word is no reason to leave it */
-    assert_true(ops->run(f->chat, CMD_COMPLETE, &f->app));
-    type(f, " text");
-    assert_false(ops->run(f->chat, CMD_COMPLETE, &f->app));
-    assert_false(ops->run(f->chat, CMD_COMPLETE_BACK, &f->app));
 }
 
 /* In the working directory of the test: its name is known, and nobody else has it. */
@@ -1110,7 +1100,6 @@ int main(void)
             CHAT(the_side_pane_says_what_it_needs),
             CHAT(lines_below_are_told_on_the_rule),
             CHAT(what_was_searched_comes_into_view),
-            CHAT(tab_is_given_on_where_nothing_can_be_completed),
             CHAT(a_named_file_goes_along_or_nothing_does),
             CHAT(what_is_no_file_is_sent_as_a_word_when_asked_twice),
             CHAT(a_cleared_draft_is_the_newest_of_the_history),

@@ -10,7 +10,10 @@
 #include <cmocka.h>
 
 #include "engine/json.h"
+#include "engine/request.h"
 
+#include "router/endpoint.h"
+#include "router/http_error.h"
 #include "router/wire.h"
 
 #include "tests/helper_fixture.h"
@@ -22,8 +25,7 @@ static void take(void *arg, struct event *event)
 
 static const struct wire_ops *wire_of(const struct fixture *f)
 {
-    return wire_ops_of(
-            strcmp(f->provider, "anthropic") == 0 ? WIRE_ANTHROPIC : WIRE_OPENAI_CHAT);
+    return strcmp(f->provider, "anthropic") == 0 ? &wire_anthropic_ops : &wire_openai_ops;
 }
 
 static void run_body(const struct fixture *f, const struct buf *body, size_t chunk)
@@ -108,7 +110,7 @@ static void the_request_is_what_the_api_documents(void **state)
     request_add_message(r, MSG_SYSTEM, SLICE("be\n\"kind\""));
     request_add_message(r, MSG_USER, SLICE("hi"));
     r->endpoint = &e;
-    wire_ops_of(WIRE_OPENAI_CHAT)->build(r, &body);
+    wire_openai_ops.build(r, &body);
     struct json *root = json_parse(buf_slice(&body));
     assert_non_null(root);
     assert_string_equal(json_get_text(root, "model"), "m\"1");
@@ -127,7 +129,7 @@ static void the_request_is_what_the_api_documents(void **state)
     r->params.stop[0] = SLICE("END");
     r->params.n_stop = 1;
     r->extra_json = SLICE("\"tools\":[]");
-    wire_ops_of(WIRE_OPENAI_CHAT)->build(r, &body);
+    wire_openai_ops.build(r, &body);
     root = json_parse(buf_slice(&body));
     double number;
     assert_true(json_get_number(root, "temperature", &number) && number == 0.25);
@@ -143,7 +145,7 @@ static struct json *build_anthropic(const struct request *r)
 {
     struct buf body;
     buf_init(&body, 1 << 20);
-    wire_ops_of(WIRE_ANTHROPIC)->build(r, &body);
+    wire_anthropic_ops.build(r, &body);
     struct json *root = json_parse(buf_slice(&body));
     assert_non_null(root);
     buf_release(&body);

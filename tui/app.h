@@ -2,12 +2,13 @@
 #ifndef TUI_APP_H
 #define TUI_APP_H
 
-#include "router/hub.h"
+#include "engine/base.h"
 
-#include "tui/config.h"
+struct config;
+struct theme;
 
 /* Runs until the user quits, the terminal goes away or a signal ends it. `attached` (may be
  * empty) is put into the draft. The exit status. */
-int app_run(struct config *config, const struct theme *theme, struct slice attached);
+int app_run(struct config *config, struct slice attached);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "engine/json.h"
 
+#include "tui/args.h"
 #include "tui/attachment.h"
 #include "tui/cmd.h"
 
@@ -49,37 +50,37 @@ int ask_input_read_args(struct ask_input *in, struct args *args)
         case ARG_WORD:
             buf_printf(&in->prompt, "%s%s", in->prompt.n ? " " : "", args->value);
             break;
-        case 'e':
+        case FLAG_ASK_ENDPOINT:
             in->endpoint = args->value;
             break;
-        case 's':
+        case FLAG_ASK_SYSTEM:
             in->system = args->value;
             break;
-        case 'c':
+        case FLAG_ASK_CONTINUE:
             take_continue(in, args);
             break;
-        case 'f':
+        case FLAG_ASK_FILE:
             add_file(in, args->value);
             break;
-        case 'n':
+        case FLAG_ASK_NO_STDIN:
             in->no_stdin = true;
             break;
-        case 256:
+        case FLAG_ASK_REQUEST:
             in->request_path = args->value;
             break;
-        case 257:
+        case FLAG_ASK_JSON:
             in->is_json = true;
             break;
-        case 258:
+        case FLAG_ASK_STATS:
             in->has_stats = true;
             break;
-        case 259:
+        case FLAG_ASK_MAX_TOKENS:
             if (!args_parse_u32(args->value, 1, UINT32_MAX, &in->max_tokens))
                 err_set(&args->err, ERR_USAGE, "--max-tokens %s: a number from 1 is needed",
                         args->value);
             break;
         default:
-            return cmd_stop(args, id, "ask");
+            return cmd_stop(args, id);
         }
     }
     if (in->session && !is_session_id(in->session))

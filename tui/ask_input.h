@@ -5,9 +5,9 @@
 #ifndef TUI_ASK_INPUT_H
 #define TUI_ASK_INPUT_H
 
-#include "router/core.h"
+#include "engine/request.h"
 
-#include "tui/args.h"
+struct args;
 
 #define PROMPT_MAX_BYTES (32u << 20)
 

@@ -3,7 +3,10 @@
 #ifndef TUI_ASK_OUTPUT_H
 #define TUI_ASK_OUTPUT_H
 
-#include "router/core.h"
+#include "engine/base.h"
+
+struct core;
+struct message;
 
 /* Prints what is new behind the first n_printed bytes, whole characters only; returns the new
  * count. On a terminal control characters are replaced: model text never steers it. */

@@ -5,8 +5,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "router/core.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+
 #include "tui/figures.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 
 #define PAUSE_NS  50000000ull
 #define SHOWN_MAX 3

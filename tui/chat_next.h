@@ -6,7 +6,10 @@
 #ifndef TUI_CHAT_NEXT_H
 #define TUI_CHAT_NEXT_H
 
-#include "tui/view.h"
+#include "router/policy.h"
+
+struct app;
+struct surface;
 
 struct chat_next {
     bool is_stale;     /* the draft changed */

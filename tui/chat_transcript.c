@@ -4,6 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
+#include "router/session.h"
+#include "router/session_tree.h"
+
+#include "tui/message_lines.h"
+#include "tui/surface.h"
+#include "tui/view.h"
 #include "tui/view_stepper.h"
 
 #define EXACT_BELOW_LINES 100 /* more below the screen is told in messages: not laid out */

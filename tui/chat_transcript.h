@@ -6,8 +6,12 @@
 #ifndef TUI_CHAT_TRANSCRIPT_H
 #define TUI_CHAT_TRANSCRIPT_H
 
-#include "tui/message_lines.h"
-#include "tui/view.h"
+#include "engine/base.h"
+
+#include "tui/token_color.h"
+
+struct app;
+struct message;
 
 #define LAID_OUT_MAX 512 /* messages kept laid out: the others cost nothing */
 

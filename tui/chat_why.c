@@ -3,7 +3,13 @@
 
 #include <stdio.h>
 
+#include "router/core.h"
+#include "router/session.h"
+
+#include "tui/chat_transcript.h"
 #include "tui/figures.h"
+#include "tui/surface.h"
+#include "tui/view.h"
 
 static bool is_answer(const struct message *m)
 {
@@ -112,7 +118,7 @@ static int draw_body(struct chat_why *w, const struct core *core, struct surface
     if (entry)
         why_read(&w->why, entry);
     if (entry && w->why.is_readable)
-        return why_draw(&w->why.decision, w->why.names, out, row);
+        return why_draw(w->why.decision, w->why.names, out, row);
     bool is_known = entry || (core->log.why_id == w->message_id && core->log.is_why_known);
     surface_puts(out, row, 1, ROLE_DIM,
             is_known ? "No decision is stored for this answer."

@@ -5,8 +5,12 @@
 #ifndef TUI_CHAT_WHY_H
 #define TUI_CHAT_WHY_H
 
-#include "tui/chat_transcript.h"
+#include "tui/commands.h"
 #include "tui/pane_why.h"
+
+struct app;
+struct core;
+struct transcript;
 
 struct chat_why {
     bool is_open;

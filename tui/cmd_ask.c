@@ -9,11 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "router/core.h"
 #include "router/hub.h"
+#include "router/session.h"
 
+#include "tui/args.h"
 #include "tui/ask_input.h"
 #include "tui/ask_output.h"
 #include "tui/cmd.h"
+#include "tui/config.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -92,9 +96,7 @@ static void wait_for_answer(struct ask *ask)
             hub_act(ask->hub, new_action(ACTION_STOP, NULL));
         }
         const struct run *run = core_run_of(core, ask->answer_id);
-        bool is_refused =
-                run && run->phase == RUN_WAITS_FOR_STORE && core->n_store_pending == 0;
-        if (is_refused && !was_unsaved) {
+        if (run && core_is_refused(core, run) && !was_unsaved) {
             was_unsaved = true; /* an answer is worth more here than its record: the warning was
                                    printed */
             hub_act(ask->hub, new_action(ACTION_SEND_UNSAVED, NULL));
@@ -215,7 +217,7 @@ static int run(struct ask *ask)
 static enum status open_hub(struct ask *ask, struct err *err)
 {
     struct hub_config cfg = {
-            .core = {.endpoints = ask->config.endpoints,
+            .core = &(struct core_config){.endpoints = ask->config.endpoints,
                     .n_endpoints = ask->config.n_endpoints,
                     .max_zone = ask->config.zone,
                     .seed = (uint64_t)clock_unix_ms() ^ (uint64_t)getpid() << 40,

@@ -2,7 +2,11 @@
 #ifndef TUI_CMD_FLEET_H
 #define TUI_CMD_FLEET_H
 
-#include "tui/cmd.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct buf;
+struct config;
 
 /* A row per endpoint, from the configuration and the answers in the database. */
 int fleet_print_list(const struct config *config, bool is_json);

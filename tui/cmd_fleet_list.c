@@ -9,9 +9,14 @@
 
 #include "engine/json.h"
 
+#include "router/core.h"
+#include "router/endpoint.h"
 #include "router/history.h"
+#include "router/store.h"
 
+#include "tui/cmd.h"
 #include "tui/cmd_fleet.h"
+#include "tui/config.h"
 #include "tui/listing.h"
 
 #define DAY_MS 86400000LL

@@ -3,7 +3,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "router/store.h"
+
 #include "tui/cmd.h"
+#include "tui/config.h"
 
 static struct stored *wait_for_answer(struct store *store, int fd)
 {

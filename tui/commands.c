@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "router/core.h"
+
 #include "tui/config.h"
 #include "tui/view.h"
 
@@ -18,6 +20,7 @@ const char *const context_names[CTX_COUNT] = {
         [CTX_GLOBAL] = "global",
         [CTX_INPUT] = "input",
         [CTX_CHAT] = "chat",
+        [CTX_TRANSCRIPT] = "transcript",
         [CTX_EXPERTS] = "experts",
         [CTX_FLEET] = "fleet",
         [CTX_ROUTER] = "router",
@@ -99,6 +102,9 @@ void command_run(struct app *app, enum command command, const char *text)
         break;
     case CMD_BACK:
         app_open_view(app, VIEW_CHAT);
+        break;
+    case CMD_THEME:
+        app_use_theme(app, text);
         break;
     case CMD_REDRAW:
         app_redraw(app);

@@ -5,7 +5,7 @@
 #ifndef TUI_COMMANDS_H
 #define TUI_COMMANDS_H
 
-#include "engine/base.h"
+#include <stdbool.h>
 
 enum command {
     CMD_NONE,
@@ -19,6 +19,7 @@ enum context { /* where a binding holds; lookup goes from the view's own to GLOB
     CTX_GLOBAL,
     CTX_INPUT,
     CTX_CHAT,
+    CTX_TRANSCRIPT, /* the conversation has the focus; CTX_CHAT holds behind it */
     CTX_EXPERTS,
     CTX_FLEET,
     CTX_ROUTER,

@@ -6,7 +6,9 @@
 
 #include <string.h>
 
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/vtin.h"
 
 #define UNDO_MAX       200
 #define UNDO_MAX_BYTES (8u << 20) /* together; the newest step is kept whatever it takes */

@@ -5,10 +5,13 @@
 #ifndef TUI_EDITOR_H
 #define TUI_EDITOR_H
 
+#include "engine/base.h"
+
 #include "tui/commands.h"
 #include "tui/editor_lines.h"
-#include "tui/surface.h"
-#include "tui/vtin.h"
+
+struct key;
+struct surface;
 
 #define EDITOR_MAX_BYTES (32u << 20)
 

@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#include "router/conf.h"
+#include "router/endpoint.h"
+#include "router/fleet.h"
+
 #define NAME_MAX_BYTES 60
 
 enum field {

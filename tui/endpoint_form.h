@@ -5,9 +5,10 @@
 #ifndef TUI_ENDPOINT_FORM_H
 #define TUI_ENDPOINT_FORM_H
 
-#include "router/core.h"
-
 #include "tui/form.h"
+
+struct conf;
+struct fleet;
 
 struct endpoint_form {
     struct form form;

@@ -3,6 +3,11 @@
 
 #include <math.h>
 
+#include "engine/event.h"
+
+#include "router/endpoint.h"
+#include "router/fleet.h"
+
 const struct endpoint_mark_def endpoint_mark_defs[MARK_COUNT] = {
         [MARK_OK] = {"\xE2\x97\x8F", "ready", ROLE_OK},
         [MARK_TRYING] = {"\xE2\x96\xB2", "failed: the next request tries it", ROLE_WARN},

@@ -2,9 +2,12 @@
 #ifndef TUI_ENDPOINT_MARK_H
 #define TUI_ENDPOINT_MARK_H
 
-#include "router/core.h"
+#include <stdint.h>
 
-#include "tui/surface.h"
+#include "tui/role.h"
+
+struct endpoint_state;
+struct rate_limit;
 
 enum endpoint_mark {
     MARK_OK,

@@ -1,6 +1,9 @@
 /* expert_map.c - see expert_map.h. */
 #include "tui/expert_map.h"
 
+#include "tui/heat.h"
+#include "tui/surface.h"
+
 static void draw_ruler(const struct heat_map *map, struct surface *out, int row)
 {
     int step = map->n_cols >= 64 ? 16 : map->n_cols >= 32 ? 8 : 4;

@@ -5,8 +5,10 @@
 #ifndef TUI_EXPERT_MAP_H
 #define TUI_EXPERT_MAP_H
 
-#include "tui/heat.h"
-#include "tui/surface.h"
+#include <stdint.h>
+
+struct heat_map;
+struct surface;
 
 #define EXPERT_MAP_LABEL_COLS 5
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "engine/base.h"
+
 #define MOST_DECIMALS 7
 
 const char *figure_clock(char out[FIGURE_BYTES], int64_t unix_ms)

@@ -5,7 +5,7 @@
 #ifndef TUI_FIGURES_H
 #define TUI_FIGURES_H
 
-#include "engine/base.h"
+#include <stdint.h>
 
 #define FIGURE_BYTES 32
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "tui/surface.h"
 #include "tui/text.h"
 
 bool flow_put(struct flow *f, enum role role, const char *fmt, ...)

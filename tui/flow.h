@@ -5,7 +5,11 @@
 #ifndef TUI_FLOW_H
 #define TUI_FLOW_H
 
-#include "tui/surface.h"
+#include "engine/base.h"
+
+#include "tui/role.h"
+
+struct surface;
 
 struct flow {
     struct surface *out;

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/vtin.h"
 
 void form_init(struct form *form, const struct form_field *fields, int n_fields)
 {

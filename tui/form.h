@@ -6,8 +6,10 @@
 #ifndef TUI_FORM_H
 #define TUI_FORM_H
 
-#include "tui/surface.h"
-#include "tui/vtin.h"
+#include "engine/base.h"
+
+struct key;
+struct surface;
 
 #define FORM_FIELDS_MAX 16
 #define FORM_TEXT_BYTES 512

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "tui/surface.h"
+#include "tui/role.h"
 
 #define COLDEST 0.5f /* half of an even share is level 0, an even share is level 2 */
 #define HOTTEST 16.0f

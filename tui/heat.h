@@ -5,7 +5,7 @@
 #ifndef TUI_HEAT_H
 #define TUI_HEAT_H
 
-#include "engine/base.h"
+#include <stdbool.h>
 
 /* A value as a multiple of an even share on a logarithmic scale, 0 .. RAMP_LEVELS - 1 as a
  * real number. */

@@ -4,13 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
+#include "router/session.h"
+
 #include "tui/keys.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 
 #define GAP_COLS   2
 #define VIEWS_HINT "views"
 
-static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_CONTINUE, CMD_OPEN, CMD_SEARCH,
+static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_CONTINUE, CMD_EDIT, CMD_COPY,
+        CMD_BRANCH_BEFORE, CMD_OPEN, CMD_SEARCH,
         CMD_MAP_MODE, CMD_FREEZE, CMD_ENDPOINT_SWITCH, CMD_ENDPOINT_ADD, CMD_ENDPOINT_EDIT,
         CMD_TOKEN_BEFORE, CMD_LAYER_UP, CMD_HELP, CMD_BACK, CMD_QUIT_EMPTY, CMD_NEWLINE,
         CMD_STEP};
@@ -19,7 +25,7 @@ static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_CONTINUE, CMD_OPEN,
 static const struct {
     enum command command, partner;
 } pairs[] = {{CMD_TOKEN_BEFORE, CMD_TOKEN_AFTER}, {CMD_LAYER_UP, CMD_LAYER_DOWN},
-        {CMD_ANSWER_BEFORE, CMD_ANSWER_AFTER}};
+        {CMD_ANSWER_BEFORE, CMD_ANSWER_AFTER}, {CMD_BRANCH_BEFORE, CMD_BRANCH_AFTER}};
 
 struct bar {
     const struct app *app;

@@ -2,7 +2,10 @@
 #ifndef TUI_HINT_BAR_H
 #define TUI_HINT_BAR_H
 
-#include "tui/view.h"
+#include "tui/commands.h"
+
+struct surface;
+struct view_hint;
 
 /* Hints of a view's own (struct view_ops), or NULL: the bindings of the context. */
 void hint_bar_draw(const struct app *app, enum context context, const struct view_hint *own,

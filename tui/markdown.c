@@ -15,7 +15,7 @@
 #include "tui/markdown_parts.h"
 #include "tui/markdown_table.h"
 #include "tui/markdown_text.h"
-#include "tui/text.h"
+#include "tui/surface.h"
 
 #define INDENT_MAX            24
 #define NESTING_MAX           64

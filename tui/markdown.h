@@ -5,7 +5,9 @@
 #ifndef TUI_MARKDOWN_H
 #define TUI_MARKDOWN_H
 
-#include "tui/surface.h"
+#include "engine/base.h"
+
+struct surface;
 
 struct md_span {
     uint32_t start, n; /* bytes in lines_text */

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "tui/markdown.h"
+#include "tui/markdown_text.h"
+#include "tui/table.h"
 #include "tui/text.h"
 
 #define COLUMN_MIN 3

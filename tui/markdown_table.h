@@ -5,7 +5,10 @@
 #ifndef TUI_MARKDOWN_TABLE_H
 #define TUI_MARKDOWN_TABLE_H
 
-#include "tui/markdown_text.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct md_text;
 
 #define TABLE_COLUMNS_MAX 32
 

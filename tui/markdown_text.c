@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "tui/markdown.h"
+#include "tui/role.h"
 #include "tui/text.h"
 
 void md_add_span(struct markdown *md, uint32_t start, uint32_t n, uint8_t role, uint8_t attrs)

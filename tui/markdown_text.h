@@ -5,7 +5,9 @@
 #ifndef TUI_MARKDOWN_TEXT_H
 #define TUI_MARKDOWN_TEXT_H
 
-#include "tui/markdown.h"
+#include "engine/base.h"
+
+struct markdown;
 
 struct md_run { /* a piece with one style */
     uint32_t start, n;

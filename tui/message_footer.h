@@ -3,7 +3,9 @@
 #ifndef TUI_MESSAGE_FOOTER_H
 #define TUI_MESSAGE_FOOTER_H
 
-#include "tui/view.h"
+struct app;
+struct message;
+struct surface;
 
 /* question: what is asked before it is sent, or NULL. 0: it is simply done. */
 int message_footer_lines(const struct message *m, const char *question, int n_cols);

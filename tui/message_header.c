@@ -4,7 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
+#include "router/session.h"
+#include "router/session_tree.h"
+
 #include "tui/figures.h"
+#include "tui/surface.h"
 #include "tui/text.h"
 
 /* Names those that failed, if this decision was made because they had. */

@@ -2,9 +2,12 @@
 #ifndef TUI_MESSAGE_HEADER_H
 #define TUI_MESSAGE_HEADER_H
 
-#include "router/session_tree.h"
+#include <stdint.h>
 
-#include "tui/view.h"
+struct core;
+struct message;
+struct siblings;
+struct surface;
 
 /* What a header says beside the message's own figures. */
 struct message_header {

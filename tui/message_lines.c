@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/session.h"
+
 #include "tui/message_footer.h"
+#include "tui/surface.h"
 
 #define TAIL_ROWS 3 /* of reasoning while it comes: that it moves is what matters */
 

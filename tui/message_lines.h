@@ -10,6 +10,10 @@
 #include "tui/tinted_text.h"
 #include "tui/token_color.h"
 
+struct app;
+struct message;
+struct surface;
+
 #define MESSAGE_INDENT                                                                         \
     2 /* of text under its header: nothing stands left of it that a copy would catch */
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "router/core.h"
+#include "router/policy.h"
 
 #include "tui/figures.h"
 

@@ -2,7 +2,11 @@
 #ifndef TUI_NOTES_H
 #define TUI_NOTES_H
 
+#include <stddef.h>
+
 #include "tui/commands.h"
+
+struct buf;
 
 struct note {
     enum context context;

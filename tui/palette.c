@@ -4,11 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
+#include "router/endpoint.h"
+#include "router/store.h"
+
 #include "tui/fuzzy.h"
 #include "tui/keys.h"
 #include "tui/slash.h"
+#include "tui/surface.h"
 #include "tui/text.h"
 #include "tui/view_chat.h"
+#include "tui/vtin.h"
 
 #define MOST_COLS  76
 #define MOST_ROWS  14 /* of things to choose from */

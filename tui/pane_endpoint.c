@@ -6,11 +6,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/event.h"
+
+#include "router/endpoint.h"
+#include "router/fleet.h"
 #include "router/prices.h"
 
 #include "tui/endpoint_mark.h"
 #include "tui/figures.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 
 #define FACT_COLS 40
 

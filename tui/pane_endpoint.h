@@ -5,7 +5,9 @@
 #ifndef TUI_PANE_ENDPOINT_H
 #define TUI_PANE_ENDPOINT_H
 
-#include "tui/view.h"
+struct app;
+struct endpoint_state;
+struct surface;
 
 void pane_endpoint_draw(
         const struct app *app, const struct endpoint_state *e, struct surface *out);

@@ -1,11 +1,18 @@
 /* pane_side.c - see pane_side.h. What is not known is not drawn. */
 #include "tui/pane_side.h"
 
+#include "router/balance.h"
+#include "router/core.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+
 #include "tui/figures.h"
 #include "tui/heat.h"
 #include "tui/pane_why.h"
 #include "tui/spark.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 
 #define COST_END_COL 25 /* amounts end here */
 
@@ -173,5 +180,5 @@ void pane_side_draw(const struct app *app, struct surface *out)
         row = draw_cost(core, answer, out, row);
     row = draw_latency(&core->fleet, out, row);
     if (core->balance)
-        draw_experts(core->balance, out, row, app_is_mono(app));
+        draw_experts(core->balance, out, row, !app_has_heat(app));
 }

@@ -3,7 +3,8 @@
 #ifndef TUI_PANE_SIDE_H
 #define TUI_PANE_SIDE_H
 
-#include "tui/view.h"
+struct app;
+struct surface;
 
 void pane_side_draw(const struct app *app, struct surface *out);
 

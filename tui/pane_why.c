@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
+#include "router/endpoint.h"
+
 #include "tui/figures.h"
+#include "tui/surface.h"
 #include "tui/text.h"
 
 #define MARK_COLS       3 /* mark and the blanks around it */
@@ -19,8 +23,10 @@ void why_read(struct why *why, const struct decision_entry *entry)
         return;
     arena_release(&why->arena);
     why->serial = entry->serial;
+    why->decision = arena_alloc(&why->arena, sizeof *why->decision);
+    why->names = arena_alloc(&why->arena, CANDIDATES_MAX * sizeof *why->names);
     why->is_readable =
-            decision_read_json(slice_of(entry->json), &why->arena, &why->decision, why->names);
+            decision_read_json(slice_of(entry->json), &why->arena, why->decision, why->names);
 }
 
 void why_release(struct why *why)
@@ -29,8 +35,7 @@ void why_release(struct why *why)
     why->serial = 0;
 }
 
-void why_names(
-        const struct decision *d, const struct fleet *fleet, const char *names[CANDIDATES_MAX])
+void why_names(const struct decision *d, const struct fleet *fleet, const char **names)
 {
     for (int i = 0; i < d->n_candidates; i++)
         names[i] = fleet->endpoints[d->candidates[i].endpoint].conf->name;

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#include "tui/text.h"
+#include "tui/surface.h"
+#include "tui/vtin.h"
 
 static void insert(struct search_line *s, uint32_t code)
 {

@@ -2,8 +2,10 @@
 #ifndef TUI_SEARCH_LINE_H
 #define TUI_SEARCH_LINE_H
 
-#include "tui/surface.h"
-#include "tui/vtin.h"
+#include <stdbool.h>
+
+struct key;
+struct surface;
 
 struct search_line {
     bool is_typing; /* keys are text before they are commands */

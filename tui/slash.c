@@ -3,14 +3,23 @@
 
 #include <string.h>
 
+#include "router/core.h"
+#include "router/endpoint.h"
+
 #include "tui/choice_list.h"
+#include "tui/editor.h"
+#include "tui/surface.h"
+#include "tui/text.h"
+#include "tui/view.h"
 
 #define ITEMS_MAX 128
 
 const enum command slash_commands[] = {CMD_ENDPOINT, CMD_NEW_SESSION, CMD_RENAME, CMD_SYSTEM,
-        CMD_EXPORT, CMD_OPEN_SESSIONS, CMD_HELP, CMD_WHY, CMD_RETRY, CMD_CONTINUE, CMD_STOP,
+        CMD_EXPORT, CMD_OPEN_SESSIONS, CMD_HELP, CMD_WHY, CMD_RETRY, CMD_EDIT,
+        CMD_COPY, CMD_COPY_CODE, CMD_BRANCHES, CMD_FOLD, CMD_CONTINUE, CMD_STOP,
         CMD_FORK, CMD_CONFIRM, CMD_OPEN_EXPERTS, CMD_OPEN_FLEET, CMD_OPEN_ROUTER, CMD_STEP,
-        CMD_TEXT_COLOR, CMD_SIDE_PANE, CMD_SEND_UNSAVED, CMD_REDRAW, CMD_QUIT, CMD_NONE};
+        CMD_TEXT_COLOR, CMD_THEME, CMD_SIDE_PANE, CMD_SEND_UNSAVED, CMD_REDRAW, CMD_QUIT,
+        CMD_NONE};
 
 struct items {
     struct choice rows[ITEMS_MAX];
@@ -42,20 +51,38 @@ static void find_endpoints(struct items *items, const struct app *app)
     }
 }
 
+static void find_themes(struct items *items, const struct app *app)
+{
+    const char *const *names;
+    size_t n = app_theme_names(app, &names);
+    add(items, (struct choice){"auto", NULL, "Dark or light, as the terminal's background is"});
+    for (size_t i = 0; i < n; i++)
+        add(items, (struct choice){names[i], NULL, ""});
+}
+
+/* Commands whose word is one of a list. */
+static const struct {
+    const char *head;
+    void (*find)(struct items *items, const struct app *app);
+} word_lists[] = {{"/endpoint ", find_endpoints}, {"/theme ", find_themes}};
+
 static void find(struct items *items, const struct app *app, struct slice text)
 {
-    const struct slice endpoint = SLICE("/endpoint ");
+    size_t n_head = 1, i = 0;
     items->n = 0;
     if (text.n == 0 || text.ptr[0] != '/' || slice_has_prefix(text, "//"))
         return;
-    size_t n_head = slice_has_prefix(text, endpoint.ptr) ? endpoint.n : 1;
+    while (i < ARRAY_LEN(word_lists) && !slice_has_prefix(text, word_lists[i].head))
+        i++;
+    if (i < ARRAY_LEN(word_lists))
+        n_head = strlen(word_lists[i].head);
     items->head = (struct slice){text.ptr, n_head};
     items->typed = (struct slice){text.ptr + n_head, text.n - n_head};
     if (memchr(items->typed.ptr, ' ', items->typed.n) ||
             memchr(items->typed.ptr, '\n', items->typed.n))
         return;
     if (n_head > 1) {
-        find_endpoints(items, app);
+        word_lists[i].find(items, app);
         return;
     }
     for (const enum command *c = slash_commands; *c != CMD_NONE; c++) {

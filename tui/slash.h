@@ -6,8 +6,12 @@
 #ifndef TUI_SLASH_H
 #define TUI_SLASH_H
 
-#include "tui/editor.h"
-#include "tui/view.h"
+#include "engine/base.h"
+
+#include "tui/commands.h"
+
+struct editor;
+struct surface;
 
 struct slash {      /* zero-initialised is open, nothing walked */
     bool is_walked; /* else the selection is the natural one */

@@ -3,6 +3,10 @@
 
 #include <math.h>
 
+#include "router/fleet.h"
+
+#include "tui/surface.h"
+
 #define LEVELS 8
 
 static float newest(const struct samples *samples, uint32_t i_back)

@@ -5,9 +5,10 @@
 #ifndef TUI_SPARK_H
 #define TUI_SPARK_H
 
-#include "router/core.h"
+#include "tui/role.h"
 
-#include "tui/surface.h"
+struct samples;
+struct surface;
 
 /* The newest at the right end of n_cols columns. */
 void spark_draw(struct surface *out, int row, int col, int n_cols, enum role role,

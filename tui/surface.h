@@ -10,17 +10,7 @@
 
 #include "engine/base.h"
 
-enum role { /* rows of roles.def: what a colour means */
-#define ROLE(id, ...) ROLE_##id,
-#include "tui/roles.def"
-#undef ROLE
-    ROLE_COUNT
-};
-
-enum { ATTR_BOLD = 1, ATTR_DIM = 2, ATTR_UNDERLINE = 4, ATTR_REVERSE = 8, ATTR_ITALIC = 16 };
-
-enum ramp { RAMP_NONE, RAMP_ACTIVATION, RAMP_DIVERGING, RAMP_TEXT, RAMP_COUNT };
-#define RAMP_LEVELS 12
+#include "tui/role.h"
 
 #define CELL_BYTES 23
 

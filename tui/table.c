@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "tui/surface.h"
 #include "tui/text.h"
 
 #define GAP 2

@@ -5,7 +5,11 @@
 #ifndef TUI_TABLE_H
 #define TUI_TABLE_H
 
-#include "tui/surface.h"
+#include <stdbool.h>
+
+#include "tui/role.h"
+
+struct surface;
 
 #define TABLE_COLUMNS_MAX 32
 

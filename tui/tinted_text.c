@@ -1,6 +1,7 @@
 /* tinted_text.c - see tinted_text.h. */
 #include "tui/tinted_text.h"
 
+#include "tui/surface.h"
 #include "tui/text.h"
 
 static void add_line(struct tinted_text *t, size_t start, size_t n)

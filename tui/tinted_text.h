@@ -6,7 +6,11 @@
 #ifndef TUI_TINTED_TEXT_H
 #define TUI_TINTED_TEXT_H
 
-#include "tui/surface.h"
+#include "engine/base.h"
+
+#include "tui/role.h"
+
+struct surface;
 
 struct tinted_line {
     size_t start, n; /* bytes; the white space at a break is in no line */

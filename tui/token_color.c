@@ -5,6 +5,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/telemetry.h"
+
+#include "tui/surface.h"
+
 static double entropy_of(const struct token_log *log, size_t i_record)
 {
     return (double)token_log_at(log, i_record)->entropy;

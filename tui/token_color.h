@@ -3,8 +3,9 @@
 #ifndef TUI_TOKEN_COLOR_H
 #define TUI_TOKEN_COLOR_H
 
-#include "tui/surface.h"
 #include "tui/token_map.h"
+
+struct surface;
 
 enum token_color {
     TOKEN_COLOR_OFF,

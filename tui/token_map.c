@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "router/session.h"
+
 #define PROBE_BYTES 16 /* as many known bytes have to agree where the place is searched */
 #define PROBE_LEAST 4  /* or so many, at the end of the text */
 #define SEARCH_MAX  (4u << 10)

@@ -7,7 +7,12 @@
 #ifndef TUI_TOKEN_MAP_H
 #define TUI_TOKEN_MAP_H
 
-#include "router/core.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct slice;
+struct token_log;
+struct token_record;
 
 enum answer_part { PART_REASONING, PART_TEXT, PART_COUNT };
 

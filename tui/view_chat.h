@@ -2,7 +2,11 @@
 #ifndef TUI_VIEW_CHAT_H
 #define TUI_VIEW_CHAT_H
 
-#include "tui/view.h"
+#include "engine/base.h"
+
+#include "tui/commands.h"
+
+struct app;
 
 /* Empties the input line; the text becomes the newest history entry. False: it was empty. */
 bool view_chat_clear_input(void *state, struct app *app);

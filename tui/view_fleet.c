@@ -7,12 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/conf.h"
+#include "router/core.h"
+#include "router/endpoint.h"
+
 #include "tui/endpoint_form.h"
 #include "tui/endpoint_mark.h"
 #include "tui/figures.h"
 #include "tui/keys.h"
+#include "tui/markdown_table.h"
 #include "tui/pane_endpoint.h"
 #include "tui/spark.h"
+#include "tui/surface.h"
 #include "tui/table.h"
 #include "tui/text.h"
 #include "tui/view.h"

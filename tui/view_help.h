@@ -3,7 +3,12 @@
 #ifndef TUI_VIEW_HELP_H
 #define TUI_VIEW_HELP_H
 
-#include "tui/view.h"
+#include <stdbool.h>
+
+#include "tui/commands.h"
+
+struct app;
+struct surface;
 
 struct help {
     enum context context; /* whose keys are shown */

@@ -8,9 +8,12 @@
 #include <strings.h>
 #include <time.h>
 
+#include "router/core.h"
+
 #include "tui/figures.h"
 #include "tui/pane_why.h"
 #include "tui/search_line.h"
+#include "tui/surface.h"
 #include "tui/text.h"
 #include "tui/view.h"
 
@@ -306,7 +309,7 @@ static int why_rows(struct router *v, const struct surface *out)
 {
     int n_rows = out->rect.n_rows;
     struct surface nowhere = surface_part(out, (struct rect){0, 0, 0, out->rect.n_cols});
-    v->n_why_lines = why_draw(&v->why.decision, v->why.names, &nowhere, 0);
+    v->n_why_lines = why_draw(v->why.decision, v->why.names, &nowhere, 0);
     if (v->is_why_only)
         return n_rows;
     int n_least = 1 + LIST_ROWS_MIN, n_list = v->n_shown < n_rows / 2 ? v->n_shown : n_rows / 2;
@@ -333,7 +336,7 @@ static void draw_why(struct router *v, const struct app *app, struct surface *ou
     if (!v->is_why_only)
         v->why_top = 0;
     scroll_why(v, 0);
-    why_draw(&v->why.decision, v->why.names, &body, -v->why_top);
+    why_draw(v->why.decision, v->why.names, &body, -v->why_top);
 }
 
 static void draw(void *state, const struct app *app, struct surface *out)

@@ -3,8 +3,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "router/core.h"
+#include "router/session.h"
+#include "router/store.h"
+
 #include "tui/search_line.h"
+#include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 #include "tui/view_chat.h"
 
 struct sessions {

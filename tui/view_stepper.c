@@ -10,11 +10,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
+#include "router/endpoint.h"
+#include "router/session.h"
+
 #include "tui/expert_map.h"
 #include "tui/flow.h"
+#include "tui/heat.h"
+#include "tui/surface.h"
 #include "tui/text.h"
 #include "tui/tinted_text.h"
 #include "tui/token_map.h"
+#include "tui/view.h"
 
 #define DETAIL_COLS  33
 #define DETAIL_ROWS  12
@@ -413,7 +420,7 @@ static void draw_token(
     struct surface map = surface_part(
             out, (struct rect){top + 1, DETAIL_COLS, n_below, n_cols - DETAIL_COLS});
     if (has_map && n_below >= 2)
-        draw_experts(v, m, &map, app_is_mono(app));
+        draw_experts(v, m, &map, !app_has_heat(app));
     if (has_layers)
         draw_layer(v, m, out, n_rows - 1);
 }

@@ -2,7 +2,12 @@
 #ifndef TUI_VIEW_STEPPER_H
 #define TUI_VIEW_STEPPER_H
 
-#include "tui/view.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct app;
+struct core;
+struct message;
 
 /* Opens it at an answer, or at the newest if the id is of none; going back returns to the view
  * of now. */

@@ -1,0 +1,21 @@
+/* zone.c - see zone.h. */
+#include "router/zone.h"
+
+#include <string.h>
+
+static const char *const zone_names[ZONE_COUNT] = {"local", "lab", "region", "external"};
+
+const char *zone_name(enum zone zone)
+{
+    return zone_names[zone];
+}
+
+bool zone_parse(const char *text, enum zone *out)
+{
+    for (int i = 0; i < ZONE_COUNT; i++)
+        if (strcmp(text, zone_names[i]) == 0) {
+            *out = (enum zone)i;
+            return true;
+        }
+    return false;
+}

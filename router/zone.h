@@ -1,0 +1,11 @@
+/* zone.h - how far data may travel: each zone holds the ones before it. */
+#ifndef ROUTER_ZONE_H
+#define ROUTER_ZONE_H
+
+#include <stdbool.h>
+
+enum zone { ZONE_LOCAL, ZONE_LAB, ZONE_REGION, ZONE_EXTERNAL, ZONE_COUNT };
+const char *zone_name(enum zone zone);
+bool zone_parse(const char *text, enum zone *out);
+
+#endif
