@@ -131,7 +131,7 @@ static void continue_answer(struct core *core, uint64_t t_ns)
         return;
     }
     leaf->state = MESSAGE_RUNNING;
-    leaf->error[0] = '\0';
+    buf_clear(&leaf->error);
     leaf->error_status = OK;
     struct run *run = runs_begin(core, core->session, leaf);
     runs_dispatch(core, run, t_ns);
@@ -216,7 +216,7 @@ static void open_session(struct core *core, int64_t id)
     struct stored *load = stored_new(STORE_LOAD);
     load->session.id = id;
     load->tag = ++core->newest_load;
-    disk_ask(core, load);
+    disk_ask_first(core, load);
 }
 
 static void list_sessions(struct core *core, const struct action *a)
@@ -453,12 +453,22 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         break;
     case ACTION_CONFIGURE:
         fleet_configure(&core->fleet, a->endpoints, a->n_endpoints);
+        models_match(core);
         break;
     case ACTION_LIST_DECISIONS:
         decisions_ask(core, 0);
         break;
     case ACTION_WHY:
         decisions_ask(core, a->id);
+        break;
+    case ACTION_LIST_MODELS:
+        models_scan(core);
+        break;
+    case ACTION_LOAD_MODEL:
+        models_load(core, a->id, t_ns);
+        break;
+    case ACTION_UNLOAD_MODEL:
+        models_unload(core, a->id, t_ns);
         break;
     case ACTION_PICK_THEME:
         pick_theme(core, text_of(a));

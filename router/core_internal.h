@@ -1,7 +1,8 @@
 /*
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
- * core_actions.c (what the user does), core_branches.c (to the tree of messages), core_runs.c (a request's way), core_disk.c (what is
- * saved when), core_probe.c (whether endpoints live), core_decisions.c (the log of decisions),
+ * core_actions.c (what the user does), core_branches.c (to the tree of messages), core_runs.c
+ * (a request's way), core_disk.c (what is saved when), core_probe.c (whether endpoints live),
+ * core_decisions.c (the log of decisions), core_models.c (local models, in memory or not),
  * core_preview.c (a decision in advance).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
@@ -15,7 +16,9 @@ struct action;
 struct core;
 struct effect;
 struct event;
+struct memory;
 struct message;
+struct model_file;
 struct outcome;
 struct run;
 struct session;
@@ -77,6 +80,17 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
 void probe_begin(struct core *core, int64_t endpoint, uint64_t t_ns);
 void probe_apply(struct core *core, const struct event *event);
 
+/* After a change of the fleet: every local endpoint has its model. */
+void models_match(struct core *core);
+void models_release(struct core *core);
+void models_scan(struct core *core);
+void models_load(struct core *core, int64_t endpoint, uint64_t t_ns);
+void models_unload(struct core *core, int64_t endpoint, uint64_t t_ns);
+void models_take_file(struct core *core, struct model_file *file);
+void models_take_scan_end(struct core *core, const struct memory *memory);
+void models_take_state(struct core *core, const struct event *event);
+void models_used(struct core *core, int endpoint, uint64_t t_ns);
+
 /* A decision just made, as JSON. */
 void decisions_add(struct core *core, const struct run *run, struct slice json);
 void decisions_ask(struct core *core, int64_t message_id); /* 0: the newest of all */
@@ -96,7 +110,8 @@ void budget_take(
 
 void disk_put(
         struct core *core, struct stored *command); /* a write: in order, behind what waits */
-void disk_ask(struct core *core, struct stored *command); /* a read */
+void disk_ask(struct core *core, struct stored *command);       /* a read */
+void disk_ask_first(struct core *core, struct stored *command); /* before that of the history */
 /* The session's row and these messages. request_id 0: nobody waits for it. */
 void disk_put_messages(struct core *core, const struct session *session,
         struct message *const *messages, size_t n, uint32_t request_id);

@@ -40,8 +40,9 @@
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 
-#define FRAME_NS 33000000ull
-#define QUIT_NS  1500000000ull
+#define FRAME_NS   33000000ull
+#define DRAW_SHARE 4 /* drawing takes at most one part in so many, whatever it draws */
+#define QUIT_NS    1500000000ull
 #define SESSION_WAIT_NS                                                                        \
     500000000ull /* for the session of the last time: a slow disk holds nobody up longer */
 #define LOOK_WAIT_NS                                                                           \
@@ -64,7 +65,7 @@ struct app {
     bool help_is_open;
     struct palette palette; /* over all of it */
     struct key pending;     /* first key of a sequence */
-    uint64_t now_ns, frame_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
+    uint64_t now_ns, frame_ns, draw_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
     uint64_t started_ns;
     bool is_dirty, must_quit, has_session, has_theme, has_look;
     int signal_pipe[2];
@@ -434,22 +435,29 @@ static void draw(struct app *app)
     hint_bar_draw(app, context_of(app), own, &all, bottom);
 }
 
+/* A line of ten megabytes takes long to draw: then frames are rarer, so that what comes is
+ * taken in between. Keys do not wait for it. */
+static uint64_t next_frame_ns(const struct app *app)
+{
+    uint64_t wait_ns = app->draw_ns * DRAW_SHARE;
+    return app->frame_ns + (wait_ns > FRAME_NS ? wait_ns : FRAME_NS);
+}
+
 static void show(struct app *app)
 {
-    if (app->wake_ns && app->now_ns >= app->wake_ns) {
-        app->wake_ns = 0;
-        app->is_dirty = true;
-    }
-    bool has_news = app_core(app)->version != app->version_shown;
-    bool is_due = app->is_dirty || (has_news && app->now_ns >= app->frame_ns + FRAME_NS);
+    bool must_wake = app->wake_ns && app->now_ns >= app->wake_ns;
+    bool has_news = must_wake || app_core(app)->version != app->version_shown;
+    bool is_due = app->is_dirty || (has_news && app->now_ns >= next_frame_ns(app));
     if (!is_due || term_wants_write(app->term) || waits_for_look(app))
         return;
     uint64_t version = app_core(app)->version;
+    app->wake_ns = must_wake ? 0 : app->wake_ns;
     draw(app);
     if (!term_show(app->term, &app->screen))
         return;
     app->version_shown = version;
     app->frame_ns = app->now_ns;
+    app->draw_ns = clock_now_ns() - app->now_ns;
     app->is_dirty = false;
 }
 
@@ -505,8 +513,8 @@ static void take_key(struct app *app, const struct key *key)
         return;
     if (app->palette.is_open && !app->pending.code && palette_key(&app->palette, key, app))
         return;
-    if (is_typing && ops->takes_keys_first && !app->pending.code &&
-            ops->key(app->states[app->view], key, app))
+    if (is_typing && ops->key_first && !app->pending.code &&
+            ops->key_first(app->states[app->view], key, app))
         return;
     do {
         if (find_command(app, context, key))
@@ -632,9 +640,11 @@ static int timeout_ms(const struct app *app)
 {
     if (app->editor.pid)
         return hub_timeout_ms(app->hub);
-    uint64_t at = nearer(vtin_deadline(app->in), app->wake_ns);
+    uint64_t at = vtin_deadline(app->in), frame_ns = next_frame_ns(app);
+    if (app->wake_ns)
+        at = nearer(at, app->wake_ns > frame_ns ? app->wake_ns : frame_ns);
     if (app_core(app)->version != app->version_shown)
-        at = nearer(at, app->frame_ns + FRAME_NS);
+        at = nearer(at, frame_ns);
     int own = at == 0 ? -1 : at <= app->now_ns ? 0 : (int)((at - app->now_ns) / 1000000u) + 1;
     int hub = hub_timeout_ms(app->hub);
     if (term_wants_write(app->term))
@@ -710,6 +720,7 @@ static enum status open_hub(struct app *app, struct err *err)
                     .budget_day_nusd = config->budget_day_nusd,
                     .can_ask = true},
             .data_dir = config->data_dir,
+            .models_dir = config->models_dir,
             .n_threads = (int)config->n_threads,
             .kernel = config->kernel[0] ? config->kernel : NULL,
             .terminal = give_terminal,

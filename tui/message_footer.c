@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "router/core.h"
+#include "router/endpoint.h"
 #include "router/session.h"
 
 #include "tui/keys.h"
@@ -40,7 +41,7 @@ int message_footer_lines(const struct message *m, const char *question, int n_co
         return 0;
     if (question)
         return count_lines(question, n_cols) + 1;
-    return m->state == MESSAGE_FAILED ? count_lines(m->error, n_cols) : 1;
+    return m->state == MESSAGE_FAILED ? count_lines(buf_text(&m->error), n_cols) : 1;
 }
 
 /* The clock time it ends: a countdown would wake the program every second. */
@@ -79,7 +80,8 @@ static const char *running_text(const struct core *core, const struct run *run, 
         return "stopping …";
     switch (run->state) {
     case RUN_LOADING:
-        snprintf(out, 96, "loading the model%s …", percent);
+        snprintf(out, 96, "loading %.60s%s …", core->fleet.endpoints[run->endpoint].conf->name,
+                percent);
         return out;
     case RUN_PREFILL:
         snprintf(out, 96, "reading the prompt%s …", percent);
@@ -152,7 +154,7 @@ void message_footer_draw(const struct app *app, const struct message *m, int i_l
                 "\xE2\x96\xA0 stopped \xE2\x80\x93 %s goes on", go_on ? go_on : "/continue");
         break;
     case MESSAGE_FAILED:
-        draw_sentence(m->error, "\xE2\x9C\x97", ROLE_ERROR, i_line, out, row);
+        draw_sentence(buf_text(&m->error), "\xE2\x9C\x97", ROLE_ERROR, i_line, out, row);
         break;
     case MESSAGE_DONE:
         surface_puts(out, row, INDENT + 1, ROLE_WARN,
