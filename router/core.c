@@ -25,7 +25,6 @@ void action_free(struct action *action)
     if (!action)
         return;
     mem_free(action->text);
-    mem_free(action->text2);
     mem_free(action->extra_json);
     mem_free(action);
 }
@@ -281,10 +280,9 @@ static struct message *message_of_record(const struct core *core, uint32_t reque
     return m;
 }
 
-void core_apply_token(struct core *core, int endpoint, const struct telemetry_shape *shape,
+void core_apply_token(struct core *core, const struct telemetry_shape *shape,
         const struct token_record *record)
 {
-    (void)endpoint;
     core->is_dense = shape->n_moe_layers == 0;
     core->version++;
     struct message *m = message_of_record(core, record->request_id);

@@ -58,7 +58,7 @@ enum action_kind {
 /* Allocated by action_new, freed by core_apply. */
 struct action {
     enum action_kind kind;
-    char *text, *text2; /* owned; NULL reads as "" */
+    char *text; /* owned; NULL reads as "" */
     int64_t id;
     uint32_t cursor, line;
     struct gen_params
@@ -233,8 +233,8 @@ void core_init(struct core *core, const struct core_config *cfg);
 void core_release(struct core *core);
 /* Consumes what the event points to. */
 void core_apply(struct core *core, const struct event *event);
-/* One telemetry record of the engine behind `endpoint`. */
-void core_apply_token(struct core *core, int endpoint, const struct telemetry_shape *shape,
+/* One telemetry record of an engine. */
+void core_apply_token(struct core *core, const struct telemetry_shape *shape,
         const struct token_record *record);
 /* When EV_TIMER should come, on the clock of t_ns; 0: never. */
 uint64_t core_deadline(const struct core *core);

@@ -53,9 +53,6 @@ void disk_put_messages(struct core *core, const struct session *session,
 {
     struct stored *c = stored_new(STORE_PUT_MESSAGE);
     c->tag = request_id;
-    /* A state of a running answer is not worth waiting for the platter: the next one comes
-     * soon. */
-    c->is_durable = n == 0 || messages[0]->state != MESSAGE_RUNNING;
     session_fill_row(session, &c->arena, &c->session);
     c->messages = arena_alloc(&c->arena, (n + 1) * sizeof *c->messages);
     c->n_messages = n;

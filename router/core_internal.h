@@ -59,7 +59,7 @@ void branches_fork(struct core *core, int64_t id, uint64_t t_ns);
 
 /* A run for an answer that is the session's leaf; it waits until the store has the message
  * before it. */
-struct run *runs_begin(struct core *core, struct session *session, struct message *answer);
+struct run *runs_begin(struct core *core, struct message *answer);
 /* Decides and sends. */
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns);
 /* The answer of the store to a reservation. */

@@ -21,9 +21,8 @@
 #define CHECKPOINT_NS     1500000000ull /* of two seconds that may be lost: the disk needs some */
 #define ECHO_MIN_BYTES    16
 
-struct run *runs_begin(struct core *core, struct session *session, struct message *answer)
+struct run *runs_begin(struct core *core, struct message *answer)
 {
-    (void)session;
     core->runs = mem_resize(core->runs, (core->n_runs + 1) * sizeof *core->runs);
     struct run *run = &core->runs[core->n_runs++];
     *run = (struct run){.request_id = core->next_request_id++,

@@ -331,7 +331,7 @@ static void drain_tokens(struct hub *hub, int i)
         local->record = mem_alloc(token_record_bytes(engine_shape(local->engine)));
     }
     while (engine_poll_token(local->engine, local->record, &hub->core.n_tokens_lost))
-        core_apply_token(&hub->core, i, engine_shape(local->engine), local->record);
+        core_apply_token(&hub->core, engine_shape(local->engine), local->record);
 }
 
 static bool is_late(uint64_t end_ns)

@@ -34,7 +34,6 @@ struct question {
     uint16_t n_in_domain[DOMAIN_COUNT];
     uint32_t n_words;     /* words and numbers; signs are not counted */
     uint32_t n_numbers;   /* of these, spelled ones included */
-    uint32_t n_questions; /* question marks */
     uint32_t n_asked;     /* "in 200 words": words of the answer; 0: not said */
     char language[3];     /* ISO 639-1, "": not known */
     bool is_exam;         /* multiple choice: lines A. and B. */

@@ -3,10 +3,9 @@
  * EV_STORE events, in the order of the commands. Sessions are trees of messages; a message row
  * is written whole each time (state and text change while an answer runs).
  *
- * Durability: a command with is_durable set is committed with synchronous=FULL before its
- * answer comes. ERR_FULL / ERR_IO in an answer means nothing of that command was kept: the core
- * keeps it and retries. Any other error means the same, and that another attempt would fail the
- * same way.
+ * Durability: what a command wrote is on the platter before its answer comes. ERR_FULL / ERR_IO
+ * in an answer means nothing of that command was kept: the core keeps it and retries. Any other
+ * error means the same, and that another attempt would fail the same way.
  */
 #ifndef ROUTER_STORE_H
 #define ROUTER_STORE_H
@@ -28,7 +27,7 @@ struct message_row {
     struct slice text, reasoning;
     struct slice endpoint, model, finish, error; /* of an answer */
     struct usage usage;
-    int64_t cost_nusd;          /* -1: unknown */
+    int64_t cost_nusd;                        /* -1: unknown */
     uint32_t ttft_ms, total_ms, reasoning_ms; /* of an answer; 0: none */
 };
 
@@ -116,7 +115,6 @@ struct stored {
     struct arena arena;
     enum store_op op;
     uint64_t tag; /* the core's own mark */
-    bool is_durable;
     struct session_row session;
     struct message_row *messages;
     size_t n_messages;

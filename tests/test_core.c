@@ -146,7 +146,6 @@ static void the_message_is_saved_before_it_is_sent(void **state)
     struct effect e = take(EFFECT_STORE);
     expect_nothing(); /* nothing is sent yet */
     assert_int_equal(e.command->op, STORE_PUT_MESSAGE);
-    assert_true(e.command->is_durable);
     assert_int_equal(e.command->n_messages, 1);
     assert_true(slice_eq(e.command->messages[0].text, "hello"));
     assert_int_equal(

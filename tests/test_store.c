@@ -68,7 +68,6 @@ static struct stored *put(int64_t session_id, int64_t id, int64_t parent,
         enum message_role role, enum message_state state, const char *text)
 {
     struct stored *c = stored_new(STORE_PUT_MESSAGE);
-    c->is_durable = true;
     c->session = (struct session_row){.id = session_id,
             .created_ms = 1,
             .used_ms = id,
