@@ -7,6 +7,7 @@
 #include "router/core.h"
 #include "router/core_internal.h"
 #include "router/endpoint.h"
+#include "router/prices.h"
 #include "router/store.h"
 
 void budget_reserve(struct core *core, const char *endpoint, const char *day,
@@ -27,7 +28,7 @@ void budget_settle(struct core *core, struct run *run)
 {
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
     bool gave = run->t_first_ns || run->usage.output != TOKENS_UNKNOWN;
-    int64_t cost_nusd = gave ? endpoint_cost_nusd(conf, &run->usage) : 0;
+    int64_t cost_nusd = gave ? prices_cost_nusd(conf, &run->usage) : 0;
     if (run->reserved_nusd && cost_nusd >= 0 && cost_nusd != run->reserved_nusd)
         budget_reserve(
                 core, conf->name, run->reserved_day, cost_nusd - run->reserved_nusd, -1, 0);

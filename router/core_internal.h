@@ -1,8 +1,8 @@
 /*
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
- * core_actions.c (what the user does), core_branches.c (to the tree of messages), core_runs.c (a request's way), core_disk.c (what is
- * saved when), core_probe.c (whether endpoints live), core_decisions.c (the log of decisions),
- * core_preview.c (a decision in advance).
+ * core_actions.c (what the user does), core_branches.c (to the tree of messages), core_runs.c
+ * (a request's way), core_disk.c (what is saved when), core_probe.c (whether endpoints live),
+ * core_decisions.c (the log of decisions), core_preview.c (a decision in advance).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H

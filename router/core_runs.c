@@ -9,7 +9,9 @@
 
 #include "router/core.h"
 #include "router/core_internal.h"
+#include "router/decision_json.h"
 #include "router/endpoint.h"
+#include "router/prices.h"
 #include "router/session.h"
 #include "router/store.h"
 
@@ -168,7 +170,7 @@ static void count_attempt(
     bool gave = run->t_first_ns || run->usage.output != TOKENS_UNKNOWN;
     int64_t cost_nusd = is_free(conf) || (!gave && run->before.is_any)
                                 ? 0
-                                : endpoint_cost_nusd(conf, &run->usage);
+                                : prices_cost_nusd(conf, &run->usage);
     answer->total_ms = run->before.total_ms + ms_between(run->t_sent_ns, t_ns);
     answer->usage = gave || !run->before.is_any ? usage_with(&run->before, &run->usage)
                                                 : run->before.usage;
@@ -383,7 +385,7 @@ static void observe_end(
             .ms = run->t_first_ns ? ms_between(run->t_first_ns, t_ns) : 0,
             .n_output_tok = run->usage.output == TOKENS_UNKNOWN ? 0 : run->usage.output,
             .cost_nusd =
-                    endpoint_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &run->usage)};
+                    prices_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &run->usage)};
     uint64_t open_until_ns = core->fleet.endpoints[run->endpoint].open_until_ns;
     fleet_observe(&core->fleet, &o, t_ns);
     if (core->fleet.endpoints[run->endpoint].open_until_ns != open_until_ns)

@@ -15,6 +15,7 @@
 #include "router/core.h"
 #include "router/endpoint.h"
 #include "router/net.h"
+#include "router/secret.h"
 #include "router/store.h"
 
 #define CLOSE_WAIT_NS 10000000000ull /* a disk that takes longer than this keeps nobody */
@@ -172,7 +173,7 @@ static enum status open_remote(
         return err_set(err, ERR_NOMEM, "cannot start the network thread");
     if (talks)
         hub->terminal(hub->user, true);
-    enum status status = endpoint_key(conf, key, err);
+    enum status status = secret_fetch(conf, key, err);
     if (talks)
         hub->terminal(hub->user, false);
     return status;

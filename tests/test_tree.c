@@ -90,6 +90,8 @@ static struct rule may_include[] = {
         {"tui/*", "router/endpoint.h"},
         {"tui/*", "router/fleet.h"},
         {"tui/*", "router/policy.h"},
+        {"tui/*", "router/decision_json.h"},
+        {"tui/*", "router/prices.h"},
         {"tui/*", "router/session.h"},
         {"tui/*", "router/session_tree.h"},
         {"tui/*", "router/zone.h"},
@@ -103,6 +105,7 @@ static struct rule may_include[] = {
         {"tui/cmd_fleet.c", "router/hub.h"},
         {"tui/cmd_*.c", "router/store.h"},
         {"tui/cmd_fleet_list.c", "router/history.h"},
+        {"tui/cmd_fleet_list.c", "router/secret.h"},
         {"tui/cmd_route.c", "router/history.h"},
         {"tui/cmd_eval.c", "engine/eval_*.h"},
         {"tui/cmd_eval.c", "router/difficulty.h"},
@@ -110,7 +113,6 @@ static struct rule may_include[] = {
         {"tui/view_sessions.c", "router/store.h"},
         {"tui/app.c", "engine/model.h"},
         {"tui/view_experts.c", "engine/model.h"},
-        {"tui/pane_endpoint.c", "router/prices.h"},
 };
 
 /* Headers inside a layer that are not for the whole layer. */
@@ -147,13 +149,14 @@ static struct rule may_call[] = {
         {"engine/base.c", "posix_memalign"},
         {"engine/base.c", "free"},
         {"engine/base.c", "clock_gettime"},
-        {"router/endpoint.c", "getenv"}, /* the keys, and ~ in a model's path */
+        {"router/endpoint.c", "getenv"}, /* ~ in a path */
+        {"router/secret.c", "getenv"},   /* the keys */
         {"tui/config.c", "getenv"},
         {"tui/term.c", "setenv"}, /* the size, for ncurses alone */
         {"tui/term.c", "unsetenv"},
         {"tui/main.c", "setlocale"},
-        {"router/endpoint.c", "fork"}, /* key_command */
-        {"router/endpoint.c", "execl"},
+        {"router/secret.c", "fork"}, /* key_command */
+        {"router/secret.c", "execl"},
 };
 
 /* What these files compute depends on their arguments alone: no clock, no file, no
