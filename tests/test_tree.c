@@ -127,6 +127,7 @@ static struct rule may_look_inside[] = {
         {"router/net.c", "router/net.h"},
         {"router/store*", "router/store_sql.h"},
         {"router/store*", "router/store_query.h"},
+        {"router/store*", "router/store_writer.h"},
         {"tui/app.c", "tui/app.h"},
         {"tui/cmd_tui.c", "tui/app.h"},
         {"tui/app.c", "tui/term.h"},
