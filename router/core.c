@@ -39,7 +39,8 @@ void core_init(struct core *core, const struct core_config *cfg)
             .can_ask = cfg->can_ask,
             .rng = cfg->seed,
             .next_request_id = 1,
-            .base_ms = cfg->now_ms};
+            .base_ms = cfg->now_ms,
+            .day_end_ms = history_next_day_ms(cfg->now_ms)};
     fleet_configure(&core->fleet, cfg->endpoints, cfg->n_endpoints);
     core->session = session_new(core_new_id(core, 0), cfg->now_ms);
     if (core->budget.day_nusd >= 0)
@@ -258,6 +259,7 @@ void core_apply(struct core *core, const struct event *event)
     case EV_TIMER:
         disk_timer(core, event->t_ns);
         runs_timer(core, event->t_ns);
+        budget_timer(core, event->t_ns);
         break;
     case EV_NONE:
     case EV_KIND_COUNT:
@@ -319,14 +321,15 @@ void core_show_tokens(struct core *core, const struct message *m)
         balance_add(core->balance, (const struct token_record *)(log->records.ptr + at));
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
+uint64_t core_earlier(uint64_t a, uint64_t b)
 {
     return a == 0 ? b : b == 0 ? a : a < b ? a : b;
 }
 
 uint64_t core_deadline(const struct core *core)
 {
-    return earlier(disk_deadline(core), runs_deadline(core));
+    return core_earlier(core_earlier(disk_deadline(core), runs_deadline(core)),
+            budget_deadline(core));
 }
 
 void core_shut_down(struct core *core, uint64_t now_ns)

@@ -175,6 +175,7 @@ struct core {
     int use_endpoint; /* index; -1: the router chooses */
     enum zone max_zone;
     struct budget budget;
+    int64_t day_end_ms; /* Unix time at which the figures of today are yesterday's */
     struct prefs prefs;
     struct decision last_decision;
     bool has_decision;
@@ -202,6 +203,8 @@ struct core {
     int64_t shown_id;     /* session that the store was told to show next time */
     bool is_loading;      /* a session was asked for and has not come yet */
     uint64_t newest_load; /* tag of the newest load: the answer to an older one is not shown */
+    uint64_t writer_ask_ns; /* when it is asked whether the open session is free by now; 0: it is
+                               ours */
     uint64_t draft_dirty_ns; /* since when the draft differs from what was sent to the store; 0:
                                 it does not */
     struct stored *

@@ -215,6 +215,15 @@ void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, siz
     fleet->n_endpoints = (int)n;
 }
 
+void fleet_begin_day(struct fleet *fleet)
+{
+    for (int i = 0; i < fleet->n_endpoints; i++) {
+        struct endpoint_state *e = &fleet->endpoints[i];
+        e->spent_today_nusd = 0;
+        e->n_requests = e->n_errors = 0;
+    }
+}
+
 bool fleet_switch(struct fleet *fleet, int endpoint, enum endpoint_switch to)
 {
     struct endpoint_state *e = &fleet->endpoints[endpoint];

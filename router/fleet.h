@@ -92,6 +92,8 @@ int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
  * what is new comes behind, what is missing stays, off, as gone. A switch of this run goes
  * before the configuration until `enabled` is changed there. */
 void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, size_t n_confs);
+/* A new day: nothing was spent, asked or failed in it yet. */
+void fleet_begin_day(struct fleet *fleet);
 /* False: on is not possible, its section has a mistake or is gone. */
 bool fleet_switch(struct fleet *fleet, int endpoint, enum endpoint_switch to);
 

@@ -136,7 +136,8 @@ struct stored {
     struct slice key, value, query;
     int64_t amount_nusd, limit_nusd, total_nusd; /* RESERVE; limit negative: none */
     bool is_over;                                /* RESERVE: nothing was added */
-    int writer_pid; /* LOAD: the other process that writes this session; 0: we may */
+    int writer_pid;    /* LOAD: the other process that writes this session; 0: we may */
+    bool only_if_free; /* LOAD: no messages as long as another process writes it */
     uint32_t limit;
     struct err err; /* answer: err.status == OK on success */
 };

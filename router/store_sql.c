@@ -437,7 +437,9 @@ static bool run_load(sqlite3 *db, struct stored *c)
                 (unsigned long long)c->session.id);
         return true;
     }
-    return writer_claim(db, c->session.id, &c->writer_pid) && load_messages(db, c);
+    if (!writer_claim(db, c->session.id, &c->writer_pid))
+        return false;
+    return (c->only_if_free && c->writer_pid) || load_messages(db, c);
 }
 
 static void run_export(struct stored *c)

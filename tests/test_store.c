@@ -271,6 +271,13 @@ static void one_process_writes_a_session_until_it_is_gone(void **state)
     assert_int_equal(c->writer_pid, pid);
     assert_int_equal(c->n_messages, 1); /* it can be read */
     stored_free(c);
+    c = stored_new(STORE_LOAD);
+    c->session.id = 5;
+    c->only_if_free = true;
+    c = ask(store, c);
+    assert_int_equal(c->writer_pid, pid);
+    assert_int_equal(c->n_messages, 0);
+    stored_free(c);
     expect_put(store, ERR_DENIED);
     assert_int_equal(write(to_child[1], "x", 1), 1);
     siginfo_t gone; /* dead is enough: a parent may be slow to fetch its child */
