@@ -328,8 +328,8 @@ uint64_t core_earlier(uint64_t a, uint64_t b)
 
 uint64_t core_deadline(const struct core *core)
 {
-    return core_earlier(core_earlier(disk_deadline(core), runs_deadline(core)),
-            budget_deadline(core));
+    return core_earlier(
+            core_earlier(disk_deadline(core), runs_deadline(core)), budget_deadline(core));
 }
 
 void core_shut_down(struct core *core, uint64_t now_ns)

@@ -7,6 +7,7 @@
 #include "router/core.h"
 #include "router/core_internal.h"
 #include "router/endpoint.h"
+#include "router/history.h"
 #include "router/prices.h"
 #include "router/store.h"
 

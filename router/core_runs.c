@@ -421,7 +421,7 @@ static bool try_elsewhere(
         struct core *core, struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     if (run->only_endpoint >= 0 || !may_help_elsewhere(outcome->err.status) ||
-            run->attempt + 1 >= ATTEMPTS_MAX || run->endpoint >= 64)
+            run->attempt + 1 >= ATTEMPTS_MAX || run->endpoint >= ENDPOINTS_MAX)
         return false;
     struct message *answer;
     const struct session *s = core_find_message(core, run->message_id, &answer);

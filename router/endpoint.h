@@ -39,7 +39,8 @@ struct long_price {
     double usd_per_mtok_in, usd_per_mtok_out, usd_per_mtok_cached;
 };
 
-#define ENDPOINTS_MAX 64 /* that the router weighs */
+#define ENDPOINTS_MAX 64 /* that the router weighs: a request remembers in 64 bits who failed  \
+                          */
 
 struct endpoint_conf {
     const char *name;

@@ -89,7 +89,7 @@ static enum filter filter_of(
         return FILTER_NOT_CHOSEN_BY_USER;
     if (!conf->enabled || (e->is_drained && !is_forced))
         return FILTER_DISABLED;
-    if (i < 64 && tried >> i & 1)
+    if (i < ENDPOINTS_MAX && tried >> i & 1)
         return FILTER_TRIED;
     if (conf->zone > f->max_zone)
         return FILTER_ZONE;

@@ -14,6 +14,7 @@
 
 #include "router/core.h"
 #include "router/endpoint.h"
+#include "router/history.h"
 #include "router/session.h"
 #include "router/store.h"
 
@@ -1505,7 +1506,7 @@ static void a_session_that_another_process_lets_go_is_ours(void **state)
     act(ACTION_DRAFT, "typed meanwhile");
     for (int pid = 4711; pid >= 0; pid -= 4711) {
         assert_int_equal(core.session->writer_pid, 4711);
-        tick(core_deadline(&core) - now);
+        tick(4 * S);
         load = take(EFFECT_STORE);
         assert_true(load.command->only_if_free);
         load.command->writer_pid = pid;
