@@ -101,7 +101,7 @@ static void read_rope(struct reader *r, struct hparams *hp)
     char key[128];
     struct slice type = SLICE("linear");
     hp->n_rot = read_u32(r, "rope.dimension_count", hp->head_dim, 2, hp->head_dim);
-    hp->rope_base = read_f32(r, "rope.freq_base", 10000, 1, 1e12f);
+    hp->rope_base = read_f32(r, "rope.freq_base", 10000, 2, 1e12f);
     hp->rope_factor = read_f32(
             r, "rope.scaling.factor", read_f32(r, "rope.scale_linear", 1, 0, 1e6f), 0, 1e6f);
     if (has(r, "rope.scaling.type") && r->status == OK)
@@ -115,8 +115,8 @@ static void read_rope(struct reader *r, struct hparams *hp)
                         gguf_path(r->g), (int)(type.n < 32 ? type.n : 32), type.ptr);
     hp->rope_original_tok = read_u32(
             r, "rope.scaling.original_context_length", hp->context_train_tok, 1, 1u << 30);
-    hp->yarn_beta_fast = read_f32(r, "rope.scaling.yarn_beta_fast", 32, 0, 1e6f);
-    hp->yarn_beta_slow = read_f32(r, "rope.scaling.yarn_beta_slow", 1, 0, 1e6f);
+    hp->yarn_beta_fast = read_f32(r, "rope.scaling.yarn_beta_fast", 32, 0.01f, 1e6f);
+    hp->yarn_beta_slow = read_f32(r, "rope.scaling.yarn_beta_slow", 1, 0.01f, 1e6f);
     hp->yarn_attn_factor = read_f32(r, "rope.scaling.attn_factor", 1, 0, 1e3f);
     if (hp->n_rot % 2)
         refuse(r, "rope.dimension_count is odd");
@@ -124,13 +124,16 @@ static void read_rope(struct reader *r, struct hparams *hp)
 
 static void read_experts(struct reader *r, struct hparams *hp, const struct arch *arch)
 {
-    hp->n_experts = read_u32(r, "expert_count", 0, 0, 65535);
+    hp->n_experts = read_u32(r, "expert_count", 0, 0, 4096);
     if (hp->n_experts == 0) {
         if (arch->needs_experts)
             refuse(r, "expert_count is missing or 0 although the architecture is a mixture");
+        else if (hp->n_ff == 0)
+            refuse(r, "feed_forward_length is 0");
         return;
     }
-    hp->n_experts_used = read_u32(r, "expert_used_count", UINT32_MAX, 1, hp->n_experts);
+    uint32_t most = hp->n_experts < 256 ? hp->n_experts : 256;
+    hp->n_experts_used = read_u32(r, "expert_used_count", UINT32_MAX, 1, most);
     hp->n_expert_ff = read_u32(r, arch->expert_ff_key, UINT32_MAX, 1, 1u << 20);
     if (r->status == OK && read_u32(r, "expert_shared_count", 0, 0, 1u << 16) > 0)
         r->status = err_set(r->err, ERR_UNSUPPORTED, "%s: shared experts are not supported yet",

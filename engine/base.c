@@ -483,9 +483,20 @@ size_t utf8_encode(uint32_t cp, char out[4])
 
 bool utf8_is_hostile(uint32_t cp)
 {
-    return (cp < 0x20 && cp != '\n' && cp != '\t') || (cp >= 0x7F && cp < 0xA0) ||
-           (cp >= 0x202A && cp <= 0x202E) || (cp >= 0x2066 && cp <= 0x2069) || cp == 0x200E ||
-           cp == 0x200F;
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+            {0, 0x08}, {0x0B, 0x1F}, {0x7F, 0x9F}, /* controls */
+            {0x061C, 0x061C}, {0x200E, 0x200F}, {0x202A, 0x202E}, {0x2066, 0x2069}, /* bidi */
+            {0x200B, 0x200B}, {0x2060, 0x2064}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, /* unseen */
+            {0xE0000, 0xE007F},                                                     /* tags */
+            {0xE000, 0xF8FF}, {0xF0000, 0x10FFFF}, /* private use: anything */
+            {0x2028, 0x2029},                      /* line ends */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+        if (cp >= ranges[i].first && cp <= ranges[i].last)
+            return true;
+    return false;
 }
 
 void utf8_make_printable(char *text)
@@ -519,7 +530,9 @@ size_t utf8_whole(const char *s, size_t n)
 
 static enum status errno_status(int e)
 {
-    return e == ENOENT ? ERR_NOT_FOUND : e == ENOSPC || e == EDQUOT ? ERR_FULL : ERR_IO;
+    return e == ENOENT || e == ENOTDIR  ? ERR_NOT_FOUND
+           : e == ENOSPC || e == EDQUOT ? ERR_FULL
+                                        : ERR_IO;
 }
 
 enum status file_read(struct buf *b, const char *path, size_t max_bytes, struct err *err)
@@ -610,6 +623,18 @@ enum status dir_make(const char *path, struct err *err)
     if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
         return err_set(err, ERR_IO, "cannot use %s: it is not a directory", path);
     return OK;
+}
+
+const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES])
+{
+    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+    double value = (double)n_bytes;
+    size_t unit = 0;
+    while (value >= 999.5 && unit + 1 < ARRAY_LEN(units))
+        value /= 1000, unit++;
+    snprintf(out, SIZE_TEXT_BYTES, value < 9.95 && unit ? "%.1f %s" : "%.0f %s", value,
+            units[unit]);
+    return out;
 }
 
 /* ---- clocks and chance ------------------------------------------------------------------ */

@@ -136,8 +136,8 @@ size_t utf8_encode(uint32_t cp, char out[4]);
 /* Longest prefix of s that does not end inside a multi-byte sequence that could still be
  * completed. Malformed bytes count as complete. */
 size_t utf8_whole(const char *s, size_t n);
-/* C0 but TAB and LF, DEL, C1 and the bidirectional controls: what steers a terminal, or makes
- * text read differently from what it is. */
+/* C0 but TAB and LF, DEL, C1, bidirectional controls, invisible letters, U+2028 and U+2029:
+ * what steers a terminal, or makes text read differently from what it is. */
 bool utf8_is_hostile(uint32_t cp);
 /* Makes one line of it that a terminal can take: what is hostile, malformed or a line break
  * becomes a space. */
@@ -154,6 +154,10 @@ enum status file_write(
         const char *path, const void *ptr, size_t n, unsigned mode, struct err *err) MUST_USE;
 /* Creates the directory and its parents, mode 0700. */
 enum status dir_make(const char *path, struct err *err) MUST_USE;
+
+#define SIZE_TEXT_BYTES 16
+/* "98 MB", "18.6 GB": powers of 1000, as file managers and disks count; returns out. */
+const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES]);
 
 /* ---- clocks and chance ------------------------------------------------------------------ */
 

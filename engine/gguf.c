@@ -6,7 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,52 +14,16 @@
 
 #include "kernels/quant.h"
 
+#include "engine/gguf_internal.h"
+
 #define KEY_MAX_BYTES    65535
 #define TENSOR_MAX_BYTES 256 /* of a name */
-
-struct entry {
-    struct slice key;
-    enum gguf_type type;
-    const unsigned char *value; /* of an array: behind its header */
-    struct gguf_array array;
-};
-
-struct gguf {
-    char *path;
-    const unsigned char *bytes;
-    size_t n_bytes;
-    struct entry *entries;
-    uint64_t n_entries;
-    struct gguf_tensor *tensors;
-    uint64_t n_tensors;
-    uint32_t *index; /* tensors sorted by name */
-};
 
 struct cursor {
     const struct gguf *gguf;
     size_t at;
     struct err *err;
 };
-
-static const unsigned char type_bytes[GGUF_TYPE_COUNT] = {[GGUF_U8] = 1,
-        [GGUF_I8] = 1,
-        [GGUF_U16] = 2,
-        [GGUF_I16] = 2,
-        [GGUF_U32] = 4,
-        [GGUF_I32] = 4,
-        [GGUF_F32] = 4,
-        [GGUF_BOOL] = 1,
-        [GGUF_U64] = 8,
-        [GGUF_I64] = 8,
-        [GGUF_F64] = 8};
-
-static uint64_t read_le(const unsigned char *bytes, int n)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < n; i++)
-        value |= (uint64_t)bytes[i] << 8 * i;
-    return value;
-}
 
 static enum status cut(const struct cursor *c, const char *what)
 {
@@ -84,7 +48,7 @@ static enum status take_u32(struct cursor *c, const char *what, uint32_t *out)
     const unsigned char *bytes;
     enum status status = take(c, 4, what, &bytes);
     if (status == OK)
-        *out = (uint32_t)read_le(bytes, 4);
+        *out = (uint32_t)gguf_read_le(bytes, 4);
     return status;
 }
 
@@ -93,7 +57,7 @@ static enum status take_u64(struct cursor *c, const char *what, uint64_t *out)
     const unsigned char *bytes;
     enum status status = take(c, 8, what, &bytes);
     if (status == OK)
-        *out = read_le(bytes, 8);
+        *out = gguf_read_le(bytes, 8);
     return status;
 }
 
@@ -109,14 +73,14 @@ static enum status take_string(struct cursor *c, const char *what, struct slice 
     return status;
 }
 
-static enum status take_array(struct cursor *c, struct entry *entry)
+static enum status take_array(struct cursor *c, struct entry *entry, const char *what)
 {
     uint32_t type;
     uint64_t n;
     const unsigned char *bytes;
-    enum status status = take_u32(c, "an array", &type);
+    enum status status = take_u32(c, what, &type);
     if (status == OK)
-        status = take_u64(c, "an array", &n);
+        status = take_u64(c, what, &n);
     if (status != OK)
         return status;
     if (type >= GGUF_TYPE_COUNT || type == GGUF_ARRAY)
@@ -126,13 +90,13 @@ static enum status take_array(struct cursor *c, struct entry *entry)
     entry->array = (struct gguf_array){(enum gguf_type)type, n, c->gguf->bytes + c->at};
     if (type != GGUF_STRING) {
         if (n > SIZE_MAX / 8)
-            return cut(c, "an array");
-        return take(c, n * type_bytes[type], "an array", &bytes);
+            return cut(c, what);
+        return take(c, n * gguf_type_bytes[type], what, &bytes);
     }
     for (uint64_t i = 0; i < n;
             i++) { /* each takes 8 bytes at least: n is bounded by the file */
         struct slice string;
-        if ((status = take_string(c, "a string array", &string)) != OK)
+        if ((status = take_string(c, what, &string)) != OK)
             return status;
     }
     return OK;
@@ -153,14 +117,21 @@ static enum status take_entry(struct cursor *c, struct entry *entry)
         return err_set(c->err, ERR_FORMAT, "%s: key %.*s has type %u, which GGUF does not have",
                 c->gguf->path, (int)entry->key.n, entry->key.ptr, type);
     entry->type = (enum gguf_type)type;
+    char what[128];
+    snprintf(what, sizeof what, "the value of %.*s",
+            (int)(entry->key.n < 100 ? entry->key.n : 100), entry->key.ptr);
     if (type == GGUF_ARRAY)
-        return take_array(c, entry);
+        return take_array(c, entry, what);
     entry->value = c->gguf->bytes + c->at;
     if (type == GGUF_STRING) {
         struct slice string;
-        return take_string(c, "a string", &string);
+        return take_string(c, what, &string);
     }
-    return take(c, type_bytes[type], "a value", &entry->value);
+    status = take(c, gguf_type_bytes[type], what, &entry->value);
+    if (status == OK && type == GGUF_BOOL && entry->value[0] > 1)
+        return err_set(c->err, ERR_FORMAT, "%s: key %.*s is %u, neither true nor false",
+                c->gguf->path, (int)entry->key.n, entry->key.ptr, entry->value[0]);
+    return status;
 }
 
 static enum status take_header(struct cursor *c, struct gguf *g)
@@ -193,15 +164,6 @@ static enum status take_header(struct cursor *c, struct gguf *g)
                 g->path, (unsigned long long)g->n_entries, (unsigned long long)g->n_tensors,
                 g->n_bytes);
     return status;
-}
-
-static const struct entry *find(const struct gguf *g, const char *key)
-{
-    size_t n = strlen(key);
-    for (uint64_t i = 0; i < g->n_entries; i++)
-        if (g->entries[i].key.n == n && memcmp(g->entries[i].key.ptr, key, n) == 0)
-            return &g->entries[i];
-    return NULL;
 }
 
 static enum status bad_tensor(
@@ -257,7 +219,7 @@ static enum status take_tensor(struct cursor *c, struct gguf_tensor *t, uint64_t
 static enum status take_alignment(struct cursor *c, uint32_t *out)
 {
     *out = 32;
-    if (!find(c->gguf, "general.alignment"))
+    if (!gguf_has(c->gguf, "general.alignment"))
         return OK;
     enum status status = gguf_get_u32(c->gguf, "general.alignment", out, c->err);
     if (status == OK && (*out < 8 || *out & (*out - 1) || *out > 1 << 20))
@@ -273,17 +235,22 @@ static enum status place_tensors(struct cursor *c, struct gguf *g, const uint64_
     enum status status = take_alignment(c, &alignment);
     if (status != OK)
         return status;
-    uint64_t start = ((uint64_t)c->at + alignment - 1) / alignment * alignment;
+    uint64_t start = ((uint64_t)c->at + alignment - 1) / alignment * alignment, end = 0;
     for (uint64_t i = 0; i < g->n_tensors; i++) {
         struct gguf_tensor *t = &g->tensors[i];
         if (offsets[i] % alignment)
             return bad_tensor(c, t, "begins at an offset that breaks the file's alignment");
+        /* Every writer stores tensors in the order of their list; shared bytes would let a
+         * small file claim any amount of weights. */
+        if (offsets[i] < end)
+            return bad_tensor(c, t, "overlaps the tensor before it");
         if (start > g->n_bytes || offsets[i] > g->n_bytes - start ||
                 t->n_bytes > g->n_bytes - start - offsets[i])
             return bad_tensor(c, t,
                     "lies beyond the end of the file: the file is cut or damaged; download it "
                     "again");
         t->data = g->bytes + start + offsets[i];
+        end = offsets[i] + t->n_bytes;
     }
     return OK;
 }
@@ -462,126 +429,4 @@ const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *nam
             low = middle + 1;
     }
     return NULL;
-}
-
-bool gguf_has(const struct gguf *g, const char *key)
-{
-    return find(g, key) != NULL;
-}
-
-static enum status missing(const struct gguf *g, const char *key, struct err *err)
-{
-    return err_set(err, ERR_NOT_FOUND, "%s has no key %s", g->path, key);
-}
-
-static enum status wrong(
-        const struct gguf *g, const char *key, const char *wanted, struct err *err)
-{
-    return err_set(err, ERR_FORMAT, "%s: key %s is not %s", g->path, key, wanted);
-}
-
-static double number_at(enum gguf_type type, const unsigned char *bytes)
-{
-    uint64_t bits = read_le(bytes, type_bytes[type]);
-    switch (type) {
-    case GGUF_I8:
-        return (int8_t)bits;
-    case GGUF_I16:
-        return (int16_t)bits;
-    case GGUF_I32:
-        return (int32_t)bits;
-    case GGUF_I64:
-        return (double)(int64_t)bits;
-    case GGUF_F32: {
-        uint32_t low = (uint32_t)bits;
-        float value;
-        memcpy(&value, &low, sizeof value);
-        return value;
-    }
-    case GGUF_F64: {
-        double value;
-        memcpy(&value, &bits, sizeof value);
-        return value;
-    }
-    default:
-        return (double)bits;
-    }
-}
-
-double gguf_array_number(const struct gguf_array *array, uint64_t i)
-{
-    return number_at(array->type, array->data + i * type_bytes[array->type]);
-}
-
-enum status gguf_get_u32(const struct gguf *g, const char *key, uint32_t *out, struct err *err)
-{
-    const struct entry *entry = find(g, key);
-    if (!entry)
-        return missing(g, key, err);
-    if (entry->type == GGUF_STRING || entry->type == GGUF_ARRAY || entry->type == GGUF_F32 ||
-            entry->type == GGUF_F64 || entry->type == GGUF_BOOL)
-        return wrong(g, key, "a whole number", err);
-    double value = number_at(entry->type, entry->value);
-    if (!(value >= 0 && value <= UINT32_MAX))
-        return wrong(g, key, "a number from 0 to 4294967295", err);
-    *out = (uint32_t)value;
-    return OK;
-}
-
-enum status gguf_get_f32(const struct gguf *g, const char *key, float *out, struct err *err)
-{
-    const struct entry *entry = find(g, key);
-    if (!entry)
-        return missing(g, key, err);
-    if (entry->type != GGUF_F32 && entry->type != GGUF_F64)
-        return wrong(g, key, "a floating-point number", err);
-    double value = number_at(entry->type, entry->value);
-    if (!isfinite(value))
-        return wrong(g, key, "a finite number", err);
-    *out = (float)value;
-    return OK;
-}
-
-enum status gguf_get_bool(const struct gguf *g, const char *key, bool *out, struct err *err)
-{
-    const struct entry *entry = find(g, key);
-    if (!entry)
-        return missing(g, key, err);
-    if (entry->type != GGUF_BOOL || entry->value[0] > 1)
-        return wrong(g, key, "true or false", err);
-    *out = entry->value[0];
-    return OK;
-}
-
-enum status gguf_get_str(
-        const struct gguf *g, const char *key, struct slice *out, struct err *err)
-{
-    const struct entry *entry = find(g, key);
-    if (!entry)
-        return missing(g, key, err);
-    if (entry->type != GGUF_STRING)
-        return wrong(g, key, "a string", err);
-    const unsigned char *at = entry->value;
-    *out = gguf_next_string(&at);
-    return OK;
-}
-
-enum status gguf_get_array(
-        const struct gguf *g, const char *key, struct gguf_array *out, struct err *err)
-{
-    const struct entry *entry = find(g, key);
-    if (!entry)
-        return missing(g, key, err);
-    if (entry->type != GGUF_ARRAY)
-        return wrong(g, key, "an array", err);
-    *out = entry->array;
-    return OK;
-}
-
-struct slice gguf_next_string(const unsigned char **at)
-{
-    uint64_t n = read_le(*at, 8);
-    struct slice s = {(const char *)*at + 8, n};
-    *at += 8 + n;
-    return s;
 }

@@ -85,10 +85,8 @@ static void fill_info(struct model *m)
     }
     snprintf(info->name, sizeof info->name, "%.*s", (int)(name.n < 127 ? name.n : 127),
             name.ptr);
-    for (char *c = info->name; *c; c++) /* a file's text never reaches a terminal raw */
-        if ((unsigned char)*c < 0x20 || *c == 0x7F)
-            *c = ' ';
     info->name[utf8_whole(info->name, strlen(info->name))] = '\0';
+    utf8_make_printable(info->name); /* a file's text never reaches a terminal raw */
     info->n_layers = hp->n_layers;
     info->n_embd = hp->d;
     info->n_heads = hp->n_heads;

@@ -184,7 +184,7 @@ enum status model_prepare_rope(struct model *m, struct err *err)
     m->rope_freqs = arena_alloc(&m->arena, half * sizeof *m->rope_freqs);
     double scale = 1 / (double)hp->rope_factor;
     for (uint32_t j = 0; j < half && b.status == OK; j++) {
-        if (factors && !(factors[j] > 0))
+        if (factors && !(factors[j] > 1e-6f))
             return err_set(err, ERR_FORMAT, "%s: rope_freqs.weight[%u] is not positive",
                     gguf_path(m->gguf), j);
         double freq = pow(hp->rope_base, -2.0 * j / hp->n_rot) / (factors ? factors[j] : 1);

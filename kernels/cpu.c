@@ -55,6 +55,11 @@ const char *kernels_name(const struct kernels *k)
     return k->dot->name;
 }
 
+int kernels_n_threads(const struct kernels *k)
+{
+    return pool_n_threads(k->pool);
+}
+
 void kernels_cancel(struct kernels *k)
 {
     atomic_store(&k->is_cancelled, true);

@@ -32,9 +32,14 @@ struct weight {
 struct kernels *kernels_open(const char *kernel, int n_threads, bool is_exact);
 void kernels_close(struct kernels *k);
 const char *kernels_name(const struct kernels *k);
+int kernels_n_threads(const struct kernels *k);
 /* Makes a running kernels_end return after the current step. From any thread. */
 void kernels_cancel(struct kernels *k);
 void kernels_cancel_clear(struct kernels *k);
+
+/* Reads n_bytes once, a share per worker: what memory can deliver to them. Outside of a list.
+ * The sum of what was read means nothing. */
+uint64_t kernels_stream(struct kernels *k, const void *ptr, size_t n_bytes);
 
 void kernels_begin(struct kernels *k);
 /* Runs the list. False: cancelled. */

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define FILE_MAX_BYTES (4u << 20)
+#define FILE_MAX_BYTES  (4u << 20)
+#define BYTE_ORDER_MARK "\xEF\xBB\xBF"
 
 struct line {
     char *text;          /* without the line's end */
@@ -29,6 +30,7 @@ struct conf {
         char *text;
     } * warnings; /* by line */
     size_t n_warnings;
+    bool has_mark, has_nul; /* a byte order mark; NUL bytes, which get lost */
 };
 
 static char *copy(const char *text, size_t n)
@@ -39,20 +41,25 @@ static char *copy(const char *text, size_t n)
     return out;
 }
 
+/* Nobody reads more, and a file of garbage would fill the memory. */
+#define WARNINGS_MAX 1000
+
 void conf_warn(struct conf *conf, int line, const char *fmt, ...)
 {
     char text[ERR_TEXT_BYTES];
     va_list va;
+    if (conf->n_warnings == WARNINGS_MAX)
+        return;
     va_start(va, fmt);
     vsnprintf(text, sizeof text, fmt, va);
     va_end(va);
-    utf8_make_printable(text);
     size_t n = strlen(conf->path) + strlen(text) + 24, at = conf->n_warnings++;
     char *warning = mem_alloc(n);
     if (line > 0)
         snprintf(warning, n, "%s:%d: %s", conf->path, line, text);
     else
         snprintf(warning, n, "%s: %s", conf->path, text);
+    utf8_make_printable(warning);
     conf->warnings = mem_resize(conf->warnings, conf->n_warnings * sizeof *conf->warnings);
     for (; at > 0 && conf->warnings[at - 1].line > line; at--)
         conf->warnings[at] = conf->warnings[at - 1];
@@ -174,7 +181,9 @@ static void warn_broken_header(struct conf *conf, struct slice s, int number)
                 "the name needs quotes: [%.*s \"%.*s\"]; the keys below it are ignored",
                 (int)section.n, section.ptr, (int)name.n, name.ptr);
     else
-        conf_warn(conf, number, "\"%.60s\" is no [section]; the keys below it are ignored",
+        conf_warn(conf, number,
+                "\"%.60s\" is no [section] or [section \"name\"]: a bracket or a quote is "
+                "missing; the keys below it are ignored",
                 s.ptr);
 }
 
@@ -216,9 +225,11 @@ struct conf *conf_parse(struct slice text, const char *name)
 {
     struct conf *conf = mem_alloc(sizeof *conf);
     conf->path = mem_strdup(name);
-    if (slice_has_prefix(text, "\xEF\xBB\xBF"))
-        text = (struct slice){text.ptr + 3, text.n - 3};
-    bool has_nul = text.n && memchr(text.ptr, '\0', text.n);
+    conf->has_mark = slice_has_prefix(text, BYTE_ORDER_MARK);
+    if (conf->has_mark)
+        text = (struct slice){
+                text.ptr + strlen(BYTE_ORDER_MARK), text.n - strlen(BYTE_ORDER_MARK)};
+    conf->has_nul = text.n && memchr(text.ptr, '\0', text.n);
     while (text.n) {
         const char *end = memchr(text.ptr, '\n', text.n);
         size_t n = end ? (size_t)(end - text.ptr) : text.n, used = n + (end != NULL);
@@ -229,7 +240,7 @@ struct conf *conf_parse(struct slice text, const char *name)
                         : "");
         text = (struct slice){text.ptr + used, text.n - used};
     }
-    if (has_nul)
+    if (conf->has_nul)
         conf_warn(conf, 1,
                 "the file contains NUL bytes; what follows one on its line is ignored");
     interpret(conf, true);
@@ -314,12 +325,14 @@ const char *conf_get(
     return i < 0 ? NULL : conf->entries[i].value;
 }
 
-/* A value that would not read back as it is gets quotes. */
-static void add_value(struct buf *out, const char *value)
+/* A value that would not read back as it is gets quotes, for its own sake or for what stands
+ * behind it in the line. */
+static void add_value(struct buf *out, const char *value, const char *behind)
 {
-    size_t n = strlen(value);
-    bool is_plain = n > 0 && value[0] != '"' && value[0] != ';' && !is_blank(value[0]) &&
-                    !is_blank(value[n - 1]) && !strpbrk(value, "\n\r") &&
+    size_t n = strlen(value), n_blanks = strspn(behind, " \t");
+    bool is_alone = !behind[n_blanks] || (n_blanks && behind[n_blanks] == ';');
+    bool is_plain = is_alone && n > 0 && value[0] != '"' && value[0] != ';' &&
+                    !is_blank(value[0]) && !is_blank(value[n - 1]) && !strpbrk(value, "\n\r") &&
                     !strstr(value, " ;") && !strstr(value, "\t;");
     if (is_plain) {
         buf_add_text(out, value);
@@ -355,14 +368,18 @@ static size_t section_end(struct conf *conf, const char *section, const char *su
     }
     if (end || section[0] == '\0')
         return end;
-    char header[512];
+    struct buf header;
+    buf_init(&header, FILE_MAX_BYTES);
     if (conf->n_lines && !conf->lines[conf->n_lines - 1].newline[0])
         conf->lines[conf->n_lines - 1].newline = file_newline(conf);
     if (conf->n_lines)
         add_line(conf, conf->n_lines, "", 0, file_newline(conf));
-    int n = subsection[0] ? snprintf(header, sizeof header, "[%s \"%s\"]", section, subsection)
-                          : snprintf(header, sizeof header, "[%s]", section);
-    add_line(conf, conf->n_lines, header, (size_t)n, file_newline(conf));
+    buf_printf(&header, "[%s", section);
+    if (subsection[0])
+        buf_printf(&header, " \"%s\"", subsection);
+    buf_add_text(&header, "]");
+    add_line(conf, conf->n_lines, buf_text(&header), header.n, file_newline(conf));
+    buf_release(&header);
     return conf->n_lines;
 }
 
@@ -371,7 +388,7 @@ static void replace_value(struct line *line, const char *value)
     struct buf text;
     buf_init(&text, FILE_MAX_BYTES);
     buf_add(&text, line->text, line->value_begin);
-    add_value(&text, value);
+    add_value(&text, value, line->text + line->value_end);
     buf_add_text(&text, line->text + line->value_end);
     mem_free(line->text);
     line->text = mem_strdup(buf_text(&text));
@@ -400,7 +417,7 @@ void conf_set(struct conf *conf, const char *section, const char *subsection, co
         struct buf text;
         buf_init(&text, FILE_MAX_BYTES);
         buf_printf(&text, "%s = ", key);
-        add_value(&text, value);
+        add_value(&text, value, "");
         size_t at = section_end(conf, section, subsection);
         if (at > 0 && !conf->lines[at - 1].newline[0])
             conf->lines[at - 1].newline = file_newline(conf);
@@ -413,6 +430,7 @@ void conf_set(struct conf *conf, const char *section, const char *subsection, co
 
 void conf_print(const struct conf *conf, struct buf *out)
 {
+    buf_add_text(out, conf->has_mark ? BYTE_ORDER_MARK : "");
     for (size_t i = 0; i < conf->n_lines; i++)
         buf_printf(out, "%s%s", conf->lines[i].text, conf->lines[i].newline);
 }
@@ -420,6 +438,11 @@ void conf_print(const struct conf *conf, struct buf *out)
 enum status conf_save(const struct conf *conf, struct err *err)
 {
     struct buf text;
+    if (conf->has_nul)
+        return err_set(err, ERR_FORMAT,
+                "%s contains NUL bytes and would lose what stands behind them: mend it with an "
+                "editor first; nothing was changed",
+                conf->path);
     buf_init(&text, 2 * (size_t)FILE_MAX_BYTES);
     conf_print(conf, &text);
     enum status status = file_write(conf->path, buf_text(&text), text.n, 0600, err);

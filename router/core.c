@@ -25,6 +25,7 @@ void action_free(struct action *action)
     if (!action)
         return;
     mem_free(action->text);
+    mem_free(action->text2);
     mem_free(action->extra_json);
     mem_free(action);
 }
@@ -47,6 +48,8 @@ void core_init(struct core *core, const struct core_config *cfg)
         budget_reserve(core, "", "", 0, -1, 0); /* what was spent today before us */
     if (cfg->has_history)
         disk_ask(core, history_command(cfg->now_ms));
+    if (cfg->remembers_session)
+        disk_ask_theme(core);
 }
 
 static void free_effect(struct effect *effect)
@@ -85,6 +88,7 @@ void core_notice(struct core *core, uint64_t t_ns, enum status status, const cha
     vsnprintf(notice->text, sizeof notice->text, fmt, va);
     va_end(va);
     notice->text[utf8_whole(notice->text, strlen(notice->text))] = '\0';
+    utf8_make_printable(notice->text);
     notice->status = status;
     notice->t_ns = t_ns;
     core->version++;
@@ -163,6 +167,12 @@ const struct run *core_run_of(const struct core *core, int64_t message_id)
         if (core->runs[i].message_id == message_id)
             return &core->runs[i];
     return NULL;
+}
+
+bool core_is_refused(const struct core *core, const struct run *run)
+{
+    return run->phase == RUN_WAITS_FOR_STORE &&
+           (core->disk_failed_ns || core->n_store_pending == 0);
 }
 
 struct run *core_run_in(const struct core *core, const struct session *session)

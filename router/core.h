@@ -24,8 +24,8 @@ struct session_row;
 struct stored;
 
 enum action_kind {
-    ACTION_SEND,         /* text: a new user message in the open session; id: the message that
-                            it stands beside, 0: it follows the leaf */
+    ACTION_SEND,         /* text: a new user message in the open session, text2: of files that go
+                            along; id: the message that it stands beside, 0: it follows the leaf */
     ACTION_STOP,         /* the running answer */
     ACTION_CONTINUE,     /* go on with an interrupted or stopped answer: the leaf */
     ACTION_RETRY,        /* id: answer that is given once more beside it, or question; 0: the
@@ -52,13 +52,14 @@ enum action_kind {
     ACTION_CONFIGURE,      /* endpoints: those of the configuration of now */
     ACTION_LIST_DECISIONS, /* brings the decision log up to date with the store */
     ACTION_WHY,            /* id: message: looks for the decision behind an answer */
+    ACTION_PICK_THEME,     /* text: remembered as `theme`, for this start and the next ones */
     ACTION_COUNT
 };
 
 /* Allocated by action_new, freed by core_apply. */
 struct action {
     enum action_kind kind;
-    char *text; /* owned; NULL reads as "" */
+    char *text, *text2; /* owned; NULL reads as "" */
     int64_t id;
     uint32_t cursor, line;
     struct gen_params
@@ -198,9 +199,13 @@ struct core {
             others; /* not open, but an answer runs in them or the disk does not have all yet */
     size_t n_others;
     bool remembers_session;
+    char theme[192];      /* what the last ACTION_PICK_THEME said; "": none */
+    bool is_theme_known;  /* the store has answered that */
     bool can_ask;         /* there is a user to ask: ACTION_CONFIRM */
     bool was_warned;      /* of the budget, today */
     int64_t shown_id;     /* session that the store was told to show next time */
+    uint64_t stopped_ns;  /* when the user last stopped an answer, or it came to its end for
+                             that;  0: never */
     bool is_loading;      /* a session was asked for and has not come yet */
     uint64_t newest_load; /* tag of the newest load: the answer to an older one is not shown */
     uint64_t writer_ask_ns; /* when it is asked whether the open session is free by now; 0: it is
@@ -245,6 +250,8 @@ uint64_t core_deadline(const struct core *core);
 bool core_take_effect(struct core *core, struct effect *out);
 /* The running answer's run, or NULL. */
 const struct run *core_run_of(const struct core *core, int64_t message_id);
+/* Its message could not be saved; the user decides whether it is sent (ACTION_SEND_UNSAVED). */
+bool core_is_refused(const struct core *core, const struct run *run);
 /* The newest decision about an answer, as far as the log or the last ACTION_WHY has it. */
 const struct decision_entry *core_decision_of(const struct core *core, int64_t message_id);
 /* What would be decided if `text` were the next message of the open session. */

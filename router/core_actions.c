@@ -48,6 +48,16 @@ static struct message *add_answer(struct core *core, uint64_t t_ns)
     return answer;
 }
 
+static bool attach(struct message *user, const char *files)
+{
+    size_t n_before = user->text.n;
+    if (!files)
+        return true;
+    bool fits = buf_printf(&user->text, "\n\n%s", files);
+    user->n_attached = user->text.n - n_before;
+    return fits;
+}
+
 /* The user's message is in the store before anything is sent: the run waits for that answer. */
 static void send(struct core *core, struct action *a, uint64_t t_ns)
 {
@@ -63,7 +73,7 @@ static void send(struct core *core, struct action *a, uint64_t t_ns)
         branches_leave(core, beside);
     struct message *user =
             session_add(s, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
-    if (!buf_add_text(&user->text, text)) {
+    if (!buf_add_text(&user->text, text) || !attach(user, a->text2)) {
         core_notice(core, t_ns, ERR_USAGE, "the message is larger than %u MB",
                 MESSAGE_MAX_BYTES >> 20);
         s->leaf_id = shown_id;
@@ -98,8 +108,10 @@ static void add_message(struct core *core, const struct action *a, uint64_t t_ns
 static void stop(struct core *core, uint64_t t_ns)
 {
     struct run *run = core_run_in(core, core->session);
-    if (run)
-        runs_stop(core, run, t_ns);
+    if (!run)
+        return;
+    core->stopped_ns = t_ns;
+    runs_stop(core, run, t_ns);
 }
 
 /* Goes on with the leaf's text, or answers again when there is none. */
@@ -365,6 +377,13 @@ static void switch_endpoint(struct core *core, int64_t id, const char *to, uint6
             name);
 }
 
+static void pick_theme(struct core *core, const char *text)
+{
+    snprintf(core->theme, sizeof core->theme, "%s", text);
+    core->is_theme_known = true;
+    disk_put_theme(core);
+}
+
 void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
 {
     core->version++;
@@ -440,6 +459,9 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         break;
     case ACTION_WHY:
         decisions_ask(core, a->id);
+        break;
+    case ACTION_PICK_THEME:
+        pick_theme(core, text_of(a));
         break;
     case ACTION_COUNT:
         break;

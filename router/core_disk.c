@@ -91,6 +91,21 @@ void disk_remember_shown(struct core *core)
     disk_put(core, c);
 }
 
+void disk_ask_theme(struct core *core)
+{
+    struct stored *c = stored_new(STORE_GET_SETTING);
+    c->key = SLICE("theme");
+    disk_ask(core, c);
+}
+
+void disk_put_theme(struct core *core)
+{
+    struct stored *c = stored_new(STORE_PUT_SETTING);
+    c->key = SLICE("theme");
+    c->value = slice_of(arena_printf(&c->arena, "%s", core->theme));
+    disk_put(core, c);
+}
+
 void disk_put_breaker(struct core *core, int endpoint)
 {
     const struct endpoint_state *e = &core->fleet.endpoints[endpoint];
@@ -333,6 +348,14 @@ static void take_tokens(struct core *core, const struct stored *c, uint64_t t_ns
         core_show_tokens(core, m);
 }
 
+/* A theme that was picked before the answer came is newer. */
+static void take_theme(struct core *core, const struct stored *c)
+{
+    if (!core->is_theme_known)
+        snprintf(core->theme, sizeof core->theme, "%.*s", (int)c->value.n, c->value.ptr);
+    core->is_theme_known = true;
+}
+
 static bool runs_in(const struct core *core, int64_t session_id)
 {
     struct message *m;
@@ -385,8 +408,10 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
     case STORE_RESERVE:
         runs_reserved(core, c, t_ns);
         break;
-    case STORE_RELEASE:
     case STORE_GET_SETTING:
+        take_theme(core, c);
+        break;
+    case STORE_RELEASE:
         break;
     default:
         take_put(core, c, t_ns);

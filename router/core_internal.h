@@ -106,6 +106,8 @@ void disk_ask(struct core *core, struct stored *command); /* a read */
 void disk_put_messages(struct core *core, const struct session *session,
         struct message *const *messages, size_t n, uint32_t request_id);
 void disk_put_tokens(struct core *core, struct message *message);
+void disk_ask_theme(struct core *core);
+void disk_put_theme(struct core *core);
 void disk_ask_tokens(struct core *core, struct message *message); /* once */
 void disk_put_draft(struct core *core);
 /* Opened or closed: `shunt fleet list` shows it. */

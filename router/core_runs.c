@@ -365,6 +365,8 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
         count_attempt(core, run, answer, t_ns);
     if (run->endpoint >= 0)
         budget_settle(core, run);
+    if (state == MESSAGE_STOPPED)
+        core->stopped_ns = t_ns;
     if (state != MESSAGE_DONE)
         show_old_answer(core, run, s, answer, t_ns);
     answer->is_saved = false;

@@ -19,7 +19,7 @@
 
 /* ASCII letters make about 4 bytes per token, digits and signs 2, other alphabets 2 characters,
  * CJK 1. */
-static double tokens_in(struct slice text)
+double text_count_tok(struct slice text)
 {
     size_t n_letters = 0, n_signs = 0, n_other = 0, n_wide = 0;
     for (size_t at = 0; at < text.n;) {
@@ -118,7 +118,7 @@ struct features features_of(
     int newest = newest_question(messages, n_messages);
     double n = MESSAGE_TOK, n_newest = 0;
     for (int i = 0; i < n_messages; i++) {
-        double n_tok = tokens_in(messages[i].text);
+        double n_tok = text_count_tok(messages[i].text);
         n += MESSAGE_TOK + n_tok;
         if (i == newest)
             n_newest = n_tok;

@@ -30,6 +30,7 @@ struct local {
 struct hub {
     struct core core;
     struct store *store;  /* NULL: nothing is stored */
+    int64_t spent_nusd;   /* without a store: by this run */
     struct net *net;      /* NULL until the first remote request */
     struct local *locals; /* [n_locals], by endpoint */
     int n_locals;
@@ -268,12 +269,24 @@ static void cancel(struct hub *hub, const struct effect *effect)
         net_cancel(hub->net, effect->request_id);
 }
 
+/* The budget holds for what this run spends, since nobody knows of more. */
+static void reserve_without_store(struct hub *hub, struct stored *c)
+{
+    c->is_over = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
+                 hub->spent_nusd + c->amount_nusd > c->limit_nusd;
+    if (!c->is_over)
+        hub->spent_nusd += c->amount_nusd;
+    c->total_nusd = hub->spent_nusd;
+}
+
 /* Without a database every command succeeds at once and nothing is there to read. */
 static void answer_without_store(struct hub *hub, struct stored *command)
 {
     struct event event = {.kind = EV_STORE, .t_ns = clock_now_ns(), .u.stored = command};
     if (command->op == STORE_LOAD)
         err_set(&command->err, ERR_NOT_FOUND, "nothing is stored");
+    if (command->op == STORE_RESERVE)
+        reserve_without_store(hub, command);
     core_apply(&hub->core, &event);
 }
 

@@ -398,12 +398,11 @@ static enum status curl_status(CURLcode code)
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         return ERR_TIMEOUT;
-    case CURLE_OUT_OF_MEMORY:
-        return ERR_NOMEM;
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
         return ERR_CONFIG;
     case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_OUT_OF_MEMORY:
         return ERR_PROTOCOL;
     default:
         return ERR_NETWORK;
@@ -417,6 +416,8 @@ static const char *curl_advice(CURLcode code)
         return "; check that the server is running and that the url is right";
     case CURLE_COULDNT_RESOLVE_HOST:
         return "; check the host's name in url, and the network";
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return "; what answers there speaks no HTTP: check url and its port";
     case CURLE_PEER_FAILED_VERIFICATION:
         return "; the server's certificate is not trusted (ca_file = FILE names one that is)";
     default:
@@ -440,6 +441,8 @@ static void finish_failed(struct transfer *t, CURLcode code)
     struct outcome outcome = {.retry_after_ms = -1, .http_status = t->head.status};
     drop_noise(code, t->curl_error);
     const char *text = t->curl_error[0] ? t->curl_error : curl_easy_strerror(code);
+    if (code == CURLE_OUT_OF_MEMORY) /* libcurl's word for a head over 100 KB */
+        text = "its headers are too large";
     if (status / 100 == 2 && t->parser) {
         t->wire->finish(t->parser, true, &outcome); /* whole events count, even behind a cut */
         if (outcome.err.status == OK && outcome.finish_reason != FINISH_NONE) {

@@ -35,6 +35,8 @@ struct features {
     bool needs_vision; /* or pictures */
     bool has_code, wants_json;
 };
+/* About how many tokens a text is, for no tokenizer in particular. */
+double text_count_tok(struct slice text);
 /* Estimates from the conversation, see features.c. extra_json: struct request. */
 struct features features_of(
         const struct chat_message *messages, int n_messages, struct slice extra_json);

@@ -98,11 +98,17 @@ struct message *session_add(
     return m;
 }
 
+struct slice message_typed(const struct message *m)
+{
+    return (struct slice){buf_text(&m->text), m->text.n - m->n_attached};
+}
+
 struct message *session_copy_message(struct session *to, const struct message *from, int64_t id)
 {
     struct message *m = session_add(to, id, from->role, from->created_ms);
     m->state = from->state;
     buf_add_slice(&m->text, buf_slice(&from->text));
+    m->n_attached = from->n_attached;
     buf_add_slice(&m->reasoning, buf_slice(&from->reasoning));
     buf_add_slice(&m->tool_calls, buf_slice(&from->tool_calls));
     memcpy(m->endpoint, from->endpoint, sizeof m->endpoint);
@@ -163,6 +169,7 @@ static void take_row(struct session *s, const struct message_row *row)
     m->role = (unsigned)row->role < MESSAGE_ROLE_COUNT ? row->role : MSG_USER;
     m->state = (unsigned)row->state <= MESSAGE_FAILED ? row->state : MESSAGE_FAILED;
     take_text(&m->text, row->text);
+    m->n_attached = row->n_attached <= m->text.n ? (size_t)row->n_attached : 0;
     take_text(&m->reasoning, row->reasoning);
     copy_name(m->endpoint, sizeof m->endpoint, row->endpoint);
     copy_name(m->model, sizeof m->model, row->model);
@@ -226,6 +233,7 @@ void message_fill_row(const struct session *s, const struct message *m, struct a
             .state = m->state,
             .created_ms = m->created_ms,
             .text = put(arena, buf_slice(&m->text)),
+            .n_attached = m->n_attached,
             .reasoning = put(arena, buf_slice(&m->reasoning)),
             .endpoint = put(arena, slice_of(m->endpoint)),
             .model = put(arena, slice_of(m->model)),

@@ -35,6 +35,7 @@ struct message {
     enum message_role role;
     enum message_state state;
     struct buf text, reasoning;
+    size_t n_attached; /* of a user's text: bytes at its end that come from files */
     char endpoint[64], model[128];
     char error[ERR_TEXT_BYTES];
     enum status error_status; /* of this run of the program; OK after loading */
@@ -75,6 +76,8 @@ struct message *session_find(const struct session *session, int64_t id); /* NULL
 size_t session_index(const struct session *session, int64_t id);
 struct message *session_add(struct session *session, int64_t id, enum message_role role,
         int64_t now_ms); /* child of the leaf; becomes the leaf */
+/* What the user wrote of a message: without the files that go along. */
+struct slice message_typed(const struct message *m);
 /* A copy of a finished message as the new leaf of another session. */
 struct message *session_copy_message(
         struct session *to, const struct message *from, int64_t id);

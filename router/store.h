@@ -25,6 +25,7 @@ struct message_row {
     enum message_state state;
     int64_t created_ms; /* Unix time */
     struct slice text, reasoning;
+    uint64_t n_attached;                         /* see struct message */
     struct slice endpoint, model, finish, error; /* of an answer */
     struct usage usage;
     int64_t cost_nusd;                        /* -1: unknown */

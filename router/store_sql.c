@@ -65,7 +65,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
     if (m->state == MESSAGE_RUNNING)
         writer_of(getpid(), writer);
     struct query q = prepare(db,
-            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
+            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
             "CONFLICT (id) DO UPDATE SET"
             " state = excluded.state, text = excluded.text, reasoning = excluded.reasoning,"
             " endpoint = excluded.endpoint, model = excluded.model, finish = excluded.finish,"
@@ -99,6 +99,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
     bind_int(&q, m->total_ms);
     bind_text(&q, slice_of(writer));
     bind_int(&q, m->reasoning_ms);
+    bind_int(&q, (int64_t)m->n_attached);
     return finish(&q);
 }
 
@@ -377,6 +378,7 @@ static void read_message(
     m->total_ms = (uint32_t)read_int(q);
     *writer = read_text(q, arena);
     m->reasoning_ms = (uint32_t)read_int(q);
+    m->n_attached = (uint64_t)read_int(q);
 }
 
 static bool mark_interrupted(sqlite3 *db, struct message_row *m)

@@ -86,6 +86,13 @@ bool app_side_pane(const struct app *app)
     return !app->has_no_side_pane;
 }
 
+void app_copy(struct app *app, struct slice text, const char *what)
+{
+    buf_clear(&app->copied);
+    buf_add_slice(&app->copied, text);
+    snprintf(app->copied_what, sizeof app->copied_what, "%s", what);
+}
+
 enum reasoning_mode app_reasoning(const struct app *app)
 {
     return app->reasoning;
@@ -94,6 +101,24 @@ enum reasoning_mode app_reasoning(const struct app *app)
 bool app_is_mono(const struct app *app)
 {
     return app->is_mono;
+}
+
+bool app_has_heat(const struct app *app)
+{
+    return !app->is_mono;
+}
+
+size_t app_theme_names(const struct app *app, const char *const **out)
+{
+    static const char *const names[] = {"dark", "light", "mono"};
+    (void)app;
+    *out = names;
+    return ARRAY_LEN(names);
+}
+
+void app_use_theme(struct app *app, const char *name)
+{
+    app_notice(app, OK, "theme %s", name);
 }
 
 uint64_t app_now_ns(const struct app *app)
@@ -164,6 +189,7 @@ void app_fake_init(struct app *app, struct endpoint_conf *endpoints, size_t n_en
     app->keymap = keymap_new();
     app->now_ns = 1000000000;
     buf_init(&app->conf_text, 1 << 20);
+    buf_init(&app->copied, 1 << 20);
 }
 
 void app_fake_release(struct app *app)
@@ -171,6 +197,7 @@ void app_fake_release(struct app *app)
     keymap_free(app->keymap);
     core_release(&app->core);
     buf_release(&app->conf_text);
+    buf_release(&app->copied);
     arena_release(&app->arena);
 }
 

@@ -19,6 +19,8 @@ struct app {
     void *states[VIEW_COUNT]; /* of views that another view looks at or opens */
     uint64_t now_ns, wake_ns; /* wake_ns: the nearest time asked for; 0: none */
     char notice[512];
+    struct buf copied; /* the newest text that was copied */
+    char copied_what[64];
     char last_text[512]; /* of the newest action */
     enum action_kind last_action;
     int64_t last_id;

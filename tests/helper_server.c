@@ -83,6 +83,16 @@ static void serve(struct server *s, int fd, size_t i)
     }
 }
 
+static void end(int fd, bool resets)
+{
+    struct linger at_once = {.l_onoff = 1};
+    if (resets)
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    else
+        shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
 static void *run(void *arg)
 {
     struct server *s = arg;
@@ -92,9 +102,9 @@ static void *run(void *arg)
         int fd = accept(s->fd, NULL, NULL);
         if (fd < 0)
             continue;
-        serve(s, fd, i++);
-        shutdown(fd, SHUT_WR);
-        close(fd);
+        serve(s, fd, i);
+        end(fd, s->scripts[i < s->n_scripts ? i : s->n_scripts - 1].resets);
+        i++;
     }
     return NULL;
 }

@@ -14,6 +14,7 @@ struct server_script {
     int delay_ms; /* before the first byte */
     bool hangs;   /* nothing more after the bytes, the connection stays open */
     int gap_ms;   /* between chunks */
+    bool resets;  /* the connection ends with a reset, as of a program that was killed */
 };
 
 struct server;

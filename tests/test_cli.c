@@ -2,7 +2,6 @@
  * test_cli.c - the contract of the command line, from outside: exit statuses, what goes to
  * which stream, what is read, what is sent, and that no key and no escape sequence comes out.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -13,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,218 +22,8 @@
 #include "tui/args.h"
 #include "tui/cmd.h"
 
-#include "tests/helper_server.h"
+#include "tests/helper_cli.h"
 #include "tests/helper_tiny_model.h"
-
-#define WAIT_MS 30000
-#define KEY     "sk-a1b2c3d4e5f6a7b8c9d0"
-
-static char folder[64];
-static struct result {
-    int status; /* wait status */
-    struct buf out, err;
-} result;
-
-/* ---- running it ------------------------------------------------------------------------- */
-
-static const char *path_of(const char *name)
-{
-    static char paths[4][160];
-    static int i;
-    i = (i + 1) % 4;
-    snprintf(paths[i], sizeof paths[i], "%s/%s", folder, name);
-    return paths[i];
-}
-
-static void write_file(const char *name, const char *text, size_t n)
-{
-    struct err err;
-    assert_int_equal(file_write(path_of(name), text, n, 0600, &err), OK);
-}
-
-static void write_text(const char *name, const char *text)
-{
-    write_file(name, text, strlen(text));
-}
-
-static int set_up_all(void **state)
-{
-    (void)state;
-    static const char *const unset[] = {"NO_COLOR", "COLORTERM", "XDG_CONFIG_HOME",
-            "XDG_DATA_HOME", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"};
-    snprintf(folder, sizeof folder, "/tmp/shunt-cli-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    for (size_t i = 0; i < ARRAY_LEN(unset); i++)
-        unsetenv(unset[i]);
-    setenv("HOME", folder, 1);
-    setenv("TERM", "xterm-256color", 1);
-    setenv("SHUNT_TEST_KEY", KEY, 1);
-    return 0;
-}
-
-static int tear_down_all(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    buf_release(&result.out);
-    buf_release(&result.err);
-    return 0;
-}
-
-struct child {
-    pid_t pid;
-    int in, out, err; /* this side of the pipes */
-};
-
-/* argv[0] is put before; stdin_path NULL: a pipe; stdout_path NULL: a pipe. */
-static struct child spawn(char *const *args, const char *stdin_path, const char *stdout_path)
-{
-    char *argv[32] = {(char[]){SHUNT_BINARY}};
-    int in[2], out[2], err[2];
-    for (size_t i = 0; args[i]; i++)
-        argv[i + 1] = args[i];
-    assert_true(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 &&
-                pipe2(err, O_CLOEXEC) == 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(stdin_path ? open(stdin_path, O_RDONLY) : in[0], STDIN_FILENO);
-        dup2(stdout_path ? open(stdout_path, O_WRONLY) : out[1], STDOUT_FILENO);
-        dup2(err[1], STDERR_FILENO);
-        execv(argv[0], argv);
-        _exit(127);
-    }
-    close(in[0]);
-    close(out[1]);
-    close(err[1]);
-    return (struct child){pid, in[1], out[0], err[0]};
-}
-
-static void finish(struct child *child)
-{
-    bool is_open[2] = {true, true};
-    uint64_t end = clock_now_ns() + WAIT_MS * 1000000ull;
-    buf_release(&result.out);
-    buf_release(&result.err);
-    buf_init(&result.out, 64 << 20);
-    buf_init(&result.err, 64 << 20);
-    while ((is_open[0] || is_open[1]) && clock_now_ns() < end) {
-        struct pollfd p[] = {{is_open[0] ? child->out : -1, POLLIN, 0},
-                {is_open[1] ? child->err : -1, POLLIN, 0}};
-        poll(p, 2, 1000);
-        for (int i = 0; i < 2; i++) {
-            char bytes[4096];
-            ssize_t n = p[i].revents ? read(p[i].fd, bytes, sizeof bytes) : -1;
-            if (n > 0)
-                buf_add(i ? &result.err : &result.out, bytes, (size_t)n);
-            else if (p[i].revents)
-                is_open[i] = false;
-        }
-    }
-    bool is_late = is_open[0] || is_open[1];
-    if (is_late)
-        kill(child->pid, SIGKILL);
-    waitpid(child->pid, &result.status, 0);
-    close(child->out);
-    close(child->err);
-    if (is_late)
-        fail_msg("it does not end; so far: %s%s", buf_text(&result.out), buf_text(&result.err));
-}
-
-static int run_with(const char *stdin_text, char *const *args)
-{
-    struct child child = spawn(args, NULL, NULL);
-    size_t n = strlen(stdin_text);
-    signal(SIGPIPE, SIG_IGN);
-    if (n && write(child.in, stdin_text, n) != (ssize_t)n)
-        fail_msg("standard input is not read");
-    close(child.in);
-    finish(&child);
-    if (!WIFEXITED(result.status))
-        fail_msg("wait status %x: %s", (unsigned)result.status, buf_text(&result.err));
-    return WEXITSTATUS(result.status);
-}
-
-#define ARGS(...) ((char *[]){__VA_ARGS__, NULL})
-#define RUN(...)  run_with("", ARGS(__VA_ARGS__))
-#define CONFIG                                                                                 \
-    (char[]){"--config"}, (char *)(uintptr_t)path_of("shunt.conf"), (char[]){"--data"},        \
-            (char *)(uintptr_t)path_of("data")
-
-static void expect_exit(int got, int wanted)
-{
-    if (got != wanted)
-        fail_msg("exit status %d in place of %d\nstdout: %s\nstderr: %s", got, wanted,
-                buf_text(&result.out), buf_text(&result.err));
-}
-
-static void expect_in(const struct buf *where, const char *text)
-{
-    if (!strstr(buf_text(where), text))
-        fail_msg("\"%s\" is missing in: %s", text, buf_text(where));
-}
-
-/* One line that begins with the program's name and says this. */
-static void expect_sentence(const char *text)
-{
-    struct slice rest = buf_slice(&result.err), line = slice_cut(&rest, '\n');
-    assert_true(slice_has_prefix(line, "shunt"));
-    if (rest.n)
-        fail_msg("more than one line: %s", buf_text(&result.err));
-    expect_in(&result.err, text);
-}
-
-static void expect_no_escapes(void)
-{
-    for (int i = 0; i < 2; i++) {
-        const struct buf *b = i ? &result.err : &result.out;
-        uint32_t cp;
-        for (size_t k = 0, n; k < b->n; k += n) {
-            n = utf8_decode(b->ptr + k, b->n - k, &cp);
-            if (utf8_is_hostile(cp) || (cp == 0xFFFD && n == 1))
-                fail_msg("byte %02x in: %s", (unsigned char)b->ptr[k], buf_text(b));
-        }
-    }
-}
-
-/* ---- a server to talk to ---------------------------------------------------------------- */
-
-#define HEAD(status, type)                                                                     \
-    "HTTP/1.1 " status "\r\nContent-Type: " type "\r\nConnection: close\r\n\r\n"
-#define DELTA(text)                                                                            \
-    "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" text "\"}}]}\n\n"
-#define STREAM_END                                                                             \
-    "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"          \
-    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\ndata: " \
-    "[DONE]\n\n"
-#define STREAM(text) HEAD("200 OK", "text/event-stream") DELTA(text) STREAM_END
-
-static struct server *server;
-static struct server_script script;
-
-static void serve(const char *response, bool hangs)
-{
-    char text[512];
-    script = (struct server_script){.bytes = response, .n = strlen(response), .hangs = hangs};
-    server = server_open(&script, 1);
-    snprintf(text, sizeof text,
-            "[endpoint \"e\"]\nkind = vllm\nurl = http://127.0.0.1:%d/v1\nmodel = m\nkey_env = "
-            "SHUNT_TEST_KEY\nretries = 0\n",
-            server_port(server));
-    write_text("shunt.conf", text);
-}
-
-static void stop_serving(void)
-{
-    server_close(server);
-    server = NULL;
-}
 
 /* The texts of the messages that were sent, each with its role. */
 static void expect_sent(const char *joined)
@@ -261,8 +49,8 @@ static void help_and_version_go_to_stdout(void **state)
     expect_exit(RUN("--help"), EXIT_DONE);
     expect_in(&result.out, "usage: shunt");
     assert_int_equal(result.err.n, 0);
-    for (size_t i = 0; i < n_cmd_defs; i++)
-        expect_in(&result.out, cmd_defs[i].name);
+    for (int i = SUB_TUI + 1; i < SUB_COUNT; i++)
+        expect_in(&result.out, subcommand_defs[i].name);
     expect_exit(RUN("--version"), EXIT_DONE);
     assert_string_equal(buf_text(&result.out), "shunt " SHUNT_VERSION "\n");
     assert_int_equal(result.err.n, 0);
@@ -271,16 +59,20 @@ static void help_and_version_go_to_stdout(void **state)
 static void every_command_explains_itself(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < n_cmd_defs; i++) {
+    for (int i = SUB_TUI + 1; i < SUB_COUNT; i++) {
         char name[32], usage[64];
-        snprintf(name, sizeof name, "%s", cmd_defs[i].name);
+        snprintf(name, sizeof name, "%s", subcommand_defs[i].name);
         snprintf(usage, sizeof usage, "usage: shunt %s", name);
         expect_exit(RUN(name, "--help"), EXIT_DONE);
         assert_true(slice_has_prefix(buf_slice(&result.out), usage));
         assert_int_equal(result.err.n, 0);
         expect_no_escapes();
-        for (size_t k = 0; k < cmd_defs[i].n_flags; k++)
-            expect_in(&result.out, cmd_defs[i].flags[k].name);
+        for (int k = 0; k < FLAG_COUNT; k++)
+            if ((int)flag_defs[k].subcommand == i || flag_defs[k].subcommand == SUB_EVERY)
+                expect_in(&result.out, flag_defs[k].name);
+        for (int k = VERB_NONE + 1; k < VERB_COUNT; k++)
+            if ((int)verb_defs[k].subcommand == i)
+                expect_in(&result.out, verb_defs[k].help);
     }
 }
 
@@ -291,9 +83,9 @@ static void a_wrong_word_names_the_nearest(void **state)
     expect_sentence("--version");
     expect_exit(RUN("aks", "hello"), EXIT_USAGE);
     expect_sentence("\"ask\"");
-    for (size_t i = 0; i < n_cmd_defs; i++) {
+    for (int i = SUB_TUI + 1; i < SUB_COUNT; i++) {
         char name[32];
-        snprintf(name, sizeof name, "%s", cmd_defs[i].name);
+        snprintf(name, sizeof name, "%s", subcommand_defs[i].name);
         expect_exit(RUN(name, "--confg", "x"), EXIT_USAGE);
         expect_sentence("--config");
         assert_int_equal(result.out.n, 0);
@@ -335,6 +127,22 @@ static void a_mistake_in_the_configuration_is_said_and_survived(void **state)
     expect_no_escapes();
 }
 
+static void themes_are_listed_plainly_into_a_pipe(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"* mono", "  dark", "  light", "  auto"};
+    write_text("shunt.conf", "[shunt]\ntheme = mono\ncolor = 256\n");
+    expect_exit(RUN("themes", CONFIG), EXIT_DONE);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        expect_in(&result.out, names[i]);
+    expect_no_escapes();
+    expect_exit(RUN("themes", "--json", CONFIG), EXIT_DONE);
+    expect_in(&result.out, "{\"name\":\"mono\",\"variant\":\"any\",\"file\":null,"
+                           "\"configured\":true}");
+    expect_exit(RUN("themes", "dark", CONFIG), EXIT_USAGE);
+    write_text("shunt.conf", "");
+}
+
 static void nobody_to_ask_is_a_refusal(void **state)
 {
     (void)state;
@@ -374,7 +182,7 @@ static void a_model_that_cannot_be_read_is_named(void **state)
         expect_sentence(path);
         assert_int_equal(result.out.n, 0);
     }
-    expect_exit(RUN("model", "info", (char *)(uintptr_t)path_of("whole.gguf")), EXIT_DONE);
+    expect_exit(RUN("model", "info", path_of("whole.gguf")), EXIT_DONE);
 }
 
 static void difficulty_is_one_number_a_line(void **state)
@@ -422,6 +230,43 @@ static void blocks_become_floats(void **state)
     expect_exit(RUN("eval", "quant", "Q9_9"), EXIT_USAGE);
     expect_sentence("Q5_K");
     expect_exit(RUN("eval", "quant"), EXIT_USAGE);
+}
+
+static double number_of(const struct json *object, const char *key)
+{
+    double value;
+    if (!json_number(json_get(object, key), &value))
+        fail_msg("no number %s in %s", key, buf_text(&result.out));
+    return value;
+}
+
+static void the_bench_measures_a_made_up_model(void **state)
+{
+    (void)state;
+    static const char *const positive[] = {"n_threads", "n_runs", "read_bytes_per_s",
+            "prefill_tok_per_s", "decode_tok_per_s", "weight_bytes_per_tok", "kv_bytes_per_tok",
+            "bytes_per_tok", "bandwidth_share"};
+    expect_exit(RUN("bench", "--synthetic", "tiny", "-p", "4", "-n", "3", "-t", "1", "--json"),
+            EXIT_DONE);
+    struct json *object = json_parse(buf_slice(&result.out));
+    assert_string_equal(json_get_text(object, "model"), "synthetic tiny");
+    for (size_t i = 0; i < ARRAY_LEN(positive); i++)
+        assert_true(number_of(object, positive[i]) > 0);
+    assert_true(number_of(object, "n_prompt") == 4 && number_of(object, "n_gen") == 3);
+    /* Per layer 2 x 128 numbers of 2 bytes and position; 1, 2 and 3 positions are seen. */
+    assert_true(number_of(object, "kv_bytes_per_tok") == 4 * 2 * 128 * 2 * 2);
+    double bytes = number_of(object, "bytes_per_tok");
+    double expected = bytes * number_of(object, "decode_tok_per_s") /
+                      number_of(object, "read_bytes_per_s");
+    assert_true(bytes == number_of(object, "weight_bytes_per_tok") + 4 * 2 * 128 * 2 * 2);
+    assert_true(number_of(object, "bandwidth_share") / expected > 0.999 &&
+                number_of(object, "bandwidth_share") / expected < 1.001);
+    json_free(object);
+    expect_exit(RUN("bench", "--synthetic", "no-such-shape"), EXIT_USAGE);
+    expect_sentence("olmoe-7b");
+    expect_exit(RUN("bench", "-p", "0", "x.gguf"), EXIT_USAGE);
+    expect_exit(RUN("bench", "no-such-file.gguf"), EXIT_FAILED);
+    expect_sentence("no-such-file.gguf");
 }
 
 static void a_host_that_does_not_answer_is_a_failure(void **state)
@@ -477,17 +322,13 @@ static void a_request_file_is_sent_as_it_stands(void **state)
             "{\"role\":\"assistant\",\"content\":\"a\"},{\"role\":\"user\",\"content\":\"v\"}],"
             "\"temperature\":0.5,\"logit_bias\":{\"5\":1}}");
     serve(STREAM("ok"), false);
-    expect_exit(
-            RUN("ask", CONFIG, "-n", "--request", (char *)(uintptr_t)path_of("request.json")),
-            EXIT_DONE);
+    expect_exit(RUN("ask", CONFIG, "-n", "--request", path_of("request.json")), EXIT_DONE);
     expect_sent("[system: s][user: u][assistant: a][user: v]");
     assert_non_null(strstr(server_request(server, 0), "\"temperature\":0.5"));
     assert_non_null(strstr(server_request(server, 0), "\"logit_bias\":{\"5\":1}"));
     stop_serving();
     write_text("request.json", "[1]");
-    expect_exit(
-            RUN("ask", CONFIG, "-n", "--request", (char *)(uintptr_t)path_of("request.json")),
-            EXIT_FAILED);
+    expect_exit(RUN("ask", CONFIG, "-n", "--request", path_of("request.json")), EXIT_FAILED);
     expect_sentence("request.json");
 }
 
@@ -579,77 +420,7 @@ static void the_object_is_printed_whatever_the_exit_status(void **state)
     expect_object();
 }
 
-/* ---- secrets and hostile answers -------------------------------------------------------- */
-
-static void expect_no_key_in(const char *dir)
-{
-    DIR *d = opendir(dir);
-    assert_non_null(d);
-    for (const struct dirent *entry; (entry = readdir(d));) {
-        char path[600];
-        struct buf text;
-        struct stat st;
-        snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
-        if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
-            continue;
-        if (file_read(&text, path, 64 << 20, NULL) == OK && text.n &&
-                memmem(text.ptr, text.n, KEY, strlen(KEY)))
-            fail_msg("the key is in %s", path);
-        buf_release(&text);
-    }
-    closedir(d);
-}
-
-static void a_key_never_comes_out(void **state)
-{
-    (void)state;
-    static const char *const responses[] = {
-            HEAD("401 Unauthorized",
-                    "application/json") "{\"error\":{\"message\":\"Incorrect API key: " KEY
-                                        "\"}}",
-            HEAD("401 Unauthorized", "text/plain") "bad key " KEY,
-            HEAD("400 Bad", "application/json") "{\"detail\":\"" KEY "\"}",
-            HEAD("500 " KEY, "text/html") "<p>Bearer " KEY "</p>",
-            HEAD("200 OK", "text/event-stream") "data: {\"error\":{\"message\":\"key " KEY
-                                                " expired\"}}\n\n"};
-    for (size_t i = 0; i < 2 * ARRAY_LEN(responses); i++) {
-        serve(responses[i / 2], false);
-        if (i % 2)
-            expect_exit(RUN("ask", CONFIG, "-n", "--stats", "--json", "hello"), EXIT_FAILED);
-        else
-            expect_exit(RUN("ask", CONFIG, "-n", "--stats", "hello"), EXIT_FAILED);
-        assert_non_null(strstr(server_request(server, 0), "Bearer " KEY)); /* it was sent */
-        if (strstr(buf_text(&result.out), KEY) || strstr(buf_text(&result.err), KEY))
-            fail_msg("response %d: the key is in: %s%s", (int)i / 2, buf_text(&result.out),
-                    buf_text(&result.err));
-        stop_serving();
-    }
-    RUN("doctor", CONFIG);
-    assert_null(strstr(buf_text(&result.out), KEY));
-    RUN("route", CONFIG, "--json", "hello");
-    assert_null(strstr(buf_text(&result.out), KEY));
-    expect_no_key_in(path_of("data"));
-}
-
-/* Long messages are cut, perhaps in the middle of the key. */
-static void no_part_of_a_key_comes_out(void **state)
-{
-    (void)state;
-    for (int n_before = 376; n_before < 400; n_before += 6) {
-        char response[1000];
-        char filler[400];
-        memset(filler, 'x', sizeof filler);
-        snprintf(response, sizeof response,
-                HEAD("401 Unauthorized",
-                        "application/json") "{\"error\":{\"message\":\"%.*s" KEY "\"}}",
-                n_before, filler);
-        serve(response, false);
-        expect_exit(RUN("ask", CONFIG, "-n", "hello"), EXIT_FAILED);
-        expect_in(&result.err, "SHUNT_TEST_KEY"); /* where the key comes from is said */
-        assert_null(strstr(buf_text(&result.err), "sk-a1b"));
-        stop_serving();
-    }
-}
+/* ---- hostile answers ------------------------------------------------------------------- */
 
 static void what_a_server_says_never_steers_the_terminal(void **state)
 {
@@ -670,6 +441,40 @@ static void what_a_server_says_never_steers_the_terminal(void **state)
         expect_no_escapes();
         stop_serving();
     }
+}
+
+/* A model file is somebody else's, its name and what it says about itself included. */
+static void names_from_files_never_steer_the_terminal(void **state)
+{
+    (void)state;
+    static const char plain[] = "tiny", hostile[] = "\x1B[6n";
+    static const struct tiny_model dense = {"llama", 1, 0, 0, 64, 32, 1};
+    static char *const commands[][4] = {{"model", "list"}, {"doctor"}, {"route", "hello"},
+            {"fleet", "list"}, {"fleet", "costs"}, {"top", "-b", "--view", "fleet"},
+            {"top", "-b", "--view", "router"}};
+    struct buf text;
+    struct err err;
+    char path[200];
+    snprintf(path, sizeof path, "%s/models", path_of("data"));
+    assert_int_equal(dir_make(path, &err), OK);
+    snprintf(path, sizeof path, "%s/models/\x1B[31m\xE2\x80\xAE.gguf", path_of("data"));
+    assert_true(tiny_model_write(path, &dense));
+    assert_int_equal(file_read(&text, path, 64 << 20, &err), OK);
+    for (char *at = text.ptr; (at = memmem(at, (size_t)(text.ptr + text.n - at), plain, 4));)
+        memcpy(at, hostile, 4);
+    assert_int_equal(file_write(path, text.ptr, text.n, 0600, &err), OK);
+    buf_release(&text);
+    write_text("shunt.conf", "[endpoint \"\xC2\x9B"
+                             "6n\"]\nkind = vllm\nurl = http://127.0.0.1:1/\x1B[6n\nmodel = "
+                             "\x1B]0;x\x07\nkey_file = /nowhere/\x1B[6n\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        RUN(CONFIG, commands[i][0], commands[i][1], commands[i][2], commands[i][3]);
+        assert_true(result.out.n + result.err.n > 0);
+        expect_no_escapes();
+    }
+    RUN("model", CONFIG, "info", path);
+    expect_no_escapes();
+    unlink(path);
 }
 
 static void output_that_is_no_terminal_has_no_escapes(void **state)
@@ -812,8 +617,7 @@ static void doctor_calls_nothing_fine_that_is_not(void **state)
     expect_exit(RUN("doctor", CONFIG), EXIT_FAILED);
     expect_in(&result.out, ":2: no theme \"nosuch\"");
     assert_null(strstr(buf_text(&result.out), "ok   configuration"));
-    expect_exit(RUN("doctor", "--config", "/nonexistent/x.conf", "--data",
-                        (char *)(uintptr_t)path_of("data")),
+    expect_exit(RUN("doctor", "--config", "/nonexistent/x.conf", "--data", path_of("data")),
             EXIT_FAILED);
     expect_in(&result.out, "BAD  configuration  /nonexistent/x.conf: this file does not exist");
     assert_null(strstr(buf_text(&result.out), "not there yet"));
@@ -859,8 +663,8 @@ static void max_tokens_are_sent_and_nothing_else(void **state)
     write_text("request.json", "{\"messages\":[{\"role\":\"user\",\"content\":\"u\"}],"
                                "\"max_tokens\":5}");
     serve(STREAM("ok"), false);
-    expect_exit(RUN("ask", CONFIG, "-n", "--max-tokens", "7", "--request",
-                        (char *)(uintptr_t)path_of("request.json")),
+    expect_exit(
+            RUN("ask", CONFIG, "-n", "--max-tokens", "7", "--request", path_of("request.json")),
             EXIT_DONE);
     assert_non_null(strstr(server_request(server, 0), "\"max_tokens\":7"));
     stop_serving();
@@ -911,7 +715,7 @@ static void what_costs_nothing_is_free(void **state)
     stop_serving();
 }
 
-#define TEST(f) cmocka_unit_test_teardown(f, tear_down)
+#define TEST(f) cmocka_unit_test_teardown(f, tear_down_result)
 
 int main(void)
 {
@@ -921,10 +725,12 @@ int main(void)
             TEST(a_wrong_word_names_the_nearest),
             TEST(a_double_dash_ends_options),
             TEST(a_mistake_in_the_configuration_is_said_and_survived),
+            TEST(themes_are_listed_plainly_into_a_pipe),
             TEST(nobody_to_ask_is_a_refusal),
             TEST(a_model_that_cannot_be_read_is_named),
             TEST(difficulty_is_one_number_a_line),
             TEST(blocks_become_floats),
+            TEST(the_bench_measures_a_made_up_model),
             TEST(a_host_that_does_not_answer_is_a_failure),
             TEST(stdin_is_read_behind_the_prompt),
             TEST(an_open_pipe_is_not_waited_for),
@@ -933,9 +739,8 @@ int main(void)
             TEST(interrupting_keeps_what_came),
             TEST(the_object_is_printed_when_all_is_well),
             TEST(the_object_is_printed_whatever_the_exit_status),
-            TEST(a_key_never_comes_out),
-            TEST(no_part_of_a_key_comes_out),
             TEST(what_a_server_says_never_steers_the_terminal),
+            TEST(names_from_files_never_steer_the_terminal),
             TEST(output_that_is_no_terminal_has_no_escapes),
             TEST(a_terminal_gets_clean_text),
             TEST(a_closed_pipe_ends_it_quietly),
@@ -948,5 +753,5 @@ int main(void)
             TEST(a_session_that_is_named_goes_on),
             TEST(what_costs_nothing_is_free),
     };
-    return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
+    return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

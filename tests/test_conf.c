@@ -119,6 +119,67 @@ static void an_edit_touches_nothing_else(void **state)
     expect_edit("", "s", "", "k", "", "[s]\nk = \"\"\n");
 }
 
+static void expect_edited(const char *text, const char *value, const char *want)
+{
+    struct buf printed;
+    struct conf *c = parse(text);
+    buf_init(&printed, 1 << 20);
+    conf_set(c, "s", "", "k", value);
+    conf_print(c, &printed);
+    assert_string_equal(buf_text(&printed), want);
+    assert_string_equal(conf_get(c, "s", "", "k"), value);
+    buf_release(&printed);
+    conf_free(c);
+}
+
+static void an_edited_value_reads_back_whatever_stands_behind_it(void **state)
+{
+    (void)state;
+    expect_edited("[s]\nk = a ; why\n", "b", "[s]\nk = b ; why\n");
+    expect_edited("[s]\nk = a  \n", "b", "[s]\nk = b  \n");
+    expect_edited("[s]\nk = \"a\" junk\n", "b", "[s]\nk = \"b\" junk\n");
+    expect_edited("[s]\nk = \"a\";why\n", "b", "[s]\nk = \"b\";why\n");
+    expect_edited("\xEF\xBB\xBF[s]\r\nk = a\r\n", "b", "\xEF\xBB\xBF[s]\r\nk = b\r\n");
+}
+
+static void a_long_name_makes_a_whole_header(void **state)
+{
+    (void)state;
+    char name[2000];
+    struct buf printed;
+    struct conf *c = parse("");
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    buf_init(&printed, 1 << 20);
+    conf_set(c, "endpoint", name, "kind", "vllm");
+    conf_print(c, &printed);
+    struct conf *again = conf_parse(buf_slice(&printed), "again");
+    assert_string_equal(conf_get(again, "endpoint", name, "kind"), "vllm");
+    buf_release(&printed);
+    conf_free(again);
+    conf_free(c);
+}
+
+static void what_is_no_text_is_not_written_over(void **state)
+{
+    (void)state;
+    struct err err;
+    struct conf *c = conf_parse(SLICE("[s]\nk = a\0b\n"), "/nowhere/x.conf");
+    conf_set(c, "s", "", "k", "c");
+    assert_int_equal(conf_save(c, &err), ERR_FORMAT);
+    assert_non_null(strstr(err.text, "NUL"));
+    conf_free(c);
+    struct buf garbage;
+    buf_init(&garbage, 1 << 20);
+    for (int i = 0; i < 5000; i++)
+        buf_add_text(&garbage, "\x1B[31m garbage\n");
+    c = conf_parse(buf_slice(&garbage), "bad\x1Bname.conf");
+    assert_int_equal(conf_n_warnings(c), 1000); /* nobody reads more */
+    assert_null(strchr(conf_warning_at(c, 0), '\x1B'));
+    buf_release(&garbage);
+    conf_free(c);
+}
+
 static void saving_goes_through_a_link(void **state)
 {
     (void)state;
@@ -204,6 +265,9 @@ int main(void)
             cmocka_unit_test(sections_and_their_names),
             cmocka_unit_test(nonsense_is_kept_and_said),
             cmocka_unit_test(an_edit_touches_nothing_else),
+            cmocka_unit_test(an_edited_value_reads_back_whatever_stands_behind_it),
+            cmocka_unit_test(a_long_name_makes_a_whole_header),
+            cmocka_unit_test(what_is_no_text_is_not_written_over),
             cmocka_unit_test(saving_goes_through_a_link),
             cmocka_unit_test(durations_and_near_words),
             cmocka_unit_test(a_name_without_quotes_is_explained),

@@ -70,7 +70,7 @@ static void an_empty_file_gives_the_defaults(void **state)
     struct place *p = *state;
     load(p, "");
     assert_int_equal(p->config.zone, ZONE_EXTERNAL);
-    assert_string_equal(p->config.theme, "dark");
+    assert_string_equal(p->config.theme, "auto");
     assert_int_equal(p->config.n_threads, 0);
     assert_int_equal(p->config.color, COLOR_256);
     assert_int_equal(conf_n_warnings(p->config.conf), 0);
@@ -105,6 +105,11 @@ static void a_bad_count_keeps_the_default(void **state)
 static void no_color_and_the_flag_go_before_the_file(void **state)
 {
     struct place *p = *state;
+    setenv("CLICOLOR", "0", 1);
+    load(p, "[shunt]\ncolor = 256\n");
+    assert_int_equal(p->config.color, COLOR_NEVER);
+    config_release(&p->config);
+    unsetenv("CLICOLOR");
     setenv("NO_COLOR", "1", 1);
     load(p, "[shunt]\ncolor = 256\n");
     assert_int_equal(p->config.color, COLOR_NEVER);
@@ -116,6 +121,25 @@ static void no_color_and_the_flag_go_before_the_file(void **state)
     struct err err;
     p->flags.color = "pink";
     assert_int_equal(config_load(&p->config, &p->flags, &err), ERR_USAGE);
+}
+
+static void the_environment_may_tell_the_background(void **state)
+{
+    struct place *p = *state;
+    static const struct {
+        const char *value;
+        enum theme_variant background;
+    } rows[] = {{"15;0", VARIANT_DARK}, {"0;15", VARIANT_LIGHT},
+            {"0;default;15", VARIANT_LIGHT}, {"7;8", VARIANT_DARK}, {"0;7", VARIANT_LIGHT},
+            {"15;default", VARIANT_ANY}, {"15;999", VARIANT_ANY}, {"", VARIANT_ANY}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        setenv("COLORFGBG", rows[i].value, 1);
+        load(p, "");
+        assert_int_equal(p->config.background, rows[i].background);
+        config_release(&p->config);
+    }
+    unsetenv("COLORFGBG");
+    load(p, "");
 }
 
 #define REMOTE "[endpoint \"mini\"]\nkind = openai\nurl = http://127.0.0.1:1/v1\nmodel = m\n"
@@ -181,7 +205,8 @@ static void a_theme_that_does_not_exist_is_said(void **state)
     config_release(&p->config);
     load(p, "[shunt]\n\ntheme = nosuch\n");
     assert_int_equal(conf_n_warnings(p->config.conf), 1);
-    assert_non_null(strstr(warning(p, 0), "shunt.conf:3: no theme \"nosuch\": there is dark"));
+    assert_non_null(
+            strstr(warning(p, 0), "shunt.conf:3: no theme \"nosuch\": there is auto, dark"));
 }
 
 static void a_theme_of_the_users_own_is_one(void **state)
@@ -199,7 +224,7 @@ static void a_theme_of_the_users_own_is_one(void **state)
     assert_int_equal(conf_n_warnings(p->config.conf), 0);
     config_release(&p->config);
     load(p, "[shunt]\ntheme = nosuch\n");
-    assert_non_null(strstr(warning(p, 0), "there is dark, mine;"));
+    assert_non_null(strstr(warning(p, 0), "there is auto, dark, light, mine, mono;"));
     unsetenv("XDG_CONFIG_HOME");
     assert_true(unlink(path) == 0 && rmdir(themes) == 0 && rmdir(dir) == 0);
 }
@@ -284,6 +309,7 @@ int main(void)
             TEST(models_in_the_folder_are_always_endpoints),
             TEST(a_model_with_an_endpoint_of_its_own_is_not_added),
             TEST(a_model_whose_name_is_taken_keeps_its_ending),
+            TEST(the_environment_may_tell_the_background),
             TEST(a_theme_that_does_not_exist_is_said),
             TEST(a_theme_of_the_users_own_is_one),
             TEST(a_file_that_was_named_and_is_not_there_is_said_once),

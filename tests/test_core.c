@@ -183,6 +183,30 @@ static struct effect send_and_take(const char *text)
     return e;
 }
 
+static void files_go_along_with_what_is_written(void **state)
+{
+    (void)state;
+    struct action *a = action_new(ACTION_SEND);
+    a->text = mem_strdup("see @x.md");
+    a->text2 = mem_strdup("x.md:\n```\none\n```");
+    core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+    struct effect e = take(EFFECT_STORE);
+    assert_true(slice_eq(e.command->messages[0].text, "see @x.md\n\nx.md:\n```\none\n```"));
+    assert_int_equal(e.command->messages[0].n_attached, strlen("\n\nx.md:\n```\none\n```"));
+    assert_string_equal(core.session->title, "see @x.md");
+    answer_store(e.command, OK);
+    e = next_other();
+    assert_true(slice_eq(e.request->messages[0].text, "see @x.md\n\nx.md:\n```\none\n```"));
+    const struct message *user = session_find(core.session, leaf()->parent_id);
+    assert_true(slice_eq(message_typed(user), "see @x.md"));
+    struct session *copy = session_new(1, 1);
+    const struct message *copied = session_copy_message(copy, user, 2);
+    assert_true(slice_eq(message_typed(copied), "see @x.md"));
+    session_free(copy);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+}
+
 static void a_failure_before_text_is_tried_again_then_elsewhere(void **state)
 {
     (void)state;
@@ -544,8 +568,10 @@ static void a_message_refused_for_good_waits_for_the_user(void **state)
 {
     (void)state;
     act(ACTION_SEND, "x");
+    assert_false(core_is_refused(&core, &core.runs[0])); /* it is on its way */
     answer_store(take(EFFECT_STORE).command, ERR_FORMAT);
     expect_nothing();
+    assert_true(core_is_refused(&core, &core.runs[0]));
     assert_string_equal(newest_notice(), "went wrong");
     size_t n_notices = core.n_notices;
     act(ACTION_SEND_UNSAVED, NULL);
@@ -1618,6 +1644,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             TEST(the_message_is_saved_before_it_is_sent),
+            TEST(files_go_along_with_what_is_written),
             TEST(a_failure_before_text_is_tried_again_then_elsewhere),
             TEST(a_failure_behind_text_keeps_it_and_can_go_on),
             TEST(an_endpoint_asked_for_by_name_has_no_fallback),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,6 +18,8 @@
 #include "engine/gguf.h"
 #include "engine/model.h"
 #include "engine/tokenizer.h"
+
+#include "tests/helper_tiny_model.h"
 
 #define GOLDEN SOURCE_DIR "/tests/golden"
 
@@ -73,6 +76,22 @@ static enum status load(const char *path, struct err *err)
     return status;
 }
 
+/* From outside: exit 1 and a sentence that names the file. */
+static void check_command(const char *command, const char *path, const char *name)
+{
+    char line[1024], text[1024] = "";
+    snprintf(line, sizeof line,
+            SHUNT_BINARY " --config /dev/null --data /tmp %s 2>&1 >/dev/null", command);
+    snprintf(line + strlen(line), sizeof line - strlen(line), " %s", path);
+    FILE *out = popen(line, "r");
+    assert_non_null(out);
+    size_t n = fread(text, 1, sizeof text - 1, out);
+    int status = pclose(out);
+    text[n] = '\0';
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 1 || !strstr(text, name))
+        fail_msg("shunt %s %s ended with %d: %s", command, name, status, text);
+}
+
 static void every_damaged_file_is_refused_with_a_sentence(void **state)
 {
     (void)state;
@@ -89,10 +108,106 @@ static void every_damaged_file_is_refused_with_a_sentence(void **state)
             fail_msg("%s was accepted", e->d_name);
         if (!strstr(err.text, e->d_name))
             fail_msg("%s: the error does not name the file: %s", e->d_name, err.text);
+        check_command("eval logits --tokens 1,2,3 --json", path, e->d_name);
+        check_command("model info", path, e->d_name);
         n++;
     }
     closedir(dir);
     assert_true(n >= 58);
+}
+
+/* A whole model in memory, to be damaged and written again. */
+static void make_model(struct buf *whole, char path[32])
+{
+    static const struct tiny_model shape = {"llama", 1, 4, 2, 32, 32, 1};
+    struct err err;
+    snprintf(path, 32, "/tmp/shunt-bad-XXXXXX");
+    close(mkstemp(path));
+    assert_true(tiny_model_write(path, &shape));
+    assert_int_equal(file_read(whole, path, 64 << 20, &err), OK);
+    assert_int_equal(load(path, &err), OK);
+}
+
+static void write_model(const struct buf *whole, const char *path)
+{
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(whole->ptr, 1, whole->n, f), whole->n);
+    assert_int_equal(fclose(f), 0);
+}
+
+#define BITS_NAN 0x7FC00000u
+#define BITS_INF 0x7F800000u
+
+static void absurd_hyperparameters_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        uint32_t value;
+    } cases[] = {{"llama.block_count", 0}, {"llama.block_count", 2},
+            {"llama.block_count", UINT32_MAX}, {"llama.context_length", 0},
+            {"llama.context_length", UINT32_MAX}, {"llama.embedding_length", 0},
+            {"llama.embedding_length", 64}, {"llama.embedding_length", 0x80000000},
+            {"llama.attention.head_count", 0}, {"llama.attention.head_count", 3},
+            {"llama.attention.head_count", UINT32_MAX}, {"llama.attention.head_count_kv", 0},
+            {"llama.attention.head_count_kv", 3}, {"llama.attention.head_count_kv", 8},
+            {"llama.attention.layer_norm_rms_epsilon", BITS_NAN},
+            {"llama.attention.layer_norm_rms_epsilon", BITS_INF},
+            {"llama.attention.layer_norm_rms_epsilon", 0xBF800000 /* -1 */},
+            {"llama.expert_count", 0}, {"llama.expert_count", 5},
+            {"llama.expert_count", UINT32_MAX}, {"llama.expert_used_count", 0},
+            {"llama.expert_used_count", 5}, {"llama.feed_forward_length", 0},
+            {"llama.feed_forward_length", 33}, {"tokenizer.ggml.eos_token_id", UINT32_MAX}};
+    struct buf whole;
+    char path[32];
+    make_model(&whole, path);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err err = {0};
+        char *at = memmem(whole.ptr, whole.n, cases[i].key, strlen(cases[i].key));
+        uint32_t kept;
+        assert_non_null(at);
+        at += strlen(cases[i].key) + 4; /* the type */
+        memcpy(&kept, at, 4);
+        memcpy(at, &cases[i].value, 4);
+        write_model(&whole, path);
+        if (load(path, &err) == OK || !strstr(err.text, path))
+            fail_msg("%s = %#x: %s", cases[i].key, cases[i].value, err.text);
+        memcpy(at, &kept, 4);
+    }
+    unlink(path);
+    buf_release(&whole);
+}
+
+/* Whatever stands before the weights: it loads, or a sentence says why not. */
+static void any_byte_of_the_head_may_be_wrong(void **state)
+{
+    (void)state;
+    struct buf whole;
+    char path[32];
+    uint64_t rng = 5;
+    int n_refused = 0;
+    make_model(&whole, path);
+    const char *weights = memmem(whole.ptr, whole.n, "output_norm.weight", 18);
+    assert_non_null(weights);
+    for (int i = 0; i < 400; i++) {
+        struct err err = {0};
+        /* Half of the tries hit keys and tensor infos rather than the long token list. */
+        size_t n_head = (size_t)(weights - whole.ptr);
+        size_t at = i & 1 ? n_head + rng_next(&rng) % 800 : rng_next(&rng) % n_head;
+        char kept = whole.ptr[at];
+        whole.ptr[at] = (char)(rng_next(&rng) & 1 ? 0xFF : rng_next(&rng));
+        write_model(&whole, path);
+        if (load(path, &err) != OK) {
+            n_refused++;
+            if (!strstr(err.text, path))
+                fail_msg("byte %zu: %s", at, err.text);
+        }
+        whole.ptr[at] = kept;
+    }
+    assert_true(n_refused > 50);
+    unlink(path);
+    buf_release(&whole);
 }
 
 /* Cutting a file anywhere must never be read past. */
@@ -132,6 +247,8 @@ int main(void)
             cmocka_unit_test(keys_and_tensors_of_a_good_file_are_found),
             cmocka_unit_test(a_wrong_type_and_a_missing_key_are_different_errors),
             cmocka_unit_test(every_damaged_file_is_refused_with_a_sentence),
+            cmocka_unit_test(absurd_hyperparameters_are_refused_by_name),
+            cmocka_unit_test(any_byte_of_the_head_may_be_wrong),
             cmocka_unit_test(a_file_cut_anywhere_is_refused),
             cmocka_unit_test(a_missing_file_and_a_folder_say_so),
     };

@@ -26,11 +26,15 @@
 #include "tests/helper_tiny_model.h"
 
 static char dir[64], model[96];
+static int64_t budget_nusd; /* of the hubs; 0: none */
+static bool has_no_store;
 
 static int set_up(void **state)
 {
     struct tiny_model shape = {"qwen3moe", 2, 8, 2, 32, 16, 7};
     (void)state;
+    budget_nusd = 0;
+    has_no_store = false;
     snprintf(dir, sizeof dir, "/tmp/shunt-hub-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
@@ -52,8 +56,9 @@ static struct hub *open_hub(struct endpoint_conf *confs, size_t n)
     struct hub *hub;
     struct err err;
     struct hub_config cfg = {
-            .core = &(struct core_config){confs, n, ZONE_EXTERNAL, ++seed, 1700000000000},
-            .data_dir = dir,
+            .core = &(struct core_config){confs, n, ZONE_EXTERNAL, ++seed, 1700000000000,
+                    .budget_day_nusd = budget_nusd},
+            .data_dir = has_no_store ? NULL : dir,
             .n_threads = 2};
     if (hub_open(&hub, &cfg, &err) != OK)
         fail_msg("%s", err.text);
@@ -160,6 +165,44 @@ static void a_remote_answer_comes_through_the_same_way(void **state)
     wait_until_idle(hub);
     assert_string_equal(buf_text(&leaf(hub)->text), "hello");
     assert_int_equal(leaf(hub)->cost_nusd, 5 * 2000 + 10000);
+    hub_close(hub);
+    server_close(server);
+}
+
+/* Else a broken database would be an open purse. */
+static void the_budget_holds_without_a_database(void **state)
+{
+    (void)state;
+    static const char answer[] =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n"
+            "data: "
+            "{\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1000}}\n\n"
+            "data: [DONE]\n\n";
+    struct server_script script = {answer, sizeof answer - 1};
+    struct server *server = server_open(&script, 1);
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/v1", server_port(server));
+    struct endpoint_conf conf = {.name = "remote",
+            .kind = PROVIDER_OPENAI,
+            .url = url,
+            .model = "m",
+            .enabled = true,
+            .stream = true,
+            .usd_per_mtok_in = 0,
+            .usd_per_mtok_out = 10,
+            .usd_per_mtok_cached = -1};
+    budget_nusd = 10100000; /* one such answer takes 10,000,000 */
+    has_no_store = true;
+    struct hub *hub = open_hub(&conf, 1);
+    act(hub, ACTION_SEND, "hi");
+    wait_until_idle(hub);
+    assert_string_equal(buf_text(&leaf(hub)->text), "hello");
+    act(hub, ACTION_SEND, "hi again");
+    wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
+    assert_non_null(strstr(leaf(hub)->error, "budget"));
+    assert_int_equal(server_n_requests(server), 1);
     hub_close(hub);
     server_close(server);
 }
@@ -315,6 +358,7 @@ int main(void)
             TEST(a_local_answer_is_saved_with_its_experts),
             TEST(a_dead_server_falls_back_to_the_local_model),
             TEST(a_remote_answer_comes_through_the_same_way),
+            TEST(the_budget_holds_without_a_database),
             TEST(a_missing_key_is_said_and_nothing_is_sent),
             TEST(the_end_saves_what_a_full_disk_refused),
             TEST(a_failed_engine_is_reopened_when_it_has_told_all),

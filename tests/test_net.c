@@ -306,7 +306,7 @@ static void a_slow_reader_loses_nothing(void **state)
             collected_take(&c, &event);
     assert_int_equal(c.text.n, 20000 * 6);
     for (int i = 0; i < 20000; i++) {
-        char want[8];
+        char want[12];
         snprintf(want, sizeof want, "%06d", i);
         assert_memory_equal(c.text.ptr + 6 * i, want, 6);
     }

@@ -105,7 +105,9 @@ static void a_tree_comes_back_as_it_was(void **state)
 {
     (void)state;
     struct store *store = open_store();
-    expect_ok(ask(store, put(7, 1, 0, MSG_USER, MESSAGE_DONE, "one")));
+    struct stored *first = put(7, 1, 0, MSG_USER, MESSAGE_DONE, "one and a file");
+    first->messages[0].n_attached = 11;
+    expect_ok(ask(store, first));
     expect_ok(ask(store, put(7, 2, 1, MSG_ASSISTANT, MESSAGE_DONE, "left")));
     expect_ok(ask(store,
             put(7, 3, 1, MSG_ASSISTANT, MESSAGE_STOPPED, "right \xC3\xA9 \xF0\x9F\x98\x80")));
@@ -125,6 +127,7 @@ static void a_tree_comes_back_as_it_was(void **state)
     struct message **path;
     assert_int_equal(session_path(session, &path), 2);
     assert_int_equal(path[1]->id, 3);
+    assert_true(slice_eq(message_typed(path[0]), "one"));
     mem_free(path);
     session_free(session);
     stored_free(s);

@@ -1,5 +1,5 @@
-/* test_tables.c - the tables that everything is derived from: names, helps, keys, roles, views
- * and themes. */
+/* test_tables.c - the tables that everything is derived from: names, helps, keys, roles and
+ * views. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
+#include "tui/cmd.h"
 #include "tui/embedded.h"
 #include "tui/keys.h"
 #include "tui/notes.h"
-#include "tui/theme.h"
 #include "tui/view.h"
 
 static void command_names_are_unique_and_helps_are_short(void **state)
@@ -59,7 +59,7 @@ static void every_command_can_be_reached(void **state)
 {
     (void)state;
     static const enum command by_name_only[] = {CMD_QUIT, CMD_SEND_UNSAVED, CMD_RENAME,
-            CMD_SYSTEM, CMD_ENDPOINT, CMD_EXPORT, CMD_FORK};
+            CMD_SYSTEM, CMD_ENDPOINT, CMD_EXPORT, CMD_FORK, CMD_THEME};
     for (int i = 1; i < CMD_COUNT; i++) {
         bool is_reached = false;
         for (size_t k = 0; k < n_default_bindings; k++)
@@ -113,6 +113,59 @@ static void letters_stay_with_the_input_line(void **state)
     keymap_free(map);
 }
 
+/* A hand that knows a key from one view must not spend money with it in another. Enter stands
+ * behind typed text and says so in the bar. */
+static void what_costs_money_has_keys_of_its_own(void **state)
+{
+    (void)state;
+    int n_paid = 0;
+    for (size_t i = 0; i < n_default_bindings; i++) {
+        const struct binding *paid = &default_bindings[i];
+        if (!command_defs[paid->command].is_paid || strcmp(paid->keys, "Enter") == 0)
+            continue;
+        n_paid++;
+        for (size_t k = 0; k < n_default_bindings; k++) {
+            const struct binding *b = &default_bindings[k];
+            if (strcmp(b->keys, paid->keys) == 0 && !command_defs[b->command].is_paid)
+                fail_msg("%s is %s in %s, and costs money as %s in %s", b->keys,
+                        command_defs[b->command].name, context_names[b->context],
+                        command_defs[paid->command].name, context_names[paid->context]);
+        }
+    }
+    assert_true(n_paid >= 3);
+    assert_true(command_defs[CMD_SEND].is_paid && command_defs[CMD_SEND_UNSAVED].is_paid);
+}
+
+static void u_takes_back_everywhere(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_default_bindings; i++)
+        if (strcmp(default_bindings[i].keys, "u") == 0)
+            assert_int_equal(default_bindings[i].command, CMD_UNDO);
+}
+
+/* From anywhere: no context gives C-x and a number another meaning, and each view has one. */
+static void views_are_reached_by_the_same_keys_from_anywhere(void **state)
+{
+    (void)state;
+    struct keymap *map = keymap_new();
+    for (int i = 0; i < VIEW_COUNT; i++)
+        for (int context = 0; context < CTX_COUNT; context++) {
+            char digit = (char)('0' + views[i].number), name[64];
+            struct key pending = {0}, x, number = {.code = (uint32_t)digit};
+            enum command command = CMD_NONE;
+            snprintf(name, sizeof name, "open-%s", views[i].name);
+            assert_true(key_parse(SLICE("C-x"), &x));
+            assert_int_equal(keymap_find(map, (enum context)context, &pending, &x, &command),
+                    KEYMAP_PREFIX);
+            assert_int_equal(
+                    keymap_find(map, (enum context)context, &pending, &number, &command),
+                    KEYMAP_BOUND);
+            assert_int_equal(command, command_find(name));
+        }
+    keymap_free(map);
+}
+
 static void a_sequence_needs_both_keys(void **state)
 {
     (void)state;
@@ -143,47 +196,6 @@ static void every_view_has_its_number_and_command(void **state)
     }
 }
 
-static void themes_define_every_role_and_know_no_other(void **state)
-{
-    (void)state;
-    int n = 0;
-    for (const struct embedded *e = embedded_themes; e->name; e++, n++) {
-        struct theme theme;
-        struct err err = {0};
-        if (theme_parse(&theme, (struct slice){e->bytes, e->n}, e->name, &err) != OK)
-            fail_msg("%s", err.text);
-        for (int role = 0; role < ROLE_COUNT; role++)
-            if (theme.styles[role].fg.rgb == COLOR_DEFAULT)
-                fail_msg("theme %s leaves role %d without a colour", e->name, role);
-        for (int level = 0; level < RAMP_LEVELS; level++) {
-            assert_true(theme.ramps[RAMP_ACTIVATION][level].n256 >= 16);
-            assert_true(theme.ramps[RAMP_TEXT][level].n256 >= 16);
-        }
-        assert_int_equal(strlen(theme.mono), RAMP_LEVELS);
-    }
-    assert_true(n >= 1);
-}
-
-static void a_broken_theme_names_line_and_word(void **state)
-{
-    (void)state;
-    struct theme theme;
-    struct err err;
-    assert_int_equal(theme_parse(&theme, SLICE("[ui]\ntext = #zzzzzz default\n"), "x", &err),
-            ERR_CONFIG);
-    assert_non_null(strstr(err.text, "x:2"));
-    assert_int_equal(
-            theme_parse(&theme, SLICE("[ui]\nno.role = default\n"), "x", &err), ERR_CONFIG);
-    assert_int_equal(
-            theme_parse(&theme,
-                    SLICE("[palette]\na = #ff0000 196 red\n[ui]\ntext = a default bold\n"), "x",
-                    &err),
-            OK);
-    assert_int_equal(theme.styles[ROLE_TEXT].fg.n256, 196);
-    assert_int_equal(theme.styles[ROLE_DIM].fg.n256, 196); /* by its fallback */
-    assert_int_equal(theme.styles[ROLE_TEXT].attrs, ATTR_BOLD);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,10 +206,11 @@ int main(void)
             cmocka_unit_test(default_keys_parse_and_stand_once),
             cmocka_unit_test(keys_that_terminals_cannot_tell_are_not_used),
             cmocka_unit_test(letters_stay_with_the_input_line),
+            cmocka_unit_test(what_costs_money_has_keys_of_its_own),
+            cmocka_unit_test(u_takes_back_everywhere),
+            cmocka_unit_test(views_are_reached_by_the_same_keys_from_anywhere),
             cmocka_unit_test(a_sequence_needs_both_keys),
             cmocka_unit_test(every_view_has_its_number_and_command),
-            cmocka_unit_test(themes_define_every_role_and_know_no_other),
-            cmocka_unit_test(a_broken_theme_names_line_and_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ static int set_up_all(void **state)
 {
     (void)state;
     static const char *const unset[] = {"NO_COLOR", "COLORTERM", "CLICOLOR", "XDG_CONFIG_HOME",
-            "XDG_DATA_HOME", "LINES", "COLUMNS"};
+            "XDG_DATA_HOME", "LINES", "COLUMNS", "COLORFGBG"};
     snprintf(folder, sizeof folder, "/tmp/shunt-term-XXXXXX");
     assert_non_null(mkdtemp(folder));
     snprintf(config, sizeof config, "%s/shunt.conf", folder);
@@ -59,14 +59,24 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void run(int n_rows, int n_cols, const char *term)
+{
+    char *argv[] = {(char[]){SHUNT_BINARY}, (char[]){"--config"}, config, (char[]){"--data"},
+            data, NULL};
+    pty = pty_open(&(struct pty_config){n_rows, n_cols, term, argv});
+}
+
 /* A new data folder for each: drafts are kept. */
 static void start(int n_rows, int n_cols, const char *term)
 {
     static int n_started;
     snprintf(data, sizeof data, "%s/data%d", folder, n_started++);
-    char *argv[] = {(char[]){SHUNT_BINARY}, (char[]){"--config"}, config, (char[]){"--data"},
-            data, NULL};
-    pty = pty_open(&(struct pty_config){n_rows, n_cols, term, argv});
+    run(n_rows, n_cols, term);
+}
+
+static void restart(int n_rows, int n_cols)
+{
+    run(n_rows, n_cols, "xterm-256color");
 }
 
 static void start_chat(int n_rows, int n_cols)
@@ -108,6 +118,94 @@ static void without_a_locale_the_terminal_is_taken_for_utf8(void **state)
         pty = NULL;
     }
     setenv("LC_ALL", "C.UTF-8", 1);
+}
+
+static bool has_written(const char *bytes)
+{
+    struct slice all = pty_bytes(pty);
+    return memmem(all.ptr, all.n, bytes, strlen(bytes)) != NULL;
+}
+
+static void wait_for_bytes(const char *bytes)
+{
+    for (int i = 0; i < 200 && !has_written(bytes); i++)
+        pty_read(pty, 20);
+    assert_true(has_written(bytes));
+}
+
+#define QUESTION   "\x1B]11;?\x1B\\"
+#define DARK_RULE  "\x1B[38;5;240m"
+#define LIGHT_RULE "\x1B[38;5;249m"
+
+static void a_light_background_is_painted_for_at_once(void **state)
+{
+    (void)state;
+    start(24, 80, "xterm-256color");
+    wait_for_bytes(QUESTION);
+    pty_type(pty, "typed \x1B]11;rgb:ffff/ffff/ffff\x1B\\ahead");
+    pty_wait_text(pty, "typed ahead");
+    assert_true(has_written(LIGHT_RULE));
+    assert_false(has_written(DARK_RULE)); /* no frame in the wrong colours */
+}
+
+static void a_late_answer_in_parts_changes_the_colours_and_is_no_text(void **state)
+{
+    (void)state;
+    start_chat(24, 80);
+    assert_true(has_written(DARK_RULE));
+    pty_type(pty, "before\x1B]11;rg");
+    pty_read(pty, 200);
+    pty_type(pty, "b:ff/ff/e0\aafter");
+    wait_for_bytes(LIGHT_RULE);
+    pty_wait_text(pty, "beforeafter");
+    assert_null(strstr(pty_picture(pty), "rg"));
+}
+
+static void rubbish_for_an_answer_costs_nothing(void **state)
+{
+    (void)state;
+    start(24, 80, "xterm-256color");
+    wait_for_bytes(QUESTION);
+    pty_type(pty, "\x1B]11;no idea\a\x1B]11;?\x1B\\ok");
+    pty_wait_text(pty, " > ok");
+    assert_false(has_written(LIGHT_RULE));
+}
+
+static void a_theme_is_picked_at_once_and_for_the_next_start(void **state)
+{
+    (void)state;
+    start_chat(24, 80);
+    pty_type(pty, "/theme light\r");
+    wait_for_bytes(LIGHT_RULE);
+    pty_wait_quiet(pty);
+    pty_type(pty, CTRL_D);
+    assert_true(WIFEXITED(pty_wait_status(pty, true)));
+    expect_clean_terminal();
+    pty_close(pty);
+    restart(24, 80);
+    pty_wait_text(pty, "Chat");
+    assert_true(has_written(LIGHT_RULE));
+    assert_false(has_written(DARK_RULE));
+}
+
+static void colours_of_24_bits_are_written_when_asked_for(void **state)
+{
+    (void)state;
+    struct err err;
+    assert_int_equal(file_write(config, "[shunt]\ncolor = rgb\n", 20, 0600, &err), OK);
+    start_chat(24, 80);
+    assert_int_equal(file_write(config, "", 0, 0600, &err), OK);
+    assert_true(has_written("\x1B[38;2;88;88;88m"));
+    assert_false(has_written("\x1B[38;5;"));
+}
+
+static void eight_colours_leave_nothing_invisible(void **state)
+{
+    (void)state;
+    start(24, 80, "xterm");
+    pty_wait_text(pty, "Chat");
+    pty_wait_quiet(pty);
+    assert_false(has_written("\x1B[30m")); /* grey is not black */
 }
 
 static void quitting_leaves_the_terminal_clean(void **state)
@@ -323,6 +421,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             TEST(without_a_locale_the_terminal_is_taken_for_utf8),
+            TEST(a_light_background_is_painted_for_at_once),
+            TEST(a_late_answer_in_parts_changes_the_colours_and_is_no_text),
+            TEST(rubbish_for_an_answer_costs_nothing),
+            TEST(a_theme_is_picked_at_once_and_for_the_next_start),
+            TEST(colours_of_24_bits_are_written_when_asked_for),
+            TEST(eight_colours_leave_nothing_invisible),
             TEST(quitting_leaves_the_terminal_clean),
             TEST(interrupting_twice_quits),
             TEST(signals_that_end_it_leave_the_terminal_clean),

@@ -38,6 +38,7 @@ static struct rule may_include[] = {
         {"*", "<unistd.h>"},
         {"engine/base.c", "<locale.h>"},
         {"tui/main.c", "<locale.h>"},
+        {"tui/fuzzy.c", "<wctype.h>"},
         {"tui/main.c", "<langinfo.h>"},
         {"tui/cmd_doctor.c", "<langinfo.h>"},
         {"tui/config.c", "<pwd.h>"},
@@ -61,6 +62,7 @@ static struct rule may_include[] = {
         {"tui/term.c", "<ncurses.h>"},
         {"tui/text.c", "<utf8proc.h>"},
         {"tui/markdown.c", "<md4c.h>"},
+        {"tui/markdown_code.c", "<md4c.h>"},
 
         {"kernels/*", "kernels/*"},
 
@@ -102,6 +104,8 @@ static struct rule may_include[] = {
         {"tui/cmd_*.c", "engine/json.h"},
         {"tui/cmd_*.c", "engine/model.h"},
         {"tui/cmd_ask.c", "router/hub.h"},
+        {"tui/cmd_bench.c", "engine/bench.h"},
+        {"tui/cmd_bench.c", "engine/synthetic.h"},
         {"tui/cmd_fleet.c", "router/hub.h"},
         {"tui/cmd_*.c", "router/store.h"},
         {"tui/cmd_fleet_list.c", "router/history.h"},
@@ -118,6 +122,7 @@ static struct rule may_include[] = {
 /* Headers inside a layer that are not for the whole layer. */
 static struct rule may_look_inside[] = {
         {"engine/engine*", "engine/engine_internal.h"},
+        {"engine/gguf*", "engine/gguf_internal.h"},
         {"engine/arch*", "engine/model_internal.h"},
         {"engine/forward.c", "engine/model_internal.h"},
         {"engine/model*", "engine/model_internal.h"},

@@ -468,6 +468,19 @@ static void the_answer_at_the_top_is_meant_when_scrolled(void **state)
     expect_shown("why gone  22:13  Go on.", true);
 }
 
+static void pages_scroll_the_transcript_where_the_popup_is_all_seen(void **state)
+{
+    (void)state;
+    fill_chat();
+    fill_log(2);
+    open_view(VIEW_CHAT);
+    command(CMD_WHY);
+    assert_non_null(strstr(shown(80, 14), "From long ago."));
+    command(CMD_SCROLL_UP);
+    assert_null(strstr(shown(80, 14), "From long ago."));
+    expect_shown("why gone  22:13  Go on.", true);
+}
+
 /* What is explained can be read above the popup. */
 static void the_chat_goes_to_the_explained_answer(void **state)
 {
@@ -700,6 +713,7 @@ int main(void)
             TEST(an_answer_is_explained_over_the_chat),
             TEST(a_fallback_leaves_its_mark),
             TEST(the_answer_at_the_top_is_meant_when_scrolled),
+            TEST(pages_scroll_the_transcript_where_the_popup_is_all_seen),
             TEST(the_chat_goes_to_the_explained_answer),
             TEST(a_small_risk_is_not_none),
             TEST(without_an_answer_there_is_nothing_to_explain),

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -398,20 +399,78 @@ static void hints_are_of_use_where_they_stand(void **state)
     struct fixture *f = *state;
     struct app *app = &f->app;
     expect_hints(app, CTX_CHAT, NULL, 80,
-            " Enter send  F1 help  C-d quit  C-j newline  M-x tokens  C-x 6 sessions\n");
+            " Enter send  F1 help  C-d quit  C-j newline  M-x tokens  C-x 1\xE2\x80\xA6"
+            "6 views\n");
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  C-d quit\n");
     expect_hints(app, CTX_SESSIONS, NULL, 80,
-            " Enter open  / search  ? help  Esc back  1 chat  2 experts  3 fleet  4 router\n");
+            " Enter open  / search  ? help  Esc back  C-x 1\xE2\x80\xA6"
+            "6 views\n");
     type(f, "x"); /* C-d deletes now */
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  M-x tokens\n");
     run_chat(f, CMD_SEND);
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  Esc stop  F1 help\n");
     type(f, "/");
     const struct view_hint *own = views[VIEW_CHAT].ops->hints(f->chat, app);
-    expect_hints(
-            app, CTX_CHAT, own, 80, " Enter run  Up/Down choose  Tab complete  Esc close\n");
+    expect_hints(app, CTX_CHAT, own, 80,
+            " Enter run  Up/Down choose  Tab complete  Esc close  C-x 1\xE2\x80\xA6"
+            "6 views\n");
     clear_input(f);
     assert_null(views[VIEW_CHAT].ops->hints(f->chat, app));
+}
+
+static void tab_is_given_on_where_nothing_can_be_completed(void **state)
+{
+    struct fixture *f = *state;
+    const struct view_ops *ops = views[VIEW_CHAT].ops;
+    assert_false(ops->run(f->chat, CMD_COMPLETE, &f->app));
+    type(f, "/nosuch"); /* a mistake in a word is no reason to leave it */
+    assert_true(ops->run(f->chat, CMD_COMPLETE, &f->app));
+    type(f, " text");
+    assert_false(ops->run(f->chat, CMD_COMPLETE, &f->app));
+    assert_false(ops->run(f->chat, CMD_COMPLETE_BACK, &f->app));
+}
+
+/* In the working directory of the test: its name is known, and nobody else has it. */
+static void a_named_file_goes_along_or_nothing_does(void **state)
+{
+    struct fixture *f = *state;
+    struct err err;
+    assert_int_equal(file_write("shunt test.md", "one\n", 4, 0644, &err), OK);
+    type(f, "see @\"shunt test.md\"");
+    run_chat(f, CMD_SEND);
+    assert_int_equal(f->app.last_action, ACTION_SEND);
+    assert_string_equal(f->app.notice, "attached shunt test.md: 4 B, about 8 tokens");
+    assert_true(shows(f, 80, 21, "   see @\"shunt test.md\"\n"));
+    assert_true(shows(f, 80, 21, "with 28 B of files"));
+    assert_false(shows(f, 80, 21, "one"));
+    run_chat(f, CMD_STOP);
+    unlink("shunt test.md");
+    run_chat(f, CMD_LINE_UP);
+    expect_input(f, "see @\"shunt test.md\"");
+    run_chat(f, CMD_SEND);
+    expect_input(f, "see @\"shunt test.md\""); /* it stays, and says why */
+    assert_string_equal(f->app.notice,
+            "there is no file shunt test.md: press the key again to send it as a word");
+    type(f, "x"); /* another text is asked about again */
+    run_chat(f, CMD_SEND);
+    expect_input(f, "see @\"shunt test.md\"x");
+    run_chat(f, CMD_SEND);
+    expect_input(f, "");
+}
+
+static void a_cleared_draft_is_the_newest_of_the_history(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(shows(f, 80, 21, ">")); /* the input has its width */
+    type(f, "/endpoint nobody");
+    run_chat(f, CMD_SEND); /* remembered, because it failed */
+    type(f, "half a thought");
+    assert_true(view_chat_clear_input(f->chat, &f->app));
+    expect_input(f, "");
+    run_chat(f, CMD_LINE_UP);
+    expect_input(f, "half a thought");
+    run_chat(f, CMD_LINE_UP);
+    expect_input(f, "/endpoint nobody");
 }
 
 static void only_what_ended_early_is_gone_on_with(void **state)
@@ -531,6 +590,41 @@ static void experts_look_right_at_every_size(void **state)
     app_fake_release(&app);
 }
 
+/* No view hides how one leaves it, whatever its bar is full of. */
+static void every_bar_says_how_to_get_to_the_other_views(void **state)
+{
+    (void)state;
+    struct app app;
+    init(&app);
+    static const struct view_hint many[] = {{"Enter", "a long story"}, {"Tab", "another one"},
+            {"Up/Down", "and one more of them"}, {"Esc", "enough"}, {"F9", "or not"},
+            {NULL, NULL}};
+    fill_balance(&app, 4, 16, 2, 10);
+    for (int i = 0; i < VIEW_COUNT; i++)
+        app.states[i] = mem_alloc(views[i].ops->state_bytes);
+    for (int i = 0; i < VIEW_COUNT; i++)
+        for (int own = 0; own < 2; own++) {
+            struct screen screen = {0};
+            struct buf out;
+            buf_init(&out, 1000);
+            screen_resize(&screen, 1, 80);
+            struct surface all = screen_surface(&screen);
+            hint_bar_draw(&app, views[i].ops->context, own ? many : NULL, &all, 0);
+            screen_print(&screen, &out);
+            if (!strstr(buf_text(&out), "C-x 1\xE2\x80\xA6"
+                                        "6 views"))
+                fail_msg("%s: %s", views[i].name, buf_text(&out));
+            buf_release(&out);
+            screen_release(&screen);
+        }
+    for (int i = 0; i < VIEW_COUNT; i++) {
+        if (views[i].ops->release)
+            views[i].ops->release(app.states[i]);
+        mem_free(app.states[i]);
+    }
+    app_fake_release(&app);
+}
+
 static void keys_without_a_map_are_not_offered(void **state)
 {
     (void)state;
@@ -540,13 +634,16 @@ static void keys_without_a_map_are_not_offered(void **state)
     struct message *m = say(&app, MSG_ASSISTANT, "x");
     snprintf(m->endpoint, sizeof m->endpoint, "mini");
     expect_hints(&app, CTX_EXPERTS, NULL, 80,
-            " ? help  Esc back  1 chat  6 sessions  3 fleet  4 router\n");
+            " ? help  Esc back  C-x 1\xE2\x80\xA6"
+            "6 views\n");
     snprintf(m->endpoint, sizeof m->endpoint, "local"); /* a dense model */
     expect_hints(&app, CTX_EXPERTS, NULL, 80,
-            " ? help  Esc back  1 chat  x tokens  6 sessions  3 fleet  4 router\n");
+            " ? help  Esc back  x tokens  C-x 1\xE2\x80\xA6"
+            "6 views\n");
     fill_balance(&app, 4, 16, 2, 10);
     expect_hints(&app, CTX_EXPERTS, NULL, 80,
-            " m map  Z freeze  ? help  Esc back  1 chat  x tokens  6 sessions  3 fleet\n");
+            " m map  Z freeze  ? help  Esc back  x tokens  C-x 1\xE2\x80\xA6"
+            "6 views\n");
     mem_free(app.states[VIEW_EXPERTS]);
     app_fake_release(&app);
 }
@@ -1006,7 +1103,11 @@ int main(void)
             CHAT(the_side_pane_says_what_it_needs),
             CHAT(lines_below_are_told_on_the_rule),
             CHAT(what_was_searched_comes_into_view),
+            CHAT(tab_is_given_on_where_nothing_can_be_completed),
+            CHAT(a_named_file_goes_along_or_nothing_does),
+            CHAT(a_cleared_draft_is_the_newest_of_the_history),
             CHAT(hints_are_of_use_where_they_stand),
+            cmocka_unit_test(every_bar_says_how_to_get_to_the_other_views),
             cmocka_unit_test(only_what_ended_early_is_gone_on_with),
             cmocka_unit_test(a_long_session_draws_fast_and_scrolls),
             cmocka_unit_test(experts_look_right_at_every_size),

@@ -17,6 +17,8 @@ static void name_of(const struct key *key, struct buf *out)
     buf_add_text(out, out->n ? " " : "");
     if (key->code == KEY_PASTE)
         buf_printf(out, "<%.*s>", (int)key->text.n, key->text.ptr);
+    else if (key->code == KEY_BACKGROUND)
+        buf_printf(out, "{%.*s}", (int)key->text.n, key->text.ptr);
     else
         key_print(key, out);
 }
@@ -66,13 +68,93 @@ static void what_means_nothing_is_swallowed(void **state)
 {
     (void)state;
     EXPECT("a\x1B[<0;300;100Mb", "a b"); /* mouse */
-    EXPECT("a\x1B]11;rgb:0000/0000/0000\x07"
+    EXPECT("a\x1B]10;rgb:0000/0000/0000\x07"
            "b",
-            "a b");                      /* colour reply */
+            "a b"); /* a colour that nobody asked for */
+    EXPECT("a\x1B]52;c;Zm9v\x1B\\b", "a b");
     EXPECT("a\x1BP1$r0m\x1B\\b", "a b"); /* DCS */
     EXPECT("a\x1B[?2026;2$yb", "a b");   /* mode reply */
     EXPECT("a\x1B[999999999999999999;9;9;9;9;9zb", "a b");
     EXPECT("\xFF\xC3", "\xEF\xBF\xBD"); /* broken, and unfinished */
+}
+
+static void an_answer_for_the_background_is_one_key(void **state)
+{
+    (void)state;
+    EXPECT("a\x1B]11;rgb:1e1e/1e1e/1e1e\x07"
+           "b",
+            "a {rgb:1e1e/1e1e/1e1e} b");
+    EXPECT("a\x1B]11;rgb:ff/ff/ff\x1B\\b", "a {rgb:ff/ff/ff} b");
+    EXPECT("a\x1B]11;\x01 rubbish! \x07"
+           "b",
+            "a {\x01 rubbish! } b");
+}
+
+/* The answer in two parts with half a second between them, cut at every byte; then a key. */
+static void an_answer_in_parts_never_becomes_text(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {
+            "\x1B]11;rgb:1e1e/1e1e/1e1e\x07", "\x1B]11;rgb:1e1e/1e1e/1e1e\x1B\\"};
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++)
+        for (size_t cut = 1; cut < strlen(answers[i]); cut++) {
+            struct vtin *in = vtin_open();
+            struct key key;
+            struct buf got;
+            uint64_t now_ns = 1000000000u;
+            buf_init(&got, 1 << 16);
+            vtin_expect_background(in, now_ns);
+            vtin_feed(in, answers[i], cut, now_ns);
+            while (vtin_next(in, &key, now_ns) || vtin_next(in, &key, now_ns + 60000000u))
+                name_of(&key, &got);
+            now_ns += 500000000u;
+            vtin_feed(in, answers[i] + cut, strlen(answers[i]) - cut, now_ns);
+            vtin_feed(in, "x", 1, now_ns);
+            while (vtin_next(in, &key, now_ns))
+                name_of(&key, &got);
+            const char *want =
+                    cut == 1 ? "Esc {rgb:1e1e/1e1e/1e1e} x" : "{rgb:1e1e/1e1e/1e1e} x";
+            if (strcmp(buf_text(&got), want) != 0)
+                fail_msg("cut at %zu: %s", cut, buf_text(&got));
+            buf_release(&got);
+            vtin_close(in);
+        }
+}
+
+static void an_answer_that_breaks_off_takes_no_typing_with_it(void **state)
+{
+    (void)state;
+    struct vtin *in = vtin_open();
+    struct key key;
+    struct buf got;
+    buf_init(&got, 1 << 16);
+    vtin_feed(in, "\x1B]11;rgb:1e", 12, 1000);
+    assert_false(vtin_next(in, &key, 100000000u));
+    vtin_feed(in, "hello", 5, 200000000u);
+    while (vtin_next(in, &key, 200000000u))
+        name_of(&key, &got);
+    assert_string_equal(buf_text(&got), "h e l l o");
+    buf_release(&got);
+    vtin_close(in);
+}
+
+static void an_answer_is_found_past_keys_that_wait(void **state)
+{
+    (void)state;
+    struct vtin *in = vtin_open();
+    struct key key;
+    struct buf got;
+    buf_init(&got, 1 << 16);
+    static const char bytes[] = "ab\x1B]11;rgb:ff/ff/ff\x1B\\c";
+    vtin_feed(in, bytes, sizeof bytes - 1, 1000);
+    assert_true(vtin_take_background(in, &key));
+    name_of(&key, &got);
+    assert_false(vtin_take_background(in, &key));
+    while (vtin_next(in, &key, 1000))
+        name_of(&key, &got);
+    assert_string_equal(buf_text(&got), "{rgb:ff/ff/ff} a b c");
+    buf_release(&got);
+    vtin_close(in);
 }
 
 static void a_paste_is_one_key_and_clean(void **state)
@@ -127,6 +209,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(keys_of_every_encoding),
             cmocka_unit_test(what_means_nothing_is_swallowed),
+            cmocka_unit_test(an_answer_for_the_background_is_one_key),
+            cmocka_unit_test(an_answer_in_parts_never_becomes_text),
+            cmocka_unit_test(an_answer_that_breaks_off_takes_no_typing_with_it),
+            cmocka_unit_test(an_answer_is_found_past_keys_that_wait),
             cmocka_unit_test(a_paste_is_one_key_and_clean),
             cmocka_unit_test(a_megabyte_takes_milliseconds),
             cmocka_unit_test(any_bytes_are_survived),

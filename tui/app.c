@@ -27,19 +27,22 @@
 #include "tui/endpoint_mark.h"
 #include "tui/hint_bar.h"
 #include "tui/keys.h"
+#include "tui/look.h"
+#include "tui/status_line.h"
 #include "tui/surface.h"
+#include "tui/tab_bar.h"
 #include "tui/term.h"
 #include "tui/text.h"
 #include "tui/view.h"
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 
-#define FRAME_NS  33000000ull
-#define QUIT_NS   1500000000ull
-#define NOTICE_NS 12000000000ull
-#define READ_NS   1500000000ull /* a notice younger than this may not have been seen */
+#define FRAME_NS 33000000ull
+#define QUIT_NS  1500000000ull
 #define SESSION_WAIT_NS                                                                        \
     500000000ull /* for the session of the last time: a slow disk holds nobody up longer */
+#define LOOK_WAIT_NS                                                                           \
+    20000000ull /* for what decides the theme: a first frame in the wrong one would flash */
 #define STEP_NS     2000000ull
 #define INPUT_BYTES 65536
 
@@ -49,6 +52,7 @@ struct app {
     struct vtin *in;
     struct keymap *keymap;
     struct config *config;
+    struct look look;
     struct screen screen;
     void *states[VIEW_COUNT];
     enum view_id view;
@@ -57,11 +61,9 @@ struct app {
     struct key pending; /* first key of a sequence */
     uint64_t now_ns, frame_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
     uint64_t started_ns;
-    bool is_dirty, must_quit, has_session;
+    bool is_dirty, must_quit, has_session, has_theme, has_look;
     int signal_pipe[2];
-    struct notice own; /* of the app itself; newer than the core's when t_ns says so */
-    uint64_t own_until_ns,
-            read_until_ns; /* notices up to the second have been read: a key came */
+    struct status_line status;
     int exit_code;
 };
 
@@ -125,9 +127,100 @@ enum reasoning_mode app_reasoning(const struct app *app)
     return app->config->reasoning;
 }
 
+void app_copy(struct app *app, struct slice text, const char *what)
+{
+    struct buf escape;
+    struct err told;
+    buf_init(&escape, 8 * OSC52_MAX_BYTES);
+    clipboard_copy(&app->config->clipboard, text, what, &escape, &told);
+    term_send(app->term, buf_slice(&escape));
+    app_notice(app, told.status, "%s", told.text);
+    buf_release(&escape);
+}
+
 bool app_is_mono(const struct app *app)
 {
     return term_is_mono(app->term);
+}
+
+bool app_has_heat(const struct app *app)
+{
+    return term_has_heat(app->term);
+}
+
+/* ---- the theme -------------------------------------------------------------------------- */
+
+static void ask_background(struct app *app)
+{
+    vtin_expect_background(app->in, clock_now_ns());
+    term_ask_background(app->term);
+}
+
+static void use_look(struct app *app)
+{
+    struct slice rest = buf_slice(&app->look.problems), first = slice_cut(&rest, '\n');
+    term_set_theme(app->term, &app->look.theme);
+    app->is_dirty = true;
+    if (first.n)
+        app_notice(app, ERR_CONFIG, "%.*s%s", (int)first.n, first.ptr,
+                rest.n ? " (`shunt doctor` shows all)" : "");
+}
+
+size_t app_theme_names(const struct app *app, const char *const **out)
+{
+    *out = app->look.names;
+    return app->look.n_names;
+}
+
+void app_use_theme(struct app *app, const char *name)
+{
+    if (!name[0]) {
+        app_notice(app, OK,
+                "the theme is %s; /theme NAME takes another, `shunt themes` lists them",
+                look_name(&app->look));
+        return;
+    }
+    if (!look_pick(&app->look, name)) {
+        app_notice(app, ERR_USAGE, "there is no theme \"%s\"; `shunt themes` lists them", name);
+        return;
+    }
+    struct action *a = action_new(ACTION_PICK_THEME);
+    char kept[LOOK_PICK_BYTES];
+    look_print_pick(&app->look, kept, sizeof kept);
+    a->text = mem_strdup(kept);
+    app_act(app, a);
+    app_notice(app, OK, "the theme is %s", name);
+    use_look(app);
+    if (look_is_auto(&app->look))
+        ask_background(app);
+}
+
+static void take_background(struct app *app, struct slice answer)
+{
+    term_background_came(app->term);
+    if (look_take_background(&app->look, answer))
+        use_look(app);
+}
+
+static void restore_theme(struct app *app)
+{
+    if (app->has_theme || !app_core(app)->is_theme_known)
+        return;
+    app->has_theme = true;
+    if (look_restore_pick(&app->look, app_core(app)->theme))
+        use_look(app);
+}
+
+/* The first frame waits for the theme that was picked last time and for the terminal's
+ * background; what comes later changes the theme then. */
+static bool waits_for_look(struct app *app)
+{
+    uint64_t until_ns = app->started_ns + LOOK_WAIT_NS;
+    bool is_known = app->has_theme && (!look_is_auto(&app->look) || app->look.background);
+    app->has_look |= is_known || app->now_ns >= until_ns;
+    if (!app->has_look)
+        app_wake_at(app, until_ns);
+    return !app->has_look;
 }
 
 void app_open_view(struct app *app, enum view_id id)
@@ -150,11 +243,8 @@ void app_notice(struct app *app, enum status status, const char *fmt, ...)
 {
     va_list va;
     va_start(va, fmt);
-    vsnprintf(app->own.text, sizeof app->own.text, fmt, va);
+    status_line_say(&app->status, status, app->now_ns, STATUS_NOTICE_NS, fmt, va);
     va_end(va);
-    app->own.status = status;
-    app->own.t_ns = app->now_ns;
-    app->own_until_ns = app->now_ns + NOTICE_NS;
     app->is_dirty = true;
 }
 
@@ -179,7 +269,8 @@ void app_suspend(struct app *app)
 /* What is only in memory is not thrown away by one key. */
 void app_quit(struct app *app)
 {
-    bool was_told = app->unsaved_told_ns && app->now_ns < app->unsaved_told_ns + NOTICE_NS;
+    bool was_told =
+            app->unsaved_told_ns && app->now_ns < app->unsaved_told_ns + STATUS_NOTICE_NS;
     if (app_core(app)->n_unsaved && !was_told) {
         app->unsaved_told_ns = app->now_ns;
         app_notice(app, ERR_FULL,
@@ -206,7 +297,7 @@ void app_interrupt(struct app *app)
     app->quit_armed_ns = app->now_ns;
     const char *keys = keymap_keys_of(app->keymap, CTX_GLOBAL, CMD_INTERRUPT);
     app_notice(app, OK, "%s again quits", keys ? keys : "The same key");
-    app->own_until_ns = app->now_ns + QUIT_NS;
+    app->status.own_until_ns = app->now_ns + QUIT_NS;
 }
 
 const struct model_info *app_model_info(const struct app *app)
@@ -260,93 +351,6 @@ bool app_token_text(
 
 /* ---- drawing ---------------------------------------------------------------------------- */
 
-static void draw_tabs(const struct app *app, struct surface *out)
-{
-    const struct core *core = app_core(app);
-    int col = 0, n_cols = out->rect.n_cols;
-    for (int i = 0; i < VIEW_COUNT; i++) {
-        bool is_open = (int)app->view == i && !app->help_is_open;
-        col += surface_printf(out, 0, col, is_open ? ROLE_TAB_ACTIVE : ROLE_TAB,
-                n_cols < 50 ? " %d " : " %d %s ", views[i].number, views[i].title);
-    }
-    if (app->help_is_open)
-        col += surface_puts(out, 0, col, ROLE_TAB_ACTIVE, " Help ");
-    const struct message *leaf = session_find(core->session, core->session->leaf_id);
-    char text[160] = "";
-    if (leaf && leaf->endpoint[0])
-        snprintf(text, sizeof text, "%s %.60s ", leaf->endpoint, leaf->model);
-    int cols;
-    struct slice fit = text_fit(slice_of(text), n_cols - col - 1, &cols);
-    if (fit.n == strlen(text))
-        surface_puts_right(out, 0, n_cols, ROLE_DIM, text);
-}
-
-static const struct notice *newest_notice(const struct app *app)
-{
-    const struct core *core = app_core(app);
-    const struct notice *newest = &app->own;
-    if (core->n_notices) {
-        const struct notice *last = &core->notices[(core->n_notices - 1) % NOTICE_MAX];
-        newest = last->t_ns >= newest->t_ns ? last : newest;
-    }
-    return newest;
-}
-
-static void draw_fleet(const struct core *core, struct surface *out, int row, uint64_t now_ns)
-{
-    int col = 1;
-    for (int i = 0; i < core->fleet.n_endpoints; i++) {
-        const struct endpoint_state *e = &core->fleet.endpoints[i];
-        const struct endpoint_mark_def *mark = &endpoint_mark_defs[endpoint_mark(e, now_ns)];
-        if (e->is_gone)
-            continue;
-        if (col + text_width(slice_of(e->conf->name)) + 14 > out->rect.n_cols)
-            return;
-        col += surface_puts(out, row, col, mark->role, mark->glyph);
-        col += surface_printf(out, row, col, ROLE_STATUS, " %s", e->conf->name);
-        if (e->tok_per_s > 0)
-            col += surface_printf(out, row, col, ROLE_DIM, " ~%.0f tok/s", e->tok_per_s);
-        col += 2;
-    }
-}
-
-/* What is to be said, or NULL. It goes with time or with the next key; what the disk refuses
- * stays. */
-static const struct notice *current_notice(const struct app *app, uint64_t *until_ns)
-{
-    const struct notice *notice = newest_notice(app);
-    *until_ns = notice == &app->own ? app->own_until_ns : notice->t_ns + NOTICE_NS;
-    bool is_fresh = app->now_ns < *until_ns && notice->t_ns > app->read_until_ns;
-    return notice->text[0] && (is_fresh || app_core(app)->disk_failed_ns) ? notice : NULL;
-}
-
-static int count_status_rows(const struct app *app, int n_rows, int n_cols)
-{
-    uint64_t until_ns;
-    const struct notice *notice = current_notice(app, &until_ns);
-    struct slice rest = slice_of(notice ? notice->text : ""), line;
-    int n = 0, most = n_rows / 5 < 1 ? 1 : n_rows / 5;
-    while (n < most && text_wrap(&rest, n_cols - 2, &line))
-        n++;
-    return n > 1 ? n : 1;
-}
-
-/* The last lines: something to say, else the endpoints. */
-static void draw_status(struct app *app, struct surface *out)
-{
-    uint64_t until_ns;
-    const struct notice *notice = current_notice(app, &until_ns);
-    if (!notice) {
-        draw_fleet(app_core(app), out, 0, app->now_ns);
-        return;
-    }
-    struct slice rest = slice_of(notice->text), line;
-    for (int row = 0; row < out->rect.n_rows && text_wrap(&rest, out->rect.n_cols - 2, &line);
-            row++)
-        surface_text(out, row, 1, notice->status == OK ? ROLE_STATUS : ROLE_ERROR, 0, line);
-    app_wake_at(app, until_ns);
-}
-
 /* Time alone changes an endpoint's mark: one look then, and none before. */
 static void wake_for_marks(struct app *app)
 {
@@ -366,6 +370,14 @@ static void draw_body(struct app *app, struct surface *out)
         views[app->view].ops->draw(app->states[app->view], app, out);
 }
 
+static enum context context_of(const struct app *app)
+{
+    const struct view_ops *ops = views[app->view].ops;
+    if (app->help_is_open)
+        return CTX_HELP;
+    return ops->context_of ? ops->context_of(app->states[app->view], app) : ops->context;
+}
+
 /* Tabs, body, hints, status; on a very small screen only the body, and the status line if there
  * is something to say. */
 static void draw(struct app *app)
@@ -373,20 +385,24 @@ static void draw(struct app *app)
     struct surface all = screen_surface(&app->screen);
     int n_rows = all.rect.n_rows, n_cols = all.rect.n_cols;
     bool is_small = n_rows < 8 || n_cols < 30;
-    int n_status = n_rows > 2 ? count_status_rows(app, n_rows, n_cols) : 0;
+    const struct core *core = app_core(app);
+    int n_status =
+            n_rows > 2 ? status_line_rows(&app->status, core, app->now_ns, n_rows, n_cols) : 0;
     int top = is_small ? 0 : 1, bottom = n_rows - n_status - (is_small ? 0 : 1);
     struct surface body = surface_part(&all, (struct rect){top, 0, bottom - top, n_cols});
     struct surface status =
             surface_part(&all, (struct rect){n_rows - n_status, 0, n_status, n_cols});
     draw_body(app, &body);
-    draw_status(app, &status);
+    uint64_t until_ns = status_line_draw(&app->status, core, app->now_ns, &status);
+    if (until_ns)
+        app_wake_at(app, until_ns);
     wake_for_marks(app);
     if (is_small)
         return;
-    draw_tabs(app, &all);
+    tab_bar_draw(app, app->help_is_open, &all);
     const struct view_ops *ops = views[app->view].ops;
     bool has_own = !app->help_is_open && ops->hints;
-    hint_bar_draw(app, app->help_is_open ? CTX_HELP : ops->context,
+    hint_bar_draw(app, context_of(app),
             has_own ? ops->hints(app->states[app->view], app) : NULL, &all, bottom);
 }
 
@@ -398,7 +414,7 @@ static void show(struct app *app)
     }
     bool has_news = app_core(app)->version != app->version_shown;
     bool is_due = app->is_dirty || (has_news && app->now_ns >= app->frame_ns + FRAME_NS);
-    if (!is_due || term_wants_write(app->term))
+    if (!is_due || term_wants_write(app->term) || waits_for_look(app))
         return;
     uint64_t version = app_core(app)->version;
     draw(app);
@@ -429,6 +445,10 @@ static void run_command(struct app *app, enum command command)
     command_run(app, command, "");
 }
 
+/* Where bindings are looked for next; those of CTX_GLOBAL hold in all. */
+static const enum context behind[CTX_COUNT] = {
+        [CTX_TRANSCRIPT] = CTX_CHAT, [CTX_CHAT] = CTX_INPUT};
+
 static bool find_command(struct app *app, enum context context, const struct key *key)
 {
     enum command command;
@@ -445,19 +465,22 @@ static bool find_command(struct app *app, enum context context, const struct key
 static void take_key(struct app *app, const struct key *key)
 {
     const struct view_ops *ops = views[app->view].ops;
-    enum context context = app->help_is_open ? CTX_HELP : ops->context;
+    enum context context = context_of(app);
     bool is_typing = !app->help_is_open;
+    if (key->code == KEY_BACKGROUND) {
+        take_background(app, key->text);
+        return;
+    }
     app->is_dirty = true;
-    app->read_until_ns = app->now_ns > READ_NS ? app->now_ns - READ_NS : 0;
+    status_line_read(&app->status, app->now_ns);
     if (key->code == KEY_FOCUS_IN || key->code == KEY_FOCUS_OUT)
         return;
     if (is_typing && ops->takes_keys_first && !app->pending.code &&
             ops->key(app->states[app->view], key, app))
         return;
-    if (find_command(app, context, key))
-        return;
-    if (is_typing && context == CTX_CHAT && find_command(app, CTX_INPUT, key))
-        return;
+    for (; context != CTX_GLOBAL; context = behind[context])
+        if (find_command(app, context, key))
+            return;
     bool was_sequence = app->pending.code != 0;
     app->pending = (struct key){0};
     app->quit_armed_ns = 0;
@@ -481,8 +504,6 @@ static bool waits_for_session(struct app *app)
 {
     if (app->has_session)
         return false;
-    if (app->started_ns == 0)
-        app->started_ns = app->now_ns;
     app->has_session =
             !app_core(app)->is_loading || app->now_ns > app->started_ns + SESSION_WAIT_NS;
     if (!app->has_session)
@@ -493,8 +514,11 @@ static bool waits_for_session(struct app *app)
 static void take_keys(struct app *app)
 {
     struct key key;
-    if (waits_for_session(app))
+    if (waits_for_session(app)) {
+        if (vtin_take_background(app->in, &key))
+            take_background(app, key.text);
         return;
+    }
     while (!app->must_quit && vtin_next(app->in, &key, app->now_ns))
         take_key(app, &key);
 }
@@ -571,6 +595,7 @@ static void loop(struct app *app)
             read_input(app);
         take_keys(app);
         has_more = hub_step(app->hub, STEP_NS);
+        restore_theme(app);
         if (!app->has_session)
             take_keys(app);
         app->now_ns = clock_now_ns();
@@ -601,6 +626,8 @@ static void give_terminal(void *user, bool give)
     app->is_dirty = true;
 }
 
+/* A database that cannot be used is left as it is: one can chat, but nothing is kept. It is
+ * said now, for whom the screen is gone again, and the status line goes on saying it. */
 static enum status open_hub(struct app *app, struct err *err)
 {
     const struct config *config = app->config;
@@ -619,6 +646,12 @@ static enum status open_hub(struct app *app, struct err *err)
             .terminal = give_terminal,
             .user = app,
     };
+    if (hub_open(&app->hub, &cfg, err) == OK)
+        return OK;
+    app->status.keeps_nothing = true;
+    app_notice(app, err->status, "%s; nothing of this run will be saved", err->text);
+    fprintf(stderr, "shunt: %s\n", app->status.own.text);
+    cfg.data_dir = NULL;
     return hub_open(&app->hub, &cfg, err);
 }
 
@@ -645,33 +678,41 @@ static void close_all(struct app *app)
         mem_free(app->states[i]);
     }
     vtin_close(app->in);
+    look_release(&app->look);
     keymap_free(app->keymap);
     screen_release(&app->screen);
     close(app->signal_pipe[0]);
     close(app->signal_pipe[1]);
 }
 
-int app_run(struct config *config, const struct theme *theme, struct slice attached)
+int app_run(struct config *config, struct slice attached)
 {
-    struct app app = {.config = config, .is_dirty = true};
+    struct app app = {.config = config, .is_dirty = true, .now_ns = clock_now_ns()};
     struct err err;
     if (open_hub(&app, &err) != OK)
         return cmd_fail(&err);
-    if (pipe(app.signal_pipe) != 0 || term_open(&app.term, theme, &err) != OK) {
+    look_init(&app.look, config);
+    if (pipe(app.signal_pipe) != 0 ||
+            term_open(&app.term, config->term, &app.look.theme, config->color, &err) != OK) {
+        look_release(&app.look);
         hub_close(app.hub);
         return cmd_fail(&err);
     }
     install_signals(&app);
     app.in = vtin_open();
+    if (look_is_auto(&app.look))
+        ask_background(&app);
     app.keymap = config_keymap(config);
     for (int i = 0; i < VIEW_COUNT; i++)
         app.states[i] = mem_alloc(views[i].ops->state_bytes);
-    app.now_ns = clock_now_ns();
+    app.started_ns = app.now_ns;
     resize(&app);
     open_newest_session(&app);
-    if (conf_n_warnings(config->conf))
+    if (conf_n_warnings(config->conf) && !app.status.keeps_nothing)
         app_notice(&app, ERR_CONFIG, "%s%s", conf_warning_at(config->conf, 0),
                 conf_n_warnings(config->conf) > 1 ? " (`shunt doctor` shows all)" : "");
+    if (app.look.problems.n)
+        use_look(&app);
     attach(&app, attached);
     loop(&app);
     term_close(app.term);

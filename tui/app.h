@@ -9,6 +9,6 @@ struct theme;
 
 /* Runs until the user quits, the terminal goes away or a signal ends it. `attached` (may be
  * empty) is put into the draft. The exit status. */
-int app_run(struct config *config, const struct theme *theme, struct slice attached);
+int app_run(struct config *config, struct slice attached);
 
 #endif

@@ -6,44 +6,48 @@
 
 #include "router/conf.h"
 
-enum { FLAG_CONFIG = 1000, FLAG_DATA, FLAG_COLOR }; /* commands number theirs from 256 */
-
-const struct flag_def global_flag_defs[] = {
-        {FLAG_CONFIG, "config", "FILE", "Read this configuration file"},
-        {FLAG_DATA, "data", "DIR", "Keep sessions and models in this folder"},
-        {FLAG_COLOR, "color", "WHEN", "Colours: auto, never, 16, 256 or rgb"},
-        {'h', "help", NULL, "Show this help"},
+const struct verb_def verb_defs[VERB_COUNT] = {
+#define VERB(subcommand, id, ...) [VERB_##subcommand##_##id] = {SUB_##subcommand, __VA_ARGS__},
+#include "tui/subcommands.def"
 };
-const size_t n_global_flag_defs = ARRAY_LEN(global_flag_defs);
 
-static const struct flag_def *find_long(const struct args *args, const char *name, size_t n)
+const struct flag_def flag_defs[FLAG_COUNT] = {
+#define FLAG(subcommand, id, letter, name, argument, use, verbs, help)                         \
+    [FLAG_##subcommand##_##id] = {                                                             \
+            SUB_##subcommand, letter, name, argument, FLAG_##use, verbs, help},
+#include "tui/subcommands.def"
+};
+
+static bool is_accepted(const struct args *args, int flag)
 {
-    for (size_t i = 0; i < args->n_flags + n_global_flag_defs; i++) {
-        const struct flag_def *flag =
-                i < args->n_flags ? &args->flags[i] : &global_flag_defs[i - args->n_flags];
-        if (flag->name && strlen(flag->name) == n && memcmp(flag->name, name, n) == 0)
-            return flag;
-    }
-    return NULL;
+    enum subcommand owner = flag_defs[flag].subcommand;
+    return owner == args->subcommand || owner == SUB_EVERY;
 }
 
-static const struct flag_def *find_short(const struct args *args, char letter)
+/* FLAG_COUNT: there is none. */
+static int find_long(const struct args *args, struct slice name)
 {
-    for (size_t i = 0; i < args->n_flags; i++)
-        if (args->flags[i].id == letter)
-            return &args->flags[i];
-    return letter == 'h' ? &global_flag_defs[n_global_flag_defs - 1] : NULL;
+    int i = 0;
+    while (i < FLAG_COUNT && !(is_accepted(args, i) && slice_eq(name, flag_defs[i].name)))
+        i++;
+    return i;
+}
+
+static int find_short(const struct args *args, char letter)
+{
+    int i = 0;
+    while (i < FLAG_COUNT && !(is_accepted(args, i) && flag_defs[i].letter == letter))
+        i++;
+    return i;
 }
 
 static int bad_flag(struct args *args, const char *word)
 {
-    const char *names[64];
+    const char *names[FLAG_COUNT];
     size_t n = 0;
-    for (size_t i = 0; i < args->n_flags && n < ARRAY_LEN(names); i++)
-        if (args->flags[i].name)
-            names[n++] = args->flags[i].name;
-    for (size_t i = 0; i < n_global_flag_defs && n < ARRAY_LEN(names); i++)
-        names[n++] = global_flag_defs[i].name;
+    for (int i = 0; i < FLAG_COUNT; i++)
+        if (is_accepted(args, i))
+            names[n++] = flag_defs[i].name;
     char name[64];
     int n_name = (int)strcspn(word, "="); /* --colour=never: the value is not what is unknown */
     snprintf(name, sizeof name, "%.*s", n_name, word);
@@ -54,8 +58,9 @@ static int bad_flag(struct args *args, const char *word)
 }
 
 /* Gives the flag its value: `inlined` is what stands behind `=` or behind a short letter. */
-static int take_flag(struct args *args, const struct flag_def *flag, const char *inlined)
+static int take_flag(struct args *args, int id, const char *inlined)
 {
+    const struct flag_def *flag = &flag_defs[id];
     args->value = inlined;
     if (flag->argument && flag->argument[0] != '[' && !inlined) {
         if (args->i >= args->argc) {
@@ -65,34 +70,34 @@ static int take_flag(struct args *args, const struct flag_def *flag, const char 
         }
         args->value = args->argv[args->i++];
     }
-    switch (flag->id) {
-    case FLAG_CONFIG:
+    switch (id) {
+    case FLAG_EVERY_CONFIG:
         args->globals.config = args->value;
         return args_next(args);
-    case FLAG_DATA:
+    case FLAG_EVERY_DATA:
         args->globals.data = args->value;
         return args_next(args);
-    case FLAG_COLOR:
+    case FLAG_EVERY_COLOR:
         args->globals.color = args->value;
         return args_next(args);
-    case 'h':
+    case FLAG_EVERY_HELP:
         return ARG_HELP;
     default:
-        return flag->id;
+        return id;
     }
 }
 
 static int take_short(struct args *args, const char *letters)
 {
-    const struct flag_def *flag = find_short(args, letters[0]);
+    int id = find_short(args, letters[0]);
     char word[3] = {'-', letters[0], '\0'};
-    if (!flag)
+    if (id == FLAG_COUNT)
         return bad_flag(args, word);
-    const char *behind = letters[1] ? letters + 1 : NULL;
-    if (behind && flag->argument && flag->argument[0] == '[' && behind[0] == '=')
+    const char *argument = flag_defs[id].argument, *behind = letters[1] ? letters + 1 : NULL;
+    if (behind && argument && argument[0] == '[' && behind[0] == '=')
         behind++; /* -c=ID, as --continue=ID */
-    args->rest = flag->argument ? NULL : behind;
-    return take_flag(args, flag, flag->argument ? behind : NULL);
+    args->rest = argument ? NULL : behind;
+    return take_flag(args, id, argument ? behind : NULL);
 }
 
 int args_next(struct args *args)
@@ -113,15 +118,15 @@ int args_next(struct args *args)
     if (word[1] != '-')
         return take_short(args, word + 1);
     size_t n = strcspn(word + 2, "=");
-    const struct flag_def *flag = find_long(args, word + 2, n);
+    int id = find_long(args, (struct slice){word + 2, n});
     const char *inlined = word[2 + n] == '=' ? word + 3 + n : NULL;
-    if (!flag)
+    if (id == FLAG_COUNT)
         return bad_flag(args, word);
-    if (inlined && !flag->argument) {
-        err_set(&args->err, ERR_USAGE, "option --%s takes no value", flag->name);
+    if (inlined && !flag_defs[id].argument) {
+        err_set(&args->err, ERR_USAGE, "option --%s takes no value", flag_defs[id].name);
         return ARG_BAD;
     }
-    return take_flag(args, flag, inlined);
+    return take_flag(args, id, inlined);
 }
 
 const char *args_peek_word(const struct args *args)
@@ -137,20 +142,19 @@ void args_skip_word(struct args *args)
     args->i++;
 }
 
-void args_print_flags(const struct flag_def *flags, size_t n_flags, struct buf *out)
+/* The word is one of those in the list, which spaces separate. */
+static bool is_listed(const char *list, const char *word)
 {
-    for (size_t i = 0; i < n_flags; i++) {
-        char left[64];
-        const struct flag_def *f = &flags[i];
-        int n = f->id < 256 ? snprintf(left, sizeof left, "  -%c", f->id)
-                            : snprintf(left, sizeof left, "    ");
-        if (f->name)
-            n += snprintf(left + n, sizeof left - (size_t)n, "%s--%s",
-                    f->id < 256 ? ", " : "  ", f->name);
-        if (f->argument)
-            snprintf(left + n, sizeof left - (size_t)n, " %s", f->argument);
-        buf_printf(out, "%-28s %s\n", left, f->help);
-    }
+    for (struct slice rest = slice_of(list); rest.ptr;)
+        if (slice_eq(slice_cut(&rest, ' '), word))
+            return true;
+    return false;
+}
+
+bool flag_is_for(enum flag flag, enum verb verb)
+{
+    return !flag_defs[flag].verbs || verb == VERB_NONE ||
+           is_listed(flag_defs[flag].verbs, verb_defs[verb].name);
 }
 
 bool args_parse_u32(const char *text, uint32_t min, uint32_t max, uint32_t *out)

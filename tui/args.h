@@ -1,20 +1,53 @@
 /*
- * args.h - the command line, walked by tables: what a command accepts is a list of rows, from
- * which parsing, errors and --help come. Flags and words may be mixed; `--` ends flags; global
- * flags are accepted everywhere.
+ * args.h - the command line, walked by the rows of subcommands.def, from which parsing, errors,
+ * --help, the manual and the completions of shells come. Flags and words may be mixed; `--`
+ * ends flags; the flags of every subcommand are accepted everywhere.
  */
 #ifndef TUI_ARGS_H
 #define TUI_ARGS_H
 
 #include "engine/base.h"
 
+enum subcommand {
+    SUB_EVERY,
+    SUB_TUI, /* none was given */
+#define SUBCOMMAND(id, ...) SUB_##id,
+#include "tui/subcommands.def"
+    SUB_COUNT
+};
+
+enum verb {
+    VERB_NONE,
+#define VERB(subcommand, id, ...) VERB_##subcommand##_##id,
+#include "tui/subcommands.def"
+    VERB_COUNT
+};
+
+enum flag {
+#define FLAG(subcommand, id, ...) FLAG_##subcommand##_##id,
+#include "tui/subcommands.def"
+    FLAG_COUNT
+};
+
+enum flag_use { FLAG_OPTIONAL, FLAG_NEEDED, FLAG_REPEATED };
+
+struct verb_def {
+    enum subcommand subcommand;
+    const char *name, *words, *help;
+};
+extern const struct verb_def verb_defs[VERB_COUNT];
+
 struct flag_def {
-    int id;               /* the short letter, or a value above 255 when there is none */
-    const char *name;     /* long name without dashes, or NULL */
+    enum subcommand subcommand;
+    char letter;          /* 0: only the long name */
+    const char *name;     /* without dashes */
     const char *argument; /* NULL: takes none; "NAME": required; "[NAME]": only as -xVALUE,
                              -x=VALUE or --name=VALUE, unless the command looks ahead */
-    const char *help;     /* no full stop */
+    enum flag_use use;
+    const char *verbs; /* "list probe": only with these; NULL: with all */
+    const char *help;  /* no full stop */
 };
+extern const struct flag_def flag_defs[FLAG_COUNT];
 
 /* Flags that stand before or after the subcommand. NULL: not given. */
 struct global_flags {
@@ -26,28 +59,24 @@ enum { ARG_END = -1, ARG_WORD = -2, ARG_BAD = -3, ARG_HELP = -4 };
 struct args {
     int argc;
     char **argv;
-    int i;                        /* next word */
-    const char *rest;             /* further short flags of the current word: -ns */
-    bool is_words_only;           /* after `--` */
-    const struct flag_def *flags; /* of the command */
-    size_t n_flags;
+    int i;              /* next word */
+    const char *rest;   /* further short flags of the current word: -ns */
+    bool is_words_only; /* after `--` */
+    enum subcommand subcommand;
     struct global_flags globals;
     const char *
             value; /* of the flag or word just returned; NULL when an optional one is missing */
     struct err err; /* after ARG_BAD */
 };
 
-extern const struct flag_def global_flag_defs[];
-extern const size_t n_global_flag_defs;
-
-/* Returns the id of the next flag, ARG_WORD, ARG_END, ARG_HELP (-h, --help) or ARG_BAD. Global
- * flags are stored in args->globals and not returned. */
+/* Returns the next flag, ARG_WORD, ARG_END, ARG_HELP (-h, --help) or ARG_BAD. The flags of
+ * every subcommand are stored in args->globals and not returned. */
 int args_next(struct args *args);
 /* The next word without interpreting it, if it is there and is no flag. */
 const char *args_peek_word(const struct args *args);
 void args_skip_word(struct args *args);
-/* Rows of --help, aligned. */
-void args_print_flags(const struct flag_def *flags, size_t n_flags, struct buf *out);
+/* False: only other verbs of its subcommand know the flag. */
+bool flag_is_for(enum flag flag, enum verb verb);
 bool args_parse_u32(const char *text, uint32_t min, uint32_t max, uint32_t *out) MUST_USE;
 
 #endif

@@ -9,6 +9,7 @@
 #include "engine/json.h"
 
 #include "tui/args.h"
+#include "tui/attachment.h"
 #include "tui/cmd.h"
 
 /* Session ids are shown as hexadecimal, by older versions without leading zeros: a word of that
@@ -49,37 +50,37 @@ int ask_input_read_args(struct ask_input *in, struct args *args)
         case ARG_WORD:
             buf_printf(&in->prompt, "%s%s", in->prompt.n ? " " : "", args->value);
             break;
-        case 'e':
+        case FLAG_ASK_ENDPOINT:
             in->endpoint = args->value;
             break;
-        case 's':
+        case FLAG_ASK_SYSTEM:
             in->system = args->value;
             break;
-        case 'c':
+        case FLAG_ASK_CONTINUE:
             take_continue(in, args);
             break;
-        case 'f':
+        case FLAG_ASK_FILE:
             add_file(in, args->value);
             break;
-        case 'n':
+        case FLAG_ASK_NO_STDIN:
             in->no_stdin = true;
             break;
-        case 256:
+        case FLAG_ASK_REQUEST:
             in->request_path = args->value;
             break;
-        case 257:
+        case FLAG_ASK_JSON:
             in->is_json = true;
             break;
-        case 258:
+        case FLAG_ASK_STATS:
             in->has_stats = true;
             break;
-        case 259:
+        case FLAG_ASK_MAX_TOKENS:
             if (!args_parse_u32(args->value, 1, UINT32_MAX, &in->max_tokens))
                 err_set(&args->err, ERR_USAGE, "--max-tokens %s: a number from 1 is needed",
                         args->value);
             break;
         default:
-            return cmd_stop(args, id, "ask");
+            return cmd_stop(args, id);
         }
     }
     if (in->session && !is_session_id(in->session))
@@ -120,40 +121,11 @@ static enum status add_stdin(struct ask_input *in, struct err *err)
     return status;
 }
 
-/* A fence that is longer than any run of backquotes inside. */
-static size_t fence_length(struct slice text)
-{
-    size_t longest = 2, run = 0;
-    for (size_t i = 0; i < text.n; i++) {
-        run = text.ptr[i] == '`' ? run + 1 : 0;
-        longest = run > longest ? run : longest;
-    }
-    return longest + 1;
-}
-
 static enum status attach_file(struct ask_input *in, const char *path, struct err *err)
 {
-    struct buf text;
-    enum status status = file_read(&text, path, PROMPT_MAX_BYTES, err);
-    if (status != OK)
-        return status;
-    if (memchr(buf_text(&text), '\0', text.n)) {
-        buf_release(&text);
-        return err_set(err, ERR_UNSUPPORTED, "cannot attach %s: it is not a text file", path);
-    }
-    char fence[64];
-    size_t n = fence_length(buf_slice(&text));
-    n = n < sizeof fence ? n : sizeof fence - 1;
-    memset(fence, '`', n);
-    fence[n] = '\0';
-    const char *name = strrchr(path, '/');
-    bool has_newline = text.n && text.ptr[text.n - 1] == '\n';
-    bool fits = buf_printf(&in->prompt, "%s%s:\n%s\n%s%s%s", in->prompt.n ? "\n\n" : "",
-            name ? name + 1 : path, fence, buf_text(&text), has_newline ? "" : "\n", fence);
-    buf_release(&text);
-    return fits ? OK
-                : err_set(err, ERR_USAGE, "the attached files are larger than %u MB together",
-                          PROMPT_MAX_BYTES >> 20);
+    const char *slash = strrchr(path, '/');
+    return attachment_add(
+            &in->prompt, slash ? slash + 1 : path, path, PROMPT_MAX_BYTES, err);
 }
 
 /* `content` is a string or a list of text parts. */

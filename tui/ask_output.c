@@ -11,6 +11,8 @@
 #include "router/decision_json.h"
 #include "router/session.h"
 
+#include "tui/cmd.h"
+
 static void print_clean(struct slice text)
 {
     for (size_t i = 0; i < text.n;) {
@@ -166,23 +168,28 @@ void ask_print_json_failure(const struct err *err)
 void ask_print_stats(const struct core *core, const struct message *answer)
 {
     const struct usage *u = &answer->usage;
-    fprintf(stderr, "endpoint %s, model %s", answer->endpoint[0] ? answer->endpoint : "none",
+    struct buf line;
+    char session[20];
+    buf_init(&line, 4096);
+    buf_printf(&line, "endpoint %s, model %s", answer->endpoint[0] ? answer->endpoint : "none",
             answer->model[0] ? answer->model : "unknown");
     if (u->input != TOKENS_UNKNOWN)
-        fprintf(stderr, ", %u tokens in", u->input);
+        buf_printf(&line, ", %u tokens in", u->input);
     if (u->cached_input != TOKENS_UNKNOWN && u->cached_input)
-        fprintf(stderr, " (%u cached)", u->cached_input);
+        buf_printf(&line, " (%u cached)", u->cached_input);
     if (u->output != TOKENS_UNKNOWN)
-        fprintf(stderr, ", %u out", u->output);
-    fprintf(stderr, ", first token %u ms, total %u ms", answer->ttft_ms, answer->total_ms);
+        buf_printf(&line, ", %u out", u->output);
+    buf_printf(&line, ", first token %u ms, total %u ms", answer->ttft_ms, answer->total_ms);
     if (tok_per_s(answer) > 0)
-        fprintf(stderr, ", %.1f tok/s", tok_per_s(answer));
+        buf_printf(&line, ", %.1f tok/s", tok_per_s(answer));
     if (answer->cost_nusd > 0)
-        fprintf(stderr, ", $%.6f", (double)answer->cost_nusd / 1e9);
+        buf_printf(&line, ", $%.6f", (double)answer->cost_nusd / 1e9);
     else if (answer->cost_nusd == 0)
-        fprintf(stderr, ", free");
+        buf_add_text(&line, ", free");
     else if (answer->text.n)
-        fprintf(stderr, ", %s", u->output == TOKENS_UNKNOWN ? "cost unknown" : "price unknown");
-    char session[20];
-    fprintf(stderr, "\nsession %s\n", session_name(core, session));
+        buf_printf(
+                &line, ", %s", u->output == TOKENS_UNKNOWN ? "cost unknown" : "price unknown");
+    cmd_print_line(stderr, "%s", buf_text(&line));
+    cmd_print_line(stderr, "session %s", session_name(core, session));
+    buf_release(&line);
 }

@@ -77,12 +77,14 @@ static void step(struct chat_why *w, struct transcript *t, int by, struct app *a
     show(w, to, app);
 }
 
-static void scroll(struct chat_why *w, int by)
+/* False: that was its end, or all of it is seen. */
+static bool scroll(struct chat_why *w, int by)
 {
-    int last = w->n_lines - w->n_rows;
+    int last = w->n_lines - w->n_rows, before = w->top;
     w->top += by;
     w->top = w->top > last ? last : w->top;
     w->top = w->top < 0 ? 0 : w->top;
+    return w->top != before;
 }
 
 bool chat_why_run(
@@ -101,12 +103,10 @@ bool chat_why_run(
     case CMD_LINE_DOWN:
         step(w, t, 1, app);
         return true;
-    case CMD_SCROLL_UP:
-        scroll(w, -w->n_rows);
-        return true;
+    case CMD_SCROLL_UP: /* the transcript scrolls where this does not */
+        return scroll(w, -w->n_rows);
     case CMD_SCROLL_DOWN:
-        scroll(w, w->n_rows);
-        return true;
+        return scroll(w, w->n_rows);
     default:
         return false;
     }

@@ -1,87 +1,37 @@
-/* cmd.c - the table of subcommands and the help that comes from it. */
+/* cmd.c - the table of subcommands, and what several of them need. */
 #include "tui/cmd.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "router/conf.h"
 #include "router/endpoint.h"
 #include "router/fleet.h"
 
-#include "tui/args.h"
-#include "tui/config.h"
-
-static const struct flag_def ask_flags[] = {
-        {'e', "endpoint", "NAME", "Use exactly this endpoint: no choice, no fallback"},
-        {'s', "system", "TEXT", "System prompt"},
-        {'c', "continue", "[SESSION]", "Continue the newest session, or the one named"},
-        {'f', "file", "FILE", "Attach a text file; may be given more than once"},
-        {'n', "no-stdin", NULL, "Do not read standard input"},
-        {256, "request", "FILE", "Take an OpenAI-shaped request from this file"},
-        {257, "json", NULL, "Print one JSON object with the answer, usage and route"},
-        {258, "stats", NULL, "Print times, tokens and cost to standard error"},
-        {259, "max-tokens", "N",
-                "Stop after so many tokens; default: no limit but the context"},
-};
-static const struct flag_def route_flags[] = {
-        {'e', "endpoint", "NAME", "Decide as if this endpoint was asked for"},
-        {257, "json", NULL, "Print the decision as JSON"},
-};
-static const struct flag_def model_flags[] = {
-        {257, "json", NULL, "Print JSON"},
-};
-static const struct flag_def fleet_flags[] = {
-        {256, "days", "N", "costs: so many days, today included (7)"},
-        {257, "json", NULL, "Print JSON"},
-};
-static const struct flag_def top_flags[] = {
-        {'b', "batch", NULL, "Print the view once, as text"},
-        {256, "view", "VIEW", "fleet, router or experts (fleet)"},
-        {257, "json", NULL, "Print JSON"},
-        {258, "session", "ID", "experts: of this session's newest answer"},
-};
-static const struct flag_def eval_flags[] = {
-        {256, "tokens", "1,2,3", "logits: the prompt as token ids"},
-        {257, "pos", "P", "logits: rope position of the first token"},
-        {258, "context", "N", "logits: tokens that the KV cache holds"},
-        {259, "batch", "N", "logits: tokens that go through the model at a time"},
-        {260, "top", "N", "logits: how many of the largest are printed (20)"},
-        {261, "exact", NULL, "logits: float32 activations and KV cache"},
-        {262, "kernel", "NAME", "logits: scalar or avx2"},
-        {263, "backend", "NAME", "logits: cpu"},
-        {264, "json", NULL, "logits: one JSON line per position"},
-        {265, "plain", NULL, "tokens: no special tokens, no BOS"},
-        {266, "detokenize", NULL, "tokens: ids as a JSON list to text"},
+const struct subcommand_def subcommand_defs[SUB_COUNT] = {
+#define SUBCOMMAND(id, name, run, words, help) [SUB_##id] = {name, words, help, run},
+#include "tui/subcommands.def"
 };
 
-const struct cmd_def cmd_defs[] = {
-        {"ask",
-                "[-e ENDPOINT] [-s SYSTEM] [-c [SESSION]] [-f FILE]… [-n] [--request FILE] "
-                "[--max-tokens N] [--json] [--stats] [PROMPT…]",
-                "Get one answer through the router", ask_flags, ARRAY_LEN(ask_flags), cmd_ask},
-        {"route", "[-e ENDPOINT] [--json] PROMPT…",
-                "Decide and explain where a prompt would go; sends nothing", route_flags,
-                ARRAY_LEN(route_flags), cmd_route},
-        {"fleet", "list | probe [NAME…] | costs [--days N] [--json]",
-                "List endpoints with health, latency and cost; ask whether they live",
-                fleet_flags, ARRAY_LEN(fleet_flags), cmd_fleet},
-        {"top", "-b [--view fleet|router|experts] [--session ID] [--json]",
-                "Print a view as text, beside a running program", top_flags,
-                ARRAY_LEN(top_flags), cmd_top},
-        {"model", "list | info FILE [--json]", "List local models, describe one", model_flags,
-                ARRAY_LEN(model_flags), cmd_model},
-        {"eval",
-                "logits FILE --tokens 1,2,3 [--pos P] [--context N] [--batch N] [--top N] "
-                "[--exact] [--kernel K] --json | tokens FILE [--plain] [--detokenize] | "
-                "quant TYPE | difficulty",
-                "Look inside: logits, expert choices, token ids; quant decodes blocks from "
-                "standard input to float32; difficulty reads JSON lines {\"prompt\":\"…\"} and "
-                "prints how hard each is, 0 to 1",
-                eval_flags, ARRAY_LEN(eval_flags), cmd_eval},
-        {"keys", "", "List every key and what it does", NULL, 0, cmd_keys},
-        {"doctor", "", "Check terminal, configuration, data, endpoints and models", NULL, 0,
-                cmd_doctor},
-};
-const size_t n_cmd_defs = ARRAY_LEN(cmd_defs);
+enum subcommand cmd_find(const char *name)
+{
+    int i = SUB_TUI + 1;
+    while (i < SUB_COUNT && strcmp(subcommand_defs[i].name, name) != 0)
+        i++;
+    return i < SUB_COUNT ? (enum subcommand)i : SUB_EVERY;
+}
+
+void cmd_print_line(FILE *out, const char *fmt, ...)
+{
+    char line[8192];
+    va_list va;
+    va_start(va, fmt);
+    vsnprintf(line, sizeof line, fmt, va);
+    va_end(va);
+    line[utf8_whole(line, strlen(line))] = '\0';
+    utf8_make_printable(line);
+    fprintf(out, "%s\n", line);
+}
 
 int cmd_fail(const struct err *err)
 {
@@ -102,16 +52,75 @@ int cmd_usage(const char *name, const char *fmt, ...)
     return EXIT_USAGE;
 }
 
-int cmd_stop(const struct args *args, int what, const char *name)
+/* `shunt what is a shunt`: most likely a question. Quotes that keep it whole in a shell. */
+static void suggest_ask(const struct args *args, struct buf *out)
 {
-    if (what != ARG_HELP)
-        return cmd_usage(name, "%s", args->err.text);
-    struct buf out;
-    buf_init(&out, 1 << 16);
-    cmd_print_help(name, &out);
-    fputs(buf_text(&out), stdout);
-    buf_release(&out);
-    return EXIT_DONE;
+    struct buf words;
+    buf_init(&words, ERR_TEXT_BYTES / 2);
+    for (int i = args->i - 1; i < args->argc; i++)
+        buf_printf(&words, "%s%s", words.n ? " " : "", args->argv[i]);
+    const char *quote = strpbrk(buf_text(&words), "\"$`\\!") ? "'" : "\"";
+    if (words.is_cut || strstr(buf_text(&words), quote))
+        buf_add_text(out, "; shunt ask PROMPT asks a question");
+    else
+        buf_printf(
+                out, "; to ask a question: shunt ask %s%s%s", quote, buf_text(&words), quote);
+    buf_release(&words);
+}
+
+int cmd_unknown(const struct args *args, bool may_be_question)
+{
+    const char *names[SUB_COUNT];
+    size_t n = 0;
+    struct buf text;
+    struct err err;
+    for (int i = SUB_TUI + 1; i < SUB_COUNT; i++)
+        if (i != SUB_HELP) /* "hello" is near to it */
+            names[n++] = subcommand_defs[i].name;
+    const char *nearest = conf_nearest(args->value, names, n);
+    buf_init(&text, ERR_TEXT_BYTES);
+    buf_printf(&text, "no command \"%s\"", args->value);
+    if (nearest)
+        buf_printf(&text, ": did you mean \"%s\"?", nearest);
+    else if (may_be_question)
+        suggest_ask(args, &text);
+    err_set(&err, ERR_USAGE, "%s (shunt --help lists the commands)", buf_text(&text));
+    buf_release(&text);
+    return cmd_fail(&err);
+}
+
+int cmd_stop(const struct args *args, int what)
+{
+    return what == ARG_HELP
+                   ? cmd_print_help(args->subcommand)
+                   : cmd_usage(subcommand_defs[args->subcommand].name, "%s", args->err.text);
+}
+
+enum verb cmd_find_verb(const struct args *args, const char *word)
+{
+    const char *names[VERB_COUNT], *name = subcommand_defs[args->subcommand].name;
+    size_t n = 0;
+    struct buf all;
+    buf_init(&all, ERR_TEXT_BYTES);
+    for (int i = VERB_NONE + 1; i < VERB_COUNT; i++) {
+        if (verb_defs[i].subcommand != args->subcommand)
+            continue;
+        if (word && strcmp(verb_defs[i].name, word) == 0) {
+            buf_release(&all);
+            return (enum verb)i;
+        }
+        buf_printf(&all, "%s%s", n ? ", " : "", verb_defs[i].name);
+        names[n++] = verb_defs[i].name;
+    }
+    const char *nearest = word ? conf_nearest(word, names, n) : NULL;
+    if (nearest)
+        cmd_usage(name, "no \"%s\": did you mean \"%s\"?", word, nearest);
+    else if (word)
+        cmd_usage(name, "no \"%s\": there is %s", word, buf_text(&all));
+    else
+        cmd_usage(name, "say what: %s", buf_text(&all));
+    buf_release(&all);
+    return VERB_NONE;
 }
 
 enum status cmd_find_endpoint(
@@ -130,36 +139,19 @@ enum status cmd_find_endpoint(
     return ERR_USAGE;
 }
 
-static void print_program_help(struct buf *out)
+int cmd_take_nothing(struct args *args)
 {
-    buf_add_text(out, "usage: shunt [OPTION…]                 chat in the terminal\n"
-                      "       shunt COMMAND [OPTION…]\n\nCommands:\n");
-    for (size_t i = 0; i < n_cmd_defs; i++)
-        buf_printf(out, "  %-10s %s\n", cmd_defs[i].name, cmd_defs[i].help);
-    buf_add_text(out, "\nOptions, before or after the command:\n");
-    args_print_flags(global_flag_defs, n_global_flag_defs, out);
-    buf_add_text(out, "      --version              Print the version\n\n"
-                      "shunt help [COMMAND] and shunt version do the same.\n"
-                      "shunt COMMAND --help tells more about one command.\n\n"
-                      "Configuration, section [shunt]:\n");
-    for (size_t i = 0; i < n_option_defs; i++)
-        buf_printf(out, "  %-14s %s%s%s\n", option_defs[i].key, option_defs[i].help,
-                option_defs[i].fallback[0] ? "; default " : "", option_defs[i].fallback);
-    buf_add_text(out, "\nExit status: 0 done, 1 failed, 2 usage, 3 no permitted endpoint, "
-                      "4 answer incomplete, 130 interrupted.\n");
+    int what = args_next(args);
+    if (what == ARG_WORD)
+        return cmd_usage(subcommand_defs[args->subcommand].name, "takes no words");
+    return what == ARG_END ? -1 : cmd_stop(args, what);
 }
 
-void cmd_print_help(const char *name, struct buf *out)
+int cmd_version(struct args *args)
 {
-    for (size_t i = 0; name && i < n_cmd_defs; i++) {
-        const struct cmd_def *cmd = &cmd_defs[i];
-        if (strcmp(cmd->name, name) != 0)
-            continue;
-        buf_printf(out, "usage: shunt %s%s%s\n\n%s.\n\n", cmd->name,
-                cmd->synopsis[0] ? " " : "", cmd->synopsis, cmd->help);
-        args_print_flags(cmd->flags, cmd->n_flags, out);
-        args_print_flags(global_flag_defs, n_global_flag_defs, out);
-        return;
-    }
-    print_program_help(out);
+    int code = cmd_take_nothing(args);
+    if (code >= 0)
+        return code;
+    puts("shunt " SHUNT_VERSION);
+    return EXIT_DONE;
 }

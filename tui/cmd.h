@@ -1,16 +1,16 @@
 /*
- * cmd.h - the subcommands: one row each in cmd.c, one file per command. A command reads its own
- * flags, loads the configuration if it needs it, and returns the exit status. Answers go to
- * stdout, everything else to stderr.
+ * cmd.h - the subcommands: one row each in subcommands.def, one file per command. A command
+ * reads its own flags, loads the configuration if it needs it, and returns the exit status.
+ * Answers go to stdout, everything else to stderr.
  */
 #ifndef TUI_CMD_H
 #define TUI_CMD_H
 
-#include "engine/base.h"
+#include <stdio.h>
 
-struct args;
+#include "tui/args.h"
+
 struct config;
-struct flag_def;
 struct fleet;
 struct stored;
 
@@ -23,30 +23,36 @@ enum exit_code {
     EXIT_INTERRUPTED = 130
 };
 
-struct cmd_def {
-    const char *name, *synopsis, *help; /* help: a line, no full stop */
-    const struct flag_def *flags;
-    size_t n_flags;
+struct subcommand_def {
+    const char *name, *words, *help; /* help: a line, no full stop */
     int (*run)(struct args *args);
 };
+extern const struct subcommand_def subcommand_defs[SUB_COUNT]; /* EVERY and TUI are empty */
 
-extern const struct cmd_def cmd_defs[];
-extern const size_t n_cmd_defs;
+enum subcommand cmd_find(const char *name); /* SUB_EVERY: there is none */
 
 int cmd_ask(struct args *args);
 int cmd_route(struct args *args);
 int cmd_model(struct args *args);
+int cmd_bench(struct args *args);
 int cmd_eval(struct args *args);
 int cmd_keys(struct args *args);
+int cmd_themes(struct args *args);
 int cmd_doctor(struct args *args);
 int cmd_fleet(struct args *args);
 int cmd_top(struct args *args);
+int cmd_help(struct args *args);
+int cmd_version(struct args *args);
 int cmd_tui(struct args *args);
 
+/* The file of the local endpoint of this name, or the name itself: a path. */
+const char *cmd_model_path(const struct config *config, const char *name);
 /* Moves one command to the database and waits; *answer is the command with its results and is
  * freed by the caller, whatever is returned. */
 enum status cmd_ask_store(const struct config *config, struct stored *command,
         struct stored **answer, struct err *err) MUST_USE;
+/* One line for a person; what a terminal must not see becomes spaces. */
+void cmd_print_line(FILE *out, const char *fmt, ...) PRINTF(2, 3);
 /* "shunt: …" on stderr; returns the exit status that fits. */
 int cmd_fail(const struct err *err);
 /* "shunt NAME: …" on stderr, EXIT_USAGE. */
@@ -56,8 +62,16 @@ enum status cmd_find_endpoint(
         const struct fleet *fleet, const char *name, int *out, struct err *err) MUST_USE;
 /* What args_next returned that ends parsing: prints the help or the mistake, returns the exit
  * status. */
-int cmd_stop(const struct args *args, int what, const char *name);
-/* --help of one command, or of the program when name is NULL. */
-void cmd_print_help(const char *name, struct buf *out);
+int cmd_stop(const struct args *args, int what);
+/* For one that takes neither words nor flags: -1, or the exit status when the command is to
+ * end. */
+int cmd_take_nothing(struct args *args);
+/* "no command "x"" with the nearest one or, when it looks like one, how to ask a question. */
+int cmd_unknown(const struct args *args, bool may_be_question);
+/* The verb of this subcommand; VERB_NONE after a sentence on stderr that names those that there
+ * are. word may be NULL. */
+enum verb cmd_find_verb(const struct args *args, const char *word);
+/* --help of one command, or of the program (SUB_TUI); returns EXIT_DONE. */
+int cmd_print_help(enum subcommand subcommand);
 
 #endif

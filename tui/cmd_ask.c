@@ -96,9 +96,7 @@ static void wait_for_answer(struct ask *ask)
             hub_act(ask->hub, new_action(ACTION_STOP, NULL));
         }
         const struct run *run = core_run_of(core, ask->answer_id);
-        bool is_refused =
-                run && run->phase == RUN_WAITS_FOR_STORE && core->n_store_pending == 0;
-        if (is_refused && !was_unsaved) {
+        if (run && core_is_refused(core, run) && !was_unsaved) {
             was_unsaved = true; /* an answer is worth more here than its record: the warning was
                                    printed */
             hub_act(ask->hub, new_action(ACTION_SEND_UNSAVED, NULL));

@@ -19,6 +19,7 @@
 #include "tui/cmd.h"
 #include "tui/config.h"
 #include "tui/keys.h"
+#include "tui/look.h"
 
 struct report {
     int n_bad;
@@ -33,12 +34,12 @@ static void say(
         struct report *report, enum finding finding, const char *what, const char *fmt, ...)
 {
     static const char *const marks[] = {"ok  ", "note", "BAD "};
+    char text[4096];
     va_list va;
-    printf("%s %-14s ", marks[finding], what);
     va_start(va, fmt);
-    vprintf(fmt, va);
+    vsnprintf(text, sizeof text, fmt, va);
     va_end(va);
-    puts("");
+    cmd_print_line(stdout, "%s %-14s %s", marks[finding], what, text);
     report->n_bad += finding == BAD;
 }
 
@@ -72,6 +73,18 @@ static void check_config(struct report *report, const struct config *config)
         say(report, FINE, "configuration", "%s", config->path);
     for (size_t i = 0; i < conf_n_warnings(config->conf); i++)
         say(report, BAD, "configuration", "%s", conf_warning_at(config->conf, i));
+}
+
+static void check_theme(struct report *report, const struct config *config)
+{
+    struct look look;
+    look_init(&look, config);
+    struct slice rest = buf_slice(&look.problems), line;
+    if (rest.n == 0)
+        say(report, FINE, "theme", "%s", look_name(&look));
+    while (rest.n && (line = slice_cut(&rest, '\n')).n)
+        say(report, BAD, "theme", "%.*s", (int)line.n, line.ptr);
+    look_release(&look);
 }
 
 static void check_data(struct report *report, const struct config *config)
@@ -153,11 +166,9 @@ static void check_models_folder(struct report *report, const struct config *conf
 
 int cmd_doctor(struct args *args)
 {
-    int what = args_next(args);
-    if (what == ARG_WORD)
-        return cmd_usage("doctor", "takes no words");
-    if (what != ARG_END)
-        return cmd_stop(args, what, "doctor");
+    int code = cmd_take_nothing(args);
+    if (code >= 0)
+        return code;
     struct config config;
     struct err err;
     if (config_load(&config, &args->globals, &err) != OK)
@@ -167,6 +178,7 @@ int cmd_doctor(struct args *args)
     keymap_free(config_keymap(&config)); /* collects the warnings of [bind] */
     check_terminal(&report, &config);
     check_config(&report, &config);
+    check_theme(&report, &config);
     check_data(&report, &config);
     check_models_folder(&report, &config);
     check_endpoints(&report, &config);

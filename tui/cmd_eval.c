@@ -41,41 +41,41 @@ static int read_args(struct args *args, struct eval_args *e)
                 return cmd_usage("eval", "one file at a time: %s", args->value);
             *(e->what ? &e->path : &e->what) = args->value;
             break;
-        case 256:
+        case FLAG_EVAL_IDS:
             e->tokens = args->value;
             break;
-        case 257:
+        case FLAG_EVAL_POS:
             ok = parse_count(args->value, 0, &e->pos, "pos");
             break;
-        case 258:
+        case FLAG_EVAL_CONTEXT:
             ok = parse_count(args->value, 1, &e->context, "context");
             break;
-        case 259:
+        case FLAG_EVAL_BATCH:
             ok = parse_count(args->value, 1, &e->batch, "batch");
             break;
-        case 260:
+        case FLAG_EVAL_TOP:
             ok = parse_count(args->value, 1, &e->top, "top");
             break;
-        case 261:
+        case FLAG_EVAL_EXACT:
             e->exact = true;
             break;
-        case 262:
+        case FLAG_EVAL_KERNEL:
             e->kernel = args->value;
             break;
-        case 263:
+        case FLAG_EVAL_BACKEND:
             e->backend = args->value;
             break;
-        case 264:
+        case FLAG_EVAL_JSON:
             e->json = true;
             break;
-        case 265:
+        case FLAG_EVAL_PLAIN:
             e->plain = true;
             break;
-        case 266:
+        case FLAG_EVAL_DETOKENIZE:
             e->detokenize = true;
             break;
         default:
-            return cmd_stop(args, id, "eval");
+            return cmd_stop(args, id);
         }
         if (!ok)
             return EXIT_USAGE;
@@ -171,14 +171,11 @@ static int run_quant(const struct eval_args *e)
     return eval_quant(e->path, stdin, stdout, &err) == OK ? EXIT_DONE : cmd_fail(&err);
 }
 
-static const struct {
-    const char *name, *word; /* word: what must follow, or NULL: nothing may */
-    int (*run)(const struct eval_args *e);
-} kinds[] = {
-        {"logits", "FILE", run_logits},
-        {"tokens", "FILE", run_tokens},
-        {"quant", "TYPE", run_quant},
-        {"difficulty", NULL, run_difficulty},
+static int (*const runs[VERB_COUNT])(const struct eval_args *e) = {
+        [VERB_EVAL_LOGITS] = run_logits,
+        [VERB_EVAL_TOKENS] = run_tokens,
+        [VERB_EVAL_QUANT] = run_quant,
+        [VERB_EVAL_DIFFICULTY] = run_difficulty,
 };
 
 int cmd_eval(struct args *args)
@@ -187,16 +184,13 @@ int cmd_eval(struct args *args)
     int code = read_args(args, &e);
     if (code >= 0)
         return code;
-    if (!e.what)
-        return cmd_usage("eval", "say what to look at: logits, tokens, quant or difficulty");
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (strcmp(e.what, kinds[i].name) != 0)
-            continue;
-        if (kinds[i].word && !e.path)
-            return cmd_usage("eval", "%s needs a %s", e.what, kinds[i].word);
-        if (!kinds[i].word && e.path)
-            return cmd_usage("eval", "%s reads standard input, not %s", e.what, e.path);
-        return kinds[i].run(&e);
-    }
-    return cmd_usage("eval", "\"%s\" is not logits, tokens, quant or difficulty", e.what);
+    enum verb verb = cmd_find_verb(args, e.what);
+    if (verb == VERB_NONE)
+        return EXIT_USAGE;
+    const char *words = verb_defs[verb].words;
+    if (words[0] && !e.path)
+        return cmd_usage("eval", "%s needs a %s", e.what, words);
+    if (!words[0] && e.path)
+        return cmd_usage("eval", "%s reads standard input, not %s", e.what, e.path);
+    return runs[verb](&e);
 }

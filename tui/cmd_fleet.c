@@ -54,13 +54,10 @@ static void wait_for_all(struct hub *hub)
 
 static void print_result(const struct endpoint_state *e)
 {
-    char error[sizeof e->probe_error];
-    memcpy(error, e->probe_error, sizeof error);
-    utf8_make_printable(error);
-    if (error[0])
-        printf("%-16s FAILED  %s\n", e->conf->name, error);
+    if (e->probe_error[0])
+        cmd_print_line(stdout, "%-16s FAILED  %s", e->conf->name, e->probe_error);
     else
-        printf("%-16s ok  %6u ms\n", e->conf->name, e->probe_ms);
+        cmd_print_line(stdout, "%-16s ok  %6u ms", e->conf->name, e->probe_ms);
 }
 
 static void print_result_json(const struct endpoint_state *e, bool is_first)
@@ -149,21 +146,22 @@ static int run_costs(const struct config *config, const struct fleet_args *args)
 }
 
 static const struct {
-    const char *name;
+    enum verb verb;
     int n_names_max;
     int (*run)(const struct config *config, const struct fleet_args *args);
-} subcommands[] = {
-        {"list", 0, run_list}, {"probe", NAMES_MAX, run_probe}, {"costs", 0, run_costs}};
+} verbs[] = {{VERB_FLEET_LIST, 0, run_list}, {VERB_FLEET_PROBE, NAMES_MAX, run_probe},
+        {VERB_FLEET_COSTS, 0, run_costs}};
 
 /* -1, or the exit status of what ended it. */
 static int read_args(struct fleet_args *out, struct args *args)
 {
     for (int id; (id = args_next(args)) != ARG_END;) {
-        if (id == 257)
+        if (id == FLAG_FLEET_JSON)
             out->is_json = true;
-        else if (id == 256 && args_parse_u32(args->value, 1, DAYS_MAX, &out->n_days))
+        else if (id == FLAG_FLEET_DAYS &&
+                 args_parse_u32(args->value, 1, DAYS_MAX, &out->n_days))
             continue;
-        else if (id == 256)
+        else if (id == FLAG_FLEET_DAYS)
             return cmd_usage("fleet", "--days takes a number from 1 to %d", DAYS_MAX);
         else if (id == ARG_WORD && !out->what)
             out->what = args->value;
@@ -172,7 +170,7 @@ static int read_args(struct fleet_args *out, struct args *args)
         else if (id == ARG_WORD)
             return cmd_usage("fleet", "too many words");
         else
-            return cmd_stop(args, id, "fleet");
+            return cmd_stop(args, id);
     }
     return -1;
 }
@@ -185,18 +183,18 @@ int cmd_fleet(struct args *args)
     int code = read_args(&in, args);
     if (code >= 0)
         return code;
+    enum verb verb = cmd_find_verb(args, in.what);
+    if (verb == VERB_NONE)
+        return EXIT_USAGE;
     size_t i = 0;
-    while (i < ARRAY_LEN(subcommands) &&
-            (!in.what || strcmp(subcommands[i].name, in.what) != 0))
+    while (verbs[i].verb != verb)
         i++;
-    if (i == ARRAY_LEN(subcommands))
-        return cmd_usage("fleet", "use `shunt fleet list`, `probe [NAME…]` or `costs`");
-    if (in.n_names > subcommands[i].n_names_max)
+    if (in.n_names > verbs[i].n_names_max)
         return cmd_usage("fleet", "%s takes no names: %s", in.what, in.names[0]);
     if (config_load(&config, &args->globals, &err) != OK)
         return cmd_fail(&err);
     config_print_warnings(&config);
-    code = subcommands[i].run(&config, &in);
+    code = verbs[i].run(&config, &in);
     config_release(&config);
     return code;
 }

@@ -39,11 +39,9 @@ static void print_context(const struct keymap *map, enum context context)
 
 int cmd_keys(struct args *args)
 {
-    int what = args_next(args);
-    if (what == ARG_WORD)
-        return cmd_usage("keys", "takes no words");
-    if (what != ARG_END)
-        return cmd_stop(args, what, "keys");
+    int code = cmd_take_nothing(args);
+    if (code >= 0)
+        return code;
     struct config config;
     struct err err;
     if (config_load(&config, &args->globals, &err) != OK)

@@ -13,16 +13,6 @@
 #include "tui/cmd.h"
 #include "tui/config.h"
 
-static void print_size(uint64_t bytes, char out[16])
-{
-    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1000 && unit + 1 < ARRAY_LEN(units))
-        value /= 1000, unit++;
-    snprintf(out, 16, value < 10 && unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}
-
 static void print_count(uint64_t n, char out[16])
 {
     if (n >= 1000000000)
@@ -52,8 +42,8 @@ static void list_file(const char *path, const char *endpoint, bool is_json, bool
     }
     char size[16] = "missing";
     if (is_there)
-        print_size((uint64_t)st.st_size, size);
-    printf("%-16s %9s  %s\n", endpoint ? endpoint : "(no endpoint)", size, path);
+        size_text((uint64_t)st.st_size, size);
+    cmd_print_line(stdout, "%-16s %9s  %s", endpoint ? endpoint : "(no endpoint)", size, path);
 }
 
 static bool is_listed(const struct config *config, const char *path)
@@ -97,11 +87,11 @@ static void print_info(const struct model_info *m)
     char total[16], active[16], file[16], kv[16], read[16];
     print_count(m->n_params, total);
     print_count(m->n_params_active, active);
-    print_size(m->file_bytes, file);
-    print_size(m->kv_bytes, kv);
-    print_size(m->active_bytes, read);
-    printf("name          %s\narchitecture  %s\nquantisation  %s\nfile          %s\n", m->name,
-            m->arch, m->quant, file);
+    size_text(m->file_bytes, file);
+    size_text(m->kv_bytes, kv);
+    size_text(m->active_bytes, read);
+    cmd_print_line(stdout, "name          %s", m->name);
+    printf("architecture  %s\nquantisation  %s\nfile          %s\n", m->arch, m->quant, file);
     printf("parameters    %s", total);
     if (m->n_experts)
         printf(", %s used per token", active);
@@ -142,16 +132,20 @@ static void print_info_json(const struct model_info *m)
     buf_release(&out);
 }
 
+const char *cmd_model_path(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_endpoints; i++)
+        if (config->endpoints[i].kind == PROVIDER_LOCAL && config->endpoints[i].model &&
+                strcmp(config->endpoints[i].name, name) == 0)
+            return config->endpoints[i].model;
+    return name;
+}
+
 static int run_info(const struct config *config, const char *path, bool is_json)
 {
     struct model *model;
     struct err err;
-    struct model_config cfg = {.path = path, .n_threads = 1};
-    for (size_t i = 0; i < config->n_endpoints;
-            i++) /* an endpoint's name stands for its file */
-        if (config->endpoints[i].kind == PROVIDER_LOCAL && config->endpoints[i].model &&
-                strcmp(config->endpoints[i].name, path) == 0)
-            cfg.path = config->endpoints[i].model;
+    struct model_config cfg = {.path = cmd_model_path(config, path), .n_threads = 1};
     if (model_open(&model, &cfg, &err) != OK)
         return cmd_fail(&err);
     if (is_json)
@@ -167,29 +161,29 @@ int cmd_model(struct args *args)
     const char *what = NULL, *path = NULL;
     bool is_json = false;
     for (int id; (id = args_next(args)) != ARG_END;) {
-        if (id == 257)
+        if (id == FLAG_MODEL_JSON)
             is_json = true;
         else if (id == ARG_WORD && !path)
             *(what ? &path : &what) = args->value;
         else if (id == ARG_WORD)
             return cmd_usage("model", "one file at a time: %s", args->value);
         else
-            return cmd_stop(args, id, "model");
+            return cmd_stop(args, id);
     }
-    static const char *const names[] = {"list", "info"};
-    bool is_list = what && strcmp(what, "list") == 0 && !path;
-    bool is_info = what && strcmp(what, "info") == 0 && path;
-    const char *nearest = what ? conf_nearest(what, names, ARRAY_LEN(names)) : NULL;
-    if (nearest && strcmp(nearest, what) != 0)
-        return cmd_usage("model", "no \"%s\": did you mean \"%s\"?", what, nearest);
-    if (!is_list && !is_info)
-        return cmd_usage("model", "use `shunt model list` or `shunt model info FILE`");
+    enum verb verb = cmd_find_verb(args, what);
+    if (verb == VERB_NONE)
+        return EXIT_USAGE;
+    if (verb == VERB_MODEL_LIST && path)
+        return cmd_usage("model", "list takes no file: %s", path);
+    if (verb == VERB_MODEL_INFO && !path)
+        return cmd_usage("model", "info needs a FILE or the name of an endpoint");
     struct config config;
     struct err err;
     if (config_load(&config, &args->globals, &err) != OK)
         return cmd_fail(&err);
     config_print_warnings(&config);
-    int code = is_list ? run_list(&config, is_json) : run_info(&config, path, is_json);
+    int code = verb == VERB_MODEL_LIST ? run_list(&config, is_json)
+                                       : run_info(&config, path, is_json);
     config_release(&config);
     return code;
 }

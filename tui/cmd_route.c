@@ -15,11 +15,11 @@
 
 static void print_table(const struct decision *d, const struct fleet *fleet)
 {
-    printf("%s\n", d->reason);
+    cmd_print_line(stdout, "%s", d->reason);
     for (int i = 0; i < d->n_candidates; i++) {
         const struct candidate *c = &d->candidates[i];
         char usd[32];
-        printf("%s %-16s %6.1f s %10s  %s\n",
+        cmd_print_line(stdout, "%s %-16s %6.1f s %10s  %s",
                 i == d->chosen             ? ">"
                 : c->filter != FILTER_NONE ? "x"
                                            : " ",
@@ -27,7 +27,7 @@ static void print_table(const struct decision *d, const struct fleet *fleet)
                 usd_text(c->cost_nusd, usd), c->reason);
     }
     if (d->flip[0])
-        printf("%s\n", d->flip);
+        cmd_print_line(stdout, "%s", d->flip);
 }
 
 /* The decision knows no file and no variable; a person wants to know that the chosen one cannot
@@ -39,7 +39,7 @@ static void print_problems(
         const struct endpoint_conf *e = fleet->endpoints[d->candidates[i].endpoint].conf;
         struct err err;
         if (d->candidates[i].filter == FILTER_NONE && endpoint_check(e, &err) != OK)
-            fprintf(out, "%s%s: %s\n", prefix, e->name, err.text);
+            cmd_print_line(out, "%s%s: %s", prefix, e->name, err.text);
     }
 }
 
@@ -110,14 +110,14 @@ static int run(struct args *args, struct buf *prompt)
     const char *endpoint = NULL;
     bool is_json = false;
     for (int id; (id = args_next(args)) != ARG_END;) {
-        if (id == 257)
+        if (id == FLAG_ROUTE_JSON)
             is_json = true;
-        else if (id == 'e')
+        else if (id == FLAG_ROUTE_ENDPOINT)
             endpoint = args->value;
         else if (id == ARG_WORD)
             buf_printf(prompt, "%s%s", prompt->n ? " " : "", args->value);
         else
-            return cmd_stop(args, id, "route");
+            return cmd_stop(args, id);
     }
     if (prompt->n == 0)
         return cmd_usage("route", "nothing to decide: give a PROMPT");

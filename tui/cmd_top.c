@@ -320,20 +320,20 @@ static bool is_session(const char *text)
 static int read_args(struct top_args *out, struct args *args)
 {
     for (int id; (id = args_next(args)) != ARG_END;) {
-        if (id == 'b')
+        if (id == FLAG_TOP_BATCH)
             out->is_batch = true;
-        else if (id == 257)
+        else if (id == FLAG_TOP_JSON)
             out->is_json = true;
-        else if (id == 256)
+        else if (id == FLAG_TOP_VIEW)
             out->view = args->value;
-        else if (id == 258 && is_session(args->value))
+        else if (id == FLAG_TOP_SESSION && is_session(args->value))
             out->session = args->value;
-        else if (id == 258)
+        else if (id == FLAG_TOP_SESSION)
             return cmd_usage("top", "no session id: %s", args->value);
         else if (id == ARG_WORD)
             return cmd_usage("top", "takes no words");
         else
-            return cmd_stop(args, id, "top");
+            return cmd_stop(args, id);
     }
     return -1;
 }

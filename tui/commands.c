@@ -9,8 +9,9 @@
 #include "tui/view.h"
 
 const struct command_def command_defs[CMD_COUNT] = {
-        [CMD_NONE] = {"none", "Nothing", NULL, NULL},
-#define CMD(id, name, argument, hint, help) [CMD_##id] = {name, help, argument, hint},
+        [CMD_NONE] = {"none", "Nothing", NULL, NULL, false},
+#define CMD(id, name, argument, hint, help)  [CMD_##id] = {name, help, argument, hint, false},
+#define PAID(id, name, argument, hint, help) [CMD_##id] = {name, help, argument, hint, true},
 #include "tui/commands.def"
 #undef CMD
 };
@@ -19,6 +20,7 @@ const char *const context_names[CTX_COUNT] = {
         [CTX_GLOBAL] = "global",
         [CTX_INPUT] = "input",
         [CTX_CHAT] = "chat",
+        [CTX_TRANSCRIPT] = "transcript",
         [CTX_EXPERTS] = "experts",
         [CTX_FLEET] = "fleet",
         [CTX_ROUTER] = "router",
@@ -97,6 +99,9 @@ void command_run(struct app *app, enum command command, const char *text)
         break;
     case CMD_BACK:
         app_open_view(app, VIEW_CHAT);
+        break;
+    case CMD_THEME:
+        app_use_theme(app, text);
         break;
     case CMD_REDRAW:
         app_redraw(app);

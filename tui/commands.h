@@ -5,6 +5,8 @@
 #ifndef TUI_COMMANDS_H
 #define TUI_COMMANDS_H
 
+#include <stdbool.h>
+
 enum command {
     CMD_NONE,
 #define CMD(id, ...) CMD_##id,
@@ -17,6 +19,7 @@ enum context { /* where a binding holds; lookup goes from the view's own to GLOB
     CTX_GLOBAL,
     CTX_INPUT,
     CTX_CHAT,
+    CTX_TRANSCRIPT, /* the conversation has the focus; CTX_CHAT holds behind it */
     CTX_EXPERTS,
     CTX_FLEET,
     CTX_ROUTER,
@@ -31,6 +34,7 @@ struct command_def {
     const char *help;     /* at most 60 characters, no full stop */
     const char *argument; /* `/name TEXT`: the word for TEXT; NULL: takes none */
     const char *hint;     /* short word for the hint bar, or NULL */
+    bool is_paid;         /* can cost money */
 };
 extern const struct command_def command_defs[CMD_COUNT];
 extern const char *const context_names[CTX_COUNT];

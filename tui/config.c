@@ -79,17 +79,32 @@ static bool parse_reasoning(const char *text, enum reasoning_mode *out)
     return i >= 0;
 }
 
-/* What the terminal can do, by the conventions of NO_COLOR, CLICOLOR and COLORTERM. */
-static enum color_depth detect_color(const char *term)
+/* The user's word, over the configuration. */
+static bool wants_no_color(void)
 {
     const char *no_color = getenv("NO_COLOR"), *cli = getenv("CLICOLOR");
+    return (no_color && *no_color) || (cli && strcmp(cli, "0") == 0);
+}
+
+static enum color_depth detect_color(const char *term)
+{
     const char *colorterm = getenv("COLORTERM");
-    if ((no_color && *no_color) || (cli && strcmp(cli, "0") == 0) || strcmp(term, "dumb") == 0)
+    if (wants_no_color() || strcmp(term, "dumb") == 0)
         return COLOR_NEVER;
     if (strstr(term, "256color") || strstr(term, "direct") || strstr(term, "kitty") ||
             strstr(term, "alacritty") || strstr(term, "foot") || (colorterm && *colorterm))
         return COLOR_256;
     return COLOR_16;
+}
+
+/* COLORFGBG, which some terminals set: "15;0", "0;default;15"; the last is the background. */
+static enum theme_variant detect_background(void)
+{
+    const char *value = getenv("COLORFGBG"), *last = value ? strrchr(value, ';') : NULL;
+    uint64_t number;
+    if (!last || !slice_to_u64(slice_of(last + 1), &number) || number > 15)
+        return VARIANT_ANY;
+    return number == 7 || number > 8 ? VARIANT_LIGHT : VARIANT_DARK;
 }
 
 /* Nano-dollars; empty: none at all, which 0 says. No money is as good as the smallest coin. */
@@ -238,6 +253,19 @@ static char *xdg_dir(const char *variable, const char *fallback)
     return path;
 }
 
+/* What the login keeps in memory is the better place for what may be a secret. */
+static void set_clipboard(struct config *config)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *tmux = getenv("TMUX"), *sty = getenv("STY");
+    char *dir = runtime && runtime[0] == '/' ? path_join(runtime, "shunt")
+                                             : mem_strdup(config->data_dir);
+    config->clipboard.path = path_join(dir, "clip");
+    config->clipboard.multiplexer = tmux && *tmux  ? MULTIPLEXER_TMUX
+                                    : sty && *sty ? MULTIPLEXER_SCREEN
+                                                  : MULTIPLEXER_NONE;
+    mem_free(dir);
+}
+
 static void set_paths(struct config *config, const struct global_flags *flags)
 {
     char *dir = xdg_dir("XDG_CONFIG_HOME", ".config");
@@ -249,6 +277,8 @@ static void set_paths(struct config *config, const struct global_flags *flags)
     config->models_dir = path_join(config->data_dir, "models");
     const char *term = getenv("TERM");
     config->term = term ? term : "";
+    config->background = detect_background();
+    set_clipboard(config);
 }
 
 static int compare_paths(const void *a, const void *b)
@@ -282,6 +312,11 @@ static size_t find_files(const char *dir, const char *ending, struct arena *aren
         (*out)[i] = paths[i];
     mem_free(paths);
     return n;
+}
+
+size_t config_find_themes(const char *dir, struct arena *arena, char ***out)
+{
+    return find_files(dir, ".theme", arena, out);
 }
 
 size_t config_find_models(const char *dir, struct arena *arena, char ***out)
@@ -339,22 +374,15 @@ static void add_models_folder(struct config *config)
 static void check_theme(struct config *config)
 {
     struct arena arena = {0};
-    struct buf names;
-    char **paths;
+    struct buf there;
+    const char **names;
     int line = 0;
-    bool is_there = false;
-    size_t n = find_files(config->themes_dir, ".theme", &arena, &paths);
-    buf_init(&names, ERR_TEXT_BYTES / 2);
-    for (const struct embedded *e = embedded_themes; e->name; e++) {
-        is_there |= strcmp(e->name, config->theme) == 0;
-        buf_printf(&names, "%s%s", names.n ? ", " : "", e->name);
-    }
+    bool is_there = strcmp(config->theme, "auto") == 0;
+    buf_init(&there, ERR_TEXT_BYTES / 2);
+    size_t n = theme_list(config->themes_dir, &arena, &names);
     for (size_t i = 0; i < n; i++) {
-        const char *file = strrchr(paths[i], '/') + 1;
-        struct slice name = {file, strlen(file) - strlen(".theme")};
-        is_there |= slice_eq(name, config->theme);
-        if (!theme_builtin(arena_strndup(&arena, name.ptr, name.n)).ptr)
-            buf_printf(&names, ", %.*s", (int)name.n, name.ptr);
+        is_there |= strcmp(names[i], config->theme) == 0;
+        buf_printf(&there, ", %s", names[i]);
     }
     for (size_t i = 0; i < conf_n_entries(config->conf); i++) {
         const struct conf_entry *e = conf_entry_at(config->conf, i);
@@ -362,9 +390,9 @@ static void check_theme(struct config *config)
             line = e->line;
     }
     if (!is_there)
-        conf_warn(config->conf, line, "no theme \"%s\": there is %s; dark is used",
-                config->theme, buf_text(&names));
-    buf_release(&names);
+        conf_warn(config->conf, line, "no theme \"%s\": there is auto%s; dark is used",
+                config->theme, buf_text(&there));
+    buf_release(&there);
     arena_release(&arena);
 }
 
@@ -412,8 +440,7 @@ enum status config_load(struct config *out, const struct global_flags *flags, st
     warn_unknown_sections(out);
     read_endpoints(out, out->conf);
     size_t color = option_find("color");
-    const char *no_color = getenv("NO_COLOR");
-    if (no_color && *no_color)
+    if (wants_no_color())
         out->color = COLOR_NEVER;
     if (flags->color && !option_set(out, color, flags->color)) {
         config_release(out);
@@ -443,6 +470,17 @@ static void unbind_all(struct keymap *map, enum context context, enum command co
     }
 }
 
+static void warn_unknown_context(struct conf *conf, const struct conf_entry *entry)
+{
+    struct buf names;
+    buf_init(&names, ERR_TEXT_BYTES);
+    for (int i = 0; i < CTX_COUNT; i++)
+        buf_printf(&names, "%s%s", i ? ", " : "", context_names[i]);
+    conf_warn(conf, entry->line, "no context \"%s\": there are %s", entry->subsection,
+            buf_text(&names));
+    buf_release(&names);
+}
+
 static void bind_entry(
         struct config *config, struct keymap *map, const struct conf_entry *entry)
 {
@@ -450,9 +488,7 @@ static void bind_entry(
     enum command command = command_find(entry->key);
     struct err err;
     if (context == CTX_COUNT)
-        conf_warn(config->conf, entry->line,
-                "no context \"%s\": use global, input, chat, experts, fleet, sessions or help",
-                entry->subsection);
+        warn_unknown_context(config->conf, entry);
     else if (command == CMD_NONE)
         conf_warn(config->conf, entry->line, "no command \"%s\"; `shunt keys` lists them",
                 entry->key);
@@ -478,12 +514,20 @@ void config_release(struct config *config)
     mem_free(config->path);
     mem_free(config->data_dir);
     mem_free(config->models_dir);
+    mem_free(config->clipboard.path);
     mem_free(config->themes_dir);
     *config = (struct config){0};
 }
 
+#define WARNINGS_PRINTED 20
+
 void config_print_warnings(const struct config *config)
 {
-    for (size_t i = 0; i < conf_n_warnings(config->conf); i++)
+    size_t n = conf_n_warnings(config->conf);
+    for (size_t i = 0; i < n && i < WARNINGS_PRINTED; i++)
         fprintf(stderr, "shunt: %s\n", conf_warning_at(config->conf, i));
+    if (n > WARNINGS_PRINTED)
+        fprintf(stderr,
+                "shunt: %zu more mistakes in the configuration; `shunt doctor` lists them\n",
+                n - WARNINGS_PRINTED);
 }

@@ -10,6 +10,7 @@
 
 #include "router/zone.h"
 
+#include "tui/clipboard.h"
 #include "tui/settings.h"
 #include "tui/theme.h"
 
@@ -34,8 +35,10 @@ struct config {
     uint32_t n_threads;
     enum reasoning_mode reasoning;
     bool side_pane, models_folder;
-    int64_t budget_day_nusd; /* 0: no limit */
-    const char *term;        /* $TERM or "" */
+    int64_t budget_day_nusd;       /* 0: no limit */
+    const char *term;              /* $TERM or "" */
+    struct clipboard clipboard;
+    enum theme_variant background; /* by $COLORFGBG; VARIANT_ANY: it says nothing */
 };
 
 /* Reads everything. A missing file is an empty one; mistakes in it become warnings
@@ -54,11 +57,12 @@ enum status config_save_endpoints(
 /* The default keys with the user's over them: [bind "CONTEXT"] COMMAND = KEYS, or `none` to
  * take its keys away. Mistakes become warnings. The caller frees the map. */
 struct keymap *config_keymap(struct config *config);
-/* Prints the warnings to stderr, once each. */
+/* Prints the first warnings to stderr. */
 void config_print_warnings(const struct config *config);
 /* ~/x as a path in the user's folder; any other text as it is. The caller frees it. */
 char *config_expand_home(const char *path);
-/* Files NAME.gguf in dir, sorted; paths in the arena. */
+/* Files NAME.gguf, NAME.theme in dir, sorted; paths in the arena. */
+size_t config_find_themes(const char *dir, struct arena *arena, char ***out);
 size_t config_find_models(const char *dir, struct arena *arena, char ***out);
 
 struct option_def {

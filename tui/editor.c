@@ -173,6 +173,15 @@ void editor_insert(struct editor *e, struct slice text)
     buf_release(&clean);
 }
 
+void editor_replace(struct editor *e, size_t begin, size_t end, struct slice with)
+{
+    e->has_refused = e->text.n - (end - begin) + with.n > EDITOR_MAX_BYTES;
+    if (e->has_refused)
+        return;
+    remember_state(e, false);
+    replace(e, begin, end, with);
+}
+
 static bool is_word(const struct editor *e, size_t at)
 {
     unsigned char c = (unsigned char)buf_text(&e->text)[at];

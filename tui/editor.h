@@ -32,6 +32,8 @@ void editor_init(struct editor *e);
 void editor_release(struct editor *e);
 void editor_set(struct editor *e, struct slice text, size_t cursor);
 void editor_insert(struct editor *e, struct slice text);
+/* Puts text in the place of [begin, end), the cursor behind it; can be undone. */
+void editor_replace(struct editor *e, size_t begin, size_t end, struct slice with);
 /* Commands of CTX_INPUT. False: not an editing command, or nothing to do (up on the first line,
  * …). */
 bool editor_run(struct editor *e, enum command command, int n_cols);

@@ -2,6 +2,7 @@
 #include "tui/hint_bar.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "router/core.h"
 #include "router/session.h"
@@ -11,33 +12,36 @@
 #include "tui/text.h"
 #include "tui/view.h"
 
-static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_CONTINUE, CMD_OPEN, CMD_SEARCH,
+#define GAP_COLS   2
+#define VIEWS_HINT "views"
+
+static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_CONTINUE, CMD_EDIT, CMD_COPY,
+        CMD_BRANCH_BEFORE, CMD_OPEN, CMD_SEARCH,
         CMD_MAP_MODE, CMD_FREEZE, CMD_ENDPOINT_SWITCH, CMD_ENDPOINT_ADD, CMD_ENDPOINT_EDIT,
-        CMD_TOKEN_BEFORE, CMD_LAYER_UP, CMD_HELP, CMD_BACK, CMD_OPEN_CHAT, CMD_QUIT_EMPTY,
-        CMD_NEWLINE, CMD_STEP, CMD_OPEN_SESSIONS, CMD_OPEN_EXPERTS, CMD_OPEN_FLEET,
-        CMD_OPEN_ROUTER};
+        CMD_TOKEN_BEFORE, CMD_LAYER_UP, CMD_HELP, CMD_BACK, CMD_QUIT_EMPTY, CMD_NEWLINE,
+        CMD_STEP};
 
 /* One hint for both: "Left/Right token". */
 static const struct {
     enum command command, partner;
 } pairs[] = {{CMD_TOKEN_BEFORE, CMD_TOKEN_AFTER}, {CMD_LAYER_UP, CMD_LAYER_DOWN},
-        {CMD_ANSWER_BEFORE, CMD_ANSWER_AFTER}};
+        {CMD_ANSWER_BEFORE, CMD_ANSWER_AFTER}, {CMD_BRANCH_BEFORE, CMD_BRANCH_AFTER}};
 
 struct bar {
     const struct app *app;
     enum context context;
     struct surface *out;
-    int row, col;
+    int row, col, end;
     bool was_looked_at[CMD_COUNT];
 };
 
 static void put(struct bar *bar, const char *keys, const char *what)
 {
     int n = text_width(slice_of(keys)) + 1 + text_width(slice_of(what));
-    if (bar->col + n > bar->out->rect.n_cols)
+    if (bar->col + n > bar->end)
         return;
     bar->col += surface_puts(bar->out, bar->row, bar->col, ROLE_HINT_KEY, keys) + 1;
-    bar->col += surface_puts(bar->out, bar->row, bar->col, ROLE_HINT, what) + 2;
+    bar->col += surface_puts(bar->out, bar->row, bar->col, ROLE_HINT, what) + GAP_COLS;
 }
 
 /* As the view sees it whose bindings these are. */
@@ -55,16 +59,6 @@ static bool is_idle(const struct bar *bar, enum command command)
 {
     const struct session *s = app_core(bar->app)->session;
     switch (command) {
-    case CMD_OPEN_CHAT:
-        return bar->context == CTX_CHAT;
-    case CMD_OPEN_EXPERTS:
-        return bar->context == CTX_EXPERTS;
-    case CMD_OPEN_FLEET:
-        return bar->context == CTX_FLEET;
-    case CMD_OPEN_ROUTER:
-        return bar->context == CTX_ROUTER;
-    case CMD_OPEN_SESSIONS:
-        return bar->context == CTX_SESSIONS;
     case CMD_HELP:
         return bar->context == CTX_HELP;
     case CMD_WHY:
@@ -102,16 +96,43 @@ static void offer(struct bar *bar, enum command command)
     put(bar, text, hint);
 }
 
+/* "C-x 1…6": where the keys of the first and the last view differ only in their last sign. */
+static bool find_view_keys(const struct keymap *map, char *out, size_t n)
+{
+    const char *from = keymap_keys_of(map, CTX_GLOBAL, CMD_OPEN_CHAT);
+    const char *to = keymap_keys_of(map, CTX_GLOBAL, CMD_OPEN_SESSIONS);
+    if (!from || !to)
+        return false;
+    size_t n_from = strlen(from), n_same = n_from - 1;
+    bool is_series = strlen(to) == n_from && memcmp(from, to, n_same) == 0;
+    snprintf(out, n, "%s\xE2\x80\xA6%s", from, to + (is_series ? n_same : 0));
+    return true;
+}
+
+static void put_all(struct bar *bar, const struct view_hint *own)
+{
+    for (; own && own->keys; own++)
+        put(bar, own->keys, own->what);
+    if (bar->col > 1)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(first); i++)
+        offer(bar, first[i]);
+    for (size_t i = 0; i < keymap_n(app_keymap(bar->app)); i++)
+        offer(bar, keymap_at(app_keymap(bar->app), i)->command);
+}
+
+/* How to get to the other views stands in every bar that has room for more than that. */
 void hint_bar_draw(const struct app *app, enum context context, const struct view_hint *own,
         struct surface *out, int row)
 {
     struct bar bar = {.app = app, .context = context, .out = out, .row = row, .col = 1};
-    for (; own && own->keys; own++)
-        put(&bar, own->keys, own->what);
-    if (bar.col > 1)
-        return;
-    for (size_t i = 0; i < ARRAY_LEN(first); i++)
-        offer(&bar, first[i]);
-    for (size_t i = 0; i < keymap_n(app_keymap(app)); i++)
-        offer(&bar, keymap_at(app_keymap(app), i)->command);
+    char keys[32];
+    bool has_keys = find_view_keys(app_keymap(app), keys, sizeof keys);
+    int n_keys =
+            has_keys ? GAP_COLS + text_width(slice_of(keys)) + 1 + (int)strlen(VIEWS_HINT) : 0;
+    bar.end = out->rect.n_cols - (n_keys <= out->rect.n_cols / 3 ? n_keys : 0);
+    put_all(&bar, own);
+    bar.end = out->rect.n_cols;
+    if (has_keys)
+        put(&bar, keys, VIEWS_HINT);
 }

@@ -66,9 +66,9 @@ static const char *running_text(const struct core *core, const struct run *run, 
     if (!run)
         return "";
     if (run->phase == RUN_WAITS_FOR_STORE)
-        return core->disk_failed_ns ? "the disk does not take the message; /send-unsaved sends "
-                                      "it all the same"
-                                    : "saving the message …";
+        return core_is_refused(core, run) ? "the message could not be saved; /send-unsaved "
+                                            "sends it all the same"
+                                          : "saving the message …";
     if (run->phase == RUN_WAITS_FOR_RETRY)
         return waiting_text(core, run->t_retry_ns, out);
     if (run->phase == RUN_RESERVES)

@@ -118,13 +118,16 @@ static void draw_answer(const struct message *m, const struct message_header *h,
 void message_header_draw(const struct message *m, const struct message_header *h,
         const struct siblings *siblings, struct surface *out, int row)
 {
-    char clock[FIGURE_BYTES];
+    char clock[FIGURE_BYTES], size[SIZE_TEXT_BYTES];
     if (m->role == MSG_ASSISTANT) {
         draw_answer(m, h, siblings, out, row);
         return;
     }
     int col = 1 + surface_puts(out, row, 1, ROLE_USER, "you");
     col += draw_place(siblings, out, row, col);
-    surface_printf(out, row, col, ROLE_DIM, "  %s%s", figure_clock(clock, m->created_ms),
+    col += surface_printf(out, row, col, ROLE_DIM, "  %s%s", figure_clock(clock, m->created_ms),
             m->is_saved ? "" : "  not saved yet");
+    if (m->n_attached)
+        surface_printf(
+                out, row, col, ROLE_DIM, "  with %s of files", size_text(m->n_attached, size));
 }

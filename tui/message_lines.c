@@ -27,7 +27,7 @@ static const struct buf *bytes_of(const struct message *m, enum answer_part part
 
 static struct slice shown_bytes(const struct message *m, enum answer_part part)
 {
-    return slice_trim(buf_slice(bytes_of(m, part)));
+    return slice_trim(part == PART_TEXT ? message_typed(m) : buf_slice(bytes_of(m, part)));
 }
 
 /* Markdown does not keep where its words come from: coloured, an answer is shown as it was

@@ -180,5 +180,5 @@ void pane_side_draw(const struct app *app, struct surface *out)
         row = draw_cost(core, answer, out, row);
     row = draw_latency(&core->fleet, out, row);
     if (core->balance)
-        draw_experts(core->balance, out, row, app_is_mono(app));
+        draw_experts(core->balance, out, row, !app_has_heat(app));
 }

@@ -1,31 +1,28 @@
 /* slash.c - see slash.h. The list is found anew from the text each time: it is short. */
 #include "tui/slash.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "router/core.h"
 #include "router/endpoint.h"
 
+#include "tui/choice_list.h"
 #include "tui/editor.h"
 #include "tui/surface.h"
 #include "tui/text.h"
 #include "tui/view.h"
 
 #define ITEMS_MAX 128
-#define ROWS_MAX  12
 
 const enum command slash_commands[] = {CMD_ENDPOINT, CMD_NEW_SESSION, CMD_RENAME, CMD_SYSTEM,
-        CMD_EXPORT, CMD_OPEN_SESSIONS, CMD_HELP, CMD_WHY, CMD_RETRY, CMD_CONTINUE, CMD_STOP,
+        CMD_EXPORT, CMD_OPEN_SESSIONS, CMD_HELP, CMD_WHY, CMD_RETRY, CMD_EDIT,
+        CMD_COPY, CMD_COPY_CODE, CMD_BRANCHES, CMD_FOLD, CMD_CONTINUE, CMD_STOP,
         CMD_FORK, CMD_CONFIRM, CMD_OPEN_EXPERTS, CMD_OPEN_FLEET, CMD_OPEN_ROUTER, CMD_STEP,
-        CMD_TEXT_COLOR, CMD_SIDE_PANE, CMD_SEND_UNSAVED, CMD_REDRAW, CMD_QUIT, CMD_NONE};
-
-struct item {
-    const char *name, *argument, *help; /* argument: NULL: takes none */
-};
+        CMD_TEXT_COLOR, CMD_THEME, CMD_SIDE_PANE, CMD_SEND_UNSAVED, CMD_REDRAW, CMD_QUIT,
+        CMD_NONE};
 
 struct items {
-    struct item rows[ITEMS_MAX];
+    struct choice rows[ITEMS_MAX];
     int n;
     struct slice head, typed; /* what stays of the text, and what the names begin like */
 };
@@ -38,7 +35,7 @@ bool slash_offers(enum command command)
     return false;
 }
 
-static void add(struct items *items, struct item item)
+static void add(struct items *items, struct choice item)
 {
     if (items->n < ITEMS_MAX && strncmp(item.name, items->typed.ptr, items->typed.n) == 0)
         items->rows[items->n++] = item;
@@ -47,32 +44,50 @@ static void add(struct items *items, struct item item)
 static void find_endpoints(struct items *items, const struct app *app)
 {
     const struct fleet *fleet = &app_core(app)->fleet;
-    add(items, (struct item){"auto", NULL, "Let the router choose"});
+    add(items, (struct choice){"auto", NULL, "Let the router choose"});
     for (int i = 0; i < fleet->n_endpoints; i++) {
         const struct endpoint_conf *conf = fleet->endpoints[i].conf;
-        add(items, (struct item){conf->name, NULL, conf->model ? conf->model : ""});
+        add(items, (struct choice){conf->name, NULL, conf->model ? conf->model : ""});
     }
 }
 
+static void find_themes(struct items *items, const struct app *app)
+{
+    const char *const *names;
+    size_t n = app_theme_names(app, &names);
+    add(items, (struct choice){"auto", NULL, "Dark or light, as the terminal's background is"});
+    for (size_t i = 0; i < n; i++)
+        add(items, (struct choice){names[i], NULL, ""});
+}
+
+/* Commands whose word is one of a list. */
+static const struct {
+    const char *head;
+    void (*find)(struct items *items, const struct app *app);
+} word_lists[] = {{"/endpoint ", find_endpoints}, {"/theme ", find_themes}};
+
 static void find(struct items *items, const struct app *app, struct slice text)
 {
-    const struct slice endpoint = SLICE("/endpoint ");
+    size_t n_head = 1, i = 0;
     items->n = 0;
     if (text.n == 0 || text.ptr[0] != '/' || slice_has_prefix(text, "//"))
         return;
-    size_t n_head = slice_has_prefix(text, endpoint.ptr) ? endpoint.n : 1;
+    while (i < ARRAY_LEN(word_lists) && !slice_has_prefix(text, word_lists[i].head))
+        i++;
+    if (i < ARRAY_LEN(word_lists))
+        n_head = strlen(word_lists[i].head);
     items->head = (struct slice){text.ptr, n_head};
     items->typed = (struct slice){text.ptr + n_head, text.n - n_head};
     if (memchr(items->typed.ptr, ' ', items->typed.n) ||
             memchr(items->typed.ptr, '\n', items->typed.n))
         return;
     if (n_head > 1) {
-        find_endpoints(items, app);
+        word_lists[i].find(items, app);
         return;
     }
     for (const enum command *c = slash_commands; *c != CMD_NONE; c++) {
         const struct command_def *def = &command_defs[*c];
-        add(items, (struct item){def->name, def->argument, def->help});
+        add(items, (struct choice){def->name, def->argument, def->help});
     }
 }
 
@@ -101,6 +116,13 @@ bool slash_is_open(const struct slash *slash, const struct app *app, struct slic
     struct items items;
     find(&items, app, text);
     return items.n > 0 && !slash->is_closed;
+}
+
+bool slash_is_word(const struct editor *editor)
+{
+    struct slice before = {buf_text(&editor->text), editor->cursor};
+    return before.n && before.ptr[0] == '/' && !memchr(before.ptr, ' ', before.n) &&
+           !memchr(before.ptr, '\n', before.n);
 }
 
 static void walk(struct slash *slash, const struct items *items, int by)
@@ -185,50 +207,12 @@ bool slash_run(
     }
 }
 
-static int name_cols(const struct item *item)
-{
-    return text_width(slice_of(item->name)) +
-           (item->argument ? 1 + text_width(slice_of(item->argument)) : 0);
-}
-
-static void draw_row(const struct items *items, int i, bool is_selected, int help_col,
-        struct surface *out, int row)
-{
-    const struct item *item = &items->rows[i];
-    int n_cols = out->rect.n_cols;
-    int col = 2 + surface_puts(out, row, 2, ROLE_TEXT, items->head.n > 1 ? "" : "/");
-    col += surface_puts(out, row, col, ROLE_TEXT, item->name);
-    if (item->argument)
-        surface_puts(out, row, col + 1, ROLE_DIM, item->argument);
-    surface_cut(out, row, help_col, n_cols - help_col - 1, ROLE_DIM, 0, slice_of(item->help));
-    if (is_selected)
-        surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);
-}
-
 void slash_draw(struct slash *slash, const struct app *app, struct slice text,
         struct surface *out, int bottom)
 {
     struct items items;
     find(&items, app, text);
-    int most = bottom < ROWS_MAX ? bottom : ROWS_MAX, help_col = 0;
-    if (items.n == 0 || slash->is_closed || most < 1)
-        return;
-    int n_rows = items.n <= most ? items.n : most, selected = selection(slash, &items);
-    int n_shown = n_rows < items.n && n_rows > 1 ? n_rows - 1 : n_rows;
-    if (selected >= slash->top + n_shown)
-        slash->top = selected - n_shown + 1;
-    slash->top = selected < slash->top && selected >= 0 ? selected : slash->top;
-    slash->top = slash->top > items.n - n_shown ? items.n - n_shown : slash->top;
-    for (int i = 0; i < items.n; i++)
-        help_col = name_cols(&items.rows[i]) > help_col ? name_cols(&items.rows[i]) : help_col;
-    surface_fill(
-            out, (struct rect){bottom - n_rows, 0, n_rows, out->rect.n_cols}, ROLE_TEXT, ' ');
-    for (int i = 0; i < n_shown; i++)
-        draw_row(&items, slash->top + i, slash->top + i == selected, help_col + 6, out,
-                bottom - n_rows + i);
-    int n_more = items.n - slash->top - n_shown;
-    if (n_shown < n_rows && n_more > 0)
-        surface_printf(out, bottom - 1, 2, ROLE_DIM, "\xE2\x80\xA6 %d more", n_more);
-    else if (n_shown < n_rows)
-        surface_printf(out, bottom - 1, 2, ROLE_DIM, "\xE2\x80\xA6 %d more above", slash->top);
+    if (items.n > 0 && !slash->is_closed)
+        choice_list_draw(&slash->top, selection(slash, &items), items.rows, items.n,
+                items.head.n > 1 ? "" : "/", out, bottom);
 }

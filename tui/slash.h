@@ -27,6 +27,8 @@ bool slash_offers(enum command command);
 /* The text was changed: the list opens again, the selection begins anew. */
 void slash_restart(struct slash *slash);
 bool slash_is_open(const struct slash *slash, const struct app *app, struct slice text);
+/* Whether the cursor stands in a word that begins with `/` at the start of the text. */
+bool slash_is_word(const struct editor *editor);
 /* True: the key was for the list. Enter on a command that needs no more words only writes it
  * into the editor and returns false: it is the sender's turn. */
 bool slash_run(struct slash *slash, const struct app *app, struct editor *editor,

@@ -23,18 +23,26 @@
 
 #include "tui/surface.h"
 #include "tui/theme.h"
+#include "tui/true_color.h"
 
-#define ENTER    "\x1B[?1049h\x1B[?2004h\x1B[?25l"
-#define LEAVE    "\x1B[?2026l\x1B[?2004l\x1B[0m\x1B[?25h\x1B[?1049l"
-#define SYNC_ON  "\x1B[?2026h"
-#define SYNC_OFF "\x1B[?2026l"
-#define STUCK_MS 500
+#define ENTER          "\x1B[?1049h\x1B[?2004h\x1B[?25l"
+#define LEAVE          "\x1B[?2026l\x1B[?2004l\x1B[0m\x1B[?25h\x1B[?1049l"
+#define ASK_BACKGROUND "\x1B]11;?\x1B\\"
+#define RGB_TERM       "xterm-256color" /* whose colours true_color.h rewrites */
+#define SYNC_ON        "\x1B[?2026h"
+#define SYNC_OFF       "\x1B[?2026l"
+#define STUCK_MS       500
+#define ANSWER_NS      1000000000ull /* an answer may be on its way so long */
+#define ANSWER_MS      100           /* … and is waited for at the end so long */
 
 struct term {
     int fd, mem_fd, saved_stderr, stderr_fd;
     FILE *mem;
     SCREEN *screen;
     const struct theme *theme;
+    enum color_depth depth;
+    struct true_colors true_colors; /* COLOR_RGB */
+    uint64_t asked_ns;              /* for the background, without an answer yet; 0: not */
     int n_rows, n_cols;
     struct buf out; /* what the terminal has not taken yet */
     uint64_t n_bytes;
@@ -131,18 +139,22 @@ static void release_stderr(struct term *term)
     term->saved_stderr = term->stderr_fd = -1;
 }
 
-static int ncurses_color(const struct term *term, const struct color *c)
+/* Eight colours have no bright ones, and black for grey would be invisible. */
+static int ncurses_color(struct term *term, const struct color *c)
 {
-    if (c->rgb == COLOR_DEFAULT)
-        return -1;
-    if (term->theme->depth == COLOR_16)
-        return COLORS >= 16 ? c->n16 : c->n16 & 7;
-    return COLORS >= 256 ? c->n256 : COLORS >= 16 ? c->n16 : c->n16 & 7;
+    enum { BRIGHT_BLACK = 8 };
+    enum color_depth depth = COLORS < 256 && term->depth > COLOR_16 ? COLOR_16 : term->depth;
+    if (depth == COLOR_RGB && c->rgb != COLOR_DEFAULT)
+        return true_color_number(&term->true_colors, c->rgb);
+    int number = theme_color_number(c, depth);
+    if (COLORS >= 16 || number < BRIGHT_BLACK)
+        return number;
+    return number == BRIGHT_BLACK ? COLOR_DEFAULT : number & 7;
 }
 
 static int make_pair(struct term *term, const struct color *fg, const struct color *bg)
 {
-    if (term->theme->depth == COLOR_NEVER || !has_colors() || term->n_pairs + 1 >= COLOR_PAIRS)
+    if (term_is_mono(term) || term->n_pairs + 1 >= COLOR_PAIRS)
         return 0;
     int pair = ++term->n_pairs;
     init_extended_pair(pair, ncurses_color(term, fg), ncurses_color(term, bg));
@@ -152,6 +164,7 @@ static int make_pair(struct term *term, const struct color *fg, const struct col
 static void make_pairs(struct term *term)
 {
     term->n_pairs = 0;
+    term->true_colors.n = 0;
     memset(term->heat_pairs, 0,
             RAMP_COUNT * RAMP_LEVELS * RAMP_LEVELS * sizeof *term->heat_pairs);
     for (int i = 0; i < ROLE_COUNT; i++)
@@ -204,9 +217,9 @@ static enum status open_ncurses(struct term *term, const char *name, struct err 
     return OK;
 }
 
-enum status term_open(struct term **out, const struct theme *theme, struct err *err)
+enum status term_open(struct term **out, const char *name, const struct theme *theme,
+        enum color_depth depth, struct err *err)
 {
-    const char *name = theme->term;
     if (!name[0] || strcmp(name, "dumb") == 0)
         return err_set(err, ERR_UNSUPPORTED,
                 "TERM is \"%s\", a terminal without a screen: set TERM to your terminal's "
@@ -221,12 +234,13 @@ enum status term_open(struct term **out, const struct theme *theme, struct err *
                 strerror(errno));
     }
     term->theme = theme;
+    term->depth = depth;
     term->heat_pairs =
             mem_alloc(RAMP_COUNT * RAMP_LEVELS * RAMP_LEVELS * sizeof *term->heat_pairs);
     buf_init(&term->out, 64u << 20);
     int rows, cols;
     term_check_size(term, &rows, &cols);
-    enum status status = open_ncurses(term, name, err);
+    enum status status = open_ncurses(term, depth == COLOR_RGB ? RGB_TERM : name, err);
     if (status != OK) {
         close(term->fd);
         mem_free(term->heat_pairs);
@@ -242,11 +256,40 @@ enum status term_open(struct term **out, const struct theme *theme, struct err *
     return OK;
 }
 
+void term_set_theme(struct term *term, const struct theme *theme)
+{
+    term->theme = theme;
+    make_pairs(term);
+    term->must_repaint = true;
+}
+
+void term_ask_background(struct term *term)
+{
+    write_fully(term->fd, ASK_BACKGROUND, sizeof ASK_BACKGROUND - 1);
+    term->asked_ns = clock_now_ns();
+}
+
+void term_background_came(struct term *term)
+{
+    term->asked_ns = 0;
+}
+
+/* An answer that is on its way would reach the shell as if it was typed. */
+static void drop_late_answer(struct term *term)
+{
+    struct pollfd p = {term->fd, POLLIN, 0};
+    if (term->asked_ns && clock_now_ns() < term->asked_ns + ANSWER_NS &&
+            poll(&p, 1, ANSWER_MS) > 0)
+        tcflush(term->fd, TCIFLUSH);
+    term->asked_ns = 0;
+}
+
 void term_close(struct term *term)
 {
     if (!term)
         return;
     write_fully(term->fd, buf_text(&term->out), term->out.n);
+    drop_late_answer(term);
     term_restore();
     release_stderr(term);
     endwin();
@@ -297,7 +340,12 @@ bool term_check_size(struct term *term, int *n_rows, int *n_cols)
 
 bool term_is_mono(const struct term *term)
 {
-    return term->theme->depth == COLOR_NEVER || !has_colors();
+    return term->depth == COLOR_NEVER || !has_colors();
+}
+
+bool term_has_heat(const struct term *term)
+{
+    return !term_is_mono(term) && COLORS >= 16 && theme_has_heat(term->theme);
 }
 
 static attr_t curses_attrs(uint8_t attrs)
@@ -326,7 +374,7 @@ static attr_t mono_tint(int level)
 static void put_heat(struct term *term, int row, int col, const struct cell *cell)
 {
     cchar_t c;
-    bool is_mono = term_is_mono(term);
+    bool is_mono = !term_has_heat(term);
     int hotter = cell->level_top > cell->level_bottom ? cell->level_top : cell->level_bottom;
     wchar_t text[2] = {is_mono ? (wchar_t)term->theme->mono[hotter] : 0x2580, 0};
     int pair = is_mono ? 0 : heat_pair(term, cell);
@@ -356,7 +404,7 @@ static void put_cell(struct term *term, int row, int col, const struct cell *cel
     }
     const struct style *style = &term->theme->styles[cell->role];
     attr_t attrs = curses_attrs(style->attrs | cell->attrs);
-    if (term->theme->depth == COLOR_NEVER)
+    if (term->depth == COLOR_NEVER)
         attrs |= mono_attrs((enum role)cell->role);
     int pair = cell->tint ? term->tint_pairs[cell->tint - 1] : term->pairs[cell->role];
     if (cell->tint && pair == 0)
@@ -400,7 +448,7 @@ bool term_show(struct term *term, const struct screen *screen)
         buf_add_text(&term->out, SYNC_ON);
         char *bytes = mem_alloc((size_t)n + 1);
         if (n > 0 && pread(term->mem_fd, bytes, (size_t)n, 0) == n)
-            buf_add(&term->out, bytes, (size_t)n);
+            true_color_write(&term->true_colors, (struct slice){bytes, (size_t)n}, &term->out);
         mem_free(bytes);
         if (cursor != term->cursor_shown)
             buf_add_text(&term->out, cursor ? "\x1B[?25h" : "\x1B[?25l");
@@ -412,6 +460,12 @@ bool term_show(struct term *term, const struct screen *screen)
     if (term->out.n)
         term_flush(term);
     return true;
+}
+
+void term_send(struct term *term, struct slice bytes)
+{
+    buf_add_slice(&term->out, bytes);
+    term_flush(term);
 }
 
 void term_repaint(struct term *term)
@@ -431,6 +485,7 @@ void term_give(struct term *term)
 {
     write_fully(term->fd, buf_text(&term->out), term->out.n);
     buf_clear(&term->out);
+    drop_late_answer(term);
     term_restore();
     if (term->saved_stderr >= 0)
         dup2(term->saved_stderr, STDERR_FILENO);

@@ -8,23 +8,31 @@
 
 #include <sys/types.h>
 
-#include "engine/base.h"
+#include "tui/theme.h"
 
 struct screen;
 struct term;
-struct theme;
 
-enum status term_open(struct term **out, const struct theme *theme, struct err *err) MUST_USE;
+/* name: $TERM. The theme is borrowed. */
+enum status term_open(struct term **out, const char *name, const struct theme *theme,
+        enum color_depth depth, struct err *err) MUST_USE;
 void term_close(struct term *term);
 int term_fd(const struct term *term); /* for poll: input; POLLOUT while term_wants_write */
 bool term_wants_write(const struct term *term);
-bool term_is_mono(const struct term *term); /* shows no colours */
-void term_flush(struct term *term);         /* continues a frame that did not fit */
+bool term_is_mono(const struct term *term);  /* shows no colours */
+bool term_has_heat(const struct term *term); /* shows it in colours, else as characters */
+void term_set_theme(struct term *term, const struct theme *theme); /* and draws from nothing */
+/* The answer comes as KEY_BACKGROUND (vtin.h), late or never. */
+void term_ask_background(struct term *term);
+void term_background_came(struct term *term);
+void term_flush(struct term *term); /* continues a frame that did not fit */
 /* Looks at the terminal's size: true when it changed (0x0 counts as 80x24). */
 bool term_check_size(struct term *term, int *n_rows, int *n_cols);
 /* Sends what changed as one frame. False: the last frame is still being written; try again
  * later. */
 bool term_show(struct term *term, const struct screen *screen);
+/* Bytes that draw nothing, between two frames. */
+void term_send(struct term *term, struct slice bytes);
 void term_repaint(
         struct term *term); /* the next frame is drawn from nothing (Ctrl-L, after SIGCONT) */
 ssize_t term_read(struct term *term, char *bytes, size_t n); /* 0: nothing now; -1: gone */

@@ -1,6 +1,7 @@
 /*
- * theme.h - colours and attributes of roles, and the heat ramps, from a .theme file (syntax of
- * conf.h) or the one that is built in.
+ * theme.h - colours and attributes of roles, and the heat ramps, from .theme files (syntax of
+ * conf.h): those of the user's folder go before those that are built in, and one may inherit
+ * another. Which of them is used, look.h decides.
  */
 #ifndef TUI_THEME_H
 #define TUI_THEME_H
@@ -23,19 +24,30 @@ struct style {
 
 enum color_depth { COLOR_NEVER, COLOR_16, COLOR_256, COLOR_RGB };
 
+enum theme_variant { VARIANT_ANY, VARIANT_DARK, VARIANT_LIGHT }; /* the background it is for */
+extern const char *const theme_variant_names[];
+
 struct theme {
-    char name[32];
+    enum theme_variant variant;
     struct style styles[ROLE_COUNT];
     struct color ramps[RAMP_COUNT][RAMP_LEVELS]; /* by enum ramp */
-    char mono[RAMP_LEVELS + 1];                  /* glyphs for no-colour heat */
-    enum color_depth depth;
-    const char *term; /* $TERM */
+    char mono[RAMP_LEVELS + 1];                  /* glyphs of heat without colours */
 };
 
-/* text: a .theme file's bytes. Unknown roles and bad colours are reported; missing roles fall
- * back along roles.def. */
-enum status theme_parse(
-        struct theme *out, struct slice text, const char *name, struct err *err) MUST_USE;
-struct slice theme_builtin(const char *name); /* bytes of themes/NAME.theme, or empty */
+#define THEME_NAME_BYTES 64
+#define THEME_MAX_BYTES  (1u << 20)
+
+/* Reads dir/NAME.theme, else the built-in NAME, and what it inherits. Mistakes are sentences
+ * "FILE:LINE: …", a line each, in `problems`; what they stand in is left out, the rest holds;
+ * NULL: nobody wants to know. False: there is no such theme; then `out` has the terminal's own
+ * colours. */
+bool theme_load(struct theme *out, const char *name, const char *dir, struct buf *problems);
+/* Names in the arena, sorted: the built-in ones and the files of dir. */
+size_t theme_list(const char *dir, struct arena *arena, const char ***out);
+/* Heat in colours; else it is drawn with `mono`. */
+bool theme_has_heat(const struct theme *theme);
+/* The number of a colour where the terminal has so many: COLOR_DEFAULT, or an index below 16 or
+ * 256. */
+int theme_color_number(const struct color *color, enum color_depth depth);
 
 #endif

@@ -27,6 +27,8 @@ struct view_hint { /* of the hint bar */
 
 struct view_ops {
     enum context context; /* which key bindings apply */
+    /* The same while that depends on the state; NULL: it never does. */
+    enum context (*context_of)(const void *state, const struct app *app);
     size_t state_bytes;   /* zeroed by the app, owned by it */
     /* Draws everything between the tab row and the hint bar. May keep scroll positions and
      * caches in state. */
@@ -71,11 +73,16 @@ void app_suspend(struct app *app);
 void app_interrupt(struct app *app); /* stop, else clear, else arm quitting */
 void app_quit(struct app *app);
 const struct keymap *app_keymap(const struct app *app);
-bool app_side_pane(const struct app *app);  /* the configured default */
+bool app_side_pane(const struct app *app); /* the configured default */
 enum reasoning_mode app_reasoning(const struct app *app);
-bool app_is_mono(const struct app *app);    /* no colours: heat is drawn as characters */
-uint64_t app_now_ns(const struct app *app); /* time of the current loop turn */
-int64_t app_now_ms(const struct app *app);  /* Unix time of the current loop turn */
+bool app_is_mono(const struct app *app);  /* no colours */
+bool app_has_heat(const struct app *app); /* in colours, else it is drawn as characters */
+size_t app_theme_names(const struct app *app, const char *const **out); /* that there are */
+void app_use_theme(struct app *app, const char *name); /* from now on; "": tells which */
+uint64_t app_now_ns(const struct app *app);            /* time of the current loop turn */
+int64_t app_now_ms(const struct app *app);             /* Unix time of the current loop turn */
+/* Cleaned, into a file and to the terminal's clipboard, which a notice about `what` says. */
+void app_copy(struct app *app, struct slice text, const char *what);
 enum view_id app_view(const struct app *app);
 void *app_view_state(const struct app *app, enum view_id id);
 /* Appends the text of a vocabulary id of the model that wrote the answer. False: that model is

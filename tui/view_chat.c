@@ -13,10 +13,16 @@
 #include "router/endpoint.h"
 #include "router/session.h"
 
+#include "tui/attachment.h"
+#include "tui/chat_branches.h"
+#include "tui/chat_copy.h"
+#include "tui/chat_edit.h"
+#include "tui/chat_greeting.h"
 #include "tui/chat_next.h"
-#include "tui/chat_transcript.h"
 #include "tui/chat_why.h"
 #include "tui/editor.h"
+#include "tui/file_choices.h"
+#include "tui/file_word.h"
 #include "tui/keys.h"
 #include "tui/pane_side.h"
 #include "tui/slash.h"
@@ -31,13 +37,19 @@
 
 struct chat {
     struct transcript transcript;
+    struct chat_focus focus;
+    struct chat_branches branches;
     struct editor editor;
+    struct chat_edit edit;
     struct chat_next next;
     struct chat_why why;
     bool is_ready;
     int64_t session_id; /* the session whose draft the editor shows */
     bool side_is_toggled;
     struct slash slash;
+    struct file_choices files;
+    bool ignores_missing; /* Enter was pressed on a text with an `@path` that is no file */
+    struct chat_copy copy;
     int64_t sought_id; /* session; 0: nothing is sought */
     char sought[128];
     int input_cols, n_cols; /* of the last drawing */
@@ -53,11 +65,19 @@ static void prepare(struct chat *c, const struct app *app)
     if (c->session_id == s->id)
         return;
     c->session_id = s->id;
+    c->branches.is_open = false;
+    chat_edit_forget(&c->edit);
     for (size_t i = 0; i < s->n_messages; i++)
         if (s->messages[i]->role == MSG_USER)
-            editor_remember(&c->editor, buf_slice(&s->messages[i]->text));
+            editor_remember(&c->editor, message_typed(s->messages[i]));
     editor_set(&c->editor, buf_slice(&s->draft), s->draft_cursor);
     chat_next_change(&c->next);
+}
+
+static void clear_editor(struct chat *c)
+{
+    editor_set(&c->editor, SLICE(""), 0);
+    file_choices_close(&c->files);
 }
 
 static void tell_draft(struct chat *c, struct app *app)
@@ -68,6 +88,7 @@ static void tell_draft(struct chat *c, struct app *app)
                 "ask` with -f",
                 EDITOR_MAX_BYTES >> 20);
     c->editor.has_refused = false;
+    c->ignores_missing = false;
     chat_next_change(&c->next);
     struct action *a = action_new(ACTION_DRAFT);
     a->text = mem_strdup(buf_text(&c->editor.text));
@@ -119,16 +140,21 @@ static void cycle_color(struct chat *c, struct app *app)
             *color && app_is_mono(app) ? "; without colours: underlined, then bold" : "");
 }
 
-/* Of the answer that is looked at, or the newest that has some. */
-static void turn_reasoning(struct chat *c, const struct app *app)
+static void begin_edit(struct chat *c, struct app *app)
 {
-    struct transcript *t = &c->transcript;
-    transcript_refresh(t, app);
-    const struct message *m = session_find(app_core(app)->session, transcript_answer(t));
-    for (size_t i = t->n_path; i > 0 && !(m && m->reasoning.n); i--)
-        m = t->path[i - 1];
-    if (m && m->reasoning.n)
-        transcript_turn(t, m->id);
+    if (!chat_edit_begin(&c->edit, &c->editor, c->transcript.selected_id, app))
+        return;
+    chat_focus_remember(&c->focus, app, (struct step_back){BACK_TO_DRAFT, 0});
+    chat_focus_leave(&c->transcript);
+    tell_draft(c, app);
+}
+
+/* Sent, or given up: what was being written before is in the input again. */
+static void end_edit(struct chat *c, struct app *app)
+{
+    chat_edit_end(&c->edit, &c->editor);
+    chat_focus_forget_edit(&c->focus);
+    tell_draft(c, app);
 }
 
 /* Commands that only this view knows, by key or by name. */
@@ -147,11 +173,14 @@ static bool run_own(struct chat *c, enum command command, struct app *app)
     case CMD_TEXT_COLOR:
         cycle_color(c, app);
         return true;
-    case CMD_FOLD:
-        turn_reasoning(c, app);
+    case CMD_EDIT:
+        begin_edit(c, app);
+        return true;
+    case CMD_BRANCHES:
+        chat_branches_toggle(&c->branches, app);
         return true;
     default:
-        return false;
+        return chat_copy_run(&c->copy, &c->transcript, command, app);
     }
 }
 
@@ -162,7 +191,9 @@ static void run_named(struct chat *c, struct app *app, enum command command, con
     size_t n_before = core->n_notices;
     struct slice typed = buf_slice(&c->editor.text);
     char *line = mem_dup(typed.ptr, typed.n + 1);
-    editor_set(&c->editor, SLICE(""), 0);
+    clear_editor(c);
+    if (chat_edit_is_on(&c->edit, core))
+        end_edit(c, app);
     tell_draft(c, app);
     if (!run_own(c, command, app))
         command_run(app, command, text);
@@ -214,6 +245,29 @@ static bool is_foreign(struct app *app)
     return true;
 }
 
+/* The files that the text names go along with it. False: one cannot, and nothing is sent. */
+static bool attach_files(struct chat *c, struct app *app, struct action *a)
+{
+    struct attachments files;
+    struct err err;
+    enum status status =
+            attachments_read(&files, buf_slice(&c->editor.text), c->ignores_missing, &err);
+    c->ignores_missing = status == ERR_NOT_FOUND;
+    if (status != OK) {
+        app_notice(app, status, "%s%s", err.text,
+                c->ignores_missing ? ": press the key again to send it as a word" : "");
+        return false;
+    }
+    if (files.n_files) {
+        char size[SIZE_TEXT_BYTES];
+        a->text2 = mem_strdup(buf_text(&files.text));
+        app_notice(app, OK, "attached %s: %s, about %.0f tokens", files.names,
+                size_text(files.n_bytes, size), text_count_tok(buf_slice(&files.text)));
+    }
+    attachments_release(&files);
+    return true;
+}
+
 static void send(struct chat *c, struct app *app)
 {
     struct slice text = buf_slice(&c->editor.text);
@@ -239,12 +293,22 @@ static void send(struct chat *c, struct app *app)
     if (is_foreign(app))
         return;
     struct action *a = action_new(ACTION_SEND);
+    if (!attach_files(c, app, a)) {
+        action_free(a);
+        return;
+    }
     a->text = mem_strdup(buf_text(&c->editor.text) + is_escaped);
+    a->id = chat_edit_is_on(&c->edit, app_core(app)) ? c->edit.message_id : 0;
     a->now_ms = app_now_ms(app);
+    if (a->id)
+        chat_focus_remember(&c->focus, app,
+                (struct step_back){BACK_TO_BRANCH, app_core(app)->session->leaf_id});
     editor_remember(&c->editor, text);
-    editor_set(&c->editor, SLICE(""), 0);
+    clear_editor(c);
     transcript_to_end(&c->transcript);
     app_act(app, a);
+    if (chat_edit_is_on(&c->edit, app_core(app)))
+        end_edit(c, app);
 }
 
 static bool scroll(struct chat *c, enum command command, struct app *app)
@@ -270,16 +334,51 @@ static bool scroll(struct chat *c, enum command command, struct app *app)
     return true;
 }
 
+static void return_to_input(struct chat *c)
+{
+    chat_focus_leave(&c->transcript);
+    c->branches.is_open = false;
+}
+
+/* Esc stops what runs, else gives up an edit, else begins one when pressed twice. */
+static bool take_esc(struct chat *c, struct app *app)
+{
+    if (current_run(app_core(app)))
+        return false;
+    if (chat_edit_is_on(&c->edit, app_core(app))) {
+        end_edit(c, app);
+        return true;
+    }
+    if (c->editor.text.n == 0 && chat_edit_take_esc(&c->edit, app))
+        begin_edit(c, app);
+    return true;
+}
+
+/* The popup of branches, or the transcript when it has the focus. */
+static bool run_reading(struct chat *c, enum command command, struct app *app)
+{
+    if (!chat_branches_run(&c->branches, &c->focus, &c->transcript, command, app) &&
+            !chat_focus_run(&c->focus, &c->transcript, command, app))
+        return false;
+    if (c->focus.wants_draft && chat_edit_is_on(&c->edit, app_core(app)))
+        end_edit(c, app);
+    c->focus.wants_draft = false;
+    tell_scroll(c, app);
+    return true;
+}
+
 static bool run(void *state, enum command command, struct app *app)
 {
     struct chat *c = state;
+    struct file_word word;
     prepare(c, app);
-    if (slash_run(&c->slash, app, &c->editor, command)) {
+    if (file_choices_run(&c->files, &c->editor, command) ||
+            slash_run(&c->slash, app, &c->editor, command)) {
         tell_draft(c, app);
         return true;
     }
-    if (chat_why_run(&c->why, &c->transcript, command, app) || run_own(c, command, app) ||
-            scroll(c, command, app))
+    if (chat_why_run(&c->why, &c->transcript, command, app) || run_reading(c, command, app) ||
+            run_own(c, command, app) || scroll(c, command, app))
         return true;
     switch (command) {
     case CMD_SEND:
@@ -287,7 +386,17 @@ static bool run(void *state, enum command command, struct app *app)
         return true;
     case CMD_COMPLETE:
     case CMD_COMPLETE_BACK:
+        if (slash_is_word(&c->editor) ||
+                file_word_at(buf_slice(&c->editor.text), c->editor.cursor, &word))
+            return true; /* nothing begins like it */
+        chat_focus_take(&c->transcript, app);
         return true;
+    case CMD_FOCUS_NEXT:
+    case CMD_FOCUS_BACK:
+        chat_focus_take(&c->transcript, app);
+        return true;
+    case CMD_STOP:
+        return take_esc(c, app);
     case CMD_QUIT_EMPTY:
         if (c->editor.text.n == 0) {
             app_quit(app);
@@ -301,9 +410,14 @@ static bool run(void *state, enum command command, struct app *app)
     size_t shown = c->editor.i_history;
     if (!editor_run(&c->editor, command, c->input_cols))
         return false;
+    bool is_history = c->editor.i_history != shown; /* Up and Down go on through it */
+    return_to_input(c);
     slash_restart(&c->slash);
-    c->slash.is_closed =
-            c->editor.i_history != shown; /* Up and Down go on through the history */
+    c->slash.is_closed = is_history;
+    if (is_history)
+        file_choices_close(&c->files);
+    else
+        file_choices_restart(&c->files, &c->editor);
     tell_draft(c, app);
     return true;
 }
@@ -314,7 +428,10 @@ static bool take_key(void *state, const struct key *key, struct app *app)
     prepare(c, app);
     if (!editor_key(&c->editor, key))
         return false;
+    return_to_input(c);
     slash_restart(&c->slash);
+    if (key->code != KEY_PASTE)
+        file_choices_restart(&c->files, &c->editor);
     tell_draft(c, app);
     return true;
 }
@@ -325,7 +442,9 @@ bool view_chat_clear_input(void *state, struct app *app)
     if (!c->is_ready || c->editor.text.n == 0)
         return false;
     editor_remember(&c->editor, buf_slice(&c->editor.text)); /* Up brings it back */
-    editor_set(&c->editor, SLICE(""), 0);
+    clear_editor(c);
+    if (chat_edit_is_on(&c->edit, app_core(app)))
+        end_edit(c, app);
     tell_draft(c, app);
     return true;
 }
@@ -338,33 +457,6 @@ void view_chat_seek(void *state, int64_t session_id, const char *words)
 }
 
 /* ---- drawing ---------------------------------------------------------------------------- */
-
-static void draw_greeting(const struct app *app, struct surface *out)
-{
-    const struct fleet *fleet = &app_core(app)->fleet;
-    const char *newline = keymap_keys_of(app_keymap(app), CTX_INPUT, CMD_NEWLINE);
-    const char *help = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_HELP);
-    const char *sessions = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_OPEN_SESSIONS);
-    int row = out->rect.n_rows > 12 ? 2 : 0, n_enabled = 0;
-    for (int i = 0; i < fleet->n_endpoints; i++)
-        n_enabled += fleet->endpoints[i].conf->enabled;
-    if (n_enabled == 0) {
-        surface_puts(out, row, 3, ROLE_WARN, "There is nobody to talk to yet.");
-        surface_puts(out, row + 2, 3, ROLE_TEXT,
-                "Put an instruct model (a .gguf file) into the models folder,");
-        surface_puts(out, row + 3, 3, ROLE_TEXT, "or add an [endpoint] to the configuration.");
-        surface_puts(out, row + 4, 3, ROLE_TEXT,
-                "`shunt doctor` names both places and what is wrong.");
-        return;
-    }
-    surface_puts(out, row, 3, ROLE_TITLE, "Write a message and press Enter.");
-    surface_printf(
-            out, row + 2, 3, ROLE_DIM, "%-8s begins a new line", newline ? newline : "-");
-    surface_printf(out, row + 3, 3, ROLE_DIM, "%-8s lists the commands", "/");
-    surface_printf(out, row + 4, 3, ROLE_DIM, "%-8s shows earlier sessions",
-            sessions ? sessions : "-");
-    surface_printf(out, row + 5, 3, ROLE_DIM, "%-8s shows all keys", help ? help : "-");
-}
 
 #define TITLE_MIN_COLS 8
 
@@ -398,10 +490,22 @@ static void draw_title(const char *title, struct surface *out, int row, int left
     surface_puts(out, row, col + 1 + cols, ROLE_DIM, " ");
 }
 
+/* At the right, while an own message is edited. Returns the columns it takes. */
+static int draw_editing(
+        const struct chat *c, const struct app *app, struct surface *out, int row)
+{
+    static const char text[] = " editing: sent, it begins a branch ";
+    if (!chat_edit_is_on(&c->edit, app_core(app)))
+        return 0;
+    surface_puts_right(out, row, out->rect.n_cols - 1, ROLE_WARN, text);
+    return (int)sizeof text;
+}
+
 static void draw_rule(struct chat *c, const struct app *app, struct surface *out, int row)
 {
     surface_rule(out, row, ROLE_RULE, "");
-    int taken = draw_below(c, app, out, row);
+    int taken = draw_editing(c, app, out, row);
+    taken = taken ? taken : draw_below(c, app, out, row);
     struct surface left =
             surface_part(out, (struct rect){row, 0, 1, out->rect.n_cols - 1 - taken});
     int col = chat_next_draw(&c->next, app, buf_slice(&c->editor.text), &left);
@@ -435,24 +539,30 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
         top = surface_part(&top, (struct rect){1, 0, top.rect.n_rows - 1, n_cols});
     }
     top.rect.n_rows -= chat_why_draw(&c->why, app, &top);
+    top.rect.n_rows -= chat_branches_draw(&c->branches, app, &top);
     if (top.rect.n_rows > 0 && app_core(app)->session->leaf_id == 0)
-        draw_greeting(app, &top);
+        chat_greeting_draw(app, &top);
     else if (top.rect.n_rows > 0)
         transcript_draw(&c->transcript, app, &top);
     if (!is_tiny)
         draw_rule(c, app, out, rule);
     slash_draw(
             &c->slash, app, buf_slice(&c->editor.text), out, is_tiny ? n_rows - n_input : rule);
+    file_choices_draw(&c->files, out, is_tiny ? n_rows - n_input : rule);
     surface_puts(out, n_rows - n_input, 1, ROLE_HINT_KEY, ">");
     struct surface input = surface_part(
             out, (struct rect){n_rows - n_input, PROMPT_COLS, n_input, c->input_cols});
     editor_draw(&c->editor, &input);
+    if (chat_focus_is_on(&c->transcript))
+        surface_cursor(&top, c->transcript.selected_row, 0);
 }
 
 static void draw(void *state, const struct app *app, struct surface *out)
 {
     struct chat *c = state;
     prepare(c, app);
+    if (file_choices_read(&c->files))
+        app_wake_at((struct app *)(uintptr_t)app, app_now_ns(app) + 1);
     c->n_cols = out->rect.n_cols;
     bool has_side =
             out->rect.n_cols >= SIDE_MIN_COLS && app_side_pane(app) != c->side_is_toggled;
@@ -468,17 +578,37 @@ static void draw(void *state, const struct app *app, struct surface *out)
     pane_side_draw(app, &side);
 }
 
+static enum context context_of(const void *state, const struct app *app)
+{
+    const struct chat *c = state;
+    bool is_reading = chat_focus_is_on(&c->transcript) ||
+                      chat_branches_is_open(&c->branches, app_core(app));
+    return is_reading ? CTX_TRANSCRIPT : CTX_CHAT;
+}
+
 static const struct view_hint *hints(const void *state, const struct app *app)
 {
     static const struct view_hint choosing[] = {{"Enter", "run"}, {"Up/Down", "choose"},
             {"Tab", "complete"}, {"Esc", "close"}, {NULL, NULL}};
     static const struct view_hint explaining[] = {
             {"Up/Down", "other answers"}, {"PageDown", "more"}, {"Esc", "close"}, {NULL, NULL}};
+    static const struct view_hint listing[] = {
+            {"Up/Down", "choose"}, {"Enter", "show"}, {"Esc", "close"}, {NULL, NULL}};
+    static const struct view_hint editing[] = {{"Enter", "send as a new branch"},
+            {"Esc", "give up"}, {"C-j", "newline"}, {NULL, NULL}};
     const struct chat *c = state;
     if (chat_why_is_open(&c->why, app_core(app)))
         return explaining;
-    return c->is_ready && slash_is_open(&c->slash, app, buf_slice(&c->editor.text)) ? choosing
-                                                                                    : NULL;
+    if (chat_branches_is_open(&c->branches, app_core(app)))
+        return listing;
+    bool is_choosing =
+            file_choices_are_shown(&c->files) ||
+            (c->is_ready && slash_is_open(&c->slash, app, buf_slice(&c->editor.text)));
+    if (is_choosing)
+        return choosing;
+    bool is_editing =
+            chat_edit_is_on(&c->edit, app_core(app)) && !chat_focus_is_on(&c->transcript);
+    return is_editing ? editing : NULL;
 }
 
 /* An answer that ended before its end, or a question that got none. */
@@ -502,12 +632,16 @@ static void release(void *state)
     struct chat *c = state;
     transcript_release(&c->transcript);
     chat_why_release(&c->why);
+    file_choices_close(&c->files);
+    chat_branches_release(&c->branches);
+    chat_edit_forget(&c->edit);
     if (c->is_ready)
         editor_release(&c->editor);
 }
 
 const struct view_ops view_chat_ops = {
         .context = CTX_CHAT,
+        .context_of = context_of,
         .state_bytes = sizeof(struct chat),
         .draw = draw,
         .run = run,

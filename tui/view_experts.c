@@ -417,7 +417,7 @@ static void draw_mixture(struct experts *v, const struct app *app, const struct 
     const struct balance *b = shown->balance;
     int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols;
     bool has_side = n_cols >= SIDE_MIN, is_small = n_rows < 12, has_strip = n_rows >= 18;
-    bool is_mono = app_is_mono(app);
+    bool is_mono = !app_has_heat(app);
     int n_below = is_small ? 1 : 3 + has_strip + balance_rows(n_cols);
     int room_cols = n_cols - LABEL_COLS - (has_side ? SIDE_COLS : 1);
     int map_rows = n_rows - 2 - n_below;

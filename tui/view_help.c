@@ -13,15 +13,18 @@
 static const struct {
     enum context context;
     const char *title;
-} sections[] = {{CTX_CHAT, "Chat"}, {CTX_INPUT, "Writing"}, {CTX_EXPERTS, "Experts"},
-        {CTX_FLEET, "Fleet"}, {CTX_ROUTER, "Router"}, {CTX_SESSIONS, "Sessions"},
-        {CTX_TOKENS, "Tokens"}, {CTX_HELP, "Help"}, {CTX_GLOBAL, "Everywhere"}};
+} sections[] = {{CTX_CHAT, "Chat"}, {CTX_INPUT, "Writing"},
+        {CTX_TRANSCRIPT, "Conversation: Tab goes there; Esc, or what is no key here, returns"},
+        {CTX_EXPERTS, "Experts"}, {CTX_FLEET, "Fleet"}, {CTX_ROUTER, "Router"},
+        {CTX_SESSIONS, "Sessions"}, {CTX_TOKENS, "Tokens"}, {CTX_HELP, "Help"},
+        {CTX_GLOBAL, "Everywhere"}};
 
-/* The input line belongs to Chat. */
+/* Input line and conversation belong to Chat. */
 static bool is_shown(const struct help *help, enum context context)
 {
+    bool is_of_chat = context == CTX_INPUT || context == CTX_TRANSCRIPT;
     return context == help->context || context == CTX_GLOBAL ||
-           (context == CTX_INPUT && help->context == CTX_CHAT);
+           (is_of_chat && help->context == CTX_CHAT);
 }
 
 struct printer {

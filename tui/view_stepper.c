@@ -420,7 +420,7 @@ static void draw_token(
     struct surface map = surface_part(
             out, (struct rect){top + 1, DETAIL_COLS, n_below, n_cols - DETAIL_COLS});
     if (has_map && n_below >= 2)
-        draw_experts(v, m, &map, app_is_mono(app));
+        draw_experts(v, m, &map, !app_has_heat(app));
     if (has_layers)
         draw_layer(v, m, out, n_rows - 1);
 }

@@ -9,6 +9,7 @@
 
 #define ESC_WAIT_NS   50000000ull   /* a lone ESC is a key after this */
 #define PASTE_WAIT_NS 2000000000ull /* a paste that never closes */
+#define REPLY_WAIT_NS 3000000000ull /* an answer of which the beginning has come */
 #define SEQUENCE_MAX  64
 #define PASTE_MAX     (64u << 20)
 
@@ -26,7 +27,12 @@ struct vtin {
     struct buf paste, done_paste;
     uint64_t t_last_ns;
     bool string_esc;
+    bool is_stalled; /* a string whose bytes stopped coming: only what fits an answer goes on */
+    bool was_esc;    /* the last key was an ESC that nothing followed in time */
+    uint64_t expects_until_ns; /* an answer for the background */
 };
+
+static const char background_mark[] = "]11;"; /* OSC 11 as it stands in seq */
 
 struct vtin *vtin_open(void)
 {
@@ -159,9 +165,22 @@ static struct key csi_key(struct vtin *in, char final)
     return plain(KEY_NONE, 0);
 }
 
+static void begin_string(struct vtin *in, unsigned char c)
+{
+    in->state = IN_STRING;
+    in->string_esc = in->is_stalled = false;
+    in->seq[0] = (char)c;
+    in->n_seq = 1;
+}
+
 static bool take_text(struct vtin *in, unsigned char c, struct key *out)
 {
     int meta = in->has_meta ? MOD_ALT : 0;
+    if (c == ']' && in->was_esc && in->t_last_ns < in->expects_until_ns) {
+        begin_string(in, c); /* the answer came in two parts, cut behind its ESC */
+        in->is_stalled = true;
+        return false;
+    }
     if (c == 0x1B && in->n_utf8 == 0) {
         in->state = IN_ESC;
         in->has_meta = false;
@@ -198,8 +217,7 @@ static bool take_esc(struct vtin *in, unsigned char c, struct key *out)
     case '_':
     case '^':
     case 'X':
-        in->state = IN_STRING;
-        in->string_esc = false;
+        begin_string(in, c);
         return false;
     case 0x1B: /* ESC before a sequence is Alt; two alone are two */
         if (in->has_meta) {
@@ -233,12 +251,41 @@ static bool take_sequence(struct vtin *in, unsigned char c, struct key *out)
     return false;
 }
 
-static void take_string(struct vtin *in, unsigned char c)
+/* What has come of a string may be the answer for the background; its first byte alone also is
+ * Alt and a bracket. */
+static bool is_background(const struct vtin *in)
+{
+    size_t n = sizeof background_mark - 1;
+    return (in->n_seq > 1 || in->t_last_ns < in->expects_until_ns) &&
+           memcmp(in->seq, background_mark, in->n_seq < n ? in->n_seq : n) == 0;
+}
+
+static bool fits_background(unsigned char c)
+{
+    return c == 0x07 || c == 0x1B || c == '\\' || strchr("0123456789abcdefABCDEF/:;rgb", c);
+}
+
+/* True: an answer. After a pause, what does not fit one was typed: it is looked at again. */
+static bool take_string(struct vtin *in, unsigned char c, struct key *out)
 {
     bool is_end = c == 0x07 || (in->string_esc && c == '\\');
+    if (in->is_stalled && !fits_background(c)) {
+        in->state = in->string_esc ? IN_ESC : IN_TEXT;
+        in->at--;
+        return false;
+    }
     in->string_esc = c == 0x1B;
-    if (is_end)
-        in->state = IN_TEXT;
+    if (!is_end && !in->string_esc && in->n_seq < SEQUENCE_MAX)
+        in->seq[in->n_seq++] = (char)c;
+    if (!is_end)
+        return false;
+    in->state = IN_TEXT;
+    size_t n = sizeof background_mark - 1;
+    if (!is_background(in) || in->n_seq < n)
+        return false;
+    *out = plain(KEY_BACKGROUND, 0);
+    out->text = (struct slice){in->seq + n, in->n_seq - n};
+    return true;
 }
 
 static void end_paste(struct vtin *in, struct key *out)
@@ -287,7 +334,12 @@ static bool time_out(struct vtin *in, struct key *out)
         in->state = IN_TEXT;
         *out = plain(KEY_ESC, in->has_meta ? MOD_ALT : 0);
         in->has_meta = false;
+        in->was_esc = true;
         return true;
+    }
+    if (in->state == IN_STRING && is_background(in) && !in->is_stalled) {
+        in->is_stalled = true;
+        return false;
     }
     if (in->state == IN_CSI && in->n_seq == 0) { /* Alt and a bracket */
         in->state = IN_TEXT;
@@ -320,13 +372,13 @@ bool vtin_next(struct vtin *in, struct key *out, uint64_t now_ns)
             is_done = take_sequence(in, c, out);
             break;
         case IN_STRING:
-            take_string(in, c);
+            is_done = take_string(in, c, out);
             break;
         case IN_PASTE:
             break;
         }
         if (is_done) {
-            in->has_meta = false;
+            in->has_meta = in->was_esc = false;
             return true;
         }
     }
@@ -334,9 +386,38 @@ bool vtin_next(struct vtin *in, struct key *out, uint64_t now_ns)
     return deadline && now_ns >= deadline && time_out(in, out);
 }
 
+void vtin_expect_background(struct vtin *in, uint64_t now_ns)
+{
+    in->expects_until_ns = now_ns + REPLY_WAIT_NS;
+}
+
+bool vtin_take_background(struct vtin *in, struct key *out)
+{
+    static const char *const ends[] = {"\a", "\x1B\\"};
+    const size_t n_head = sizeof "\x1B]11;" - 1;
+    char *stop = in->input.ptr + in->input.n;
+    size_t n_left = in->input.n - in->at;
+    char *from = n_left ? memmem(stop - n_left, n_left, "\x1B]11;", n_head) : NULL;
+    for (size_t i = 0; from && i < ARRAY_LEN(ends); i++) {
+        char *end = memmem(from, (size_t)(stop - from), ends[i], strlen(ends[i]));
+        if (!end || end - from > SEQUENCE_MAX)
+            continue;
+        *out = plain(KEY_BACKGROUND, 0);
+        out->text = (struct slice){in->seq, (size_t)(end - from) - n_head};
+        memcpy(in->seq, from + n_head, out->text.n);
+        end += strlen(ends[i]);
+        memmove(from, end, (size_t)(stop - end));
+        in->input.n -= (size_t)(end - from);
+        return true;
+    }
+    return false;
+}
+
 uint64_t vtin_deadline(const struct vtin *in)
 {
     if (in->state == IN_TEXT || in->at < in->input.n)
         return 0;
-    return in->t_last_ns + (in->state == IN_PASTE ? PASTE_WAIT_NS : ESC_WAIT_NS);
+    return in->t_last_ns + (in->state == IN_PASTE                             ? PASTE_WAIT_NS
+                                   : in->state == IN_STRING && in->is_stalled ? REPLY_WAIT_NS
+                                                                              : ESC_WAIT_NS);
 }

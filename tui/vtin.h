@@ -38,14 +38,16 @@ enum key_code { /* values below KEY_SPECIAL are Unicode code points */
     KEY_PASTE, /* text: the pasted bytes, cleaned of ESC and C0 but TAB and LF */
     KEY_FOCUS_IN,
     KEY_FOCUS_OUT,
-    KEY_NONE /* a sequence that means nothing to us */
+    KEY_BACKGROUND, /* text: the terminal's answer to the question for its background colour,
+                       "rgb:1e1e/1e1e/1e1e" */
+    KEY_NONE        /* a sequence that means nothing to us */
 };
 enum { MOD_SHIFT = 1, MOD_ALT = 2, MOD_CTRL = 4 };
 
 struct key {
     uint32_t code; /* code point (lower case for Ctrl letters) or enum key_code */
     uint8_t mods;
-    struct slice text; /* KEY_PASTE: valid until the next vtin call */
+    struct slice text; /* KEY_PASTE, KEY_BACKGROUND: valid until the next vtin call */
 };
 
 struct vtin;
@@ -54,6 +56,10 @@ void vtin_close(struct vtin *in);
 void vtin_feed(struct vtin *in, const char *bytes, size_t n, uint64_t now_ns);
 /* The next finished key. False: more bytes (or the deadline) are needed. */
 bool vtin_next(struct vtin *in, struct key *out, uint64_t now_ns);
+/* The question has been asked: an answer may come in parts. */
+void vtin_expect_background(struct vtin *in, uint64_t now_ns);
+/* Takes a whole answer out of what has not been looked at, past keys that have to wait. */
+bool vtin_take_background(struct vtin *in, struct key *out);
 /* When a lone ESC or an unfinished paste is to be ended; 0: nothing is pending. */
 uint64_t vtin_deadline(const struct vtin *in);
 

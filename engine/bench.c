@@ -1,0 +1,194 @@
+/*
+ * bench.c - see bench.h. Prefill and decode begin with an empty cache, as other engines'
+ * benchmarks do, so that figures compare. Tokens are random: experts are chosen as widely as
+ * they can be.
+ */
+#include "engine/bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernels/kernels.h"
+
+#include "engine/synthetic.h"
+
+#define RUNS        3
+#define STREAM_RUNS 3
+#define BATCH_TOK   512
+
+struct bench {
+    const struct bench_config *cfg;
+    struct model *model;
+    int32_t *tokens;
+    uint32_t *pos;
+    uint16_t *seq;
+    uint8_t *want;
+    uint32_t n; /* the longer of the two runs */
+    int fd;     /* of a synthetic model; -1: none */
+};
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double median(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, compare_doubles);
+    return values[n / 2];
+}
+
+static void report(const struct bench_config *cfg, const char *what, int i, int n)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s %d of %d", what, i + 1, n);
+    cfg->progress(cfg->user, text);
+}
+
+/* Far beyond the caches. */
+static size_t choose_stream_bytes(void)
+{
+    const size_t least = (size_t)128 << 20, most = (size_t)4 << 30;
+    long cache = sysconf(_SC_LEVEL3_CACHE_SIZE); /* 0 or -1: not known */
+    size_t wanted = cache > 0 ? 4 * (size_t)cache : 0;
+    return wanted < least ? least : wanted < most ? wanted : most;
+}
+
+static enum status measure_stream(
+        const struct bench_config *cfg, struct bench_result *out, struct err *err)
+{
+    const size_t n_bytes = choose_stream_bytes();
+    struct kernels *k = kernels_open(cfg->kernel, cfg->n_threads, false);
+    if (!k)
+        return err_set(err, ERR_UNSUPPORTED,
+                "kernel \"%s\" is unknown or not supported by this processor", cfg->kernel);
+    void *memory = mem_map(n_bytes);
+    if (!memory) {
+        kernels_close(k);
+        return err_set(err, ERR_NOMEM, "no memory for a buffer of %zu MB", n_bytes >> 20);
+    }
+    double rates[STREAM_RUNS];
+    memset(memory, 1, n_bytes); /* pages that nobody wrote are one page in the cache */
+    for (int i = 0; i < STREAM_RUNS; i++) {
+        report(cfg, "reading memory", i, STREAM_RUNS);
+        uint64_t begin = clock_now_ns();
+        kernels_stream(k, memory, n_bytes);
+        rates[i] = (double)n_bytes * 1e9 / (double)(clock_now_ns() - begin);
+    }
+    out->read_bytes_per_s = median(rates, STREAM_RUNS);
+    out->n_threads = kernels_n_threads(k);
+    mem_unmap(memory, n_bytes);
+    kernels_close(k);
+    return OK;
+}
+
+/* From an empty cache, n tokens in batches of n_batch; *seconds is their time. */
+static enum status run_tokens(
+        struct bench *b, uint32_t n, uint32_t n_batch, double *seconds, struct err *err)
+{
+    enum status status = OK;
+    model_kv_remove(b->model, 0, 0, UINT32_MAX);
+    uint64_t begin = clock_now_ns();
+    for (uint32_t at = 0; at < n && status == OK; at += n_batch) {
+        uint32_t n_now = n - at < n_batch ? n - at : n_batch;
+        memset(b->want, 0, n_now);
+        b->want[n_now - 1] = at + n_now == n || n_batch == 1;
+        struct batch batch = {n_now, b->tokens + at, b->seq, b->pos + at, b->want};
+        status = model_forward(b->model, &batch, err);
+    }
+    *seconds = (double)(clock_now_ns() - begin) / 1e9;
+    return status;
+}
+
+static enum status measure(struct bench *b, const char *what, uint32_t n, uint32_t n_batch,
+        double *tok_per_s, struct err *err)
+{
+    double rates[RUNS], seconds;
+    enum status status = OK;
+    for (int i = 0; i < RUNS && status == OK; i++) {
+        report(b->cfg, what, i, RUNS);
+        status = run_tokens(b, n, n_batch, &seconds, err);
+        rates[i] = n / seconds;
+    }
+    if (status == OK)
+        *tok_per_s = median(rates, RUNS);
+    return status;
+}
+
+static void make_tokens(struct bench *b)
+{
+    uint64_t rng = 1;
+    uint32_t n_vocab = model_info(b->model)->n_vocab;
+    b->tokens = mem_alloc(b->n * sizeof *b->tokens);
+    b->pos = mem_alloc(b->n * sizeof *b->pos);
+    b->seq = mem_alloc(BATCH_TOK * sizeof *b->seq);
+    b->want = mem_alloc(BATCH_TOK);
+    for (uint32_t i = 0; i < b->n; i++) {
+        b->tokens[i] = (int32_t)(rng_next(&rng) % n_vocab);
+        b->pos[i] = i;
+    }
+}
+
+static enum status open_model(struct bench *b, struct err *err)
+{
+    const struct bench_config *cfg = b->cfg;
+    char path[32];
+    enum status status = OK;
+    b->n = cfg->n_prompt > cfg->n_gen ? cfg->n_prompt : cfg->n_gen;
+    struct model_config model_cfg = {.path = cfg->path ? cfg->path : path,
+            .n_threads = cfg->n_threads,
+            .context_tok = b->n,
+            .batch_tok = BATCH_TOK,
+            .kernel = cfg->kernel};
+    if (!cfg->path) {
+        cfg->progress(cfg->user, "making the model");
+        status = synthetic_make(synthetic_find(cfg->shape), &b->fd, err);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", b->fd);
+    }
+    cfg->progress(cfg->user, "loading");
+    if (status == OK)
+        status = model_open(&b->model, &model_cfg, err);
+    if (status == OK)
+        make_tokens(b);
+    return status;
+}
+
+static enum status measure_model(struct bench *b, struct bench_result *out, struct err *err)
+{
+    const struct bench_config *cfg = b->cfg;
+    double ignored;
+    cfg->progress(cfg->user, "warming up");
+    enum status status = run_tokens(b, b->n < 64 ? b->n : 64, BATCH_TOK, &ignored, err);
+    if (status == OK)
+        status = measure(b, "prefill", cfg->n_prompt, BATCH_TOK, &out->prefill_tok_per_s, err);
+    if (status == OK)
+        status = measure(b, "decode", cfg->n_gen, 1, &out->decode_tok_per_s, err);
+    out->model = *model_info(b->model);
+    out->n_runs = RUNS;
+    out->kv_bytes = (double)out->model.kv_bytes / b->n * (cfg->n_gen + 1) / 2;
+    out->bytes = (double)out->model.active_bytes + out->kv_bytes;
+    out->share = out->bytes * out->decode_tok_per_s / out->read_bytes_per_s;
+    return status;
+}
+
+enum status bench_run(const struct bench_config *cfg, struct bench_result *out, struct err *err)
+{
+    struct bench b = {.cfg = cfg, .fd = -1};
+    *out = (struct bench_result){0};
+    enum status status = open_model(&b, err);
+    if (status == OK)
+        status = measure_stream(cfg, out, err);
+    if (status == OK)
+        status = measure_model(&b, out, err);
+    model_close(b.model);
+    mem_free(b.tokens);
+    mem_free(b.pos);
+    mem_free(b.seq);
+    mem_free(b.want);
+    if (b.fd >= 0)
+        close(b.fd);
+    return status;
+}

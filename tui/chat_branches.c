@@ -1,0 +1,136 @@
+/* chat_branches.c - see chat_branches.h. */
+#include "tui/chat_branches.h"
+
+#include <stdio.h>
+
+#include "engine/base.h"
+#include "engine/request.h"
+
+#include "router/core.h"
+#include "router/session.h"
+#include "router/session_tree.h"
+
+#include "tui/commands.h"
+#include "tui/figures.h"
+#include "tui/surface.h"
+#include "tui/text.h"
+#include "tui/view.h"
+
+#define INDENT_COLS 2
+#define INDENT_MAX  20 /* deeper forks stand below each other */
+
+bool chat_branches_is_open(const struct chat_branches *b, const struct core *core)
+{
+    return b->is_open && b->session_id == core->session->id;
+}
+
+void chat_branches_release(struct chat_branches *b)
+{
+    mem_free(b->list);
+    *b = (struct chat_branches){0};
+}
+
+static void read_list(struct chat_branches *b, const struct session *s)
+{
+    mem_free(b->list);
+    b->n = session_branches(s, &b->list);
+    b->session_id = s->id;
+    b->load = s->load;
+    b->n_messages = s->n_messages;
+    b->selected = b->selected < b->n ? b->selected : b->n - (b->n > 0);
+}
+
+void chat_branches_toggle(struct chat_branches *b, struct app *app)
+{
+    const struct session *s = app_core(app)->session;
+    b->is_open = !chat_branches_is_open(b, app_core(app)) && s->n_messages > 0;
+    if (!b->is_open) {
+        if (s->n_messages == 0)
+            app_notice(app, ERR_USAGE, "there is no message yet");
+        return;
+    }
+    read_list(b, s);
+    for (size_t i = 0; i < b->n; i++)
+        b->selected = b->list[i].is_shown ? i : b->selected;
+}
+
+static void go(struct chat_branches *b, struct chat_focus *focus, struct transcript *t,
+        struct app *app)
+{
+    const struct message *first = b->list[b->selected].first;
+    b->is_open = false;
+    chat_focus_show(focus, t, first->id, app);
+    transcript_to_message(t, first->id);
+}
+
+bool chat_branches_run(struct chat_branches *b, struct chat_focus *focus, struct transcript *t,
+        enum command command, struct app *app)
+{
+    if (!chat_branches_is_open(b, app_core(app)) || b->n == 0)
+        return false;
+    switch (command) {
+    case CMD_UP:
+        b->selected -= b->selected > 0;
+        return true;
+    case CMD_DOWN:
+        b->selected += b->selected + 1 < b->n;
+        return true;
+    case CMD_FIRST:
+        b->selected = 0;
+        return true;
+    case CMD_LAST:
+        b->selected = b->n - 1;
+        return true;
+    case CMD_FOLD:
+        go(b, focus, t, app);
+        return true;
+    case CMD_BACK:
+    case CMD_STOP:
+        b->is_open = false;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ● you: first words … 12 messages  14:02 */
+static void draw_row(const struct branch *b, bool is_selected, struct surface *out, int row)
+{
+    char words[200], end[64], clock[FIGURE_BYTES];
+    const struct message *m = b->first;
+    int indent = b->depth * INDENT_COLS < INDENT_MAX ? b->depth * INDENT_COLS : INDENT_MAX;
+    struct slice text = slice_trim(buf_slice(m->text.n ? &m->text : &m->reasoning));
+    size_t n = utf8_whole(text.ptr, text.n < 160 ? text.n : 160);
+    const char *who = m->role == MSG_USER ? "you" : m->endpoint[0] ? m->endpoint : "answer";
+    snprintf(words, sizeof words, "%s: %.*s", who, (int)n, n ? text.ptr : "");
+    utf8_make_printable(words);
+    snprintf(end, sizeof end, "%zu message%s  %s", b->n_messages, b->n_messages == 1 ? "" : "s",
+            figure_clock(clock, b->last->created_ms));
+    int end_cols = text_width(slice_of(end)), col = 3 + indent;
+    surface_puts(out, row, 1 + indent, ROLE_OK, b->is_shown ? "\xE2\x97\x8F" : "");
+    surface_cut(out, row, col, out->rect.n_cols - col - end_cols - 3, ROLE_TEXT, 0,
+            slice_of(words));
+    surface_puts_right(out, row, out->rect.n_cols - 1, ROLE_DIM, end);
+    if (is_selected)
+        surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_SELECTED, 0);
+}
+
+/* At most half of the transcript: what is chosen is seen above it. */
+int chat_branches_draw(struct chat_branches *b, const struct app *app, struct surface *out)
+{
+    const struct session *s = app_core(app)->session;
+    int most = out->rect.n_rows / 2 - 1;
+    if (!chat_branches_is_open(b, app_core(app)) || most < 1)
+        return 0;
+    if (b->n_messages != s->n_messages || b->load != s->load)
+        read_list(b, s);
+    size_t n_rows = b->n < (size_t)most ? b->n : (size_t)most;
+    b->top = b->selected < b->top ? b->selected : b->top;
+    b->top = b->selected >= b->top + n_rows ? b->selected - n_rows + 1 : b->top;
+    struct surface popup = surface_part(out, (struct rect){out->rect.n_rows - (int)n_rows - 1,
+                                                     0, (int)n_rows + 1, out->rect.n_cols});
+    surface_rule(&popup, 0, ROLE_RULE, "branches");
+    for (size_t i = 0; i < n_rows; i++)
+        draw_row(&b->list[b->top + i], b->top + i == b->selected, &popup, (int)i + 1);
+    return (int)n_rows + 1;
+}

@@ -1,0 +1,92 @@
+/* status_line.c - see status_line.h. */
+#include "tui/status_line.h"
+
+#include <stdio.h>
+
+#include "router/endpoint.h"
+
+#include "tui/endpoint_mark.h"
+#include "tui/text.h"
+
+#define READ_NS 1500000000ull /* a notice younger than this may not have been seen */
+
+void status_line_say(struct status_line *line, enum status status, uint64_t now_ns,
+        uint64_t for_ns, const char *fmt, va_list va)
+{
+    vsnprintf(line->own.text, sizeof line->own.text, fmt, va);
+    line->own.status = status;
+    line->own.t_ns = now_ns;
+    line->own_until_ns = now_ns + for_ns;
+}
+
+void status_line_read(struct status_line *line, uint64_t now_ns)
+{
+    line->read_until_ns = now_ns > READ_NS ? now_ns - READ_NS : 0;
+}
+
+static const struct notice *newest(const struct status_line *line, const struct core *core)
+{
+    const struct notice *own = &line->own;
+    if (core->n_notices == 0)
+        return own;
+    const struct notice *last = &core->notices[(core->n_notices - 1) % NOTICE_MAX];
+    return last->t_ns >= own->t_ns ? last : own;
+}
+
+/* What is to be said, or NULL. */
+static const struct notice *current(const struct status_line *line, const struct core *core,
+        uint64_t now_ns, uint64_t *until_ns)
+{
+    const struct notice *notice = newest(line, core);
+    *until_ns = notice == &line->own ? line->own_until_ns : notice->t_ns + STATUS_NOTICE_NS;
+    bool is_fresh = now_ns < *until_ns && notice->t_ns > line->read_until_ns;
+    return notice->text[0] && (is_fresh || core->disk_failed_ns) ? notice : NULL;
+}
+
+int status_line_rows(const struct status_line *line, const struct core *core, uint64_t now_ns,
+        int n_rows, int n_cols)
+{
+    uint64_t until_ns;
+    const struct notice *notice = current(line, core, now_ns, &until_ns);
+    struct slice rest = slice_of(notice ? notice->text : ""), row;
+    int n = 0, most = n_rows / 5 < 1 ? 1 : n_rows / 5;
+    while (n < most && text_wrap(&rest, n_cols - 2, &row))
+        n++;
+    return n > 1 ? n : 1;
+}
+
+static void draw_endpoints(const struct status_line *line, const struct core *core,
+        uint64_t now_ns, struct surface *out)
+{
+    int col = 1;
+    if (line->keeps_nothing)
+        col += surface_puts(out, 0, col, ROLE_ERROR, "not saved") + 2;
+    for (int i = 0; i < core->fleet.n_endpoints; i++) {
+        const struct endpoint_state *e = &core->fleet.endpoints[i];
+        const struct endpoint_mark_def *mark = &endpoint_mark_defs[endpoint_mark(e, now_ns)];
+        if (e->is_gone)
+            continue;
+        if (col + text_width(slice_of(e->conf->name)) + 14 > out->rect.n_cols)
+            return;
+        col += surface_puts(out, 0, col, mark->role, mark->glyph);
+        col += surface_printf(out, 0, col, ROLE_STATUS, " %s", e->conf->name);
+        if (e->tok_per_s > 0)
+            col += surface_printf(out, 0, col, ROLE_DIM, " ~%.0f tok/s", e->tok_per_s);
+        col += 2;
+    }
+}
+
+uint64_t status_line_draw(const struct status_line *line, const struct core *core,
+        uint64_t now_ns, struct surface *out)
+{
+    uint64_t until_ns;
+    const struct notice *notice = current(line, core, now_ns, &until_ns);
+    if (!notice) {
+        draw_endpoints(line, core, now_ns, out);
+        return 0;
+    }
+    struct slice rest = slice_of(notice->text), row;
+    for (int i = 0; i < out->rect.n_rows && text_wrap(&rest, out->rect.n_cols - 2, &row); i++)
+        surface_text(out, i, 1, notice->status == OK ? ROLE_STATUS : ROLE_ERROR, 0, row);
+    return until_ns;
+}
