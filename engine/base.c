@@ -1,6 +1,7 @@
 /* base.c - see base.h. */
 #include "engine/base.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -625,6 +626,53 @@ enum status dir_make(const char *path, struct err *err)
     return OK;
 }
 
+struct file_id file_id_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (struct file_id){st.st_dev, st.st_ino} : (struct file_id){0};
+}
+
+bool file_id_is_among(const struct file_id *ids, size_t n, struct file_id id)
+{
+    for (size_t i = 0; i < n && id.inode; i++)
+        if (ids[i].device == id.device && ids[i].inode == id.inode)
+            return true;
+    return false;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Files of dir whose names end so, sorted; paths in the arena. */
+size_t dir_list(const char *dir, const char *suffix, struct arena *arena, char ***out)
+{
+    size_t n_suffix = strlen(suffix);
+    *out = NULL;
+    DIR *d = opendir(dir);
+    if (!d)
+        return 0;
+    size_t n = 0, cap = 0;
+    char **paths = NULL;
+    for (const struct dirent *entry; (entry = readdir(d));) {
+        size_t len = strlen(entry->d_name);
+        if (len <= n_suffix || strcmp(entry->d_name + len - n_suffix, suffix) != 0)
+            continue;
+        if (n == cap)
+            paths = mem_resize(paths, (cap = cap ? cap * 2 : 8) * sizeof *paths);
+        paths[n++] = arena_printf(arena, "%s/%s", dir, entry->d_name);
+    }
+    closedir(d);
+    if (n)
+        qsort(paths, n, sizeof *paths, compare_paths);
+    *out = arena_alloc(arena, (n + 1) * sizeof **out);
+    for (size_t i = 0; i < n; i++)
+        (*out)[i] = paths[i];
+    mem_free(paths);
+    return n;
+}
+
 const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES])
 {
     static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
@@ -632,8 +680,8 @@ const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES])
     size_t unit = 0;
     while (value >= 999.5 && unit + 1 < ARRAY_LEN(units))
         value /= 1000, unit++;
-    snprintf(out, SIZE_TEXT_BYTES, value < 9.95 && unit ? "%.1f %s" : "%.0f %s", value,
-            units[unit]);
+    bool has_tenth = unit && value < (unit < 3 ? 9.95 : 99.95);
+    snprintf(out, SIZE_TEXT_BYTES, "%.*f %s", has_tenth, value, units[unit]);
     return out;
 }
 

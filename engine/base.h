@@ -154,6 +154,17 @@ enum status file_write(
         const char *path, const void *ptr, size_t n, unsigned mode, struct err *err) MUST_USE;
 /* Creates the directory and its parents, mode 0700. */
 enum status dir_make(const char *path, struct err *err) MUST_USE;
+/* Which file a path leads to, also through links. */
+struct file_id {
+    uint64_t device, inode; /* 0, 0: there is none */
+};
+struct file_id file_id_of(const char *path);
+bool file_id_is_among(const struct file_id *ids, size_t n, struct file_id id); /* none never is */
+/* Files of dir whose names end in suffix, sorted; paths in the arena. No such folder: none. */
+size_t dir_list(const char *dir, const char *suffix, struct arena *arena, char ***out);
+#define SIZE_TEXT_BYTES 16
+/* "98 MB", "18.6 GB": powers of 1000, as file managers and disks count; returns out. */
+const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES]);
 
 #define SIZE_TEXT_BYTES 16
 /* "98 MB", "18.6 GB": powers of 1000, as file managers and disks count; returns out. */

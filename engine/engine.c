@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/engine_internal.h"
+#include "engine/memory.h"
 #include "engine/model.h"
 #include "engine/request.h"
 #include "engine/sampler.h"
@@ -131,12 +132,34 @@ static void wait_for_command(struct engine *e, int timeout_ms)
             break;
 }
 
-static bool report_loading(void *user, float fraction)
+/* Whoever looks at the model as such hears of it beside the requests that wait for it. Progress
+ * may be dropped, an end not: at a load's end the ring has room, and there is nobody else. */
+static void tell_model(struct engine *e, enum engine_state state, float fraction,
+        const struct model_info *info, const struct err *err)
+{
+    struct event event = {.kind = EV_MODEL, .t_ns = clock_now_ns()};
+    event.u.model.endpoint = -1;
+    event.u.model.state = state;
+    event.u.model.fraction = fraction;
+    event.u.model.need_bytes = info ? info->file_bytes + info->kv_bytes : 0;
+    event.u.model.available_bytes = memory_read().available_bytes;
+    event.u.model.err = err ? mem_dup(err, sizeof *err) : NULL;
+    if ((state == ENGINE_LOADING && queue_room(&e->events) < N_EVENTS / 4) ||
+            !engine_push(e, &event))
+        mem_free(event.u.model.err);
+}
+
+static bool report_loading(void *user, const struct model_info *info, float fraction)
 {
     struct engine *e = user;
+    int percent = (int)(fraction * 100);
     take_commands(e);
-    for (size_t i = 0; i < e->n_waiting; i++)
-        engine_emit_state(e, e->waiting[i], RUN_LOADING, fraction);
+    if (percent != e->percent_told) {
+        tell_model(e, ENGINE_LOADING, fraction, info, NULL);
+        for (size_t i = 0; i < e->n_waiting; i++)
+            engine_emit_state(e, e->waiting[i], RUN_LOADING, fraction);
+    }
+    e->percent_told = percent;
     return !atomic_load(&e->is_closing);
 }
 
@@ -401,27 +424,52 @@ static void release_slots(struct engine *e)
     mem_free(e->slots);
 }
 
-static void *run(void *arg)
+/* No request can be answered: each hears why, those that come later too. */
+static void fail(struct engine *e, const struct err *err)
 {
-    struct engine *e = arg;
-    struct err err = {0};
-    if (load(e, &err) == OK) {
-        atomic_store(&e->model_running, e->model);
-        atomic_store(&e->state, ENGINE_READY);
-        poke(e->cfg.wake_fd);
-        serve(e);
-        return NULL;
-    }
-    e->error = err;
+    e->error = *err;
+    tell_model(e, ENGINE_FAILED, -1, NULL, err);
     atomic_store(&e->state, ENGINE_FAILED);
     poke(e->cfg.wake_fd);
     for (size_t i = 0; i < e->n_waiting; i++)
-        refuse(e, e->waiting[i], err.status, err.text);
+        refuse(e, e->waiting[i], err->status, err->text);
     e->n_waiting = 0;
     while (!atomic_load(&e->is_closing)) {
         take_commands(e);
         wait_for_command(e, -1);
     }
+}
+
+/* All that a load took, given back by the thread itself: unmapping gigabytes takes longer than
+ * the owner may wait. */
+static void release_model(struct engine *e)
+{
+    while (!atomic_load(&e->may_release))
+        wait_for_command(e, -1);
+    release_slots(e);
+    telemetry_close(e->telemetry);
+    mem_free(e->record);
+    tokenizer_close(e->tok);
+    model_close(e->model);
+}
+
+static void *run(void *arg)
+{
+    struct engine *e = arg;
+    struct err err = {0};
+    tell_model(e, ENGINE_LOADING, -1, NULL, NULL);
+    if (load(e, &err) == OK) {
+        atomic_store(&e->model_running, e->model);
+        tell_model(e, ENGINE_READY, 1, model_info(e->model), NULL);
+        atomic_store(&e->state, ENGINE_READY);
+        poke(e->cfg.wake_fd);
+        serve(e);
+    } else if (!atomic_load(&e->is_closing)) {
+        fail(e, &err);
+    }
+    release_model(e);
+    atomic_store(&e->state, ENGINE_STOPPED);
+    poke(e->cfg.wake_fd);
     return NULL;
 }
 
@@ -434,11 +482,13 @@ struct engine *engine_open(const struct engine_config *cfg)
     e->path = mem_strdup(cfg->path);
     e->kernel = cfg->kernel ? mem_strdup(cfg->kernel) : NULL;
     e->cfg.n_slots = cfg->n_slots > 0 ? cfg->n_slots : 1;
+    e->percent_told = -1;
     e->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     queue_init(&e->commands, N_COMMANDS, sizeof(struct engine_command));
     queue_init(&e->events, N_EVENTS, sizeof(struct event));
     if (pthread_create(&e->thread, NULL, run, e) != 0) {
         err_set(&e->error, ERR_NOMEM, "cannot start a thread for the local model");
+        tell_model(e, ENGINE_FAILED, -1, NULL, &e->error);
         atomic_store(&e->state, ENGINE_FAILED);
         e->thread = 0;
     }
@@ -449,17 +499,27 @@ static void free_event(struct event *event)
 {
     if (event->kind == EV_DONE)
         mem_free(event->u.outcome);
+    else if (event->kind == EV_MODEL)
+        mem_free(event->u.model.err);
+}
+
+void engine_stop(struct engine *e)
+{
+    atomic_store(&e->is_closing, true);
+    struct model *model = e->may_release ? NULL : atomic_load(&e->model_running);
+    if (model)
+        model_cancel(model);
+    atomic_store(&e->may_release, true);
+    poke(e->command_fd);
+    if (!e->thread)
+        atomic_store(&e->state, ENGINE_STOPPED);
 }
 
 void engine_close(struct engine *e)
 {
     if (!e)
         return;
-    atomic_store(&e->is_closing, true);
-    struct model *model = atomic_load(&e->model_running);
-    if (model)
-        model_cancel(model);
-    poke(e->command_fd);
+    engine_stop(e);
     if (e->thread)
         pthread_join(e->thread, NULL);
     struct engine_command command;
@@ -471,11 +531,6 @@ void engine_close(struct engine *e)
     for (size_t i = 0; i < e->n_waiting; i++)
         request_free(e->waiting[i]);
     mem_free(e->waiting);
-    release_slots(e);
-    telemetry_close(e->telemetry);
-    mem_free(e->record);
-    tokenizer_close(e->tok);
-    model_close(e->model);
     queue_release(&e->commands);
     queue_release(&e->events);
     close(e->command_fd);

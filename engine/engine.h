@@ -3,7 +3,8 @@
  * needs.
  *
  * engine_open returns at once; the thread loads the file while requests queue, and a failure to
- * load ends every request with the reason. All calls are from one owner thread except where
+ * load ends every request with the reason. How far it is, and how it ended, comes as EV_MODEL.
+ * All calls are from one owner thread except where
  * said.
  */
 #ifndef ENGINE_ENGINE_H
@@ -27,10 +28,13 @@ struct engine_config {
     int wake_fd;          /* eventfd written when events are ready; -1: none */
 };
 
-enum engine_state { ENGINE_LOADING, ENGINE_READY, ENGINE_FAILED, ENGINE_STOPPED };
-
 struct engine *engine_open(const struct engine_config *cfg);
-/* Cancels what runs and joins the thread. Events not yet taken are freed. */
+/* Asks the thread to end, also in the middle of a load, and returns at once; the state is
+ * ENGINE_STOPPED when it did and the model is out of memory. Requests that still run end
+ * without a word. From here on only engine_state, engine_poll_event and engine_close may be
+ * called. */
+void engine_stop(struct engine *engine);
+/* engine_stop, and waits for it. Events not yet taken are freed. */
 void engine_close(struct engine *engine);
 /* Moves the request; false: the ring is full and the caller keeps it. */
 bool engine_send(struct engine *engine, struct request *request) MUST_USE;

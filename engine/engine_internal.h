@@ -59,7 +59,8 @@ struct engine {
     pthread_t thread;
     int command_fd; /* eventfd: commands are waiting, or the engine is closing */
     struct queue commands, events;
-    atomic_bool is_closing;
+    atomic_bool is_closing, may_release; /* may_release: the owner has let go of the model */
+    int percent_told;                    /* of the load */
     atomic_int state;                    /* enum engine_state */
     struct model *_Atomic model_running; /* for cancel from the owner's thread */
     uint64_t token_cursor;               /* the owner's place in the telemetry ring */

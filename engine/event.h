@@ -7,6 +7,7 @@
 #define ENGINE_EVENT_H
 
 #include "engine/base.h"
+#include "engine/memory.h"
 
 enum event_kind {
     EV_NONE = 0,
@@ -18,7 +19,12 @@ enum event_kind {
     EV_STATE,     /* u.state: loading, connected, prefill progress */
     EV_LIMITS,    /* u.limits: what the response's headers say is left */
     EV_DONE,      /* u.outcome, moved: the last event of an attempt */
+    EV_MODEL, /* u.model, its err moved: a local model loads, is ready, failed or gone; about no
+                 request */
     EV_PROBE, /* u.probe, its outcome moved: whether an endpoint answers; about no request */
+    /* from the scan of model files */
+    EV_MODEL_FILE, /* u.file, moved: one as it was found */
+    EV_SCAN_END,   /* u.memory: all were told */
     /* from the store */
     EV_STORE, /* u.stored, moved: answer to one store command */
     /* from the front end and the loop */
@@ -68,6 +74,8 @@ void tool_call_free(struct tool_call *call);
 
 enum run_state { RUN_QUEUED, RUN_LOADING, RUN_CONNECTING, RUN_PREFILL, RUN_DECODE };
 
+enum engine_state { ENGINE_LOADING, ENGINE_READY, ENGINE_FAILED, ENGINE_STOPPED };
+
 struct event {
     uint32_t request_id;
     uint8_t kind;
@@ -93,6 +101,16 @@ struct event {
             int32_t endpoint; /* index in the fleet */
             uint32_t ms;
         } probe;
+        struct {
+            int32_t endpoint; /* index in the fleet; the hub's to fill in */
+            enum engine_state state;
+            float fraction;           /* loading: done; negative: not known */
+            uint64_t need_bytes;      /* file and KV cache; 0: not known yet */
+            uint64_t available_bytes; /* of this machine's memory; 0: not known */
+            struct err *err;          /* failed: why */
+        } model;
+        struct model_file *file;
+        struct memory memory;
         struct stored *stored;
         struct action *action;
     } u;

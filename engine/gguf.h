@@ -44,6 +44,9 @@ enum status gguf_open(
 void gguf_close(struct gguf *gguf);
 const char *gguf_path(const struct gguf *gguf);
 uint64_t gguf_file_bytes(const struct gguf *gguf);
+/* Brings bytes [from, from + n) of the file into memory, as far as it reaches; both are whole
+ * pages. */
+void gguf_touch(const struct gguf *gguf, uint64_t from, uint64_t n);
 uint64_t gguf_n_tensors(const struct gguf *gguf);
 const struct gguf_tensor *gguf_tensor_at(const struct gguf *gguf, uint64_t i);
 const struct gguf_tensor *gguf_find_tensor(

@@ -5,14 +5,20 @@
 
 #include "kernels/kernels.h"
 
+bool kv_cache_bytes(
+        uint32_t n_cells, uint32_t n_layers, size_t width, bool is_half, size_t *out)
+{
+    size_t per_layer;
+    return size_mul(n_cells, width * (is_half ? 4 : 8), &per_layer) &&
+           size_mul(per_layer, n_layers, out);
+}
+
 enum status kv_cache_open(struct kv_cache *kv, uint32_t n_cells, uint32_t n_layers,
         size_t width, bool is_half, struct err *err)
 {
     *kv = (struct kv_cache){.n_cells = n_cells, .n_layers = n_layers};
-    size_t per_layer, half_layer;
-    if (!size_mul(n_cells, width * (is_half ? 2 : 4), &half_layer) ||
-            !size_mul(half_layer, 2, &per_layer) ||
-            !size_mul(per_layer, n_layers, &kv->n_bytes))
+    size_t half_layer = n_cells * width * (is_half ? 2 : 4), per_layer = half_layer * 2;
+    if (!kv_cache_bytes(n_cells, n_layers, width, is_half, &kv->n_bytes))
         return err_set(err, ERR_NOMEM, "the KV cache for %u tokens is too large", n_cells);
     kv->memory = mem_map(kv->n_bytes);
     kv->seqs = mem_try((size_t)n_cells * sizeof *kv->seqs);

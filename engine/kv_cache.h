@@ -21,6 +21,9 @@ struct kv_cache {
     size_t n_bytes;
 };
 
+/* What the keys and values of n_cells tokens take. False: more than can be counted. */
+bool kv_cache_bytes(
+        uint32_t n_cells, uint32_t n_layers, size_t width, bool is_half, size_t *out) MUST_USE;
 enum status kv_cache_open(struct kv_cache *kv, uint32_t n_cells, uint32_t n_layers,
         size_t width, bool is_half, struct err *err) MUST_USE;
 void kv_cache_close(struct kv_cache *kv);

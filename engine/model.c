@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "engine/gguf.h"
+#include "engine/memory.h"
 #include "engine/model_internal.h"
 
 #define CONTEXT_DEFAULT_TOK 8192
 #define BATCH_DEFAULT_TOK   512
+#define READ_STEP_BYTES     (4u << 20) /* a slow disk gives this in a tenth of a second */
 
 static enum status find_arch(struct model *m, struct err *err)
 {
@@ -53,11 +55,12 @@ static void count_params(struct model *m)
 {
     struct model_info *info = &m->info;
     uint64_t by_quant[QUANT_COUNT] = {0};
+    bool has_output = gguf_find_tensor(m->gguf, "output.weight");
     for (uint64_t i = 0; i < gguf_n_tensors(m->gguf); i++) {
         const struct gguf_tensor *t = gguf_tensor_at(m->gguf, i);
         uint64_t n = t->dims[0] * t->dims[1] * t->dims[2] * t->dims[3];
         bool is_expert = t->name.n > 12 && memmem(t->name.ptr, t->name.n, "_exps.weight", 12);
-        bool is_table = slice_eq(t->name, "token_embd.weight") && m->output.data != t->data;
+        bool is_table = has_output && slice_eq(t->name, "token_embd.weight");
         uint64_t share = is_expert ? m->hp.n_experts_used : 1,
                  of = is_expert ? m->hp.n_experts : 1;
         info->n_params += n;
@@ -73,7 +76,7 @@ static void count_params(struct model *m)
     snprintf(info->quant, sizeof info->quant, "%s", quant_traits[most].name);
 }
 
-static void fill_info(struct model *m)
+void model_fill_info(struct model *m)
 {
     const struct hparams *hp = &m->hp;
     struct model_info *info = &m->info;
@@ -100,7 +103,6 @@ static void fill_info(struct model *m)
     info->context_tok = m->kv.n_cells;
     info->file_bytes = gguf_file_bytes(m->gguf);
     info->kv_bytes = m->kv.n_bytes;
-    info->kernel = kernels_name(m->kernels);
     count_params(m);
 }
 
@@ -158,22 +160,32 @@ static enum status open_buffers(struct model *m, struct err *err)
             m->batch_tok);
 }
 
-static bool report(const struct model_config *cfg, float fraction)
+static enum status cancelled(const struct model_config *cfg, struct err *err)
 {
-    return !cfg->progress || cfg->progress(cfg->user, fraction);
+    return err_set(err, ERR_CANCELLED, "loading %s was cancelled", cfg->path);
+}
+
+enum status model_read_head(struct model *m, struct err *err)
+{
+    enum status status = refuse_shards(m, err);
+    if (status == OK)
+        status = find_arch(m, err);
+    return status == OK ? hparams_read(&m->hp, m->arch, m->gguf, err) : status;
+}
+
+uint32_t model_context_tok(const struct hparams *hp, uint32_t asked_tok)
+{
+    uint32_t trained = hp->context_train_tok;
+    return asked_tok                       ? asked_tok
+           : trained < CONTEXT_DEFAULT_TOK ? trained
+                                           : CONTEXT_DEFAULT_TOK;
 }
 
 static enum status open_parts(struct model *m, const struct model_config *cfg, struct err *err)
 {
     enum status status = gguf_open(&m->gguf, cfg->path, false, err);
-    if (status == OK && !report(cfg, 0.2f))
-        status = err_set(err, ERR_CANCELLED, "loading %s was cancelled", cfg->path);
     if (status == OK)
-        status = refuse_shards(m, err);
-    if (status == OK)
-        status = find_arch(m, err);
-    if (status == OK)
-        status = hparams_read(&m->hp, m->arch, m->gguf, err);
+        status = model_read_head(m, err);
     if (status == OK)
         status = model_bind(m, err);
     if (status == OK)
@@ -182,30 +194,47 @@ static enum status open_parts(struct model *m, const struct model_config *cfg, s
         status = set_shape(m, err);
     if (status == OK)
         status = open_kernels(m, cfg, err);
-    if (status == OK && !report(cfg, 0.6f))
-        status = err_set(err, ERR_CANCELLED, "loading %s was cancelled", cfg->path);
     if (status != OK)
         return status;
-    uint32_t trained = m->hp.context_train_tok;
-    uint32_t fallback = trained < CONTEXT_DEFAULT_TOK ? trained : CONTEXT_DEFAULT_TOK;
     m->batch_tok = cfg->batch_tok ? cfg->batch_tok : BATCH_DEFAULT_TOK;
-    status = kv_cache_open(&m->kv, cfg->context_tok ? cfg->context_tok : fallback,
-            m->hp.n_layers, (size_t)m->hp.n_kv_heads * m->hp.head_dim, !cfg->is_exact, err);
+    status = kv_cache_open(&m->kv, model_context_tok(&m->hp, cfg->context_tok), m->hp.n_layers,
+            (size_t)m->hp.n_kv_heads * m->hp.head_dim, !cfg->is_exact, err);
     if (status == OK)
         status = open_buffers(m, err);
     return status;
+}
+
+/* Weights come from the disk in the order of the file, which is faster than in that of the
+ * first token, and with a figure of how far it is. What does not fit into memory would push out
+ * what was read before: it is left for later. */
+static enum status read_weights(
+        struct model *m, const struct model_config *cfg, struct err *err)
+{
+    uint64_t n_bytes = m->info.file_bytes, available = memory_read().available_bytes;
+    if (available && available < n_bytes)
+        n_bytes = available;
+    for (uint64_t at = 0; at < n_bytes; at += READ_STEP_BYTES) {
+        if (!cfg->progress(cfg->user, &m->info, (float)((double)at / (double)n_bytes)))
+            return cancelled(cfg, err);
+        gguf_touch(m->gguf, at, READ_STEP_BYTES);
+    }
+    return cfg->progress(cfg->user, &m->info, 1) ? OK : cancelled(cfg, err);
 }
 
 enum status model_open(struct model **out, const struct model_config *cfg, struct err *err)
 {
     struct model *m = mem_alloc(sizeof *m);
     enum status status = open_parts(m, cfg, err);
+    if (status == OK) {
+        model_fill_info(m);
+        m->info.kernel = kernels_name(m->kernels);
+        if (cfg->progress)
+            status = read_weights(m, cfg, err);
+    }
     if (status != OK) {
         model_close(m);
         return status;
     }
-    fill_info(m);
-    report(cfg, 1);
     *out = m;
     return OK;
 }

@@ -16,19 +16,6 @@ struct gguf;
 struct model;
 struct telemetry_shape;
 
-struct model_config {
-    const char *path;
-    int n_threads;        /* 0: one per core */
-    uint32_t context_tok; /* KV cells over all sequences; 0: the model's own, at most 8192. Also
-                             selects long or short rope factors */
-    uint32_t batch_tok;   /* largest batch; 0: 512 */
-    bool is_exact;        /* float32 activations and float32 KV cache */
-    const char *kernel;   /* "scalar", "avx2", …; NULL: the best this CPU has */
-    /* Called while loading with the done fraction; returning false cancels. May be NULL. */
-    bool (*progress)(void *user, float fraction);
-    void *user;
-};
-
 struct model_info {
     char arch[32], name[128], quant[32];
     uint32_t n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_vocab, n_ff;
@@ -37,6 +24,20 @@ struct model_info {
     uint64_t n_params, n_params_active;
     uint64_t file_bytes, kv_bytes, active_bytes; /* active: weights read per token */
     const char *kernel;
+};
+
+struct model_config {
+    const char *path;
+    int n_threads;        /* 0: one per core */
+    uint32_t context_tok; /* KV cells over all sequences; 0: the model's own, at most 8192. Also
+                             selects long or short rope factors */
+    uint32_t batch_tok;   /* largest batch; 0: 512 */
+    bool is_exact;        /* float32 activations and float32 KV cache */
+    const char *kernel;   /* "scalar", "avx2", …; NULL: the best this CPU has */
+    /* Called while all weights are read ahead, with the done fraction; returning false cancels
+     * within a few megabytes. NULL: weights are read when they are first needed. */
+    bool (*progress)(void *user, const struct model_info *info, float fraction);
+    void *user;
 };
 
 /* Maps the file, checks every tensor, binds it. Errors name the file and the field. */

@@ -73,6 +73,13 @@ struct model {
 /* Reads and checks the hyperparameters of g into hp. */
 enum status hparams_read(struct hparams *hp, const struct arch *arch, const struct gguf *g,
         struct err *err) MUST_USE;
+/* Of an opened file: what it is, and whether this version can run it. */
+enum status model_read_head(struct model *m, struct err *err) MUST_USE;
+/* KV cells when asked_tok are asked for; 0: as many as the model was trained with, at most
+ * 8192. */
+uint32_t model_context_tok(const struct hparams *hp, uint32_t asked_tok);
+/* All of info but the kernel, from file, hyperparameters and KV cache. */
+void model_fill_info(struct model *m);
 /* Finds every tensor of the model and checks type and shape. */
 enum status model_bind(struct model *m, struct err *err) MUST_USE;
 /* Angles per position with all scaling applied (RoPE; YaRN: Peng et al. 2023). */

@@ -11,9 +11,10 @@
 
 #include "kernels/dot.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define CHUNK  256
-#define UNROLL _Pragma("GCC unroll 4")
+#define INLINE  static inline __attribute__((always_inline))
+#define CHUNK   256
+#define UNROLL  _Pragma("GCC unroll 4")
+#define UNROLL8 _Pragma("GCC unroll 8")
 
 /* F16C is older than AVX2 and came with every processor that has it; clang 14 cannot ask. */
 static bool is_supported(void)
@@ -165,40 +166,67 @@ INLINE __m256i fifth_plane(const uint8_t *high, int j)
     return _mm256_slli_epi16(h, 4);
 }
 
-/* Q4_K, and Q5_K with 32 bytes of fifth bits before the nibbles. */
+/* The eight 6-bit scales and minima of Q4_K and Q5_K as floats. */
+INLINE void k_scales(const uint8_t *bytes, __m256 *scales, __m256 *minima)
+{
+    uint32_t u[3];
+    memcpy(u, bytes, sizeof u);
+    uint32_t scales_low = u[0] & 0x3F3F3F3F, minima_low = u[1] & 0x3F3F3F3F;
+    uint32_t scales_high = (u[2] & 0x0F0F0F0F) | (u[0] >> 6 & 0x03030303) << 4;
+    uint32_t minima_high = (u[2] >> 4 & 0x0F0F0F0F) | (u[1] >> 6 & 0x03030303) << 4;
+    __m128i all = _mm_setr_epi32(
+            (int)scales_low, (int)scales_high, (int)minima_low, (int)minima_high);
+    *scales = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(all));
+    *minima = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(all, 8)));
+}
+
+/* acc += sums * factors[j] */
+INLINE __m256 scaled_by(__m256i sums, __m256 factors, int j, __m256 acc)
+{
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums),
+            _mm256_permutevar8x32_ps(factors, _mm256_set1_epi32(j)), acc);
+}
+
+/* Q4_K, and Q5_K with 32 bytes of fifth bits before the nibbles. A block's eight groups lie
+ * beside eight activation scales and sums, so factors and minima are one vector operation each.
+ */
 INLINE void q45_k(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
         const int n_rows, const bool has_fifth)
 {
     const int low_at = has_fifth ? 48 : 16, block_bytes = low_at + 128;
-    __m256 acc[DOT_TILE];
-    float constant[DOT_TILE];
+    __m256 acc[DOT_TILE], constant[DOT_TILE], factors[DOT_TILE];
     UNROLL
     for (int r = 0; r < n_rows; r++)
-        acc[r] = _mm256_setzero_ps(), constant[r] = 0;
+        acc[r] = constant[r] = _mm256_setzero_ps();
     for (uint32_t i = 0; i < act->n; i += 256, w += block_bytes) {
-        float d = half(w), m = half(w + 2);
-        const uint8_t *s = w + 4;
-        for (uint32_t j = 0; j < 8; j++) {
-            int scale = j < 4 ? s[j] & 63 : (s[j + 4] & 15) | (s[j - 4] >> 6) << 4;
-            int minimum = j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | (s[j] >> 6) << 4;
+        __m256 scales, minima;
+        k_scales(w + 4, &scales, &minima);
+        scales = _mm256_mul_ps(scales, _mm256_set1_ps(half(w)));
+        minima = _mm256_mul_ps(minima, _mm256_set1_ps(half(w + 2)));
+        UNROLL
+        for (int r = 0; r < n_rows; r++) {
+            factors[r] =
+                    _mm256_mul_ps(scales, _mm256_loadu_ps(act_scales(act, rows[r]) + i / 32));
+            constant[r] = _mm256_fnmadd_ps(
+                    minima, _mm256_loadu_ps(act_sums(act, rows[r]) + i / 32), constant[r]);
+        }
+        UNROLL8
+        for (int j = 0; j < 8; j++) {
             __m256i bytes = _mm256_loadu_si256((const __m256i *)(w + low_at + j / 2 * 32));
             __m256i q = _mm256_and_si256(
                     j & 1 ? _mm256_srli_epi16(bytes, 4) : bytes, _mm256_set1_epi8(15));
             if (has_fifth)
-                q = _mm256_or_si256(q, fifth_plane(w + 16, (int)j));
-            float ds = d * (float)scale, mm = m * (float)minimum;
-            uint32_t at = i + 32 * j;
+                q = _mm256_or_si256(q, fifth_plane(w + 16, j));
             UNROLL
-            for (int r = 0; r < n_rows; r++) {
-                acc[r] = scaled(mul_unsigned(q, load_act(act, rows[r], at)),
-                        ds * act_scales(act, rows[r])[at / 32], acc[r]);
-                constant[r] -= mm * act_sums(act, rows[r])[at / 32];
-            }
+            for (int r = 0; r < n_rows; r++)
+                acc[r] =
+                        scaled_by(mul_unsigned(q, load_act(act, rows[r], i + 32 * (uint32_t)j)),
+                                factors[r], j, acc[r]);
         }
     }
     UNROLL
     for (int r = 0; r < n_rows; r++)
-        out[r] = sum8(acc[r]) + constant[r];
+        out[r] = sum8(_mm256_add_ps(acc[r], constant[r]));
 }
 
 INLINE void q4_k(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
@@ -223,27 +251,36 @@ INLINE __m256i q6_quarter(const uint8_t *low, const uint8_t *high, int k)
     return _mm256_sub_epi8(_mm256_or_si256(l, _mm256_slli_epi16(h, 4)), _mm256_set1_epi8(32));
 }
 
+/* Scales 2k and 2k + 1 of sixteen, each in its own half. */
+INLINE __m256i scale_pair(__m256i scales, int k)
+{
+    const __m256i spread = _mm256_set_m128i(_mm_set1_epi16(0x0302), _mm_set1_epi16(0x0100));
+    return _mm256_shuffle_epi8(
+            _mm256_permutevar8x32_epi32(scales, _mm256_set1_epi32(k)), spread);
+}
+
 INLINE void q6_k(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
         const int n_rows)
 {
-    __m256 acc[DOT_TILE];
+    __m256 acc[DOT_TILE], factors[DOT_TILE];
     UNROLL
     for (int r = 0; r < n_rows; r++)
         acc[r] = _mm256_setzero_ps();
     for (uint32_t i = 0; i < act->n; i += 256, w += 210) {
-        float d = half(w + 208);
-        const int8_t *scales = (const int8_t *)w + 192;
+        __m256 d = _mm256_set1_ps(half(w + 208));
+        __m256i scales = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(w + 192)));
+        UNROLL
+        for (int r = 0; r < n_rows; r++)
+            factors[r] = _mm256_mul_ps(d, _mm256_loadu_ps(act_scales(act, rows[r]) + i / 32));
+        UNROLL8
         for (int k = 0; k < 8; k++) {
             __m256i q = q6_quarter(w + k / 4 * 64, w + 128 + k / 4 * 32, k % 4);
-            __m256i magnitude = _mm256_abs_epi8(q);
-            __m256i scale = _mm256_set_m128i(_mm_set1_epi16(scales[2 * k + 1]),
-                    _mm_set1_epi16(scales[2 * k])); /* one scale per 16 values */
-            uint32_t at = i + 32 * (uint32_t)k;
+            __m256i magnitude = _mm256_abs_epi8(q), scale = scale_pair(scales, k);
             UNROLL
             for (int r = 0; r < n_rows; r++) {
-                __m256i a = _mm256_sign_epi8(load_act(act, rows[r], at), q);
+                __m256i a = _mm256_sign_epi8(load_act(act, rows[r], i + 32 * (uint32_t)k), q);
                 __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, a), scale);
-                acc[r] = scaled(sums, d * act_scales(act, rows[r])[at / 32], acc[r]);
+                acc[r] = scaled_by(sums, factors[r], k, acc[r]);
             }
         }
     }

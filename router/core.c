@@ -43,6 +43,7 @@ void core_init(struct core *core, const struct core_config *cfg)
             .base_ms = cfg->now_ms,
             .day_end_ms = history_next_day_ms(cfg->now_ms)};
     fleet_configure(&core->fleet, cfg->endpoints, cfg->n_endpoints);
+    models_match(core);
     core->session = session_new(core_new_id(core, 0), cfg->now_ms);
     if (core->budget.day_nusd >= 0)
         budget_reserve(core, "", "", 0, -1, 0); /* what was spent today before us */
@@ -71,6 +72,7 @@ void core_release(struct core *core)
         stored_free(core->unsaved[i]);
     stored_free(core->found_owner);
     decisions_release(core);
+    models_release(core);
     balance_free(core->balance);
     mem_free(core->others);
     mem_free(core->runs);
@@ -265,6 +267,15 @@ void core_apply(struct core *core, const struct event *event)
         break;
     case EV_PROBE:
         probe_apply(core, event);
+        break;
+    case EV_MODEL:
+        models_take_state(core, event);
+        break;
+    case EV_MODEL_FILE:
+        models_take_file(core, event->u.file);
+        break;
+    case EV_SCAN_END:
+        models_take_scan_end(core, &event->u.memory);
         break;
     case EV_TIMER:
         disk_timer(core, event->t_ns);

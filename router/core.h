@@ -15,6 +15,7 @@
 #include "engine/telemetry.h"
 
 #include "router/fleet.h"
+#include "router/models.h"
 #include "router/policy.h"
 
 struct balance;
@@ -52,6 +53,9 @@ enum action_kind {
     ACTION_CONFIGURE,      /* endpoints: those of the configuration of now */
     ACTION_LIST_DECISIONS, /* brings the decision log up to date with the store */
     ACTION_WHY,            /* id: message: looks for the decision behind an answer */
+    ACTION_LIST_MODELS,    /* looks at the model files and the memory again */
+    ACTION_LOAD_MODEL,     /* id: endpoint: its model, before a message needs it */
+    ACTION_UNLOAD_MODEL,   /* id: endpoint: or cancels its load; what runs there stops */
     ACTION_PICK_THEME,     /* text: remembered as `theme`, for this start and the next ones */
     ACTION_COUNT
 };
@@ -146,11 +150,19 @@ struct decision_log {
     struct decision_entry *why; /* what it had; NULL: nothing */
 };
 
-enum effect_kind { EFFECT_STORE, EFFECT_SEND, EFFECT_CANCEL, EFFECT_PROBE };
+enum effect_kind {
+    EFFECT_STORE,
+    EFFECT_SEND,
+    EFFECT_CANCEL,
+    EFFECT_PROBE,
+    EFFECT_LOAD,
+    EFFECT_UNLOAD,
+    EFFECT_SCAN_MODELS
+};
 
 struct effect {
     enum effect_kind kind;
-    int endpoint;            /* SEND, CANCEL, PROBE */
+    int endpoint;            /* of all but STORE and SCAN_MODELS */
     uint32_t request_id;     /* CANCEL */
     struct request *request; /* SEND, PROBE: moved */
     struct stored *command;  /* STORE: moved */
@@ -166,6 +178,7 @@ struct notice { /* something to tell the user, newest last */
 
 struct core {
     struct fleet fleet;
+    struct models models;
     struct session *session; /* the open one; never NULL after core_init */
     struct run *runs;        /* at most one per session */
     size_t n_runs;
@@ -248,6 +261,8 @@ void core_apply_token(struct core *core, const struct telemetry_shape *shape,
 uint64_t core_deadline(const struct core *core);
 /* Removes the oldest effect and gives it to the caller. */
 bool core_take_effect(struct core *core, struct effect *out);
+/* The model behind a local endpoint; NULL: it is none. */
+const struct model_state *core_model_of(const struct core *core, int endpoint);
 /* The running answer's run, or NULL. */
 const struct run *core_run_of(const struct core *core, int64_t message_id);
 /* Its message could not be saved; the user decides whether it is sent (ACTION_SEND_UNSAVED). */

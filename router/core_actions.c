@@ -453,12 +453,22 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         break;
     case ACTION_CONFIGURE:
         fleet_configure(&core->fleet, a->endpoints, a->n_endpoints);
+        models_match(core);
         break;
     case ACTION_LIST_DECISIONS:
         decisions_ask(core, 0);
         break;
     case ACTION_WHY:
         decisions_ask(core, a->id);
+        break;
+    case ACTION_LIST_MODELS:
+        models_scan(core);
+        break;
+    case ACTION_LOAD_MODEL:
+        models_load(core, a->id, t_ns);
+        break;
+    case ACTION_UNLOAD_MODEL:
+        models_unload(core, a->id, t_ns);
         break;
     case ACTION_PICK_THEME:
         pick_theme(core, text_of(a));

@@ -2,7 +2,8 @@
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
  * core_actions.c (what the user does), core_branches.c (to the tree of messages), core_runs.c
  * (a request's way), core_disk.c (what is saved when), core_probe.c (whether endpoints live),
- * core_decisions.c (the log of decisions), core_preview.c (a decision in advance).
+ * core_decisions.c (the log of decisions), core_models.c (local models, in memory or not),
+ * core_preview.c (a decision in advance).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H
@@ -15,7 +16,9 @@ struct action;
 struct core;
 struct effect;
 struct event;
+struct memory;
 struct message;
+struct model_file;
 struct outcome;
 struct run;
 struct session;
@@ -77,6 +80,17 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
 /* endpoint -1: all that may be asked. */
 void probe_begin(struct core *core, int64_t endpoint, uint64_t t_ns);
 void probe_apply(struct core *core, const struct event *event);
+
+/* After a change of the fleet: every local endpoint has its model. */
+void models_match(struct core *core);
+void models_release(struct core *core);
+void models_scan(struct core *core);
+void models_load(struct core *core, int64_t endpoint, uint64_t t_ns);
+void models_unload(struct core *core, int64_t endpoint, uint64_t t_ns);
+void models_take_file(struct core *core, struct model_file *file);
+void models_take_scan_end(struct core *core, const struct memory *memory);
+void models_take_state(struct core *core, const struct event *event);
+void models_used(struct core *core, int endpoint, uint64_t t_ns);
 
 /* A decision just made, as JSON. */
 void decisions_add(struct core *core, const struct run *run, struct slice json);

@@ -390,6 +390,7 @@ static void observe_end(
                     prices_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &run->usage)};
     uint64_t open_until_ns = core->fleet.endpoints[run->endpoint].open_until_ns;
     fleet_observe(&core->fleet, &o, t_ns);
+    models_used(core, run->endpoint, t_ns);
     if (core->fleet.endpoints[run->endpoint].open_until_ns != open_until_ns)
         disk_put_breaker(core, run->endpoint);
     if (outcome->err.status != OK)

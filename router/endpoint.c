@@ -37,37 +37,37 @@ enum value_kind {
     VALUE_TIER
 };
 
-/* Keys with a plain value; kind, key_* and model are read apart. */
+#define TYPE_TEXT  const char *
+#define TYPE_COUNT uint32_t
+#define TYPE_MS    uint32_t
+#define TYPE_BOOL  bool
+#define TYPE_ZONE  enum zone
+#define TYPE_PRICE double
+#define TYPE_TIER  int
+
+/* A row whose member has another type does not compile. */
+#define KEY(name, kind, member, ...)                                                           \
+    _Static_assert(                                                                            \
+            _Generic(((struct endpoint_conf *)0)->member, TYPE_##kind : 1, default : 0),       \
+            name);
+#include "router/endpoint_keys.def"
+
 static const struct {
-    const char *name;
+    const char *name, *fallback;
     enum value_kind kind;
     size_t offset;
 } fields[] = {
-        {"url", VALUE_TEXT, offsetof(struct endpoint_conf, url)},
-        {"model", VALUE_TEXT, offsetof(struct endpoint_conf, model)},
-        {"zone", VALUE_ZONE, offsetof(struct endpoint_conf, zone)},
-        {"tier", VALUE_TIER, offsetof(struct endpoint_conf, tier)},
-        {"price_in_usd", VALUE_PRICE, offsetof(struct endpoint_conf, usd_per_mtok_in)},
-        {"price_out_usd", VALUE_PRICE, offsetof(struct endpoint_conf, usd_per_mtok_out)},
-        {"price_cached_usd", VALUE_PRICE, offsetof(struct endpoint_conf, usd_per_mtok_cached)},
-        {"context", VALUE_COUNT, offsetof(struct endpoint_conf, context_tok)},
-        {"stream", VALUE_BOOL, offsetof(struct endpoint_conf, stream)},
-        {"enabled", VALUE_BOOL, offsetof(struct endpoint_conf, enabled)},
-        {"retries", VALUE_COUNT, offsetof(struct endpoint_conf, retries)},
-        {"connect_timeout", VALUE_MS, offsetof(struct endpoint_conf, connect_timeout_ms)},
-        {"first_token_timeout", VALUE_MS,
-                offsetof(struct endpoint_conf, first_token_timeout_ms)},
-        {"idle_timeout", VALUE_MS, offsetof(struct endpoint_conf, idle_timeout_ms)},
-        {"total_timeout", VALUE_MS, offsetof(struct endpoint_conf, total_timeout_ms)},
-        {"rpm", VALUE_COUNT, offsetof(struct endpoint_conf, rpm)},
-        {"tpm", VALUE_COUNT, offsetof(struct endpoint_conf, tpm)},
-        {"slots", VALUE_COUNT, offsetof(struct endpoint_conf, slots)},
-        {"ca_file", VALUE_TEXT, offsetof(struct endpoint_conf, ca_file)},
+#define KEY(name, kind, member, fallback, help)                                                \
+    {name, fallback, VALUE_##kind, offsetof(struct endpoint_conf, member)},
+#include "router/endpoint_keys.def"
 };
 
-/* Keys that belong to kinds of endpoint and are no mistake on others. */
-static const char *const other_keys[] = {"kind", "key_env", "key_file", "key_command", "region",
-        "project", "deployment", "api_version", "service_account", "access_key_env",
+/* Keys that functions of their own read, or that belong to kinds of endpoint and are no mistake
+ * on others. */
+static const char *const other_keys[] = {
+#define OWN_KEY(name, ...) name,
+#include "router/endpoint_keys.def"
+        "region", "project", "deployment", "api_version", "service_account", "access_key_env",
         "secret_key_env", "session_token_env"};
 
 /* Kinds that the configuration format knows and this version cannot reach yet. */
@@ -362,17 +362,15 @@ static struct endpoint_conf *find(struct endpoint_conf *list, size_t n, const ch
 
 static struct endpoint_conf defaults(const char *name)
 {
-    return (struct endpoint_conf){.name = name,
+    struct endpoint_conf e = {.name = name,
             .kind = PROVIDER_OPENAI,
             .usd_per_mtok_in = -1,
             .usd_per_mtok_out = -1,
-            .usd_per_mtok_cached = -1,
-            .stream = true,
-            .enabled = true,
-            .retries = 2,
-            .connect_timeout_ms = 5000,
-            .first_token_timeout_ms = 60000,
-            .idle_timeout_ms = 60000};
+            .usd_per_mtok_cached = -1};
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        if (fields[i].fallback[0])
+            set_field(NULL, &e, i, fields[i].fallback); /* no text has a default */
+    return e;
 }
 
 struct endpoint_conf endpoint_local(const char *name, const char *path)

@@ -15,6 +15,7 @@
 #include "router/core.h"
 #include "router/endpoint.h"
 #include "router/net.h"
+#include "router/scan.h"
 #include "router/secret.h"
 #include "router/store.h"
 
@@ -25,6 +26,7 @@ struct local {
     const struct endpoint_conf *conf; /* it was opened with */
     size_t n_open;                    /* requests it took and has not told the end of */
     struct token_record *record;
+    bool is_closing; /* its thread was asked to end */
 };
 
 struct hub {
@@ -32,10 +34,11 @@ struct hub {
     struct store *store;  /* NULL: nothing is stored */
     int64_t spent_nusd;   /* without a store: by this run */
     struct net *net;      /* NULL until the first remote request */
+    struct scan *scan;    /* NULL until models are listed */
     struct local *locals; /* [n_locals], by endpoint */
     int n_locals;
     int fd;
-    char *kernel;
+    char *kernel, *models_dir;
     int n_threads;
     void (*terminal)(void *user, bool give);
     void *user;
@@ -48,6 +51,15 @@ static void close_local(struct local *local)
     engine_close(local->engine);
     mem_free(local->record);
     *local = (struct local){0};
+}
+
+/* It ends by itself, and finish_locals hears of it: nobody waits for memory to be taken apart.
+ */
+static void stop_local(struct local *local)
+{
+    if (!local->is_closing)
+        engine_stop(local->engine);
+    local->is_closing = true;
 }
 
 /* The model in memory is not the one that the configuration names now. */
@@ -73,7 +85,7 @@ static void match_locals(struct hub *hub)
     }
     for (int i = 0; i < n; i++)
         if (is_stale(hub, i) && hub->locals[i].n_open == 0)
-            close_local(&hub->locals[i]);
+            stop_local(&hub->locals[i]);
 }
 
 enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err *err)
@@ -93,6 +105,7 @@ enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err 
     match_locals(hub);
     hub->n_threads = cfg->n_threads;
     hub->kernel = cfg->kernel ? mem_strdup(cfg->kernel) : NULL;
+    hub->models_dir = cfg->models_dir ? mem_strdup(cfg->models_dir) : NULL;
     hub->terminal = cfg->terminal;
     hub->user = cfg->user;
     *out = hub;
@@ -121,12 +134,15 @@ int hub_timeout_ms(const struct hub *hub)
 
 const struct engine *hub_engine(const struct hub *hub, int endpoint)
 {
-    return endpoint >= 0 && endpoint < hub->core.fleet.n_endpoints
-                   ? hub->locals[endpoint].engine
-                   : NULL;
+    bool is_there = endpoint >= 0 && endpoint < hub->core.fleet.n_endpoints &&
+                    !hub->locals[endpoint].is_closing;
+    return is_there ? hub->locals[endpoint].engine : NULL;
 }
 
 /* ---- effects out ------------------------------------------------------------------------ */
+
+/* In place of an effect in the list that is no longer wanted. */
+static const struct effect nothing = {.kind = EFFECT_CANCEL, .endpoint = -1};
 
 static void apply_failure(struct hub *hub, const struct request *request, const struct err *err)
 {
@@ -140,16 +156,18 @@ static void apply_failure(struct hub *hub, const struct request *request, const 
     core_apply(&hub->core, &event);
 }
 
-static bool send_local(struct hub *hub, struct effect *effect)
+/* The engine that answers for the endpoint, opened if there is none. NULL: another one has to
+ * end first. */
+static struct engine *open_local(struct hub *hub, int endpoint)
 {
-    struct local *local = &hub->locals[effect->endpoint];
-    const struct endpoint_conf *conf = hub->core.fleet.endpoints[effect->endpoint].conf;
-    if (local->engine &&
-            (engine_state(local->engine) == ENGINE_FAILED || is_stale(hub, effect->endpoint))) {
-        if (local->n_open)
-            return false;   /* closing it now would throw away their last events */
-        close_local(local); /* the file may have been mended meanwhile */
-    }
+    struct local *local = &hub->locals[endpoint];
+    const struct endpoint_conf *conf = hub->core.fleet.endpoints[endpoint].conf;
+    bool is_useless = local->engine &&
+                      (engine_state(local->engine) == ENGINE_FAILED || is_stale(hub, endpoint));
+    if (is_useless && local->n_open == 0) /* else its last events would be thrown away */
+        stop_local(local);                /* a file may have been mended meanwhile */
+    if (is_useless || local->is_closing)
+        return NULL;
     if (!local->engine) {
         struct engine_config cfg = {.path = conf->model,
                 .n_threads = hub->n_threads,
@@ -160,9 +178,56 @@ static bool send_local(struct hub *hub, struct effect *effect)
         local->engine = engine_open(&cfg);
         local->conf = conf;
     }
-    bool was_taken = engine_send(local->engine, effect->request);
-    local->n_open += was_taken;
+    return local->engine;
+}
+
+static bool send_local(struct hub *hub, struct effect *effect)
+{
+    struct engine *engine = open_local(hub, effect->endpoint);
+    bool was_taken = engine && engine_send(engine, effect->request);
+    hub->locals[effect->endpoint].n_open += was_taken;
     return was_taken;
+}
+
+static void apply_stopped(struct hub *hub, int endpoint)
+{
+    struct event event = {.kind = EV_MODEL, .t_ns = clock_now_ns()};
+    event.u.model.endpoint = endpoint;
+    event.u.model.state = ENGINE_STOPPED;
+    core_apply(&hub->core, &event);
+}
+
+/* False: an answer there has not ended yet. */
+static bool unload(struct hub *hub, int endpoint)
+{
+    struct local *local = &hub->locals[endpoint];
+    for (size_t i = 0; i < hub->n_waiting; i++)
+        if (hub->waiting[i].kind == EFFECT_LOAD && hub->waiting[i].endpoint == endpoint)
+            hub->waiting[i] = nothing;
+    if (!local->engine)
+        apply_stopped(hub, endpoint);
+    else if (local->n_open == 0)
+        stop_local(local);
+    return local->n_open == 0;
+}
+
+static void scan_models(struct hub *hub)
+{
+    const struct fleet *fleet = &hub->core.fleet;
+    struct scan_request *r = scan_request_new((size_t)fleet->n_endpoints);
+    r->dir = hub->models_dir ? arena_strdup(&r->arena, hub->models_dir) : NULL;
+    for (int i = 0; i < fleet->n_endpoints; i++) {
+        const struct endpoint_conf *conf = fleet->endpoints[i].conf;
+        if (conf->kind == PROVIDER_LOCAL && conf->model && !fleet->endpoints[i].is_gone)
+            r->endpoints[r->n_endpoints++] = (struct scan_endpoint){i,
+                    arena_strdup(&r->arena, conf->model), conf->context_tok, (int)conf->slots};
+    }
+    if (!hub->scan)
+        hub->scan = scan_open(hub->fd);
+    if (hub->scan && scan_send(hub->scan, r))
+        return;
+    scan_request_free(r);
+    core_apply(&hub->core, &(struct event){.kind = EV_SCAN_END, .t_ns = clock_now_ns()});
 }
 
 /* The network thread and the endpoint's key. */
@@ -218,7 +283,8 @@ static void probe_local(struct hub *hub, const struct effect *effect)
     const char *path = effect->request->endpoint->model;
     struct gguf *gguf;
     struct err err = {0};
-    bool is_loaded = engine && engine_state(engine) == ENGINE_READY;
+    bool is_loaded = engine && !hub->locals[effect->endpoint].is_closing &&
+                     engine_state(engine) == ENGINE_READY;
     if (!is_loaded && gguf_open(&gguf, path, false, &err) == OK)
         gguf_close(gguf);
     apply_probe(hub, effect->endpoint, start_ns, &err);
@@ -251,7 +317,7 @@ static bool cancel_waiting(struct hub *hub, uint32_t request_id)
         if (e->kind != EFFECT_SEND || e->request->id != request_id)
             continue;
         struct request *request = e->request;
-        *e = (struct effect){.kind = EFFECT_CANCEL, .endpoint = -1}; /* nothing left to do */
+        *e = nothing;
         apply_failure(hub, request, &stopped);
         request_free(request);
         return true;
@@ -263,7 +329,7 @@ static void cancel(struct hub *hub, const struct effect *effect)
 {
     if (effect->endpoint < 0 || cancel_waiting(hub, effect->request_id))
         return;
-    if (hub->locals[effect->endpoint].engine)
+    if (hub->locals[effect->endpoint].engine && !hub->locals[effect->endpoint].is_closing)
         engine_cancel(hub->locals[effect->endpoint].engine, effect->request_id);
     if (hub->net) /* its kind may have been another when it was sent */
         net_cancel(hub->net, effect->request_id);
@@ -307,6 +373,13 @@ static bool carry_out(struct hub *hub, struct effect *effect)
         return true;
     case EFFECT_PROBE:
         return probe(hub, effect);
+    case EFFECT_LOAD:
+        return open_local(hub, effect->endpoint);
+    case EFFECT_UNLOAD:
+        return unload(hub, effect->endpoint);
+    case EFFECT_SCAN_MODELS:
+        scan_models(hub);
+        return true;
     }
     return true;
 }
@@ -339,6 +412,8 @@ static void carry_out_all(struct hub *hub)
 static void drain_tokens(struct hub *hub, int i)
 {
     struct local *local = &hub->locals[i];
+    if (local->is_closing)
+        return;
     if (!local->record) {
         if (engine_state(local->engine) != ENGINE_READY)
             return;
@@ -362,6 +437,8 @@ static bool drain_engine(struct hub *hub, int i, uint64_t end_ns)
         if (event.kind == EV_DONE) {
             drain_tokens(hub, i);
             hub->locals[i].n_open--;
+        } else if (event.kind == EV_MODEL) {
+            event.u.model.endpoint = i;
         }
         core_apply(&hub->core, &event);
         if (is_late(end_ns))
@@ -369,6 +446,17 @@ static bool drain_engine(struct hub *hub, int i, uint64_t end_ns)
     }
     drain_tokens(hub, i);
     return false;
+}
+
+/* Engines that ended as they were asked to. */
+static void finish_locals(struct hub *hub)
+{
+    for (int i = 0; i < hub->core.fleet.n_endpoints; i++)
+        if (hub->locals[i].is_closing &&
+                engine_state(hub->locals[i].engine) == ENGINE_STOPPED) {
+            close_local(&hub->locals[i]);
+            apply_stopped(hub, i);
+        }
 }
 
 static bool drain(struct hub *hub, uint64_t end_ns)
@@ -382,6 +470,9 @@ static bool drain(struct hub *hub, uint64_t end_ns)
     for (int i = 0; i < hub->core.fleet.n_endpoints; i++)
         if (hub->locals[i].engine && drain_engine(hub, i, end_ns))
             return true;
+    finish_locals(hub);
+    while (hub->scan && scan_poll_event(hub->scan, &event))
+        core_apply(&hub->core, &event);
     while (hub->net && net_poll_event(hub->net, &event)) {
         core_apply(&hub->core, &event);
         if (is_late(end_ns))
@@ -443,6 +534,7 @@ void hub_close(struct hub *hub)
         err = (struct err){0}; /* who wants to know asks hub_save */
     for (int i = 0; i < hub->n_locals; i++)
         close_local(&hub->locals[i]);
+    scan_close(hub->scan);
     net_close(hub->net);
     store_close(hub->store);
     for (size_t i = 0; i < hub->n_waiting; i++) {
@@ -452,6 +544,7 @@ void hub_close(struct hub *hub)
     mem_free(hub->waiting);
     mem_free(hub->locals);
     mem_free(hub->kernel);
+    mem_free(hub->models_dir);
     core_release(&hub->core);
     close(hub->fd);
     mem_free(hub);

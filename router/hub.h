@@ -20,6 +20,7 @@ struct hub;
 struct hub_config {
     const struct core_config *core; /* copied; has_history follows from data_dir */
     const char *data_dir;           /* NULL: nothing is stored */
+    const char *models_dir; /* whose files are listed beside those of the endpoints; or NULL */
     int n_threads;                  /* of an engine; 0: all cores */
     const char *kernel;
     /* Around a key command that may talk to the terminal. May be NULL. */

@@ -82,6 +82,7 @@ struct child spawn(char *const *args, const char *stdin_path, const char *stdout
                 pipe2(err, O_CLOEXEC) == 0);
     pid_t pid = fork();
     if (pid == 0) {
+        setsid(); /* no terminal, whoever runs the tests */
         dup2(stdin_path ? open(stdin_path, O_RDONLY) : in[0], STDIN_FILENO);
         dup2(stdout_path ? open(stdout_path, O_WRONLY) : out[1], STDOUT_FILENO);
         dup2(err[1], STDERR_FILENO);

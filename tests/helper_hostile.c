@@ -91,10 +91,12 @@ static size_t drawing_sequence(struct slice s)
         return 2;
     if (s.ptr[1] == '(')
         return s.n > 2 && strchr("B0", s.ptr[2]) ? 3 : 0;
-    if (s.ptr[1] != '[')
-        return 0;
     if (slice_has_prefix(s, "\x1B[22;0;0t") || slice_has_prefix(s, "\x1B[23;0;0t"))
         return 9; /* terminfo's xterm keeps the title while it is on the other screen */
+    if (slice_has_prefix(s, "\x1B]11;?\x1B\\"))
+        return 8; /* what the background is, for the theme */
+    if (s.ptr[1] != '[')
+        return 0;
     size_t n = 2;
     while (n < s.n && strchr("0123456789;?>$!", s.ptr[n]) && s.ptr[n])
         n++;

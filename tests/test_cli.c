@@ -636,7 +636,17 @@ static void models_say_whether_they_are_used(void **state)
     write_text("shunt.conf", "[endpoint \"far\"]\nkind = vllm\nurl = "
                              "http://127.0.0.1:1/v1\nmodel = m\n");
     expect_exit(RUN("model", CONFIG, "list"), EXIT_DONE);
-    assert_true(slice_has_prefix(buf_slice(&result.out), "tiny  "));
+    expect_in(&result.out, "\ntiny  ");
+    expect_exit(RUN("model", CONFIG, "list", "--json"), EXIT_DONE);
+    struct json *list = json_parse(buf_slice(&result.out));
+    const struct json *m = json_at(list, 0);
+    uint32_t n_layers = 0;
+    assert_string_equal(json_get_text(m, "endpoint"), "tiny");
+    assert_string_equal(json_get_text(m, "architecture"), "llama");
+    assert_string_equal(json_get_text(m, "chat_format"), "ChatML");
+    assert_true(json_get_u32(m, "n_layers", &n_layers) && n_layers == 1);
+    assert_true(json_is_null(json_get(m, "error")));
+    json_free(list);
     write_text("shunt.conf", "[shunt]\nmodels_folder = no\n");
     expect_exit(RUN("model", CONFIG, "list"), EXIT_DONE);
     expect_in(&result.out, "(no endpoint)");
@@ -649,6 +659,11 @@ static void models_say_whether_they_are_used(void **state)
         struct slice line = slice_cut(&rest, '\n');
         assert_true(line.n > 14 && line.ptr[13] == ' ' && line.ptr[14] != ' ');
     }
+    unlink(path);
+    snprintf(path, sizeof path, "%s/models/\x1B[31m.gguf", path_of("data"));
+    assert_int_equal(file_write(path, "no model", 8, 0600, &err), OK);
+    expect_exit(RUN("model", CONFIG, "list"), EXIT_DONE);
+    expect_no_escapes();
     unlink(path);
 }
 

@@ -56,6 +56,20 @@ static void a_good_section_needs_little(void **state)
     release(&r);
 }
 
+static void what_a_section_does_not_say_has_a_default(void **state)
+{
+    (void)state;
+    struct read r = read_text("[endpoint \"a\"]\nkind = openai\nmodel = gpt\n");
+    const struct endpoint_conf *e = &r.list[0];
+    assert_true(e->stream && e->enabled);
+    assert_int_equal(e->retries, 2);
+    assert_int_equal(e->connect_timeout_ms, 5000);
+    assert_int_equal(e->first_token_timeout_ms, 60000);
+    assert_int_equal(e->idle_timeout_ms, 60000);
+    assert_int_equal(e->total_timeout_ms, 0);
+    release(&r);
+}
+
 static void well_known_models_have_a_list_price(void **state)
 {
     (void)state;
@@ -265,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_good_section_needs_little),
+            cmocka_unit_test(what_a_section_does_not_say_has_a_default),
             cmocka_unit_test(well_known_models_have_a_list_price),
             cmocka_unit_test(endpoints_that_are_never_chosen_are_said),
             cmocka_unit_test(mistakes_disable_and_say_where),

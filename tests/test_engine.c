@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "engine/engine.h"
+#include "engine/model.h"
 #include "engine/event.h"
 #include "engine/request.h"
 #include "engine/telemetry.h"
@@ -63,6 +64,10 @@ static void collect(struct engine *e, struct answer *answers, int n)
         struct event event;
         if (!engine_poll_event(e, &event)) {
             poll(NULL, 0, 1);
+            continue;
+        }
+        if (event.kind == EV_MODEL) {
+            mem_free(event.u.model.err);
             continue;
         }
         struct answer *a = &answers[event.request_id];
@@ -280,6 +285,45 @@ static void every_token_has_a_record(void **state)
     release(a, 2);
 }
 
+/* Wherever the thread is: reading the file, waiting, answering. */
+static void stopping_ends_the_thread_at_any_time(void **state)
+{
+    (void)state;
+    for (int wait_ms = 0; wait_ms < 40; wait_ms = wait_ms * 2 + 1) {
+        struct engine *e = open_engine(1);
+        struct request *r = ask(1, prompts[1], 300);
+        if (!engine_send(e, r))
+            request_free(r);
+        poll(NULL, 0, wait_ms);
+        engine_stop(e);
+        uint64_t end = clock_now_ns() + 10000000000u;
+        while (engine_state(e) != ENGINE_STOPPED && clock_now_ns() < end)
+            poll(NULL, 0, 1);
+        assert_int_equal(engine_state(e), ENGINE_STOPPED);
+        engine_close(e);
+    }
+}
+
+static void a_load_tells_what_it_takes_and_how_it_ended(void **state)
+{
+    (void)state;
+    struct engine *e = open_engine(1);
+    struct event event = {0}, last = {0};
+    uint64_t end = clock_now_ns() + 10000000000u;
+    float fraction = -1;
+    while (last.u.model.state != ENGINE_READY && clock_now_ns() < end)
+        if (engine_poll_event(e, &event) && event.kind == EV_MODEL) {
+            last = event;
+            assert_true(event.u.model.fraction >= fraction);
+            fraction = event.u.model.fraction;
+        }
+    assert_int_equal(last.u.model.state, ENGINE_READY);
+    assert_true(
+            last.u.model.need_bytes == engine_info(e)->file_bytes + engine_info(e)->kv_bytes);
+    assert_true(last.u.model.available_bytes > 0);
+    engine_close(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +331,8 @@ int main(void)
             cmocka_unit_test(a_second_turn_reuses_the_first),
             cmocka_unit_test(a_limit_and_a_stop_string_end_the_answer),
             cmocka_unit_test(cancelling_ends_it_soon),
+            cmocka_unit_test(stopping_ends_the_thread_at_any_time),
+            cmocka_unit_test(a_load_tells_what_it_takes_and_how_it_ended),
             cmocka_unit_test(a_prompt_that_is_too_long_says_the_numbers),
             cmocka_unit_test(a_file_that_cannot_be_loaded_ends_every_request),
             cmocka_unit_test(every_token_has_a_record),

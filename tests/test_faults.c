@@ -311,6 +311,16 @@ static void surroundings_that_say_nothing_are_survived(void **state)
     }
 }
 
+static void without_a_terminal_it_says_what_works(void **state)
+{
+    (void)state;
+    write_text("shunt.conf", "");
+    expect_exit(RUN(CONFIG), EXIT_FAILED);
+    expect_sentence("there is no terminal");
+    expect_sentence("`shunt ask` works without one");
+    assert_int_equal(result.out.n, 0);
+}
+
 /* ---- configurations --------------------------------------------------------------------- */
 
 static void every_mistake_is_named_with_its_line(void **state)
@@ -395,6 +405,7 @@ int main(void)
             TEST(a_file_that_may_not_grow_is_said),
             TEST(few_files_are_enough_to_answer),
             TEST(surroundings_that_say_nothing_are_survived),
+            TEST(without_a_terminal_it_says_what_works),
             TEST(every_mistake_is_named_with_its_line),
             TEST(a_configuration_that_cannot_be_read_is_refused),
             TEST(a_file_of_garbage_is_not_recited),

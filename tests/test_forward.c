@@ -372,8 +372,9 @@ static void a_cancelled_batch_leaves_no_cells(void **state)
     golden_close(&g);
 }
 
-static bool stop_at_once(void *user, float fraction)
+static bool stop_at_once(void *user, const struct model_info *info, float fraction)
 {
+    assert_true(info->file_bytes > 0 && info->kv_bytes > 0);
     assert_true(fraction >= 0 && fraction <= 1);
     ++*(int *)user;
     return false;

@@ -350,6 +350,108 @@ static void another_file_is_loaded_for_the_next_answer(void **state)
     hub_close(hub);
 }
 
+static void act_on(struct hub *hub, enum action_kind kind, int endpoint)
+{
+    struct action *a = action_new(kind);
+    a->id = endpoint;
+    hub_act(hub, a);
+}
+
+static const struct model_state *step_to(struct hub *hub, int endpoint, enum model_phase phase)
+{
+    const struct model_state *m = core_model_of(hub_core(hub), endpoint);
+    uint64_t end = clock_now_ns() + 30000000000u;
+    while (m->phase != phase && clock_now_ns() < end) {
+        struct pollfd fd = {hub_fd(hub), POLLIN, 0};
+        poll(&fd, 1, hub_timeout_ms(hub));
+        hub_step(hub, 2000000);
+    }
+    assert_int_equal(m->phase, phase);
+    return m;
+}
+
+static void a_model_is_loaded_cancelled_and_unloaded(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    struct hub *hub = open_hub(&conf, 1);
+    act_on(hub, ACTION_LOAD_MODEL, 0);
+    act_on(hub, ACTION_UNLOAD_MODEL, 0); /* wherever the thread is by now */
+    assert_null(hub_engine(hub, 0));
+    assert_string_equal(step_to(hub, 0, MODEL_UNLOADED)->why, "loading was cancelled");
+    act_on(hub, ACTION_LOAD_MODEL, 0);
+    assert_true(step_to(hub, 0, MODEL_READY)->need_bytes > 10000);
+    act(hub, ACTION_SEND, "tell me about the water");
+    wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->usage.output, 20);
+    act_on(hub, ACTION_UNLOAD_MODEL, 0);
+    assert_null(hub_engine(hub, 0));
+    act(hub, ACTION_SEND, "and the people"); /* it comes back for that */
+    wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->state, MESSAGE_DONE);
+    step_to(hub, 0, MODEL_READY);
+    hub_close(hub);
+}
+
+static void unloading_ends_the_answer_that_runs(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    struct hub *hub = open_hub(&conf, 1);
+    struct action *a = action_new(ACTION_SEND);
+    a->text = mem_strdup("tell me about the water");
+    a->now_ms = clock_unix_ms();
+    a->params.temperature = 0; /* without a limit: until the context is full */
+    a->has_params = true;
+    hub_act(hub, a);
+    step_to(hub, 0, MODEL_READY);
+    act_on(hub, ACTION_UNLOAD_MODEL, 0);
+    step_to(hub, 0, MODEL_UNLOADED);
+    assert_int_equal(leaf(hub)->state, MESSAGE_STOPPED);
+    hub_close(hub);
+}
+
+static void a_file_that_was_mended_can_be_loaded(void **state)
+{
+    (void)state;
+    struct tiny_model shape = {"qwen3moe", 2, 8, 2, 32, 16, 7};
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    assert_int_equal(truncate(model, 5000), 0);
+    struct hub *hub = open_hub(&conf, 1);
+    act_on(hub, ACTION_LOAD_MODEL, 0);
+    assert_non_null(strstr(step_to(hub, 0, MODEL_FAILED)->why, model));
+    assert_true(tiny_model_write(model, &shape));
+    act_on(hub, ACTION_LOAD_MODEL, 0);
+    step_to(hub, 0, MODEL_READY);
+    hub_close(hub);
+}
+
+static void a_scan_finds_the_files_of_the_folder(void **state)
+{
+    (void)state;
+    struct tiny_model shape = {"llama", 1, 0, 0, 32, 16, 7};
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    struct err err;
+    struct hub *hub;
+    char other[sizeof model];
+    snprintf(other, sizeof other, "%s/n.gguf", dir);
+    assert_true(tiny_model_write(other, &shape));
+    struct core_config core = {&conf, 1, ZONE_EXTERNAL, 1, 1700000000000};
+    struct hub_config cfg = {.core = &core, .models_dir = dir};
+    assert_int_equal(hub_open(&hub, &cfg, &err), OK);
+    const struct models *models = &hub_core(hub)->models;
+    act_on(hub, ACTION_LIST_MODELS, 0);
+    for (int i = 0; i < 5000 && models->is_scanning; i++) {
+        poll(NULL, 0, 1);
+        hub_step(hub, 2000000);
+    }
+    assert_int_equal(models->n, 2); /* the endpoint's own file is no second one */
+    assert_string_equal(models->all[0].file->facts.info.arch, "qwen3moe");
+    assert_string_equal(models->all[1].file->path, other);
+    assert_true(models->memory.available_bytes > 0);
+    hub_close(hub);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -363,6 +465,10 @@ int main(void)
             TEST(the_end_saves_what_a_full_disk_refused),
             TEST(a_failed_engine_is_reopened_when_it_has_told_all),
             TEST(another_file_is_loaded_for_the_next_answer),
+            TEST(a_model_is_loaded_cancelled_and_unloaded),
+            TEST(unloading_ends_the_answer_that_runs),
+            TEST(a_file_that_was_mended_can_be_loaded),
+            TEST(a_scan_finds_the_files_of_the_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

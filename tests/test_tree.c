@@ -50,6 +50,7 @@ static struct rule may_include[] = {
         {"kernels/pool.c", "<sched.h>"},
         {"engine/engine_internal.h", "<pthread.h>"},
         {"router/net.c", "<pthread.h>"},
+        {"router/scan.c", "<pthread.h>"},
         {"router/store.c", "<pthread.h>"},
 
         /* one owner for each library */
@@ -79,6 +80,9 @@ static struct rule may_include[] = {
         {"router/hub.c", "engine/engine.h"},
         {"router/hub.c", "engine/gguf.h"},
         {"router/net.c", "engine/queue.h"},
+        {"router/models.h", "engine/memory.h"},
+        {"router/models.h", "engine/model_facts.h"},
+        {"router/scan.c", "engine/queue.h"},
         {"router/store.c", "engine/queue.h"},
 
         {"tui/*", "tui/*"},
@@ -103,6 +107,7 @@ static struct rule may_include[] = {
         {"tui/ask_*.c", "engine/json.h"},
         {"tui/cmd_*.c", "engine/json.h"},
         {"tui/cmd_*.c", "engine/model.h"},
+        {"tui/cmd_model_list.c", "engine/model_facts.h"},
         {"tui/cmd_ask.c", "router/hub.h"},
         {"tui/cmd_bench.c", "engine/bench.h"},
         {"tui/cmd_bench.c", "engine/synthetic.h"},
@@ -129,6 +134,8 @@ static struct rule may_look_inside[] = {
         {"engine/tokenizer*", "engine/tokenizer_internal.h"},
         {"router/core*", "router/core_internal.h"},
         {"router/hub.c", "router/net.h"},
+        {"router/hub.c", "router/scan.h"},
+        {"router/scan.c", "router/scan.h"},
         {"router/net.c", "router/net.h"},
         {"router/store*", "router/store_sql.h"},
         {"router/store*", "router/store_query.h"},

@@ -37,8 +37,9 @@
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 
-#define FRAME_NS 33000000ull
-#define QUIT_NS  1500000000ull
+#define FRAME_NS   33000000ull
+#define DRAW_SHARE 4 /* drawing takes at most one part in so many, whatever it draws */
+#define QUIT_NS    1500000000ull
 #define SESSION_WAIT_NS                                                                        \
     500000000ull /* for the session of the last time: a slow disk holds nobody up longer */
 #define LOOK_WAIT_NS                                                                           \
@@ -59,7 +60,7 @@ struct app {
     struct help help;
     bool help_is_open;
     struct key pending; /* first key of a sequence */
-    uint64_t now_ns, frame_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
+    uint64_t now_ns, frame_ns, draw_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
     uint64_t started_ns;
     bool is_dirty, must_quit, has_session, has_theme, has_look;
     int signal_pipe[2];
@@ -406,22 +407,29 @@ static void draw(struct app *app)
             has_own ? ops->hints(app->states[app->view], app) : NULL, &all, bottom);
 }
 
+/* A line of ten megabytes takes long to draw: then frames are rarer, so that what comes is
+ * taken in between. Keys do not wait for it. */
+static uint64_t next_frame_ns(const struct app *app)
+{
+    uint64_t wait_ns = app->draw_ns * DRAW_SHARE;
+    return app->frame_ns + (wait_ns > FRAME_NS ? wait_ns : FRAME_NS);
+}
+
 static void show(struct app *app)
 {
-    if (app->wake_ns && app->now_ns >= app->wake_ns) {
-        app->wake_ns = 0;
-        app->is_dirty = true;
-    }
-    bool has_news = app_core(app)->version != app->version_shown;
-    bool is_due = app->is_dirty || (has_news && app->now_ns >= app->frame_ns + FRAME_NS);
+    bool must_wake = app->wake_ns && app->now_ns >= app->wake_ns;
+    bool has_news = must_wake || app_core(app)->version != app->version_shown;
+    bool is_due = app->is_dirty || (has_news && app->now_ns >= next_frame_ns(app));
     if (!is_due || term_wants_write(app->term) || waits_for_look(app))
         return;
     uint64_t version = app_core(app)->version;
+    app->wake_ns = must_wake ? 0 : app->wake_ns;
     draw(app);
     if (!term_show(app->term, &app->screen))
         return;
     app->version_shown = version;
     app->frame_ns = app->now_ns;
+    app->draw_ns = clock_now_ns() - app->now_ns;
     app->is_dirty = false;
 }
 
@@ -565,9 +573,11 @@ static uint64_t nearer(uint64_t a, uint64_t b)
 
 static int timeout_ms(const struct app *app)
 {
-    uint64_t at = nearer(vtin_deadline(app->in), app->wake_ns);
+    uint64_t at = vtin_deadline(app->in), frame_ns = next_frame_ns(app);
+    if (app->wake_ns)
+        at = nearer(at, app->wake_ns > frame_ns ? app->wake_ns : frame_ns);
     if (app_core(app)->version != app->version_shown)
-        at = nearer(at, app->frame_ns + FRAME_NS);
+        at = nearer(at, frame_ns);
     int own = at == 0 ? -1 : at <= app->now_ns ? 0 : (int)((at - app->now_ns) / 1000000u) + 1;
     int hub = hub_timeout_ms(app->hub);
     if (term_wants_write(app->term))
@@ -641,6 +651,7 @@ static enum status open_hub(struct app *app, struct err *err)
                     .budget_day_nusd = config->budget_day_nusd,
                     .can_ask = true},
             .data_dir = config->data_dir,
+            .models_dir = config->models_dir,
             .n_threads = (int)config->n_threads,
             .kernel = config->kernel[0] ? config->kernel : NULL,
             .terminal = give_terminal,

@@ -4,6 +4,7 @@
 
 #include "tui/cmd.h"
 #include "tui/config.h"
+#include "tui/manual.h"
 #include "tui/text.h"
 
 #define HELP_COLS 79
@@ -142,6 +143,17 @@ int cmd_print_help(enum subcommand subcommand)
     return EXIT_DONE;
 }
 
+static int print_page(struct slice page)
+{
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    manual_print(page, HELP_COLS, &out);
+    fputs(buf_text(&out), stdout);
+    buf_release(&out);
+    return EXIT_DONE;
+}
+
+/* A page of the manual goes before a command of the same name, which has --help. */
 int cmd_help(struct args *args)
 {
     int what = args_next(args);
@@ -149,6 +161,9 @@ int cmd_help(struct args *args)
         return cmd_print_help(SUB_TUI);
     if (what != ARG_WORD)
         return cmd_stop(args, what);
+    struct slice page = manual_find(args->value);
+    if (page.n)
+        return print_page(page);
     enum subcommand subcommand = cmd_find(args->value);
     return subcommand == SUB_EVERY ? cmd_unknown(args, false) : cmd_print_help(subcommand);
 }

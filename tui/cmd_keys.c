@@ -7,18 +7,6 @@
 #include "tui/config.h"
 #include "tui/keys.h"
 
-static const char *const context_titles[CTX_COUNT] = {
-        [CTX_GLOBAL] = "Everywhere",
-        [CTX_INPUT] = "While writing",
-        [CTX_CHAT] = "Chat",
-        [CTX_EXPERTS] = "Experts",
-        [CTX_FLEET] = "Fleet",
-        [CTX_ROUTER] = "Router",
-        [CTX_SESSIONS] = "Sessions",
-        [CTX_TOKENS] = "Tokens",
-        [CTX_HELP] = "Help",
-};
-
 /* Bindings of one command in one context stand together in the order of the table. */
 static void print_context(const struct keymap *map, enum context context)
 {
@@ -28,7 +16,7 @@ static void print_context(const struct keymap *map, enum context context)
         if (b->context != context || b->command == CMD_NONE)
             continue;
         if (is_first)
-            printf("%s\n", context_titles[context]);
+            printf("%s\n", context_defs[context].title);
         is_first = false;
         printf("  %-14s %-18s %s\n", b->keys, command_defs[b->command].name,
                 command_defs[b->command].help);
@@ -48,9 +36,11 @@ int cmd_keys(struct args *args)
         return cmd_fail(&err);
     struct keymap *map = config_keymap(&config);
     config_print_warnings(&config);
-    for (int context = 0; context < CTX_COUNT; context++)
+    for (int context = CTX_GLOBAL + 1; context < CTX_COUNT; context++)
         print_context(map, (enum context)context);
-    puts("In the input line a command is also run by its name: /name");
+    print_context(map, CTX_GLOBAL);
+    puts("In the input line a command is also run by its name: /name. shunt help keys shows "
+         "the manual.");
     keymap_free(map);
     config_release(&config);
     return EXIT_DONE;

@@ -1,7 +1,6 @@
-/* cmd_model.c - `shunt model list` and `shunt model info FILE`. */
+/* cmd_model.c - `shunt model`: what to do, and `shunt model info FILE`. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "engine/json.h"
 #include "engine/model.h"
@@ -11,82 +10,16 @@
 
 #include "tui/args.h"
 #include "tui/cmd.h"
+#include "tui/cmd_model.h"
 #include "tui/config.h"
-
-static void print_count(uint64_t n, char out[16])
-{
-    if (n >= 1000000000)
-        snprintf(out, 16, "%.2f B", (double)n / 1e9);
-    else if (n >= 1000000)
-        snprintf(out, 16, "%.1f M", (double)n / 1e6);
-    else
-        snprintf(out, 16, "%llu", (unsigned long long)n);
-}
-
-static void list_file(const char *path, const char *endpoint, bool is_json, bool is_first)
-{
-    struct stat st;
-    bool is_there = stat(path, &st) == 0;
-    if (is_json) {
-        struct buf text;
-        buf_init(&text, 1 << 16);
-        printf("%s{\"path\":", is_first ? "" : ",");
-        json_add_string(&text, slice_of(path));
-        printf("%s,\"endpoint\":", buf_text(&text));
-        buf_clear(&text);
-        json_add_string(&text, slice_of(endpoint ? endpoint : ""));
-        printf("%s,\"bytes\":%lld}", endpoint ? buf_text(&text) : "null",
-                is_there ? (long long)st.st_size : -1);
-        buf_release(&text);
-        return;
-    }
-    char size[16] = "missing";
-    if (is_there)
-        size_text((uint64_t)st.st_size, size);
-    cmd_print_line(stdout, "%-16s %9s  %s", endpoint ? endpoint : "(no endpoint)", size, path);
-}
-
-static bool is_listed(const struct config *config, const char *path)
-{
-    for (size_t i = 0; i < config->n_endpoints; i++)
-        if (config->endpoints[i].kind == PROVIDER_LOCAL && config->endpoints[i].model &&
-                strcmp(config->endpoints[i].model, path) == 0)
-            return true;
-    return false;
-}
-
-static int run_list(const struct config *config, bool is_json)
-{
-    size_t n = 0;
-    if (is_json)
-        printf("[");
-    for (size_t i = 0; i < config->n_endpoints; i++) {
-        const struct endpoint_conf *e = &config->endpoints[i];
-        if (e->kind == PROVIDER_LOCAL && e->model)
-            list_file(e->model, e->name, is_json, n++ == 0);
-    }
-    struct arena arena = {0};
-    char **paths;
-    size_t n_paths = config_find_models(config->models_dir, &arena, &paths);
-    for (size_t i = 0; i < n_paths; i++)
-        if (!is_listed(config, paths[i]))
-            list_file(paths[i], NULL, is_json, n++ == 0);
-    arena_release(&arena);
-    if (is_json)
-        puts("]");
-    else if (n == 0)
-        fprintf(stderr,
-                "shunt: no local model; put a .gguf file into %s, or add to %s:\n"
-                "  [endpoint \"local\"]\n  kind = local\n  model = /path/to/model.gguf\n",
-                config->models_dir, config->path);
-    return EXIT_DONE;
-}
+#include "tui/figures.h"
 
 static void print_info(const struct model_info *m)
 {
-    char total[16], active[16], file[16], kv[16], read[16];
-    print_count(m->n_params, total);
-    print_count(m->n_params_active, active);
+    char total[FIGURE_BYTES], active[FIGURE_BYTES];
+    char file[SIZE_TEXT_BYTES], kv[SIZE_TEXT_BYTES], read[SIZE_TEXT_BYTES];
+    figure_print(UNIT_PARAMS, (double)m->n_params, total);
+    figure_print(UNIT_PARAMS, (double)m->n_params_active, active);
     size_text(m->file_bytes, file);
     size_text(m->kv_bytes, kv);
     size_text(m->active_bytes, read);
@@ -182,7 +115,7 @@ int cmd_model(struct args *args)
     if (config_load(&config, &args->globals, &err) != OK)
         return cmd_fail(&err);
     config_print_warnings(&config);
-    int code = verb == VERB_MODEL_LIST ? run_list(&config, is_json)
+    int code = verb == VERB_MODEL_LIST ? model_list(&config, is_json)
                                        : run_info(&config, path, is_json);
     config_release(&config);
     return code;

@@ -16,17 +16,10 @@ const struct command_def command_defs[CMD_COUNT] = {
 #undef CMD
 };
 
-const char *const context_names[CTX_COUNT] = {
-        [CTX_GLOBAL] = "global",
-        [CTX_INPUT] = "input",
-        [CTX_CHAT] = "chat",
-        [CTX_TRANSCRIPT] = "transcript",
-        [CTX_EXPERTS] = "experts",
-        [CTX_FLEET] = "fleet",
-        [CTX_ROUTER] = "router",
-        [CTX_SESSIONS] = "sessions",
-        [CTX_TOKENS] = "tokens",
-        [CTX_HELP] = "help",
+const struct context_def context_defs[CTX_COUNT] = {
+#define CONTEXT(id, ...) [CTX_##id] = {__VA_ARGS__},
+#include "tui/contexts.def"
+#undef CONTEXT
 };
 
 enum command command_find(const char *name)
@@ -90,6 +83,9 @@ void command_run(struct app *app, enum command command, const char *text)
         break;
     case CMD_OPEN_ROUTER:
         app_open_view(app, VIEW_ROUTER);
+        break;
+    case CMD_OPEN_MODELS:
+        app_open_view(app, VIEW_MODELS);
         break;
     case CMD_OPEN_SESSIONS:
         app_open_view(app, VIEW_SESSIONS);

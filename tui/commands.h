@@ -15,19 +15,18 @@ enum command {
     CMD_COUNT
 };
 
-enum context { /* where a binding holds; lookup goes from the view's own to GLOBAL */
-    CTX_GLOBAL,
-    CTX_INPUT,
-    CTX_CHAT,
-    CTX_TRANSCRIPT, /* the conversation has the focus; CTX_CHAT holds behind it */
-    CTX_EXPERTS,
-    CTX_FLEET,
-    CTX_ROUTER,
-    CTX_SESSIONS,
-    CTX_TOKENS,
-    CTX_HELP,
+enum context { /* rows of contexts.def */
+#define CONTEXT(id, ...) CTX_##id,
+#include "tui/contexts.def"
+#undef CONTEXT
     CTX_COUNT
 };
+
+struct context_def {
+    const char *name; /* of [bind "name"] */
+    const char *title;
+};
+extern const struct context_def context_defs[CTX_COUNT];
 
 struct command_def {
     const char *name;     /* "open-chat": config `bind`, `/` line, man page */
@@ -37,7 +36,6 @@ struct command_def {
     bool is_paid;         /* can cost money */
 };
 extern const struct command_def command_defs[CMD_COUNT];
-extern const char *const context_names[CTX_COUNT];
 
 struct app;
 /* Runs a command that no view claimed; text is "" unless it came from the `/` line. */

@@ -4,12 +4,10 @@
  */
 #include "tui/config.h"
 
-#include <dirent.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "router/conf.h"
@@ -19,14 +17,22 @@
 #include "tui/embedded.h"
 #include "tui/keys.h"
 
-enum option_kind { KIND_TEXT, KIND_COUNT, KIND_ZONE, KIND_COLOR, KIND_BOOL, KIND_MONEY, KIND_REASONING };
+enum option_kind {
+    KIND_TEXT,
+    KIND_COUNT,
+    KIND_ZONE,
+    KIND_COLOR,
+    KIND_BOOL,
+    KIND_MONEY,
+    KIND_REASONING
+};
 
-#define TYPE_TEXT  const char *
-#define TYPE_COUNT uint32_t
-#define TYPE_ZONE  enum zone
-#define TYPE_COLOR enum color_depth
-#define TYPE_BOOL  bool
-#define TYPE_MONEY int64_t
+#define TYPE_TEXT      const char *
+#define TYPE_COUNT     uint32_t
+#define TYPE_ZONE      enum zone
+#define TYPE_COLOR     enum color_depth
+#define TYPE_BOOL      bool
+#define TYPE_MONEY     int64_t
 #define TYPE_REASONING enum reasoning_mode
 
 /* A row whose field has another type does not compile. */
@@ -256,11 +262,12 @@ static char *xdg_dir(const char *variable, const char *fallback)
 /* What the login keeps in memory is the better place for what may be a secret. */
 static void set_clipboard(struct config *config)
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR"), *tmux = getenv("TMUX"), *sty = getenv("STY");
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *tmux = getenv("TMUX"),
+               *sty = getenv("STY");
     char *dir = runtime && runtime[0] == '/' ? path_join(runtime, "shunt")
                                              : mem_strdup(config->data_dir);
     config->clipboard.path = path_join(dir, "clip");
-    config->clipboard.multiplexer = tmux && *tmux  ? MULTIPLEXER_TMUX
+    config->clipboard.multiplexer = tmux && *tmux ? MULTIPLEXER_TMUX
                                     : sty && *sty ? MULTIPLEXER_SCREEN
                                                   : MULTIPLEXER_NONE;
     mem_free(dir);
@@ -281,65 +288,14 @@ static void set_paths(struct config *config, const struct global_flags *flags)
     set_clipboard(config);
 }
 
-static int compare_paths(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Files of dir whose names end so, sorted; paths in the arena. */
-static size_t find_files(const char *dir, const char *ending, struct arena *arena, char ***out)
-{
-    size_t n_ending = strlen(ending);
-    *out = NULL;
-    DIR *d = opendir(dir);
-    if (!d)
-        return 0;
-    size_t n = 0, cap = 0;
-    char **paths = NULL;
-    for (const struct dirent *entry; (entry = readdir(d));) {
-        size_t len = strlen(entry->d_name);
-        if (len <= n_ending || strcmp(entry->d_name + len - n_ending, ending) != 0)
-            continue;
-        if (n == cap)
-            paths = mem_resize(paths, (cap = cap ? cap * 2 : 8) * sizeof *paths);
-        paths[n++] = arena_printf(arena, "%s/%s", dir, entry->d_name);
-    }
-    closedir(d);
-    if (n)
-        qsort(paths, n, sizeof *paths, compare_paths);
-    *out = arena_alloc(arena, (n + 1) * sizeof **out);
-    for (size_t i = 0; i < n; i++)
-        (*out)[i] = paths[i];
-    mem_free(paths);
-    return n;
-}
-
 size_t config_find_themes(const char *dir, struct arena *arena, char ***out)
 {
-    return find_files(dir, ".theme", arena, out);
+    return dir_list(dir, ".theme", arena, out);
 }
 
 size_t config_find_models(const char *dir, struct arena *arena, char ***out)
 {
-    return find_files(dir, ".gguf", arena, out);
-}
-
-static bool is_same_file(const char *a, const char *b)
-{
-    struct stat of_a, of_b;
-    if (stat(a, &of_a) != 0 || stat(b, &of_b) != 0)
-        return strcmp(a, b) == 0;
-    return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
-}
-
-static bool has_model(const struct config *config, const char *path)
-{
-    for (size_t i = 0; i < config->n_endpoints; i++) {
-        const struct endpoint_conf *e = &config->endpoints[i];
-        if (e->kind == PROVIDER_LOCAL && e->model && is_same_file(e->model, path))
-            return true;
-    }
-    return false;
+    return dir_list(dir, ".gguf", arena, out);
 }
 
 static bool has_endpoint(const struct config *config, const char *name)
@@ -351,23 +307,33 @@ static bool has_endpoint(const struct config *config, const char *name)
 }
 
 /* Behind the configured ones: what a model's own [endpoint] says about it holds. A name that is
- * taken keeps its .gguf. */
+ * taken keeps its .gguf. Each file is looked at once: of hundreds, comparing each with each would
+ * be seen at the start. */
 static void add_models_folder(struct config *config)
 {
     char **paths;
-    size_t n = config_find_models(config->models_dir, &config->arena, &paths);
+    size_t n = config_find_models(config->models_dir, &config->arena, &paths), n_ids = 0;
     struct endpoint_conf *all =
             arena_alloc(&config->arena, (config->n_endpoints + n + 1) * sizeof *all);
-    if (config->n_endpoints)
-        memcpy(all, config->endpoints, config->n_endpoints * sizeof *all);
+    struct file_id *ids = mem_alloc((config->n_endpoints + n + 1) * sizeof *ids);
+    for (size_t i = 0; i < config->n_endpoints; i++) {
+        const struct endpoint_conf *e = &config->endpoints[i];
+        all[i] = *e;
+        if (e->kind == PROVIDER_LOCAL && e->model)
+            ids[n_ids++] = file_id_of(e->model);
+    }
     config->endpoints = all;
     for (size_t i = 0; i < n; i++) {
         const char *file = strrchr(paths[i], '/') + 1;
         const char *name = arena_strndup(&config->arena, file, strlen(file) - strlen(".gguf"));
-        if (!has_model(config, paths[i]))
-            all[config->n_endpoints++] =
-                    endpoint_local(has_endpoint(config, name) ? file : name, paths[i]);
+        struct file_id id = file_id_of(paths[i]);
+        if (file_id_is_among(ids, n_ids, id))
+            continue;
+        ids[n_ids++] = id;
+        all[config->n_endpoints++] =
+                endpoint_local(has_endpoint(config, name) ? file : name, paths[i]);
     }
+    mem_free(ids);
 }
 
 /* A name that is neither built in nor a file would silently be the default. */
@@ -453,7 +419,7 @@ enum status config_load(struct config *out, const struct global_flags *flags, st
 static int find_context(const char *name)
 {
     int i = 0;
-    while (i < CTX_COUNT && strcmp(context_names[i], name) != 0)
+    while (i < CTX_COUNT && strcmp(context_defs[i].name, name) != 0)
         i++;
     return i;
 }
@@ -475,7 +441,7 @@ static void warn_unknown_context(struct conf *conf, const struct conf_entry *ent
     struct buf names;
     buf_init(&names, ERR_TEXT_BYTES);
     for (int i = 0; i < CTX_COUNT; i++)
-        buf_printf(&names, "%s%s", i ? ", " : "", context_names[i]);
+        buf_printf(&names, "%s%s", i ? ", " : "", context_defs[i].name);
     conf_warn(conf, entry->line, "no context \"%s\": there are %s", entry->subsection,
             buf_text(&names));
     buf_release(&names);

@@ -1,4 +1,4 @@
-/* embedded.h - files that the build put into the program: themes. */
+/* embedded.h - files that the build put into the program: themes, manual pages. */
 #ifndef TUI_EMBEDDED_H
 #define TUI_EMBEDDED_H
 
@@ -9,6 +9,6 @@ struct embedded {
     const char *bytes;
     size_t n;
 };
-extern const struct embedded embedded_themes[];
+extern const struct embedded embedded_themes[], embedded_pages[];
 
 #endif

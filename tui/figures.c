@@ -67,6 +67,14 @@ static const struct {
         {UNIT_USD, 9999.995, 1, 2, "$", ""},
         {UNIT_USD, INFINITY, 1e3, 0, "$", "k"},
         {UNIT_PRICE, INFINITY, 1, 2, "", ""},
+        {UNIT_PARAMS, 999.5, 1, 0, "", ""},
+        {UNIT_PARAMS, 999500, 1e3, 0, "", "k"},
+        {UNIT_PARAMS, 9.995e6, 1e6, 2, "", "M"},
+        {UNIT_PARAMS, 99.95e6, 1e6, 1, "", "M"},
+        {UNIT_PARAMS, 999.5e6, 1e6, 0, "", "M"},
+        {UNIT_PARAMS, 9.995e9, 1e9, 2, "", "B"},
+        {UNIT_PARAMS, 99.95e9, 1e9, 1, "", "B"},
+        {UNIT_PARAMS, INFINITY, 1e9, 0, "", "B"},
 };
 
 const char *figure_print(enum unit unit, double value, char out[FIGURE_BYTES])

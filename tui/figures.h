@@ -20,7 +20,7 @@ const char *figure_clock(char out[FIGURE_BYTES], int64_t unix_ms);
 int figure_decimals(const int64_t *nusd, int n);
 
 /* For columns, where units are the same in all rows: a few digits with their unit. */
-enum unit { UNIT_COUNT, UNIT_SECONDS, UNIT_RATE, UNIT_USD, UNIT_PRICE };
+enum unit { UNIT_COUNT, UNIT_SECONDS, UNIT_RATE, UNIT_USD, UNIT_PRICE, UNIT_PARAMS };
 /* value NAN: "". Returns out. */
 const char *figure_print(enum unit unit, double value, char out[FIGURE_BYTES]);
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "router/core.h"
+#include "router/endpoint.h"
 #include "router/session.h"
 
 #include "tui/keys.h"
@@ -79,7 +80,8 @@ static const char *running_text(const struct core *core, const struct run *run, 
         return "stopping …";
     switch (run->state) {
     case RUN_LOADING:
-        snprintf(out, 96, "loading the model%s …", percent);
+        snprintf(out, 96, "loading %.60s%s …", core->fleet.endpoints[run->endpoint].conf->name,
+                percent);
         return out;
     case RUN_PREFILL:
         snprintf(out, 96, "reading the prompt%s …", percent);

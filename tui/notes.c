@@ -77,6 +77,16 @@ const struct note notes[] = {
                 "The request had failed elsewhere before anything of the answer came."},
         {CTX_ROUTER, "failed",
                 "The attempt brought nothing, and the request went on: to the fallback above."},
+        {CTX_MODELS, "active",
+                "Parameters that a token goes through, of a mixture of experts."},
+        {CTX_MODELS, "KV cache",
+                "Memory for the context that the endpoint is given; it fills as answers grow."},
+        {CTX_MODELS, "free RAM",
+                "What the system can give without swapping. The pages of loaded files count as "
+                "free, since they can be read again."},
+        {CTX_MODELS, "unloaded",
+                "A loaded model stays until memory is short for another one: those that answer "
+                "nothing leave then, the longest unused first."},
         {CTX_TOKENS, "probability",
                 "How likely the token was, before temperature and other cuts of sampling."},
         {CTX_TOKENS, "entropy",

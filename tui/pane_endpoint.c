@@ -13,41 +13,10 @@
 #include "router/prices.h"
 
 #include "tui/endpoint_mark.h"
+#include "tui/facts.h"
 #include "tui/figures.h"
 #include "tui/surface.h"
-#include "tui/text.h"
 #include "tui/view.h"
-
-#define FACT_COLS 40
-
-struct facts { /* short ones side by side */
-    struct surface *out;
-    int row, col, n_per_row, i_next;
-};
-
-static void PRINTF(3, 4) add_fact(struct facts *f, const char *label, const char *fmt, ...)
-{
-    char text[64];
-    va_list va;
-    va_start(va, fmt);
-    vsnprintf(text, sizeof text, fmt, va);
-    va_end(va);
-    int row = f->row + f->i_next / f->n_per_row, col = 1 + f->i_next % f->n_per_row * FACT_COLS;
-    f->i_next++;
-    surface_puts(f->out, row, col, ROLE_DIM, label);
-    surface_puts(f->out, row, col + 15, ROLE_NUMBER, text);
-}
-
-static int draw_long(
-        struct surface *out, int row, const char *label, enum role role, const char *text)
-{
-    struct slice rest = slice_of(text), line;
-    if (text[0])
-        surface_puts(out, row, 1, ROLE_DIM, label);
-    while (row < out->rect.n_rows && text_wrap(&rest, out->rect.n_cols - 17, &line))
-        surface_text(out, row++, 16, role, 0, line);
-    return row;
-}
 
 static void print_clock(const struct app *app, uint64_t t_ns, char out[16])
 {
@@ -145,15 +114,15 @@ static void print_price(const struct endpoint_conf *conf, char *out, size_t n_by
 static void add_duration(struct facts *f, const char *label, uint32_t ms)
 {
     if (ms && ms % 1000 == 0)
-        add_fact(f, label, "%u s", ms / 1000);
+        facts_add(f, label, "%u s", ms / 1000);
     else if (ms)
-        add_fact(f, label, "%u ms", ms);
+        facts_add(f, label, "%u ms", ms);
 }
 
 static void add_count(struct facts *f, const char *label, uint32_t n, const char *unit)
 {
     if (n)
-        add_fact(f, label, "%u%s", n, unit);
+        facts_add(f, label, "%u%s", n, unit);
 }
 
 static void add_window(struct facts *f, const struct app *app, const char *label,
@@ -168,8 +137,8 @@ static void add_window(struct facts *f, const struct app *app, const char *label
         print_clock(app, limit->reset_ns, clock);
     if (limit->limit && limit->limit != TOKENS_UNKNOWN)
         figure_print(UNIT_COUNT, limit->limit, whole);
-    add_fact(f, label, "%s%s%s%s%s", figure_print(UNIT_COUNT, left, shown), whole[0] ? "/" : "",
-            whole, clock[0] ? " until " : "", clock);
+    facts_add(f, label, "%s%s%s%s%s", figure_print(UNIT_COUNT, left, shown),
+            whole[0] ? "/" : "", whole, clock[0] ? " until " : "", clock);
 }
 
 static void add_facts(struct facts *f, const struct app *app, const struct endpoint_state *e)
@@ -177,23 +146,23 @@ static void add_facts(struct facts *f, const struct app *app, const struct endpo
     const struct endpoint_conf *conf = e->conf;
     bool is_remote = conf->kind != PROVIDER_LOCAL;
     char usd[32];
-    add_fact(f, "kind", "%s", providers[conf->kind].name);
-    add_fact(f, "zone", "%s", zone_name(conf->zone));
+    facts_add(f, "kind", "%s", providers[conf->kind].name);
+    facts_add(f, "zone", "%s", zone_name(conf->zone));
     add_count(f, "tier", (uint32_t)conf->tier, "");
     add_count(f, "context", conf->context_tok, " tok");
     add_window(f, app, "requests left", &e->requests);
     add_window(f, app, "tokens left", &e->tokens);
-    add_fact(f, "requests", "%u, %u failed", e->n_requests, e->n_errors);
+    facts_add(f, "requests", "%u, %u failed", e->n_requests, e->n_errors);
     if (e->cost_nusd)
-        add_fact(f, "this run", "%s", usd_text(e->cost_nusd, usd));
+        facts_add(f, "this run", "%s", usd_text(e->cost_nusd, usd));
     if (e->spent_today_nusd)
-        add_fact(f, "today", "%s", usd_text(e->spent_today_nusd, usd));
+        facts_add(f, "today", "%s", usd_text(e->spent_today_nusd, usd));
     add_count(f, "limit", conf->rpm, " requests/min");
     add_count(f, "limit", conf->tpm, " tok/min");
     add_count(f, "slots", conf->slots, "");
     if (!is_remote)
         return;
-    add_fact(f, "retries", "%u", conf->retries);
+    facts_add(f, "retries", "%u", conf->retries);
     add_duration(f, "connect", conf->connect_timeout_ms);
     add_duration(f, "first token", conf->first_token_timeout_ms);
     add_duration(f, "idle", conf->idle_timeout_ms);
@@ -205,23 +174,22 @@ void pane_endpoint_draw(
 {
     const struct endpoint_conf *conf = e->conf;
     char text[600];
-    int n_per_row = out->rect.n_cols / FACT_COLS;
     enum endpoint_mark mark = endpoint_mark(e, app_now_ns(app));
     int row = 1;
     surface_rule(out, 0, ROLE_RULE, conf->name);
     print_state(app, e, text, sizeof text);
-    row = draw_long(out, row, "state", endpoint_mark_defs[mark].role, text);
-    row = draw_long(
+    row = facts_line(out, row, "state", endpoint_mark_defs[mark].role, text);
+    row = facts_line(
             out, row, "last error", e->failed_with ? ROLE_ERROR : ROLE_DIM, e->last_error);
     print_probe(app, e, text, sizeof text);
-    row = draw_long(out, row, "probe", e->probe_error[0] ? ROLE_ERROR : ROLE_OK, text);
+    row = facts_line(out, row, "probe", e->probe_error[0] ? ROLE_ERROR : ROLE_OK, text);
     print_url(conf, text, sizeof text);
-    row = draw_long(out, row, "url", ROLE_TEXT, conf->kind == PROVIDER_LOCAL ? "" : text);
-    row = draw_long(out, row, "model", ROLE_TEXT, conf->model ? conf->model : "");
+    row = facts_line(out, row, "url", ROLE_TEXT, conf->kind == PROVIDER_LOCAL ? "" : text);
+    row = facts_line(out, row, "model", ROLE_TEXT, conf->model ? conf->model : "");
     print_key_source(conf, text, sizeof text);
-    row = draw_long(out, row, "key", ROLE_TEXT, conf->kind == PROVIDER_LOCAL ? "" : text);
+    row = facts_line(out, row, "key", ROLE_TEXT, conf->kind == PROVIDER_LOCAL ? "" : text);
     print_price(conf, text, sizeof text);
-    row = draw_long(out, row, "price", ROLE_TEXT, text);
-    struct facts facts = {out, row, 1, n_per_row < 1 ? 1 : n_per_row > 4 ? 4 : n_per_row, 0};
+    row = facts_line(out, row, "price", ROLE_TEXT, text);
+    struct facts facts = facts_begin(out, row);
     add_facts(&facts, app, e);
 }

@@ -6,6 +6,7 @@
 #include "router/endpoint.h"
 
 #include "tui/endpoint_mark.h"
+#include "tui/model_text.h"
 #include "tui/text.h"
 
 #define READ_NS 1500000000ull /* a notice younger than this may not have been seen */
@@ -55,6 +56,22 @@ int status_line_rows(const struct status_line *line, const struct core *core, ui
     return n > 1 ? n : 1;
 }
 
+/* How its model comes into memory, or how fast it answers. */
+static int draw_endpoint_state(
+        const struct core *core, int endpoint, struct surface *out, int col)
+{
+    const struct endpoint_state *e = &core->fleet.endpoints[endpoint];
+    const struct model_state *m = core_model_of(core, endpoint);
+    char text[64];
+    if (m && (m->phase == MODEL_WAITING || m->phase == MODEL_LOADING)) {
+        model_state_text(core, m, text, sizeof text);
+        return surface_printf(out, 0, col, ROLE_WARN, " %s", text);
+    }
+    return e->tok_per_s > 0
+                   ? surface_printf(out, 0, col, ROLE_DIM, " ~%.0f tok/s", e->tok_per_s)
+                   : 0;
+}
+
 static void draw_endpoints(const struct status_line *line, const struct core *core,
         uint64_t now_ns, struct surface *out)
 {
@@ -70,9 +87,7 @@ static void draw_endpoints(const struct status_line *line, const struct core *co
             return;
         col += surface_puts(out, 0, col, mark->role, mark->glyph);
         col += surface_printf(out, 0, col, ROLE_STATUS, " %s", e->conf->name);
-        if (e->tok_per_s > 0)
-            col += surface_printf(out, 0, col, ROLE_DIM, " ~%.0f tok/s", e->tok_per_s);
-        col += 2;
+        col += 2 + draw_endpoint_state(core, i, out, col);
     }
 }
 

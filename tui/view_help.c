@@ -10,15 +10,6 @@
 #include "tui/text.h"
 #include "tui/view.h"
 
-static const struct {
-    enum context context;
-    const char *title;
-} sections[] = {{CTX_CHAT, "Chat"}, {CTX_INPUT, "Writing"},
-        {CTX_TRANSCRIPT, "Conversation: Tab goes there; Esc, or what is no key here, returns"},
-        {CTX_EXPERTS, "Experts"}, {CTX_FLEET, "Fleet"}, {CTX_ROUTER, "Router"},
-        {CTX_SESSIONS, "Sessions"}, {CTX_TOKENS, "Tokens"}, {CTX_HELP, "Help"},
-        {CTX_GLOBAL, "Everywhere"}};
-
 /* Input line and conversation belong to Chat. */
 static bool is_shown(const struct help *help, enum context context)
 {
@@ -131,27 +122,36 @@ static void print_notes(struct printer *p)
         next_row(p);
 }
 
+static void print_context(struct printer *p, enum context context)
+{
+    if (!is_shown(p->help, context))
+        return;
+    int row = next_row(p);
+    if (row >= 0)
+        surface_puts(p->out, row, 1, ROLE_TITLE, context_defs[context].title);
+    for (size_t i = 0; i < keymap_n(p->map); i++)
+        if (keymap_at(p->map, i)->context == context)
+            print_command(p, i);
+    next_row(p);
+    if (context == p->help->context)
+        print_notes(p);
+}
+
 /* All of it, of which the rows of `out` are seen. Returns how many lines it is. */
 static int print_all(struct help *help, const struct keymap *map, struct surface *out)
 {
     struct printer p = {help, map, out, 0};
-    for (size_t s = 0; s < ARRAY_LEN(sections); s++) {
-        if (!is_shown(help, sections[s].context))
-            continue;
-        int row = next_row(&p);
-        if (row >= 0)
-            surface_puts(out, row, 1, ROLE_TITLE, sections[s].title);
-        for (size_t i = 0; i < keymap_n(map); i++)
-            if (keymap_at(map, i)->context == sections[s].context)
-                print_command(&p, i);
+    print_wrapped(&p, next_row(&p), 1, 1, ROLE_DIM,
+            SLICE("The keys of all views: man shunt-keys, or shunt help keys"));
+    next_row(&p);
+    for (int context = CTX_GLOBAL + 1; context < CTX_COUNT; context++)
+        print_context(&p, (enum context)context);
+    print_context(&p, CTX_GLOBAL);
+    if (help->context == CTX_CHAT) {
+        print_named(&p);
         next_row(&p);
-        if (sections[s].context == help->context)
-            print_notes(&p);
     }
-    if (help->context != CTX_CHAT)
-        return p.line - 1; /* nothing follows the last blank line */
-    print_named(&p);
-    return p.line;
+    return p.line - 1; /* nothing follows the last blank line */
 }
 
 #define BELOW_MIN_ROWS 3 /* less is all for the text */

@@ -1,0 +1,49 @@
+/*
+ * models.h - the local models: what their files say and how each stands in memory. Plain state
+ * that the core changes: model files come from the scan (scan.h), phases from the engines.
+ */
+#ifndef ROUTER_MODELS_H
+#define ROUTER_MODELS_H
+
+#include "engine/event.h"
+#include "engine/memory.h"
+#include "engine/model_facts.h"
+
+/* A file as the scan found it. */
+struct model_file {
+    int endpoint; /* that names it; -1: none */
+    char *path;
+    struct model_facts facts;
+};
+struct model_file *model_file_new(int endpoint, const char *path);
+void model_file_free(struct model_file *file);
+
+enum model_phase {
+    MODEL_UNLOADED,
+    MODEL_WAITING, /* to be loaded: its engine has not begun */
+    MODEL_LOADING,
+    MODEL_READY,
+    MODEL_ENDING, /* on its way out of memory */
+    MODEL_FAILED,
+    MODEL_PHASE_COUNT
+};
+
+struct model_state {
+    int endpoint;            /* index in the fleet; -1: a file that no endpoint names */
+    struct model_file *file; /* NULL: not looked at yet */
+    bool is_seen;            /* by the running scan */
+    enum model_phase phase;
+    float fraction;           /* loading: done; negative: not known */
+    char why[ERR_TEXT_BYTES]; /* unloaded: why it is no longer there, ""; failed: the error */
+    uint64_t used_ns;         /* when it was loaded or an answer ended last */
+    uint64_t need_bytes;      /* in memory: file and KV cache; 0: not known */
+};
+
+struct models {
+    struct model_state *all;
+    size_t n;
+    bool is_scanning, was_scanned;
+    struct memory memory; /* as told last */
+};
+
+#endif

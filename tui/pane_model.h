@@ -1,0 +1,13 @@
+/* pane_model.h - all that is known of one local model, and what it takes of this machine's
+ * memory.
+ */
+#ifndef TUI_PANE_MODEL_H
+#define TUI_PANE_MODEL_H
+
+#include "router/core.h"
+
+#include "tui/surface.h"
+
+void pane_model_draw(const struct core *core, const struct model_state *m, struct surface *out);
+
+#endif
