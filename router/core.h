@@ -16,6 +16,7 @@
 
 #include "router/fleet.h"
 #include "router/models.h"
+#include "router/notice.h"
 #include "router/policy.h"
 
 struct balance;
@@ -169,12 +170,6 @@ struct effect {
 };
 
 #define NOTICE_MAX 16
-
-struct notice { /* something to tell the user, newest last */
-    uint64_t t_ns;
-    enum status status; /* OK: information */
-    char text[ERR_TEXT_BYTES];
-};
 
 struct core {
     struct fleet fleet;

@@ -20,9 +20,10 @@
 #include "router/core.h"
 #include "router/endpoint.h"
 #include "router/hub.h"
+#include "router/model_file.h"
 #include "router/session.h"
 
-#include "tests/helper_server.h"
+#include "tests/helper_cli.h"
 #include "tests/helper_tiny_model.h"
 
 static char dir[64], model[96];

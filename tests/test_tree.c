@@ -81,7 +81,7 @@ static struct rule may_include[] = {
         {"router/hub.c", "engine/gguf.h"},
         {"router/net.c", "engine/queue.h"},
         {"router/models.h", "engine/memory.h"},
-        {"router/models.h", "engine/model_facts.h"},
+        {"router/model_file.h", "engine/model_facts.h"},
         {"router/scan.c", "engine/queue.h"},
         {"router/store.c", "engine/queue.h"},
 
@@ -96,6 +96,8 @@ static struct rule may_include[] = {
         {"tui/*", "router/endpoint.h"},
         {"tui/*", "router/fleet.h"},
         {"tui/*", "router/policy.h"},
+        {"tui/*", "router/notice.h"},
+        {"tui/*", "router/model_file.h"},
         {"tui/*", "router/decision_json.h"},
         {"tui/*", "router/prices.h"},
         {"tui/*", "router/session.h"},
@@ -121,7 +123,7 @@ static struct rule may_include[] = {
         {"tui/cmd_eval.c", "router/question.h"},
         {"tui/view_sessions.c", "router/store.h"},
         {"tui/app.c", "engine/model.h"},
-        {"tui/view_experts.c", "engine/model.h"},
+        {"tui/*", "engine/model_info.h"},
 };
 
 /* Headers inside a layer that are not for the whole layer. */

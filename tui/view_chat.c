@@ -10,17 +10,17 @@
 
 #include "router/conf.h"
 #include "router/core.h"
-#include "router/endpoint.h"
 #include "router/session.h"
 
 #include "tui/attachment.h"
 #include "tui/chat_branches.h"
 #include "tui/chat_copy.h"
 #include "tui/chat_edit.h"
+#include "tui/chat_focus.h"
 #include "tui/chat_greeting.h"
 #include "tui/chat_next.h"
+#include "tui/chat_transcript.h"
 #include "tui/chat_why.h"
-#include "tui/editor.h"
 #include "tui/file_choices.h"
 #include "tui/file_word.h"
 #include "tui/keys.h"
@@ -28,7 +28,6 @@
 #include "tui/slash.h"
 #include "tui/surface.h"
 #include "tui/text.h"
-#include "tui/view.h"
 #include "tui/view_stepper.h"
 
 #define SIDE_MIN_COLS 120
