@@ -131,7 +131,7 @@ static void continue_answer(struct core *core, uint64_t t_ns)
         return;
     }
     leaf->state = MESSAGE_RUNNING;
-    leaf->error[0] = '\0';
+    buf_clear(&leaf->error);
     leaf->error_status = OK;
     struct run *run = runs_begin(core, leaf);
     runs_dispatch(core, run, t_ns);
@@ -216,7 +216,7 @@ static void open_session(struct core *core, int64_t id)
     struct stored *load = stored_new(STORE_LOAD);
     load->session.id = id;
     load->tag = ++core->newest_load;
-    disk_ask(core, load);
+    disk_ask_first(core, load);
 }
 
 static void list_sessions(struct core *core, const struct action *a)

@@ -35,6 +35,19 @@ void disk_ask(struct core *core, struct stored *command)
     add_store_effect(core, command);
 }
 
+/* Somebody looks at the screen: what earlier runs taught comes behind it. */
+void disk_ask_first(struct core *core, struct stored *command)
+{
+    add_store_effect(core, command);
+    for (size_t i = 0; i + 1 < core->n_effects; i++) {
+        struct effect *other = &core->effects[i];
+        if (other->kind != EFFECT_STORE || other->command->op != STORE_LOAD_FLEET)
+            continue;
+        core->effects[core->n_effects - 1].command = other->command;
+        other->command = command;
+    }
+}
+
 static void send_put(struct core *core, struct stored *command)
 {
     core->n_puts_pending++;

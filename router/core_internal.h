@@ -115,7 +115,8 @@ uint64_t budget_deadline(const struct core *core);
 
 void disk_put(
         struct core *core, struct stored *command); /* a write: in order, behind what waits */
-void disk_ask(struct core *core, struct stored *command); /* a read */
+void disk_ask(struct core *core, struct stored *command);       /* a read */
+void disk_ask_first(struct core *core, struct stored *command); /* before that of the history */
 /* The session's row and these messages. request_id 0: nobody waits for it. */
 void disk_put_messages(struct core *core, const struct session *session,
         struct message *const *messages, size_t n, uint32_t request_id);

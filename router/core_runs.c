@@ -347,7 +347,8 @@ static void show_old_answer(struct core *core, const struct run *run, struct ses
         return;
     s->leaf_id = run->old_answer_id;
     if (answer->state == MESSAGE_FAILED)
-        core_notice(core, t_ns, ERR_USAGE, "%s; the earlier answer stays", answer->error);
+        core_notice(core, t_ns, ERR_USAGE, "%s; the earlier answer stays",
+                buf_text(&answer->error));
 }
 
 void runs_end(struct core *core, struct run *run, enum message_state state,
@@ -359,8 +360,8 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
     answer->finish = outcome->finish_reason;
     answer->error_status = outcome->err.status;
     answer->retry_after_ms = outcome->retry_after_ms;
-    snprintf(answer->error, sizeof answer->error, "%s",
-            state == MESSAGE_FAILED ? outcome->err.text : "");
+    buf_clear(&answer->error);
+    buf_add_text(&answer->error, state == MESSAGE_FAILED ? outcome->err.text : "");
     if (run->phase == RUN_SENT || run->phase == RUN_STOPPING)
         count_attempt(core, run, answer, t_ns);
     if (run->endpoint >= 0)

@@ -20,6 +20,7 @@ static struct message *message_new(void)
     struct message *m = mem_alloc(sizeof *m);
     buf_init(&m->text, MESSAGE_MAX_BYTES);
     buf_init(&m->reasoning, MESSAGE_MAX_BYTES);
+    buf_init(&m->error, ERR_TEXT_BYTES);
     buf_init(&m->tool_calls, MESSAGE_MAX_BYTES);
     buf_init(&m->tokens.records, MESSAGE_MAX_BYTES);
     m->usage = (struct usage){
@@ -32,6 +33,7 @@ static void message_free(struct message *m)
 {
     buf_release(&m->text);
     buf_release(&m->reasoning);
+    buf_release(&m->error);
     buf_release(&m->tool_calls);
     buf_release(&m->tokens.records);
     mem_free(m);
@@ -113,7 +115,7 @@ struct message *session_copy_message(struct session *to, const struct message *f
     buf_add_slice(&m->tool_calls, buf_slice(&from->tool_calls));
     memcpy(m->endpoint, from->endpoint, sizeof m->endpoint);
     memcpy(m->model, from->model, sizeof m->model);
-    memcpy(m->error, from->error, sizeof m->error);
+    buf_add_slice(&m->error, buf_slice(&from->error));
     m->finish = from->finish; /* its cost and times stay with the one that took them */
     return m;
 }
@@ -173,7 +175,7 @@ static void take_row(struct session *s, const struct message_row *row)
     take_text(&m->reasoning, row->reasoning);
     copy_name(m->endpoint, sizeof m->endpoint, row->endpoint);
     copy_name(m->model, sizeof m->model, row->model);
-    copy_name(m->error, sizeof m->error, row->error);
+    take_text(&m->error, row->error);
     m->finish = find_finish(row->finish);
     m->usage = row->usage;
     m->cost_nusd = row->cost_nusd;
@@ -238,7 +240,7 @@ void message_fill_row(const struct session *s, const struct message *m, struct a
             .endpoint = put(arena, slice_of(m->endpoint)),
             .model = put(arena, slice_of(m->model)),
             .finish = put(arena, slice_of(finish ? finish : "")),
-            .error = put(arena, slice_of(m->error)),
+            .error = put(arena, buf_slice(&m->error)),
             .usage = m->usage,
             .cost_nusd = m->cost_nusd,
             .ttft_ms = m->ttft_ms,

@@ -35,9 +35,9 @@ struct message {
     enum message_role role;
     enum message_state state;
     struct buf text, reasoning;
+    struct buf error; /* the sentence of one that failed */
     size_t n_attached; /* of a user's text: bytes at its end that come from files */
     char endpoint[64], model[128];
-    char error[ERR_TEXT_BYTES];
     enum status error_status; /* of this run of the program; OK after loading */
     int64_t retry_after_ms;   /* what the server asked for; -1: nothing */
     struct buf tool_calls;    /* JSON objects {"id","name","arguments"}, comma between */

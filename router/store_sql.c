@@ -381,41 +381,55 @@ static void read_message(
     m->n_attached = (uint64_t)read_int(q);
 }
 
-static bool mark_interrupted(sqlite3 *db, struct message_row *m)
+static int compare_ids(const void *a, const void *b)
 {
-    m->state = MESSAGE_INTERRUPTED;
-    return put_message(db, m);
+    int64_t x = ((const struct message_row *)a)->id, y = ((const struct message_row *)b)->id;
+    return (x > y) - (x < y);
 }
 
+/* Those whose process is gone will get no more text. */
+static bool end_dead(sqlite3 *db, struct stored *c, const int64_t *dead, size_t n_dead)
+{
+    bool ok = true;
+    for (size_t i = 0, k = 0; i < c->n_messages && k < n_dead && ok; i++) {
+        struct message_row *m = &c->messages[i];
+        if (m->id != dead[k])
+            continue;
+        k++;
+        m->state = MESSAGE_INTERRUPTED;
+        ok = put_message(db, m);
+    }
+    return ok;
+}
+
+/* In the order of the index: sqlite would sort whole rows by id, through a file when they are
+ * many. Ids follow the time but where the clock was set back. */
 static bool load_messages(sqlite3 *db, struct stored *c)
 {
-    size_t cap = 0;
-    struct message_row *rows = NULL;
-    bool *is_dead = NULL;
-    struct query q = prepare(db, "SELECT * FROM message WHERE session_id = ? ORDER BY id");
+    struct buf rows, dead;
+    buf_init(&rows, SIZE_MAX / 2);
+    buf_init(&dead, SIZE_MAX / 2);
+    struct query q =
+            prepare(db, "SELECT * FROM message WHERE session_id = ? ORDER BY created_ms, id");
     bind_int(&q, c->session.id);
     while (step_row(&q)) {
-        if (c->n_messages == cap) {
-            cap = cap ? cap * 2 : 64;
-            rows = mem_resize(rows, cap * sizeof *rows);
-            is_dead = mem_resize(is_dead, cap * sizeof *is_dead);
-        }
+        struct message_row m;
         struct slice writer;
-        read_message(&q, &c->arena, &rows[c->n_messages], &writer);
-        is_dead[c->n_messages] =
-                rows[c->n_messages].state == MESSAGE_RUNNING && !writer_is_alive(writer.ptr);
-        c->n_messages++;
+        read_message(&q, &c->arena, &m, &writer);
+        if (m.state == MESSAGE_RUNNING && !writer_is_alive(writer.ptr))
+            buf_add(&dead, &m.id, sizeof m.id);
+        buf_add(&rows, &m, sizeof m);
     }
-    bool ok = finish(&q);
-    for (size_t i = 0; i < c->n_messages && ok; i++)
-        if (is_dead[i])
-            ok = mark_interrupted(db, &rows[i]);
-    c->messages = arena_alloc(&c->arena, (c->n_messages + 1) * sizeof *c->messages);
-    if (c->n_messages)
-        memcpy(c->messages, rows, c->n_messages * sizeof *rows);
+    c->n_messages = rows.n / sizeof *c->messages;
+    c->messages = arena_alloc(&c->arena, rows.n + sizeof *c->messages);
+    if (rows.n)
+        memcpy(c->messages, rows.ptr, rows.n);
     c->session.n_messages = (uint32_t)c->n_messages;
-    mem_free(rows);
-    mem_free(is_dead);
+    bool ok = finish(&q) && end_dead(db, c, (const int64_t *)(const void *)dead.ptr,
+                                    dead.n / sizeof(int64_t));
+    qsort(c->messages, c->n_messages, sizeof *c->messages, compare_ids);
+    buf_release(&rows);
+    buf_release(&dead);
     return ok;
 }
 

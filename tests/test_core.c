@@ -412,7 +412,7 @@ static void nothing_permitted_is_said_in_the_answer(void **state)
     assert_int_equal(next_other().endpoint, -2);
     assert_int_equal(leaf()->state, MESSAGE_FAILED);
     assert_int_equal(core.last_decision.verdict, VERDICT_REFUSE);
-    assert_true(leaf()->error[0]);
+    assert_true(leaf()->error.n);
 }
 
 /* 200 questions and answers within one millisecond, then a clock that was set back. */
@@ -906,6 +906,21 @@ static void retry_answers_again_beside_the_first(void **state)
     next_other();
 }
 
+static void the_session_comes_before_the_history(void **state)
+{
+    (void)state;
+    struct core_config cfg = {.seed = 1, .now_ms = 1700000000000, .has_history = true};
+    core_release(&core);
+    core_init(&core, &cfg);
+    act_on(ACTION_OPEN_SESSION, SESSION_SHOWN, NULL);
+    struct effect e = take(EFFECT_STORE);
+    assert_int_equal(e.command->op, STORE_LOAD);
+    stored_free(e.command);
+    e = take(EFFECT_STORE);
+    assert_int_equal(e.command->op, STORE_LOAD_FLEET);
+    stored_free(e.command);
+}
+
 /* Question and answer. */
 static struct message *converse(enum action_kind kind, int64_t id, const char *question)
 {
@@ -1014,6 +1029,23 @@ static void the_time_of_reasoning_is_counted(void **state)
     struct effect stored = take(EFFECT_STORE);
     assert_int_equal(stored.command->messages[0].reasoning_ms, 3500);
     answer_store(stored.command, OK);
+}
+
+/* When it was asked for, and when it came about. */
+static void the_time_of_a_stop_is_known(void **state)
+{
+    (void)state;
+    act(ACTION_STOP, NULL); /* nothing runs */
+    assert_int_equal(core.stopped_ns, 0);
+    struct effect e = send_and_take("x");
+    now += S;
+    act(ACTION_STOP, NULL);
+    assert_int_equal(core.stopped_ns, now);
+    now += 2 * S;
+    emit_done(e.request, ERR_CANCELLED, -1);
+    assert_int_equal(core.stopped_ns, now);
+    request_free(e.request);
+    next_other();
 }
 
 static void a_fork_ends_at_the_message(void **state)
@@ -1489,7 +1521,7 @@ static void a_reached_budget_asks_the_user_or_refuses(void **state)
     act(ACTION_SEND, "x");
     answer_spent(1000000);
     assert_int_equal(leaf()->state, MESSAGE_FAILED); /* nobody to ask */
-    assert_non_null(strstr(leaf()->error, "budget"));
+    assert_non_null(strstr(buf_text(&leaf()->error), "budget"));
     core.can_ask = true;
     act(ACTION_RETRY, NULL);
     answer_spent(1000000);
@@ -1683,10 +1715,12 @@ int main(void)
             TEST(an_interrupted_answer_goes_on_after_loading),
             TEST(a_question_saved_before_a_crash_is_answered),
             TEST(retry_answers_again_beside_the_first),
+            TEST(the_session_comes_before_the_history),
             TEST(an_edited_question_stands_beside_the_first),
             TEST(the_choice_of_a_branch_is_stored),
             TEST(any_answer_is_given_once_more),
             TEST(the_time_of_reasoning_is_counted),
+            TEST(the_time_of_a_stop_is_known),
             TEST(a_fork_ends_at_the_message),
             TEST(a_long_retry_after_goes_elsewhere),
             TEST(a_long_retry_after_with_nowhere_to_go_is_an_error),

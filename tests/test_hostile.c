@@ -64,7 +64,7 @@ static void add_message(enum message_role role)
             "{\"id\":\"1\",\"name\":\"\\u001b[31m\\u202e\",\"arguments\":\"\"}");
     snprintf(m->endpoint, sizeof m->endpoint, "%s", words(3));
     snprintf(m->model, sizeof m->model, "%s", words(3));
-    snprintf(m->error, sizeof m->error, "%s", words(6));
+    buf_add_text(&m->error, words(6));
     m->state = (enum message_state)(rng_next(&rng) % 5);
     m->finish = (enum finish_reason)(rng_next(&rng) % FINISH_REASON_COUNT);
 }

@@ -202,7 +202,7 @@ static void the_budget_holds_without_a_database(void **state)
     act(hub, ACTION_SEND, "hi again");
     wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
-    assert_non_null(strstr(leaf(hub)->error, "budget"));
+    assert_non_null(strstr(buf_text(&leaf(hub)->error), "budget"));
     assert_int_equal(server_n_requests(server), 1);
     hub_close(hub);
     server_close(server);
@@ -222,7 +222,7 @@ static void a_missing_key_is_said_and_nothing_is_sent(void **state)
     act(hub, ACTION_SEND, "hi");
     wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
-    assert_non_null(strstr(leaf(hub)->error, "SHUNT_NO_SUCH_KEY"));
+    assert_non_null(strstr(buf_text(&leaf(hub)->error), "SHUNT_NO_SUCH_KEY"));
     hub_close(hub);
 }
 
@@ -311,7 +311,7 @@ static void a_failed_engine_is_reopened_when_it_has_told_all(void **state)
     hub_act(hub, open);
     wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
-    assert_non_null(strstr(leaf(hub)->error, "/nonexistent/model.gguf"));
+    assert_non_null(strstr(buf_text(&leaf(hub)->error), "/nonexistent/model.gguf"));
     hub_close(hub);
 }
 

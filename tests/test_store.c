@@ -101,6 +101,39 @@ static struct stored *load(struct store *store, int64_t id)
     return ask(store, c);
 }
 
+/* A thousand in one command; every hundredth was made while the clock was an hour back. */
+static struct stored *put_long_session(void)
+{
+    enum { N = 1000 };
+    struct stored *c = put(7, N, 0, MSG_USER, MESSAGE_DONE, "x");
+    struct message_row one = c->messages[0];
+    c->messages = arena_alloc(&c->arena, N * sizeof *c->messages);
+    c->n_messages = N;
+    for (int64_t i = 0; i < N; i++) {
+        c->messages[i] = one;
+        c->messages[i].id = i + 1;
+        c->messages[i].parent_id = i;
+        c->messages[i].created_ms = 4000000 + i - (i % 100 == 0 ? 3600000 : 0);
+        c->messages[i].reasoning_ms = (uint32_t)i;
+    }
+    return c;
+}
+
+static void a_long_session_comes_back_in_the_order_of_ids(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    expect_ok(ask(store, put_long_session()));
+    struct stored *s = load(store, 7);
+    assert_int_equal(s->n_messages, 1000);
+    for (int64_t i = 0; i < 1000; i++) {
+        assert_int_equal(s->messages[i].id, i + 1);
+        assert_int_equal(s->messages[i].reasoning_ms, i);
+    }
+    stored_free(s);
+    store_close(store);
+}
+
 static void a_tree_comes_back_as_it_was(void **state)
 {
     (void)state;
@@ -722,6 +755,7 @@ static void the_newest_answer_with_records_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+            TEST(a_long_session_comes_back_in_the_order_of_ids),
             TEST(a_tree_comes_back_as_it_was),
             TEST(what_was_acknowledged_survives_a_kill),
             TEST(a_running_answer_of_a_dead_process_is_interrupted),

@@ -14,10 +14,12 @@
 
 #include "router/core.h"
 #include "router/session.h"
+
 #include "tui/surface.h"
 #include "tui/view_chat.h"
 
 #include "tests/helper_chat.h"
+#include "tests/helper_clock.h"
 #include "tests/helper_screen.h"
 
 /* ---- reasoning -------------------------------------------------------------------------- */
@@ -223,8 +225,8 @@ static void the_list_of_branches_goes_to_each(void **state)
     screen_release(&screen);
     chat_run(f, CMD_UP);
     chat_run(f, CMD_FOLD); /* Enter */
-    assert_int_equal(context(f), CTX_CHAT);
     assert_int_equal(leaf(f), 5);
+    expect_selected(f, "another \xC2\xB7[31m way");
     chat_run(f, CMD_BRANCHES);
     chat_run(f, CMD_FIRST);
     chat_run(f, CMD_STOP); /* Esc: as it was */
@@ -308,11 +310,50 @@ static void esc_meant_for_the_answer_does_not_edit(void **state)
     f->app.core.stopped_ns = f->app.now_ns; /* the time of the event */
     esc(f, 300);
     esc(f, 300);
-    esc(f, 300);
     chat_expect_input(f, "");
-    esc(f, 200);
+    esc(f, 500);
+    chat_expect_input(f, ""); /* those before do not count */
     esc(f, 200);
     chat_expect_input(f, "question 1");
+}
+
+/* ---- searching -------------------------------------------------------------------------- */
+
+static bool press_first(struct chat_fixture *f, uint32_t code)
+{
+    return views[VIEW_CHAT].ops->key_first(f->view, &(struct key){.code = code}, &f->app);
+}
+
+static void words_are_looked_for_from_message_to_message(void **state)
+{
+    struct chat_fixture *f = *state;
+    converse(f, 40);
+    assert_false(press_first(f, 'q')); /* letters are keys until "/" */
+    press_tab(f);
+    assert_false(press_first(f, 'q'));
+    chat_run(f, CMD_SEARCH);
+    for (const char *c = "ANSWER 1"; *c; c++)
+        assert_true(press_first(f, (uint32_t)*c));
+    expect_selected(f, "answer 18"); /* the nearest above */
+    assert_true(chat_shows(f, " / ANSWER 1\n"));
+    assert_true(press_first(f, KEY_ENTER));
+    assert_false(press_first(f, 'n'));
+    chat_run(f, CMD_SEARCH_BEFORE);
+    expect_selected(f, "answer 16");
+    chat_run(f, CMD_SEARCH_AFTER);
+    chat_run(f, CMD_SEARCH_AFTER); /* round the end */
+    expect_selected(f, "answer 10");
+    struct screen screen = app_fake_draw(&f->app, VIEW_CHAT, f->view, 80, 21);
+    int n_marked = 0;
+    for (int i = 0; i < 80 * 21; i++)
+        n_marked += screen.cells[i].role == ROLE_MATCH;
+    assert_true(n_marked >= 7); /* both words, where they are seen */
+    screen_release(&screen);
+    chat_run(f, CMD_SEARCH);
+    press_first(f, 'Q');
+    press_first(f, 'Q');
+    chat_run(f, CMD_SEARCH_BEFORE);
+    assert_string_equal(f->app.notice, "no message has these words");
 }
 
 /* ---- copying ---------------------------------------------------------------------------- */
@@ -350,6 +391,19 @@ static void messages_and_their_code_are_copied(void **state)
 
 /* ---- a long session --------------------------------------------------------------------- */
 
+/* A screen of another width, at the beginning, lays out what is seen there and no more. */
+static void the_beginning_of_a_long_session_costs_a_screen(void **state)
+{
+    struct chat_fixture *f = *state;
+    converse(f, 10000);
+    assert_true(chat_shows(f, "answer 10000"));
+    chat_run(f, CMD_SCROLL_TOP);
+    uint64_t start = clock_cpu_ns();
+    struct buf screen = chat_screen(f, 200, 57);
+    assert_true(clock_cpu_ns() - start < 60000000);
+    buf_release(&screen);
+}
+
 static void far_from_the_end_messages_are_counted(void **state)
 {
     struct chat_fixture *f = *state;
@@ -381,7 +435,9 @@ int main(void)
             CHAT(an_edit_is_given_up_in_every_way),
             CHAT(esc_twice_edits_the_last_message),
             CHAT(esc_meant_for_the_answer_does_not_edit),
+            CHAT(words_are_looked_for_from_message_to_message),
             CHAT(messages_and_their_code_are_copied),
+            CHAT(the_beginning_of_a_long_session_costs_a_screen),
             CHAT(far_from_the_end_messages_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

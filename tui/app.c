@@ -483,8 +483,8 @@ static void take_key(struct app *app, const struct key *key)
     status_line_read(&app->status, app->now_ns);
     if (key->code == KEY_FOCUS_IN || key->code == KEY_FOCUS_OUT)
         return;
-    if (is_typing && ops->takes_keys_first && !app->pending.code &&
-            ops->key(app->states[app->view], key, app))
+    if (is_typing && ops->key_first && !app->pending.code &&
+            ops->key_first(app->states[app->view], key, app))
         return;
     for (; context != CTX_GLOBAL; context = behind[context])
         if (find_command(app, context, key))

@@ -85,7 +85,7 @@ static void add_error(struct buf *out, const struct message *answer)
     else
         json_add_double(out, (double)answer->retry_after_ms / 1000);
     buf_add_text(out, ",\"message\":");
-    json_add_string(out, slice_of(answer->error));
+    json_add_string(out, buf_slice(&answer->error));
     buf_add_text(out, "}");
 }
 
@@ -161,8 +161,10 @@ void ask_print_json_failure(const struct err *err)
             .cost_nusd = -1,
             .usage = {TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN,
                     TOKENS_UNKNOWN}};
-    memcpy(none.error, err->text, sizeof none.error);
+    buf_init(&none.error, ERR_TEXT_BYTES);
+    buf_add_text(&none.error, err->text);
     ask_print_json(NULL, &none);
+    buf_release(&none.error);
 }
 
 void ask_print_stats(const struct core *core, const struct message *answer)

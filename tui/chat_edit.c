@@ -53,7 +53,7 @@ bool chat_edit_begin(struct chat_edit *e, struct editor *editor, int64_t id, str
     e->session_id = s->id;
     e->message_id = m->id;
     e->esc_ns = 0;
-    fill_input(editor, buf_slice(&m->text));
+    fill_input(editor, (struct slice){buf_text(&m->text), m->text.n - m->n_attached});
     return true;
 }
 
@@ -78,8 +78,10 @@ bool chat_edit_take_esc(struct chat_edit *e, struct app *app)
         e->esc_ns = 0;
         return false;
     }
-    if (e->esc_ns && now_ns < e->esc_ns + TWICE_NS)
+    if (e->esc_ns && now_ns < e->esc_ns + TWICE_NS) {
+        app_notice(app, OK, "%s", ""); /* it was done */
         return true;
+    }
     e->esc_ns = now_ns;
     app_notice(app, OK, "Esc again: edit your last message");
     return false;

@@ -26,11 +26,12 @@ static void select_at(struct transcript *t, const struct app *app, size_t i)
     transcript_reveal(t, app, i);
 }
 
-void chat_focus_take(struct transcript *t, const struct app *app)
+bool chat_focus_take(struct transcript *t, const struct app *app)
 {
     transcript_refresh(t, app);
     if (t->n_path)
         t->selected_id = t->follows ? t->path[t->n_path - 1]->id : t->top_id;
+    return t->n_path > 0;
 }
 
 void chat_focus_remember(struct chat_focus *f, const struct app *app, struct step_back step)

@@ -30,8 +30,8 @@ struct chat_focus {
 };
 
 bool chat_focus_is_on(const struct transcript *t);
-/* The newest message in view is selected; without one nothing happens. */
-void chat_focus_take(struct transcript *t, const struct app *app);
+/* The newest message in view is selected. False: there is none. */
+bool chat_focus_take(struct transcript *t, const struct app *app);
 void chat_focus_leave(struct transcript *t);
 void chat_focus_remember(struct chat_focus *f, const struct app *app, struct step_back step);
 /* The edit is over: it cannot be taken back any more. */

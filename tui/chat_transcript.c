@@ -284,7 +284,7 @@ void transcript_reveal(struct transcript *t, const struct app *app, size_t i)
         transcript_scroll(t, app, by < row ? by : row);
 }
 
-static bool has_words(const struct message *m, const char *words)
+bool transcript_has_words(const struct message *m, const char *words)
 {
     char word[128];
     for (struct slice rest = slice_of(words); rest.ptr;) {
@@ -300,7 +300,7 @@ void transcript_seek(struct transcript *t, const struct app *app, const char *wo
 {
     transcript_refresh(t, app);
     size_t i = t->n_path;
-    while (i > 0 && !has_words(t->path[i - 1], words))
+    while (i > 0 && !transcript_has_words(t->path[i - 1], words))
         i--;
     if (i > 0)
         transcript_to_message(t, t->path[i - 1]->id);

@@ -42,6 +42,8 @@ void transcript_refresh(struct transcript *t, const struct app *app);
 void transcript_draw(struct transcript *t, const struct app *app, struct surface *out);
 /* Positive: towards the end. */
 void transcript_scroll(struct transcript *t, const struct app *app, int n_lines);
+/* All of them stand in its text, in any case of letters. */
+bool transcript_has_words(const struct message *m, const char *words);
 /* The newest message with all the words to the top, if there is one. */
 void transcript_seek(struct transcript *t, const struct app *app, const char *words);
 /* A message of the shown path to the top, as far as what is below it fills the screen. */

@@ -204,7 +204,7 @@ static int run(struct ask *ask)
     else
         ask_print_end(answer, ask->n_printed);
     if (answer->state == MESSAGE_FAILED && !ask->in.is_json)
-        fprintf(stderr, "shunt: %s\n", answer->error);
+        fprintf(stderr, "shunt: %s\n", buf_text(&answer->error));
     if (is_empty(answer))
         fprintf(stderr, "shunt: the answer is empty\n");
     if (ask->in.has_stats)

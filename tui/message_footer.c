@@ -41,7 +41,7 @@ int message_footer_lines(const struct message *m, const char *question, int n_co
         return 0;
     if (question)
         return count_lines(question, n_cols) + 1;
-    return m->state == MESSAGE_FAILED ? count_lines(m->error, n_cols) : 1;
+    return m->state == MESSAGE_FAILED ? count_lines(buf_text(&m->error), n_cols) : 1;
 }
 
 /* The clock time it ends: a countdown would wake the program every second. */
@@ -154,7 +154,7 @@ void message_footer_draw(const struct app *app, const struct message *m, int i_l
                 "\xE2\x96\xA0 stopped \xE2\x80\x93 %s goes on", go_on ? go_on : "/continue");
         break;
     case MESSAGE_FAILED:
-        draw_sentence(m->error, "\xE2\x9C\x97", ROLE_ERROR, i_line, out, row);
+        draw_sentence(buf_text(&m->error), "\xE2\x9C\x97", ROLE_ERROR, i_line, out, row);
         break;
     case MESSAGE_DONE:
         surface_puts(out, row, INDENT + 1, ROLE_WARN,

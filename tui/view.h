@@ -29,7 +29,7 @@ struct view_ops {
     enum context context; /* which key bindings apply */
     /* The same while that depends on the state; NULL: it never does. */
     enum context (*context_of)(const void *state, const struct app *app);
-    size_t state_bytes;   /* zeroed by the app, owned by it */
+    size_t state_bytes; /* zeroed by the app, owned by it */
     /* Draws everything between the tab row and the hint bar. May keep scroll positions and
      * caches in state. */
     void (*draw)(void *state, const struct app *app, struct surface *out);
@@ -42,7 +42,8 @@ struct view_ops {
     const struct view_hint *(*hints)(const void *state, const struct app *app);
     /* Does this command do nothing now? The hint bar leaves it out. NULL: none. */
     bool (*is_idle)(const void *state, const struct app *app, enum command command);
-    bool takes_keys_first;                      /* key is asked before the bindings */
+    bool (*key_first)(void *state, const struct key *key, struct app *app); /* the same, asked
+                                                   before the bindings; NULL: not asked */
     void (*open)(void *state, struct app *app); /* each time it is shown; may be NULL */
     void (*release)(void *state);               /* may be NULL */
 };

@@ -19,6 +19,8 @@
 #include "tui/chat_focus.h"
 #include "tui/chat_greeting.h"
 #include "tui/chat_next.h"
+#include "tui/chat_rule.h"
+#include "tui/chat_search.h"
 #include "tui/chat_transcript.h"
 #include "tui/chat_why.h"
 #include "tui/file_choices.h"
@@ -38,6 +40,7 @@ struct chat {
     struct transcript transcript;
     struct chat_focus focus;
     struct chat_branches branches;
+    struct chat_search search;
     struct editor editor;
     struct chat_edit edit;
     struct chat_next next;
@@ -348,8 +351,9 @@ static bool take_esc(struct chat *c, struct app *app)
         end_edit(c, app);
         return true;
     }
-    if (c->editor.text.n == 0 && chat_edit_take_esc(&c->edit, app))
-        begin_edit(c, app);
+    if (c->editor.text.n || !chat_edit_take_esc(&c->edit, app))
+        return false;
+    begin_edit(c, app);
     return true;
 }
 
@@ -357,6 +361,7 @@ static bool take_esc(struct chat *c, struct app *app)
 static bool run_reading(struct chat *c, enum command command, struct app *app)
 {
     if (!chat_branches_run(&c->branches, &c->focus, &c->transcript, command, app) &&
+            !chat_search_run(&c->search, &c->transcript, command, app) &&
             !chat_focus_run(&c->focus, &c->transcript, command, app))
         return false;
     if (c->focus.wants_draft && chat_edit_is_on(&c->edit, app_core(app)))
@@ -388,12 +393,10 @@ static bool run(void *state, enum command command, struct app *app)
         if (slash_is_word(&c->editor) ||
                 file_word_at(buf_slice(&c->editor.text), c->editor.cursor, &word))
             return true; /* nothing begins like it */
-        chat_focus_take(&c->transcript, app);
-        return true;
+        return chat_focus_take(&c->transcript, app);
     case CMD_FOCUS_NEXT:
     case CMD_FOCUS_BACK:
-        chat_focus_take(&c->transcript, app);
-        return true;
+        return chat_focus_take(&c->transcript, app);
     case CMD_STOP:
         return take_esc(c, app);
     case CMD_QUIT_EMPTY:
@@ -435,6 +438,13 @@ static bool take_key(void *state, const struct key *key, struct app *app)
     return true;
 }
 
+static bool take_key_first(void *state, const struct key *key, struct app *app)
+{
+    struct chat *c = state;
+    return chat_focus_is_on(&c->transcript) &&
+           chat_search_key(&c->search, &c->transcript, key, app);
+}
+
 bool view_chat_clear_input(void *state, struct app *app)
 {
     struct chat *c = state;
@@ -457,66 +467,22 @@ void view_chat_seek(void *state, int64_t session_id, const char *words)
 
 /* ---- drawing ---------------------------------------------------------------------------- */
 
-#define TITLE_MIN_COLS 8
-
-/* At the right: what is below the screen. Returns the columns it takes. */
-static int draw_below(const struct chat *c, const struct app *app, struct surface *out, int row)
-{
-    const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_SCROLL_END);
-    bool is_above = app_core(app)->session->leaf_id && !c->transcript.follows;
-    char text[64];
-    if (!is_above || c->transcript.n_below < 1)
-        return 0;
-    snprintf(text, sizeof text, " \xE2\x86\x93 %d more %s%s  %s ", c->transcript.n_below,
-            c->transcript.is_far ? "message" : "line", c->transcript.n_below == 1 ? "" : "s",
-            keys ? keys : "");
-    surface_puts_right(out, row, out->rect.n_cols - 1, ROLE_WARN, text);
-    return text_width(slice_of(text)) + 1;
-}
-
-/* At the right where `left` columns leave room. */
-static void draw_title(const char *title, struct surface *out, int row, int left)
-{
-    int n_cols = out->rect.n_cols, room = n_cols - left - 6, cols;
-    room = room < n_cols / 2 - 4 ? room : n_cols / 2 - 4;
-    if (!title[0] || room < TITLE_MIN_COLS)
-        return;
-    struct slice fit = text_fit(slice_of(title), room, &cols);
-    cols += fit.n < strlen(title);
-    int col = n_cols - cols - 3;
-    surface_puts(out, row, col, ROLE_DIM, " ");
-    surface_cut(out, row, col + 1, cols, ROLE_DIM, 0, slice_of(title));
-    surface_puts(out, row, col + 1 + cols, ROLE_DIM, " ");
-}
-
-/* At the right, while an own message is edited. Returns the columns it takes. */
-static int draw_editing(
-        const struct chat *c, const struct app *app, struct surface *out, int row)
-{
-    static const char text[] = " editing: sent, it begins a branch ";
-    if (!chat_edit_is_on(&c->edit, app_core(app)))
-        return 0;
-    surface_puts_right(out, row, out->rect.n_cols - 1, ROLE_WARN, text);
-    return (int)sizeof text;
-}
-
-static void draw_rule(struct chat *c, const struct app *app, struct surface *out, int row)
-{
-    surface_rule(out, row, ROLE_RULE, "");
-    int taken = draw_editing(c, app, out, row);
-    taken = taken ? taken : draw_below(c, app, out, row);
-    struct surface left =
-            surface_part(out, (struct rect){row, 0, 1, out->rect.n_cols - 1 - taken});
-    int col = chat_next_draw(&c->next, app, buf_slice(&c->editor.text), &left);
-    if (!taken)
-        draw_title(app_core(app)->session->title, out, row, col);
-}
-
 static int input_rows(const struct chat *c, int n_rows, int n_cols)
 {
     int wanted = editor_n_lines(&c->editor, n_cols), most = n_rows / 3;
     most = most < 1 ? 1 : most;
     return wanted < most ? wanted : most;
+}
+
+static void draw_transcript(struct chat *c, const struct app *app, struct surface *out)
+{
+    struct surface lines = *out;
+    bool has_search = chat_focus_is_on(&c->transcript) &&
+                      search_line_is_shown(&c->search.line) && out->rect.n_rows > 1;
+    lines.rect.n_rows -= has_search;
+    transcript_draw(&c->transcript, app, &lines);
+    if (has_search)
+        chat_search_draw(&c->search, out);
 }
 
 static void draw_main(struct chat *c, const struct app *app, struct surface *out)
@@ -542,9 +508,11 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     if (top.rect.n_rows > 0 && app_core(app)->session->leaf_id == 0)
         chat_greeting_draw(app, &top);
     else if (top.rect.n_rows > 0)
-        transcript_draw(&c->transcript, app, &top);
+        draw_transcript(c, app, &top);
     if (!is_tiny)
-        draw_rule(c, app, out, rule);
+        chat_rule_draw(&(struct chat_rule){&c->transcript, &c->next, buf_slice(&c->editor.text),
+                               chat_edit_is_on(&c->edit, app_core(app))},
+                app, out, rule);
     slash_draw(
             &c->slash, app, buf_slice(&c->editor.text), out, is_tiny ? n_rows - n_input : rule);
     file_choices_draw(&c->files, out, is_tiny ? n_rows - n_input : rule);
@@ -552,7 +520,7 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     struct surface input = surface_part(
             out, (struct rect){n_rows - n_input, PROMPT_COLS, n_input, c->input_cols});
     editor_draw(&c->editor, &input);
-    if (chat_focus_is_on(&c->transcript))
+    if (chat_focus_is_on(&c->transcript) && !c->search.line.is_typing)
         surface_cursor(&top, c->transcript.selected_row, 0);
 }
 
@@ -645,6 +613,7 @@ const struct view_ops view_chat_ops = {
         .draw = draw,
         .run = run,
         .key = take_key,
+        .key_first = take_key_first,
         .hints = hints,
         .is_idle = is_idle,
         .release = release,

@@ -559,6 +559,6 @@ const struct view_ops view_fleet_ops = {
         .draw = draw,
         .run = run,
         .key = take_key,
-        .takes_keys_first = true,
+        .key_first = take_key,
         .hints = hints,
 };

@@ -297,7 +297,7 @@ static void draw_list(struct router *v, const struct app *app, struct surface *o
     if (v->n_shown == 0)
         surface_puts(out, 0, 3, ROLE_DIM,
                 v->search.text[0] ? "No decision contains that."
-                            : "Nothing was decided yet: write a message in Chat.");
+                                  : "Nothing was decided yet: write a message in Chat.");
     for (int i = 0; i < v->n_rows && v->top + i < v->n_shown; i++)
         draw_entry(&v->shown[v->top + i], app_now_ms(app), out, first + i,
                 v->top + i == v->cursor);
@@ -382,7 +382,7 @@ const struct view_ops view_router_ops = {
         .run = run,
         .key = take_key,
         .hints = hints,
-        .takes_keys_first = true,
+        .key_first = take_key,
         .open = open_view,
         .release = release,
 };

@@ -189,7 +189,7 @@ static void draw(void *state, const struct app *app, struct surface *out)
     if (core->n_found == 0)
         surface_puts(out, row + 1, 3, ROLE_DIM,
                 v->search.text[0] ? "No session contains that."
-                            : "No session yet: write a message in Chat.");
+                                  : "No session yet: write a message in Chat.");
     for (int i = 0; i < v->n_rows && (size_t)(v->top + i) < core->n_found; i++)
         draw_row(app, &core->found[v->top + i], out, row + i, v->top + i == v->cursor);
     if (n_preview && (size_t)v->cursor < core->n_found) {
@@ -215,6 +215,6 @@ const struct view_ops view_sessions_ops = {
         .run = run,
         .key = take_key,
         .hints = hints,
-        .takes_keys_first = true,
+        .key_first = take_key,
         .open = open_view,
 };
