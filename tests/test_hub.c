@@ -23,7 +23,7 @@
 #include "router/model_file.h"
 #include "router/session.h"
 
-#include "tests/helper_cli.h"
+#include "tests/helper_server.h"
 #include "tests/helper_tiny_model.h"
 
 static char dir[64], model[96];
