@@ -561,7 +561,7 @@ static void fill_balance(
                     (uint16_t)((rng_next(&rng) % (experts / k)) * (rng_next(&rng) % 3 ? 1 : 0) +
                                (unsigned)(i % k) * (experts / k)),
                     (uint16_t)(65535 / k)};
-        core_apply_token(&app->core, 0, &shape, r);
+        core_apply_token(&app->core, &shape, r);
     }
     mem_free(r);
 }
@@ -677,7 +677,7 @@ static void a_dense_model_and_no_answer_say_so(void **state)
     init(&app);
     void *experts = mem_alloc(views[VIEW_EXPERTS].ops->state_bytes);
     expect(&app, VIEW_EXPERTS, experts, 80, 21, "experts_none_80x24");
-    core_apply_token(&app.core, 0, &dense, r);
+    core_apply_token(&app.core, &dense, r);
     expect(&app, VIEW_EXPERTS, experts, 80, 21, "experts_dense_80x24");
     mem_free(r);
     mem_free(experts);
@@ -828,18 +828,18 @@ static void a_prompt_being_read_is_no_answer(void **state)
     struct message *m = say(&app, MSG_ASSISTANT, "");
     snprintf(m->endpoint, sizeof m->endpoint, "local");
     r->phase = PHASE_DECODE;
-    core_apply_token(&app.core, 0, &shape, r);
+    core_apply_token(&app.core, &shape, r);
     assert_true(map_shows(&app, experts, 80, 21, "weight 0.50 now"));
     m->state = MESSAGE_RUNNING;
     assert_true(map_shows(&app, experts, 80, 21, " waiting\n"));
     assert_false(map_shows(&app, experts, 80, 21, " now"));
     r->phase = PHASE_PREFILL;
-    core_apply_token(&app.core, 0, &shape, r);
+    core_apply_token(&app.core, &shape, r);
     assert_true(map_shows(&app, experts, 80, 21, " reading the prompt\n"));
     assert_true(map_shows(&app, experts, 80, 21, "layer 0, prompt,"));
     assert_false(map_shows(&app, experts, 80, 21, " now"));
     r->phase = PHASE_DECODE;
-    core_apply_token(&app.core, 0, &shape, r);
+    core_apply_token(&app.core, &shape, r);
     buf_add_text(&m->text, "Yes");
     assert_true(map_shows(&app, experts, 80, 21, " live\n"));
     snprintf(m->endpoint, sizeof m->endpoint, "mini"); /* its experts are elsewhere */

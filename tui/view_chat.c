@@ -10,19 +10,19 @@
 
 #include "router/conf.h"
 #include "router/core.h"
-#include "router/endpoint.h"
 #include "router/session.h"
 
 #include "tui/attachment.h"
 #include "tui/chat_branches.h"
 #include "tui/chat_copy.h"
 #include "tui/chat_edit.h"
+#include "tui/chat_focus.h"
 #include "tui/chat_greeting.h"
 #include "tui/chat_next.h"
 #include "tui/chat_rule.h"
 #include "tui/chat_search.h"
+#include "tui/chat_transcript.h"
 #include "tui/chat_why.h"
-#include "tui/editor.h"
 #include "tui/file_choices.h"
 #include "tui/file_word.h"
 #include "tui/keys.h"
@@ -30,7 +30,6 @@
 #include "tui/slash.h"
 #include "tui/surface.h"
 #include "tui/text.h"
-#include "tui/view.h"
 #include "tui/view_stepper.h"
 
 #define SIDE_MIN_COLS 120
