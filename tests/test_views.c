@@ -425,6 +425,7 @@ static void a_named_file_goes_along_or_nothing_does(void **state)
     struct err err;
     const char *missing =
             "there is no file shunt test.md: press the key again to send it as a word";
+    unlink("shunt test.md"); /* of a run that was broken off */
     type(f, "see @\"shunt test.md\"");
     run_chat(f, CMD_SEND);
     assert_string_equal(f->app.notice, missing);
