@@ -11,8 +11,6 @@
 #include "engine/request.h"
 #include "engine/sampler.h"
 
-#define TEXT_MAX_BYTES (256u << 20)
-
 static size_t common_prefix(const struct tokens *a, const struct tokens *b)
 {
     size_t n = 0;

@@ -207,7 +207,6 @@ enum status model_forward(struct model *m, const struct batch *b, struct err *er
         kv_cache_give_back(&m->kv, m->cells, b->n_tokens);
         return err_set(err, ERR_CANCELLED, "stopped");
     }
-    m->n_last = b->n_tokens;
     fill_picks(m, b->n_tokens);
     return OK;
 }

@@ -1,6 +1,8 @@
 /* memory.c - see memory.h. The kernel writes /proc/meminfo anew for each reader: no disk. */
 #include "engine/memory.h"
 
+#include "engine/base.h"
+
 static uint64_t take_kb(struct slice line)
 {
     uint64_t n_kb = 0;

@@ -2,7 +2,7 @@
 #ifndef ENGINE_MEMORY_H
 #define ENGINE_MEMORY_H
 
-#include "engine/base.h"
+#include <stdint.h>
 
 struct memory { /* 0: the system does not tell */
     uint64_t total_bytes;

@@ -10,21 +10,12 @@
 #define ENGINE_MODEL_H
 
 #include "engine/base.h"
+#include "engine/model_info.h"
 
 struct expert_pick;
 struct gguf;
 struct model;
 struct telemetry_shape;
-
-struct model_info {
-    char arch[32], name[128], quant[32];
-    uint32_t n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_vocab, n_ff;
-    uint32_t n_experts, n_experts_used;      /* 0: dense */
-    uint32_t context_train_tok, context_tok; /* trained with; KV cells now */
-    uint64_t n_params, n_params_active;
-    uint64_t file_bytes, kv_bytes, active_bytes; /* active: weights read per token */
-    const char *kernel;
-};
 
 struct model_config {
     const char *path;

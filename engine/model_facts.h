@@ -5,7 +5,8 @@
 #ifndef ENGINE_MODEL_FACTS_H
 #define ENGINE_MODEL_FACTS_H
 
-#include "engine/model.h"
+#include "engine/base.h"
+#include "engine/model_info.h"
 
 struct model_facts {
     struct model_info info;              /* what could be read; kernel is NULL */

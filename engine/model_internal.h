@@ -68,7 +68,6 @@ struct model {
     uint16_t *ids;     /* [batch_tok][n_moe_layers][k] */
     float *weights, *margins;
     struct expert_pick *picks;
-    uint32_t n_last; /* tokens of the last batch */
 };
 
 /* Reads and checks the hyperparameters of g into hp. */

@@ -40,7 +40,8 @@ void core_init(struct core *core, const struct core_config *cfg)
             .can_ask = cfg->can_ask,
             .rng = cfg->seed,
             .next_request_id = 1,
-            .base_ms = cfg->now_ms};
+            .base_ms = cfg->now_ms,
+            .day_end_ms = history_next_day_ms(cfg->now_ms)};
     fleet_configure(&core->fleet, cfg->endpoints, cfg->n_endpoints);
     models_match(core);
     core->session = session_new(core_new_id(core, 0), cfg->now_ms);
@@ -279,6 +280,7 @@ void core_apply(struct core *core, const struct event *event)
     case EV_TIMER:
         disk_timer(core, event->t_ns);
         runs_timer(core, event->t_ns);
+        budget_timer(core, event->t_ns);
         break;
     case EV_NONE:
     case EV_KIND_COUNT:
@@ -301,10 +303,9 @@ static struct message *message_of_record(const struct core *core, uint32_t reque
     return m;
 }
 
-void core_apply_token(struct core *core, int endpoint, const struct telemetry_shape *shape,
+void core_apply_token(struct core *core, const struct telemetry_shape *shape,
         const struct token_record *record)
 {
-    (void)endpoint;
     core->is_dense = shape->n_moe_layers == 0;
     core->version++;
     struct message *m = message_of_record(core, record->request_id);
@@ -341,14 +342,15 @@ void core_show_tokens(struct core *core, const struct message *m)
         balance_add(core->balance, (const struct token_record *)(log->records.ptr + at));
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
+uint64_t core_earlier(uint64_t a, uint64_t b)
 {
     return a == 0 ? b : b == 0 ? a : a < b ? a : b;
 }
 
 uint64_t core_deadline(const struct core *core)
 {
-    return earlier(disk_deadline(core), runs_deadline(core));
+    return core_earlier(
+            core_earlier(disk_deadline(core), runs_deadline(core)), budget_deadline(core));
 }
 
 void core_shut_down(struct core *core, uint64_t now_ns)

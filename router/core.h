@@ -16,6 +16,7 @@
 
 #include "router/fleet.h"
 #include "router/models.h"
+#include "router/notice.h"
 #include "router/policy.h"
 
 struct balance;
@@ -170,12 +171,6 @@ struct effect {
 
 #define NOTICE_MAX 16
 
-struct notice { /* something to tell the user, newest last */
-    uint64_t t_ns;
-    enum status status; /* OK: information */
-    char text[ERR_TEXT_BYTES];
-};
-
 struct core {
     struct fleet fleet;
     struct models models;
@@ -189,6 +184,7 @@ struct core {
     int use_endpoint; /* index; -1: the router chooses */
     enum zone max_zone;
     struct budget budget;
+    int64_t day_end_ms; /* Unix time at which the figures of today are yesterday's */
     struct prefs prefs;
     struct decision last_decision;
     bool has_decision;
@@ -220,6 +216,8 @@ struct core {
                              that;  0: never */
     bool is_loading;      /* a session was asked for and has not come yet */
     uint64_t newest_load; /* tag of the newest load: the answer to an older one is not shown */
+    uint64_t writer_ask_ns; /* when it is asked whether the open session is free by now; 0: it is
+                               ours */
     uint64_t draft_dirty_ns; /* since when the draft differs from what was sent to the store; 0:
                                 it does not */
     struct stored *
@@ -251,8 +249,8 @@ void core_init(struct core *core, const struct core_config *cfg);
 void core_release(struct core *core);
 /* Consumes what the event points to. */
 void core_apply(struct core *core, const struct event *event);
-/* One telemetry record of the engine behind `endpoint`. */
-void core_apply_token(struct core *core, int endpoint, const struct telemetry_shape *shape,
+/* One telemetry record of an engine. */
+void core_apply_token(struct core *core, const struct telemetry_shape *shape,
         const struct token_record *record);
 /* When EV_TIMER should come, on the clock of t_ns; 0: never. */
 uint64_t core_deadline(const struct core *core);

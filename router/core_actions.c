@@ -86,7 +86,7 @@ static void send(struct core *core, struct action *a, uint64_t t_ns)
     s->scroll_id = 0;
     core->draft_dirty_ns = 0;
     struct message *answer = add_answer(core, t_ns);
-    struct run *run = runs_begin(core, s, answer);
+    struct run *run = runs_begin(core, answer);
     take_params(run, a);
     s->leaf_id = user->id; /* what is saved now has no answer yet */
     disk_put_messages(core, s, &user, 1, run->request_id);
@@ -133,7 +133,7 @@ static void continue_answer(struct core *core, uint64_t t_ns)
     leaf->state = MESSAGE_RUNNING;
     buf_clear(&leaf->error);
     leaf->error_status = OK;
-    struct run *run = runs_begin(core, core->session, leaf);
+    struct run *run = runs_begin(core, leaf);
     runs_dispatch(core, run, t_ns);
 }
 
@@ -155,7 +155,7 @@ static void retry(struct core *core, int64_t id, uint64_t t_ns)
         branches_leave(core, m);
     else
         s->leaf_id = m->id;
-    struct run *run = runs_begin(core, s, add_answer(core, t_ns));
+    struct run *run = runs_begin(core, add_answer(core, t_ns));
     run->old_answer_id = old_answer_id;
     runs_dispatch(core, run, t_ns);
 }

@@ -7,6 +7,8 @@
 #include "router/core.h"
 #include "router/core_internal.h"
 #include "router/endpoint.h"
+#include "router/history.h"
+#include "router/prices.h"
 #include "router/store.h"
 
 void budget_reserve(struct core *core, const char *endpoint, const char *day,
@@ -27,7 +29,7 @@ void budget_settle(struct core *core, struct run *run)
 {
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
     bool gave = run->t_first_ns || run->usage.output != TOKENS_UNKNOWN;
-    int64_t cost_nusd = gave ? endpoint_cost_nusd(conf, &run->usage) : 0;
+    int64_t cost_nusd = gave ? prices_cost_nusd(conf, &run->usage) : 0;
     if (run->reserved_nusd && cost_nusd >= 0 && cost_nusd != run->reserved_nusd)
         budget_reserve(
                 core, conf->name, run->reserved_day, cost_nusd - run->reserved_nusd, -1, 0);
@@ -53,4 +55,33 @@ void budget_take(struct core *core, const struct stored *answer, bool is_for_run
     else if (is_for_run) /* a disk that refuses must not make the money invisible */
         core->budget.spent_nusd += answer->amount_nusd;
     warn_of_budget(core, t_ns);
+}
+
+static bool has_figures_of_today(const struct core *core)
+{
+    bool has = core->budget.spent_nusd > 0;
+    for (int i = 0; i < core->fleet.n_endpoints; i++)
+        has |= core->fleet.endpoints[i].n_requests > 0;
+    return has;
+}
+
+uint64_t budget_deadline(const struct core *core)
+{
+    if (core->is_shutting_down || !core->base_ns || !has_figures_of_today(core))
+        return 0;
+    int64_t left_ms = core->day_end_ms - core->base_ms;
+    return core->base_ns + (left_ms > 0 ? (uint64_t)left_ms * 1000000u : 0);
+}
+
+void budget_timer(struct core *core, uint64_t t_ns)
+{
+    int64_t now_ms = core_unix_ms(core, t_ns);
+    if (now_ms < core->day_end_ms)
+        return;
+    core->day_end_ms = history_next_day_ms(now_ms);
+    fleet_begin_day(&core->fleet);
+    core->version++;
+    if (core->budget.day_nusd >= 0)
+        budget_reserve(core, "", "", 0, -1, 0); /* what the other processes spent since */
+    core->budget.spent_nusd = 0;
 }

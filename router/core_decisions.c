@@ -9,6 +9,7 @@
 
 #include "router/core.h"
 #include "router/core_internal.h"
+#include "router/decision_json.h"
 #include "router/endpoint.h"
 #include "router/session.h"
 #include "router/store.h"

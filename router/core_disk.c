@@ -15,7 +15,8 @@
 #include "router/session.h"
 #include "router/store.h"
 
-#define DRAFT_NS 1000000000ull
+#define DRAFT_NS      1000000000ull
+#define WRITER_ASK_NS 3000000000ull /* a session of another process: is it free by now? */
 
 static void add_store_effect(struct core *core, struct stored *command)
 {
@@ -66,9 +67,6 @@ void disk_put_messages(struct core *core, const struct session *session,
 {
     struct stored *c = stored_new(STORE_PUT_MESSAGE);
     c->tag = request_id;
-    /* A state of a running answer is not worth waiting for the platter: the next one comes
-     * soon. */
-    c->is_durable = n == 0 || messages[0]->state != MESSAGE_RUNNING;
     session_fill_row(session, &c->arena, &c->session);
     c->messages = arena_alloc(&c->arena, (n + 1) * sizeof *c->messages);
     c->n_messages = n;
@@ -282,24 +280,15 @@ void disk_ask_tokens(struct core *core, struct message *m)
     disk_ask(core, c);
 }
 
-static void take_session(struct core *core, const struct stored *c, uint64_t t_ns)
+/* What was loaded is shown in place of the open session. */
+static void show_loaded(struct core *core, const struct stored *c, uint64_t t_ns)
 {
-    if (!core->is_loading || c->tag != core->newest_load)
-        return; /* the user went elsewhere meanwhile */
-    core->is_loading = false;
-    if (c->err.status == ERR_NOT_FOUND && c->session.id <= 0)
-        return; /* no session yet: the fresh one stays */
-    if (c->err.status != OK) {
-        core_notice(core, t_ns, c->err.status, "%s", c->err.text);
-        return;
-    }
-    if (core_show_session(core, c->session.id))
-        return;
-    bool was_foreign = core->session && core->session->id == c->session.id;
+    bool was_foreign = core->session->id == c->session.id;
     core_leave_session(core);
     core->session = session_from_rows(&c->session, c->messages, c->n_messages);
     core->session->writer_pid = c->writer_pid;
     core->session->load = c->tag;
+    core->writer_ask_ns = t_ns + WRITER_ASK_NS;
     if (was_foreign && !c->writer_pid)
         core_notice(core, t_ns, OK,
                 "the other shunt has let go of this session: it can be written here now");
@@ -317,6 +306,41 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
     if (leaf)
         disk_ask_tokens(core, leaf);
     disk_remember_shown(core);
+}
+
+/* The open session was asked for again because another process wrote it. What the user has
+ * typed meanwhile stays. */
+static void take_freed(struct core *core, const struct stored *c, uint64_t t_ns)
+{
+    struct session *s = core->session;
+    bool is_open = c->session.id == s->id && s->writer_pid && c->tag == core->newest_load;
+    if (!is_open || c->writer_pid || c->err.status != OK)
+        return;
+    struct buf typed = s->draft;
+    s->draft = (struct buf){0};
+    uint32_t cursor = s->draft_cursor;
+    show_loaded(core, c, t_ns);
+    if (typed.n) {
+        buf_release(&core->session->draft);
+        core->session->draft = typed;
+        core->session->draft_cursor = cursor;
+        core->draft_dirty_ns = t_ns;
+    } else {
+        buf_release(&typed);
+    }
+}
+
+static void take_session(struct core *core, const struct stored *c, uint64_t t_ns)
+{
+    if (!core->is_loading || c->tag != core->newest_load)
+        return; /* the user went elsewhere meanwhile */
+    core->is_loading = false;
+    if (c->err.status == ERR_NOT_FOUND && c->session.id <= 0)
+        return; /* no session yet: the fresh one stays */
+    if (c->err.status != OK)
+        core_notice(core, t_ns, c->err.status, "%s", c->err.text);
+    else if (!core_show_session(core, c->session.id))
+        show_loaded(core, c, t_ns);
 }
 
 static void take_tokens(struct core *core, const struct stored *c, uint64_t t_ns)
@@ -375,7 +399,10 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
         take_list(core, c);
         return;
     case STORE_LOAD:
-        take_session(core, c, t_ns);
+        if (c->only_if_free)
+            take_freed(core, c, t_ns);
+        else
+            take_session(core, c, t_ns);
         break;
     case STORE_LOAD_FLEET:
         history_replay(&core->fleet, c);
@@ -411,6 +438,21 @@ static bool can_retry(const struct core *core)
     return core->disk_retry_ns && core->n_unsaved && core->n_puts_pending == 0;
 }
 
+static bool waits_for_writer(const struct core *core)
+{
+    return core->session->writer_pid && !core->is_loading && !core->is_shutting_down;
+}
+
+static void ask_whether_free(struct core *core, uint64_t t_ns)
+{
+    struct stored *load = stored_new(STORE_LOAD);
+    load->session.id = core->session->id;
+    load->tag = ++core->newest_load;
+    load->only_if_free = true;
+    core->writer_ask_ns = t_ns + WRITER_ASK_NS;
+    disk_ask(core, load);
+}
+
 void disk_timer(struct core *core, uint64_t t_ns)
 {
     if (can_retry(core) && t_ns >= core->disk_retry_ns) {
@@ -419,14 +461,16 @@ void disk_timer(struct core *core, uint64_t t_ns)
     }
     if (core->draft_dirty_ns && t_ns >= core->draft_dirty_ns + DRAFT_NS)
         disk_put_draft(core);
+    if (waits_for_writer(core) && t_ns >= core->writer_ask_ns)
+        ask_whether_free(core, t_ns);
 }
 
 uint64_t disk_deadline(const struct core *core)
 {
-    uint64_t draft = core->draft_dirty_ns ? core->draft_dirty_ns + DRAFT_NS : 0;
-    if (!can_retry(core) || (draft && draft < core->disk_retry_ns))
-        return draft;
-    return core->disk_retry_ns;
+    uint64_t draft = core->draft_dirty_ns ? core->draft_dirty_ns + DRAFT_NS : 0,
+             retry = can_retry(core) ? core->disk_retry_ns : 0,
+             writer = waits_for_writer(core) ? core->writer_ask_ns : 0;
+    return core_earlier(core_earlier(draft, retry), writer);
 }
 
 void disk_shut_down(struct core *core, uint64_t t_ns)

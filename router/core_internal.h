@@ -27,6 +27,7 @@ struct stored;
 void core_notice(struct core *core, uint64_t t_ns, enum status status, const char *fmt, ...)
         PRINTF(4, 5);
 int64_t core_unix_ms(const struct core *core, uint64_t t_ns);
+uint64_t core_earlier(uint64_t a, uint64_t b); /* 0: never */
 int64_t core_new_id(struct core *core, uint64_t t_ns);
 void core_saw_id(
         struct core *core, int64_t id); /* loaded: what is made later gets a higher one */
@@ -62,7 +63,7 @@ void branches_fork(struct core *core, int64_t id, uint64_t t_ns);
 
 /* A run for an answer that is the session's leaf; it waits until the store has the message
  * before it. */
-struct run *runs_begin(struct core *core, struct session *session, struct message *answer);
+struct run *runs_begin(struct core *core, struct message *answer);
 /* Decides and sends. */
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns);
 /* The answer of the store to a reservation. */
@@ -107,6 +108,10 @@ void budget_settle(struct core *core, struct run *run);
 /* What the store says is spent today. is_for_run: a request waits for it. */
 void budget_take(
         struct core *core, const struct stored *answer, bool is_for_run, uint64_t t_ns);
+
+/* Midnight. */
+void budget_timer(struct core *core, uint64_t t_ns);
+uint64_t budget_deadline(const struct core *core);
 
 void disk_put(
         struct core *core, struct stored *command); /* a write: in order, behind what waits */

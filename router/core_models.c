@@ -12,6 +12,7 @@
 #include "router/core.h"
 #include "router/core_internal.h"
 #include "router/endpoint.h"
+#include "router/model_file.h"
 
 struct model_file *model_file_new(int endpoint, const char *path)
 {

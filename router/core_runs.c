@@ -9,7 +9,9 @@
 
 #include "router/core.h"
 #include "router/core_internal.h"
+#include "router/decision_json.h"
 #include "router/endpoint.h"
+#include "router/prices.h"
 #include "router/session.h"
 #include "router/store.h"
 
@@ -21,9 +23,8 @@
 #define CHECKPOINT_NS     1500000000ull /* of two seconds that may be lost: the disk needs some */
 #define ECHO_MIN_BYTES    16
 
-struct run *runs_begin(struct core *core, struct session *session, struct message *answer)
+struct run *runs_begin(struct core *core, struct message *answer)
 {
-    (void)session;
     core->runs = mem_resize(core->runs, (core->n_runs + 1) * sizeof *core->runs);
     struct run *run = &core->runs[core->n_runs++];
     *run = (struct run){.request_id = core->next_request_id++,
@@ -169,7 +170,7 @@ static void count_attempt(
     bool gave = run->t_first_ns || run->usage.output != TOKENS_UNKNOWN;
     int64_t cost_nusd = is_free(conf) || (!gave && run->before.is_any)
                                 ? 0
-                                : endpoint_cost_nusd(conf, &run->usage);
+                                : prices_cost_nusd(conf, &run->usage);
     answer->total_ms = run->before.total_ms + ms_between(run->t_sent_ns, t_ns);
     answer->usage = gave || !run->before.is_any ? usage_with(&run->before, &run->usage)
                                                 : run->before.usage;
@@ -387,7 +388,7 @@ static void observe_end(
             .ms = run->t_first_ns ? ms_between(run->t_first_ns, t_ns) : 0,
             .n_output_tok = run->usage.output == TOKENS_UNKNOWN ? 0 : run->usage.output,
             .cost_nusd =
-                    endpoint_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &run->usage)};
+                    prices_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &run->usage)};
     uint64_t open_until_ns = core->fleet.endpoints[run->endpoint].open_until_ns;
     fleet_observe(&core->fleet, &o, t_ns);
     models_used(core, run->endpoint, t_ns);
@@ -424,7 +425,7 @@ static bool try_elsewhere(
         struct core *core, struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     if (run->only_endpoint >= 0 || !may_help_elsewhere(outcome->err.status) ||
-            run->attempt + 1 >= ATTEMPTS_MAX || run->endpoint >= 64)
+            run->attempt + 1 >= ATTEMPTS_MAX || run->endpoint >= ENDPOINTS_MAX)
         return false;
     struct message *answer;
     const struct session *s = core_find_message(core, run->message_id, &answer);

@@ -1,13 +1,80 @@
 /*
- * decision_json.c - a stored decision read back. It is read like any file: what is missing or
- * of another kind keeps its zero, and what is too long is cut.
+ * decision_json.c - see decision_json.h. A stored decision is read like any file: what is
+ * missing or of another kind keeps its zero, and what is too long is cut.
  */
+#include "router/decision_json.h"
+
 #include <math.h>
 #include <string.h>
 
 #include "engine/json.h"
 
+#include "router/endpoint.h"
+#include "router/fleet.h"
 #include "router/policy.h"
+
+static void print_dollars(struct buf *out, const char *name, int64_t nusd)
+{
+    buf_printf(out, ",\"%s\":", name);
+    json_add_double(out, (double)nusd / 1e9);
+}
+
+static void print_features(const struct features *f, struct buf *out)
+{
+    buf_printf(out,
+            ",\"features\":{\"input_tok\":%u,\"output_tok\":%u,\"difficulty\":", f->n_input_tok,
+            f->n_output_tok);
+    json_add_double(out, (double)f->difficulty);
+    buf_printf(out,
+            ",\"domain\":\"%s\",\"language\":\"%s\",\"tools\":%s,\"vision\":%s,\"code\":%s,"
+            "\"json\":%s}",
+            domain_name(f->domain), f->language, f->needs_tools ? "true" : "false",
+            f->needs_vision ? "true" : "false", f->has_code ? "true" : "false",
+            f->wants_json ? "true" : "false");
+}
+
+static void print_candidate(
+        const struct candidate *c, const struct fleet *fleet, struct buf *out)
+{
+    buf_add_text(out, "{\"endpoint\":");
+    json_add_string(out, slice_of(fleet->endpoints[c->endpoint].conf->name));
+    buf_printf(out, ",\"filter\":\"%s\",\"cost_usd\":", filter_name(c->filter));
+    if (c->is_price_known)
+        json_add_double(out, (double)c->price_nusd / 1e9);
+    else
+        buf_add_text(out, "null");
+    print_dollars(out, "late_usd", c->late_nusd);
+    print_dollars(out, "failure_usd", c->failure_nusd);
+    print_dollars(out, "miss_usd", c->miss_nusd);
+    print_dollars(out, "expected_usd", c->cost_nusd);
+    buf_add_text(out, ",\"p_miss\":");
+    json_add_float(out, c->p_miss);
+    buf_printf(out, ",\"expected_ms\":%u,\"reason\":", c->expected_ms);
+    json_add_string(out, slice_of(c->reason));
+    buf_add_text(out, "}");
+}
+
+void decision_print_json(const struct decision *d, const struct fleet *fleet, struct buf *out)
+{
+    buf_add_text(out, "{\"endpoint\":");
+    if (d->chosen >= 0)
+        json_add_string(
+                out, slice_of(fleet->endpoints[d->candidates[d->chosen].endpoint].conf->name));
+    else
+        buf_add_text(out, "null");
+    buf_printf(out, ",\"verdict\":\"%s\",\"reason\":", verdict_name(d->verdict));
+    json_add_string(out, slice_of(d->reason));
+    buf_add_text(out, ",\"flip\":");
+    json_add_string(out, slice_of(d->flip));
+    buf_add_text(out, ",\"candidates\":[");
+    for (int i = 0; i < d->n_candidates; i++) {
+        buf_add_text(out, i ? "," : "");
+        print_candidate(&d->candidates[i], fleet, out);
+    }
+    buf_add_text(out, "]");
+    print_features(&d->features, out);
+    buf_add_text(out, "}");
+}
 
 static void copy_text(char *out, size_t n_out, const struct json *v, const char *member)
 {
@@ -89,8 +156,8 @@ static void read_candidate(const struct json *v, struct candidate *c)
     copy_text(c->reason, sizeof c->reason, v, "reason");
 }
 
-bool decision_read_json(struct slice json, struct arena *arena, struct decision *out,
-        const char *names[CANDIDATES_MAX])
+bool decision_read_json(
+        struct slice json, struct arena *arena, struct decision *out, const char **names)
 {
     struct json *root = json_parse(json);
     const struct json *list = json_get(root, "candidates");

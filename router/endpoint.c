@@ -5,21 +5,15 @@
 #include "router/endpoint.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "router/conf.h"
 #include "router/prices.h"
+#include "router/secret.h"
 #include "router/wire.h"
-
-#define KEY_MAX_BYTES      16384
-#define KEY_COMMAND_MAX_MS 120000
 
 const struct provider providers[PROVIDER_COUNT] = {
 #define PROVIDER(id, ...) [PROVIDER_##id] = {__VA_ARGS__},
@@ -32,22 +26,6 @@ const char *const provider_names[PROVIDER_COUNT] = {
 #include "router/providers.def"
 #undef PROVIDER
 };
-
-void secret_release(struct secret *secret)
-{
-    if (secret->bytes)
-        explicit_bzero(secret->bytes, secret->n);
-    mem_free(secret->bytes);
-    *secret = (struct secret){0};
-}
-
-const char *secret_hint(const struct secret *secret, char out[16])
-{
-    snprintf(out, 16, "%s", secret->n ? "no hint" : "no key");
-    if (secret->n >= 12)
-        snprintf(out, 16, "\xE2\x80\xA6%.4s", secret->bytes + secret->n - 4);
-    return out;
-}
 
 enum value_kind {
     VALUE_TEXT,
@@ -455,124 +433,6 @@ struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpo
     return e;
 }
 
-/* Takes the first line of text as the key; control characters could smuggle in a header. */
-static enum status take_key(const struct endpoint_conf *conf, struct slice text,
-        struct secret *out, struct err *err)
-{
-    struct slice line = slice_trim(slice_cut(&text, '\n'));
-    if (line.n == 0)
-        return err_set(err, ERR_AUTH, "%s gives an empty key", conf->key_value);
-    for (size_t i = 0; i < line.n; i++)
-        if ((unsigned char)line.ptr[i] < 0x21 || (unsigned char)line.ptr[i] == 0x7F)
-            return err_set(err, ERR_AUTH,
-                    "the key from %s contains white space or control characters",
-                    conf->key_value);
-    out->bytes = mem_alloc(line.n + 1);
-    memcpy(out->bytes, line.ptr, line.n);
-    out->n = line.n;
-    return OK;
-}
-
-static enum status key_from_file(
-        const struct endpoint_conf *conf, struct secret *out, struct err *err)
-{
-    struct stat st;
-    struct buf text;
-    if (stat(conf->key_value, &st) != 0)
-        return err_set(
-                err, ERR_AUTH, "cannot read key file %s: %s", conf->key_value, strerror(errno));
-    if (st.st_mode & 077)
-        return err_set(err, ERR_AUTH, "others can read the key file %s; run: chmod 600 %s",
-                conf->key_value, conf->key_value);
-    enum status status = file_read(&text, conf->key_value, KEY_MAX_BYTES, err);
-    if (status != OK)
-        return err->status = ERR_AUTH;
-    status = take_key(conf, buf_slice(&text), out, err);
-    if (text.ptr)
-        explicit_bzero(text.ptr, text.cap);
-    buf_release(&text);
-    return status;
-}
-
-static enum status key_from_command(
-        const struct endpoint_conf *conf, struct secret *out, struct err *err)
-{
-    char bytes[KEY_MAX_BYTES];
-    size_t n = 0;
-    int pipe_fd[2];
-    if (pipe(pipe_fd) != 0)
-        return err_set(err, ERR_AUTH, "cannot run its key command: %s", strerror(errno));
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(pipe_fd[1], STDOUT_FILENO);
-        close(pipe_fd[0]);
-        close(pipe_fd[1]);
-        execl("/bin/sh", "sh", "-c", conf->key_value, (char *)NULL);
-        _exit(127);
-    }
-    close(pipe_fd[1]);
-    uint64_t end_ns = clock_now_ns() + KEY_COMMAND_MAX_MS * 1000000ull;
-    bool is_late = false;
-    while (pid > 0 && n < sizeof bytes) {
-        uint64_t now = clock_now_ns();
-        struct pollfd fd = {pipe_fd[0], POLLIN, 0};
-        is_late = now >= end_ns || poll(&fd, 1, (int)((end_ns - now) / 1000000) + 1) == 0;
-        ssize_t got = is_late ? 0 : read(pipe_fd[0], bytes + n, sizeof bytes - n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        n += (size_t)got;
-    }
-    close(pipe_fd[0]);
-    int code = -1;
-    if (pid > 0 && is_late)
-        kill(pid, SIGKILL);
-    if (pid > 0)
-        waitpid(pid, &code, 0);
-    enum status status =
-            is_late || !WIFEXITED(code) || WEXITSTATUS(code) != 0
-                    ? err_set(err, ERR_AUTH, "the key command failed: %s", conf->key_value)
-                    : take_key(conf, (struct slice){bytes, n}, out, err);
-    explicit_bzero(bytes, sizeof bytes);
-    return status;
-}
-
-static enum status key_from_env(
-        const struct endpoint_conf *conf, struct secret *out, struct err *err)
-{
-    const char *value = getenv(conf->key_value);
-    if (value && *value)
-        return take_key(conf, slice_of(value), out, err);
-    return err_set(err, ERR_AUTH,
-            "its key comes from the environment variable %s, which is %s: export %s=…",
-            conf->key_value, value ? "empty" : "not set", conf->key_value);
-}
-
-static enum status fetch_key(
-        const struct endpoint_conf *conf, struct secret *out, struct err *err)
-{
-    *out = (struct secret){0};
-    switch (conf->key_source) {
-    case KEY_FROM_NONE:
-        return OK;
-    case KEY_FROM_ENV:
-        return key_from_env(conf, out, err);
-    case KEY_FROM_FILE:
-        return key_from_file(conf, out, err);
-    case KEY_FROM_COMMAND:
-        return key_from_command(conf, out, err);
-    }
-    return OK;
-}
-
-enum status endpoint_key(const struct endpoint_conf *conf, struct secret *out, struct err *err)
-{
-    if (fetch_key(conf, out, err) == OK)
-        return OK;
-    return err_prefix(err, "endpoint \"%s\": ", conf->name);
-}
-
 static enum status check_file(const char *path, struct err *err)
 {
     struct stat st;
@@ -585,14 +445,8 @@ static enum status check_file(const char *path, struct err *err)
 
 enum status endpoint_check(const struct endpoint_conf *conf, struct err *err)
 {
-    struct secret key = {0};
-    enum status status = OK;
     if (conf->kind == PROVIDER_LOCAL)
         return conf->model ? check_file(conf->model, err) : OK;
-    if (conf->ca_file)
-        status = check_file(conf->ca_file, err);
-    if (status == OK && conf->key_source != KEY_FROM_COMMAND)
-        status = fetch_key(conf, &key, err);
-    secret_release(&key);
-    return status;
+    enum status status = conf->ca_file ? check_file(conf->ca_file, err) : OK;
+    return status == OK ? secret_check(conf, err) : status;
 }

@@ -33,21 +33,14 @@ extern const char *const provider_names[PROVIDER_COUNT];
 /* Where a key comes from; never the key itself. */
 enum key_source { KEY_FROM_NONE, KEY_FROM_ENV, KEY_FROM_FILE, KEY_FROM_COMMAND };
 
-/* A key. No format function prints it; secret_release overwrites it. */
-struct secret {
-    char *bytes;
-    size_t n;
-};
-void secret_release(struct secret *secret);
-const char *secret_hint(const struct secret *secret, char out[16]); /* "…last4" for errors */
-
 /* What a prompt of more than above_tok tokens costs instead. */
 struct long_price {
     uint32_t above_tok; /* 0: the same as any other */
     double usd_per_mtok_in, usd_per_mtok_out, usd_per_mtok_cached;
 };
 
-#define ENDPOINTS_MAX 64 /* that the router weighs */
+#define ENDPOINTS_MAX 64 /* that the router weighs: a request remembers in 64 bits who failed  \
+                          */
 
 struct endpoint_conf {
     const char *name;
@@ -90,10 +83,5 @@ struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpo
 /* What can be known of an endpoint without contacting it: the model file, the ca_file, the
  * key's variable or file. Cheap; runs no command. The sentence does not name the endpoint. */
 enum status endpoint_check(const struct endpoint_conf *conf, struct err *err) MUST_USE;
-/* Fetches the key. ERR_AUTH with a sentence that names the endpoint, the source and what to do
- * (a key file readable by others is refused). May run a command, which may talk to the
- * terminal. */
-enum status endpoint_key(
-        const struct endpoint_conf *conf, struct secret *out, struct err *err) MUST_USE;
 
 #endif

@@ -9,7 +9,6 @@
 
 struct endpoint_conf;
 struct rate_limits;
-struct usage;
 
 enum breaker { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
@@ -93,12 +92,9 @@ int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
  * what is new comes behind, what is missing stays, off, as gone. A switch of this run goes
  * before the configuration until `enabled` is changed there. */
 void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, size_t n_confs);
+/* A new day: nothing was spent, asked or failed in it yet. */
+void fleet_begin_day(struct fleet *fleet);
 /* False: on is not possible, its section has a mistake or is gone. */
 bool fleet_switch(struct fleet *fleet, int endpoint, enum endpoint_switch to);
-/* "$12.34", "$0.0123", "$0.000012": digits by size. */
-const char *usd_text(int64_t nusd, char out[32]);
-/* Price of an answer in nano-dollars (one token at 1 USD per Mtok is 1000 nUSD); -1: price
- * unknown. */
-int64_t endpoint_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage);
 
 #endif

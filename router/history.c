@@ -20,6 +20,12 @@ int64_t history_day_ms(int64_t now_ms)
     return (int64_t)mktime(&tm) * 1000;
 }
 
+int64_t history_next_day_ms(int64_t now_ms)
+{
+    return history_day_ms(history_day_ms(now_ms) + DAY_MS + DAY_MS / 2); /* a day has 23 to 25
+                                                                           hours */
+}
+
 struct stored *history_command(int64_t now_ms)
 {
     struct stored *c = stored_new(STORE_LOAD_FLEET);

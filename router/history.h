@@ -19,7 +19,8 @@ void history_replay(struct fleet *fleet, const struct stored *loaded);
  * asks again wants to know whether it works now. now_ms and now_ns are the same moment. */
 void history_replay_breakers(
         struct fleet *fleet, const struct stored *loaded, int64_t now_ms, uint64_t now_ns);
-/* The last local midnight. */
+/* The last local midnight, and the next. */
 int64_t history_day_ms(int64_t now_ms);
+int64_t history_next_day_ms(int64_t now_ms);
 
 #endif

@@ -16,6 +16,7 @@
 #include "router/endpoint.h"
 #include "router/net.h"
 #include "router/scan.h"
+#include "router/secret.h"
 #include "router/store.h"
 
 #define CLOSE_WAIT_NS 10000000000ull /* a disk that takes longer than this keeps nobody */
@@ -238,7 +239,7 @@ static enum status open_remote(
         return err_set(err, ERR_NOMEM, "cannot start the network thread");
     if (talks)
         hub->terminal(hub->user, true);
-    enum status status = endpoint_key(conf, key, err);
+    enum status status = secret_fetch(conf, key, err);
     if (talks)
         hub->terminal(hub->user, false);
     return status;
@@ -419,7 +420,7 @@ static void drain_tokens(struct hub *hub, int i)
         local->record = mem_alloc(token_record_bytes(engine_shape(local->engine)));
     }
     while (engine_poll_token(local->engine, local->record, &hub->core.n_tokens_lost))
-        core_apply_token(&hub->core, i, engine_shape(local->engine), local->record);
+        core_apply_token(&hub->core, engine_shape(local->engine), local->record);
 }
 
 static bool is_late(uint64_t end_ns)

@@ -5,18 +5,10 @@
 #ifndef ROUTER_MODELS_H
 #define ROUTER_MODELS_H
 
-#include "engine/event.h"
+#include "engine/base.h"
 #include "engine/memory.h"
-#include "engine/model_facts.h"
 
-/* A file as the scan found it. */
-struct model_file {
-    int endpoint; /* that names it; -1: none */
-    char *path;
-    struct model_facts facts;
-};
-struct model_file *model_file_new(int endpoint, const char *path);
-void model_file_free(struct model_file *file);
+struct model_file;
 
 enum model_phase {
     MODEL_UNLOADED,

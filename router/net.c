@@ -18,6 +18,7 @@
 
 #include "router/endpoint.h"
 #include "router/http_error.h"
+#include "router/secret.h"
 #include "router/wire.h"
 
 #define KEY_MIN_BYTES       8 /* shorter ones are words that stand everywhere */

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "engine/event.h"
-#include "engine/json.h"
 
 #include "router/endpoint.h"
 #include "router/fleet.h"
@@ -90,7 +89,7 @@ static enum filter filter_of(
         return FILTER_NOT_CHOSEN_BY_USER;
     if (!conf->enabled || (e->is_drained && !is_forced))
         return FILTER_DISABLED;
-    if (i < 64 && tried >> i & 1)
+    if (i < ENDPOINTS_MAX && tried >> i & 1)
         return FILTER_TRIED;
     if (conf->zone > f->max_zone)
         return FILTER_ZONE;
@@ -127,7 +126,7 @@ static int64_t highest_known_price(const struct fleet *fleet, const struct usage
 {
     int64_t highest = 0;
     for (int i = 0; i < fleet->n_endpoints; i++) {
-        int64_t price = endpoint_cost_nusd(fleet->endpoints[i].conf, usage);
+        int64_t price = prices_cost_nusd(fleet->endpoints[i].conf, usage);
         highest = price > highest ? price : highest;
     }
     return highest;
@@ -435,7 +434,7 @@ void policy_decide(struct decision *out, const struct features *f, const struct 
     *out = (struct decision){.chosen = -1, .features = *f};
     for (int i = 0; i < w->fleet->n_endpoints && i < CANDIDATES_MAX; i++) {
         struct candidate *c = &out->candidates[out->n_candidates++];
-        int64_t price = endpoint_cost_nusd(w->fleet->endpoints[i].conf, &expected);
+        int64_t price = prices_cost_nusd(w->fleet->endpoints[i].conf, &expected);
         c->endpoint = i;
         c->is_price_known = price >= 0;
         c->price_nusd = price >= 0 ? price : highest;
@@ -452,67 +451,4 @@ void policy_decide(struct decision *out, const struct features *f, const struct 
         send_to_chosen(out, w, n_in);
     else
         wait_ask_or_refuse(out, w);
-}
-
-static void print_dollars(struct buf *out, const char *name, int64_t nusd)
-{
-    buf_printf(out, ",\"%s\":", name);
-    json_add_double(out, (double)nusd / 1e9);
-}
-
-static void print_features(const struct features *f, struct buf *out)
-{
-    buf_printf(out,
-            ",\"features\":{\"input_tok\":%u,\"output_tok\":%u,\"difficulty\":", f->n_input_tok,
-            f->n_output_tok);
-    json_add_double(out, (double)f->difficulty);
-    buf_printf(out,
-            ",\"domain\":\"%s\",\"language\":\"%s\",\"tools\":%s,\"vision\":%s,\"code\":%s,"
-            "\"json\":%s}",
-            domain_name(f->domain), f->language, f->needs_tools ? "true" : "false",
-            f->needs_vision ? "true" : "false", f->has_code ? "true" : "false",
-            f->wants_json ? "true" : "false");
-}
-
-static void print_candidate(
-        const struct candidate *c, const struct fleet *fleet, struct buf *out)
-{
-    buf_add_text(out, "{\"endpoint\":");
-    json_add_string(out, slice_of(fleet->endpoints[c->endpoint].conf->name));
-    buf_printf(out, ",\"filter\":\"%s\",\"cost_usd\":", filter_names[c->filter]);
-    if (c->is_price_known)
-        json_add_double(out, (double)c->price_nusd / 1e9);
-    else
-        buf_add_text(out, "null");
-    print_dollars(out, "late_usd", c->late_nusd);
-    print_dollars(out, "failure_usd", c->failure_nusd);
-    print_dollars(out, "miss_usd", c->miss_nusd);
-    print_dollars(out, "expected_usd", c->cost_nusd);
-    buf_add_text(out, ",\"p_miss\":");
-    json_add_float(out, c->p_miss);
-    buf_printf(out, ",\"expected_ms\":%u,\"reason\":", c->expected_ms);
-    json_add_string(out, slice_of(c->reason));
-    buf_add_text(out, "}");
-}
-
-void decision_print_json(const struct decision *d, const struct fleet *fleet, struct buf *out)
-{
-    buf_add_text(out, "{\"endpoint\":");
-    if (d->chosen >= 0)
-        json_add_string(
-                out, slice_of(fleet->endpoints[d->candidates[d->chosen].endpoint].conf->name));
-    else
-        buf_add_text(out, "null");
-    buf_printf(out, ",\"verdict\":\"%s\",\"reason\":", verdict_name(d->verdict));
-    json_add_string(out, slice_of(d->reason));
-    buf_add_text(out, ",\"flip\":");
-    json_add_string(out, slice_of(d->flip));
-    buf_add_text(out, ",\"candidates\":[");
-    for (int i = 0; i < d->n_candidates; i++) {
-        buf_add_text(out, i ? "," : "");
-        print_candidate(&d->candidates[i], fleet, out);
-    }
-    buf_add_text(out, "]");
-    print_features(&d->features, out);
-    buf_add_text(out, "}");
 }

@@ -125,12 +125,5 @@ void policy_decide(struct decision *out, const struct features *f,
         const struct policy_world *world, uint64_t tried);
 /* Chance that an endpoint of this tier (0: unknown) does not answer well enough. */
 float policy_p_miss(int tier, float difficulty);
-/* The decision as one JSON object {"endpoint","reason","candidates":[…],"features":{…},…}. */
-void decision_print_json(const struct decision *d, const struct fleet *fleet, struct buf *out);
-/* Reads that back (decision_json.c). names[i] is what candidate i is called, in the arena: it
- * may be gone from the fleet, so its `endpoint` is -1. Times of waiting are not kept. False:
- * not a decision. */
-bool decision_read_json(struct slice json, struct arena *arena, struct decision *out,
-        const char *names[CANDIDATES_MAX]) MUST_USE;
 
 #endif

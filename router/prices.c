@@ -1,7 +1,11 @@
 /* prices.c - see prices.h. */
 #include "router/prices.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "engine/event.h"
 
 #include "router/endpoint.h"
 
@@ -54,4 +58,32 @@ void prices_fill(struct endpoint_conf *e)
         e->is_list_price = true;
         return;
     }
+}
+
+const char *usd_text(int64_t nusd, char out[32])
+{
+    double usd = (double)nusd / 1e9, size = fabs(usd);
+    snprintf(out, 32, "%s$%.*f", usd < 0 ? "-" : "",
+            size >= 1 || size == 0 ? 2
+            : size >= 0.01         ? 4
+                                   : 6,
+            size);
+    return out;
+}
+
+int64_t prices_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage)
+{
+    if (conf->usd_per_mtok_in < 0 || conf->usd_per_mtok_out < 0 ||
+            usage->input == TOKENS_UNKNOWN || usage->output == TOKENS_UNKNOWN)
+        return -1;
+    struct long_price p = {
+            0, conf->usd_per_mtok_in, conf->usd_per_mtok_out, conf->usd_per_mtok_cached};
+    if (conf->long_price.above_tok && usage->input > conf->long_price.above_tok)
+        p = conf->long_price;
+    double cached = usage->cached_input == TOKENS_UNKNOWN ? 0 : usage->cached_input;
+    double fresh = usage->input > cached ? usage->input - cached : 0;
+    double per_cached = p.usd_per_mtok_cached < 0 ? p.usd_per_mtok_in : p.usd_per_mtok_cached;
+    /* USD per million tokens is 1000 nano-dollars per token */
+    return llround(1000 * (fresh * p.usd_per_mtok_in + cached * per_cached +
+                                  usage->output * p.usd_per_mtok_out));
 }

@@ -315,7 +315,6 @@ static void take_sign(struct reading *r, const uint8_t *p, const uint8_t *end)
         int n;
     } marks[] = {{"```", 2}, {"#include", 1}, {"()", 1}, {"=>", 1}, {"->", 1}, {"==", 1},
             {"};", 1}, {";\n", 1}, {"</", 1}, {"):\n", 1}, {"){", 1}, {") {", 1}};
-    r->q->n_questions += *p == '?';
     r->is_adjacent &= *p == '-';
     for (size_t i = 0; i < ARRAY_LEN(marks); i++)
         if (*p == (uint8_t)marks[i].text[0] && starts_with(p, end, marks[i].text))

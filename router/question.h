@@ -32,12 +32,11 @@ struct question {
     enum cue task; /* the first task among the first words, CUE_EASY_TASK or CUE_HARD_TASK;
                       CUE_NONE: the words do not say */
     uint16_t n_in_domain[DOMAIN_COUNT];
-    uint32_t n_words;     /* words and numbers; signs are not counted */
-    uint32_t n_numbers;   /* of these, spelled ones included */
-    uint32_t n_questions; /* question marks */
-    uint32_t n_asked;     /* "in 200 words": words of the answer; 0: not said */
-    char language[3];     /* ISO 639-1, "": not known */
-    bool is_exam;         /* multiple choice: lines A. and B. */
+    uint32_t n_words;   /* words and numbers; signs are not counted */
+    uint32_t n_numbers; /* of these, spelled ones included */
+    uint32_t n_asked;   /* "in 200 words": words of the answer; 0: not said */
+    char language[3];   /* ISO 639-1, "": not known */
+    bool is_exam;       /* multiple choice: lines A. and B. */
     bool has_code, wants_json;
     uint32_t n_hashes;
     uint32_t hashes[QUESTION_WORDS_MAX]; /* of words and signs in order */

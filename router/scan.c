@@ -7,7 +7,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "engine/event.h"
 #include "engine/queue.h"
+
+#include "router/model_file.h"
 
 #define N_EVENTS          256
 #define FULL_RING_WAIT_MS 5

@@ -5,8 +5,9 @@
 #ifndef ROUTER_SCAN_H
 #define ROUTER_SCAN_H
 
-#include "router/models.h"
+#include "engine/base.h"
 
+struct event;
 struct scan;
 
 /* What to look at: the files of endpoints, and a folder. */

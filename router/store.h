@@ -3,10 +3,9 @@
  * EV_STORE events, in the order of the commands. Sessions are trees of messages; a message row
  * is written whole each time (state and text change while an answer runs).
  *
- * Durability: a command with is_durable set is committed with synchronous=FULL before its
- * answer comes. ERR_FULL / ERR_IO in an answer means nothing of that command was kept: the core
- * keeps it and retries. Any other error means the same, and that another attempt would fail the
- * same way.
+ * Durability: what a command wrote is on the platter before its answer comes. ERR_FULL / ERR_IO
+ * in an answer means nothing of that command was kept: the core keeps it and retries. Any other
+ * error means the same, and that another attempt would fail the same way.
  */
 #ifndef ROUTER_STORE_H
 #define ROUTER_STORE_H
@@ -117,7 +116,6 @@ struct stored {
     struct arena arena;
     enum store_op op;
     uint64_t tag; /* the core's own mark */
-    bool is_durable;
     struct session_row session;
     struct message_row *messages;
     size_t n_messages;
@@ -139,7 +137,8 @@ struct stored {
     struct slice key, value, query;
     int64_t amount_nusd, limit_nusd, total_nusd; /* RESERVE; limit negative: none */
     bool is_over;                                /* RESERVE: nothing was added */
-    int writer_pid; /* LOAD: the other process that writes this session; 0: we may */
+    int writer_pid;    /* LOAD: the other process that writes this session; 0: we may */
+    bool only_if_free; /* LOAD: no messages as long as another process writes it */
     uint32_t limit;
     struct err err; /* answer: err.status == OK on success */
 };

@@ -1,6 +1,6 @@
 /*
- * store_fleet.c - what the answers in the database tell about the endpoints: their newest
- * latencies, what they cost by day, and the decisions that chose them. Reads only.
+ * store_fleet.c - what the database tells about the endpoints: their newest latencies, what
+ * they cost by day, the decisions that chose them, and what of today's budget is spent.
  */
 #include <string.h>
 
@@ -139,4 +139,35 @@ bool run_load_fleet(sqlite3 *db, struct stored *c)
 bool run_load_costs(sqlite3 *db, struct stored *c)
 {
     return load_costs(db, c, c->since_ms);
+}
+
+static bool read_day(sqlite3 *db, struct stored *c)
+{
+    struct query q =
+            prepare(db, "SELECT d, (SELECT COALESCE(SUM(nusd), 0) FROM spend WHERE day = d)"
+                        " FROM (SELECT date('now', 'localtime') AS d)");
+    if (step_row(&q)) {
+        c->value = read_text(&q, &c->arena);
+        c->total_nusd = read_int(&q);
+    }
+    return finish(&q);
+}
+
+/* What is given back goes to the day it was taken from (value), if that is told. */
+bool run_reserve(sqlite3 *db, struct stored *c)
+{
+    struct slice day = c->value;
+    if (!read_day(db, c))
+        return false;
+    c->is_over = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
+                 c->total_nusd + c->amount_nusd > c->limit_nusd;
+    if (c->is_over || c->amount_nusd == 0)
+        return true;
+    struct query q = prepare(db,
+            "INSERT INTO spend VALUES (?,?,?) ON CONFLICT (day, endpoint) DO UPDATE SET"
+            " nusd = MAX(0, nusd + excluded.nusd)");
+    bind_text(&q, day.n ? day : c->value);
+    bind_text(&q, c->key);
+    bind_int(&q, c->amount_nusd);
+    return finish(&q) && read_day(db, c);
 }

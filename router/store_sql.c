@@ -11,127 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/telemetry.h"
 
 #include "router/store.h"
 #include "router/store_query.h"
-
-/* Who wrote a running answer: the process and when it started, so that a reused number is
- * recognised. Empty when it is dead, be it waited for or not. */
-static void writer_of(int pid, char out[64])
-{
-    char path[64], stat[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, stat, sizeof stat - 1);
-    if (fd >= 0)
-        close(fd);
-    out[0] = '\0';
-    if (n <= 0)
-        return;
-    stat[n] = '\0';
-    const char *at = strrchr(stat, ')'); /* the name may contain anything */
-    if (at && (strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0))
-        return;
-    for (int field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    if (at)
-        snprintf(out, 64, "%d %.*s", pid, (int)strcspn(at + 1, " "), at + 1);
-}
-
-static bool is_writer_alive(const char *writer)
-{
-    int pid = 0;
-    char now[64];
-    if (sscanf(writer, "%d", &pid) != 1 || pid <= 0)
-        return false;
-    writer_of(pid, now);
-    return now[0] && strcmp(now, writer) == 0;
-}
-
-/* One process writes a session: the first that claims it, until it lets go or is gone. pid gets
- * who does when it is not us. False: the database failed. */
-static bool claim(sqlite3 *db, int64_t session_id, int *pid)
-{
-    char me[64], other[64] = "";
-    writer_of(getpid(), me);
-    *pid = 0;
-    struct query q = prepare(db, "SELECT writer FROM session_writer WHERE session_id = ?");
-    bind_int(&q, session_id);
-    if (step_row(&q))
-        snprintf(other, sizeof other, "%s", (const char *)sqlite3_column_text(q.stmt, 0));
-    if (!finish(&q))
-        return false;
-    if (strcmp(other, me) == 0)
-        return true;
-    if (is_writer_alive(other)) {
-        sscanf(other, "%d", pid);
-        return true;
-    }
-    q = prepare(db, "INSERT OR REPLACE INTO session_writer VALUES (?,?)");
-    bind_int(&q, session_id);
-    bind_text(&q, slice_of(me));
-    return finish(&q);
-}
-
-/* Before a write. */
-static bool claim_to_write(sqlite3 *db, struct stored *c)
-{
-    int pid;
-    if (!claim(db, c->session.id, &pid))
-        return false;
-    if (pid)
-        err_set(&c->err, ERR_DENIED,
-                "this session is open in another shunt (process %d), which alone may write it; "
-                "/fork goes on in a copy",
-                pid);
-    return pid == 0;
-}
-
-static bool run_release(sqlite3 *db, struct stored *c)
-{
-    char me[64];
-    writer_of(getpid(), me);
-    struct query q =
-            prepare(db, "DELETE FROM session_writer WHERE session_id = ? AND writer = ?");
-    bind_int(&q, c->session.id);
-    bind_text(&q, slice_of(me));
-    return finish(&q);
-}
-
-static bool read_day(sqlite3 *db, struct stored *c)
-{
-    struct query q =
-            prepare(db, "SELECT d, (SELECT COALESCE(SUM(nusd), 0) FROM spend WHERE day = d)"
-                        " FROM (SELECT date('now', 'localtime') AS d)");
-    if (step_row(&q)) {
-        c->value = read_text(&q, &c->arena);
-        c->total_nusd = read_int(&q);
-    }
-    return finish(&q);
-}
-
-/* What is given back goes to the day it was taken from (value), if that is told. */
-static bool run_reserve(sqlite3 *db, struct stored *c)
-{
-    struct slice day = c->value;
-    if (!read_day(db, c))
-        return false;
-    c->is_over = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
-                 c->total_nusd + c->amount_nusd > c->limit_nusd;
-    if (c->is_over || c->amount_nusd == 0)
-        return true;
-    struct query q = prepare(db,
-            "INSERT INTO spend VALUES (?,?,?) ON CONFLICT (day, endpoint) DO UPDATE SET"
-            " nusd = MAX(0, nusd + excluded.nusd)");
-    bind_text(&q, day.n ? day : c->value);
-    bind_text(&q, c->key);
-    bind_int(&q, c->amount_nusd);
-    return finish(&q) && read_day(db, c);
-}
+#include "router/store_writer.h"
 
 static bool put_session(sqlite3 *db, const struct session_row *s)
 {
@@ -173,7 +59,7 @@ static bool index_message(sqlite3 *db, const struct message_row *m)
 
 static bool put_message(sqlite3 *db, const struct message_row *m)
 {
-    char writer[64] = "";
+    char writer[WRITER_BYTES] = "";
     if (!index_message(db, m))
         return false;
     if (m->state == MESSAGE_RUNNING)
@@ -219,7 +105,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
 
 static bool run_put_message(sqlite3 *db, struct stored *c)
 {
-    bool ok = claim_to_write(db, c) && put_session(db, &c->session);
+    bool ok = writer_claim_to_write(db, c) && put_session(db, &c->session);
     for (size_t i = 0; i < c->n_messages && ok; i++)
         ok = put_message(db, &c->messages[i]);
     return ok;
@@ -227,12 +113,12 @@ static bool run_put_message(sqlite3 *db, struct stored *c)
 
 static bool run_put_session(sqlite3 *db, struct stored *c)
 {
-    return claim_to_write(db, c) && put_session(db, &c->session);
+    return writer_claim_to_write(db, c) && put_session(db, &c->session);
 }
 
 static bool run_put_draft(sqlite3 *db, struct stored *c)
 {
-    if (!claim_to_write(db, c))
+    if (!writer_claim_to_write(db, c))
         return false;
     struct query q = prepare(db, "UPDATE session SET draft = ?, draft_cursor = ?, scroll_id = "
                                  "?, scroll_line = ? WHERE id = ?");
@@ -530,7 +416,7 @@ static bool load_messages(sqlite3 *db, struct stored *c)
         struct message_row m;
         struct slice writer;
         read_message(&q, &c->arena, &m, &writer);
-        if (m.state == MESSAGE_RUNNING && !is_writer_alive(writer.ptr))
+        if (m.state == MESSAGE_RUNNING && !writer_is_alive(writer.ptr))
             buf_add(&dead, &m.id, sizeof m.id);
         buf_add(&rows, &m, sizeof m);
     }
@@ -567,7 +453,9 @@ static bool run_load(sqlite3 *db, struct stored *c)
                 (unsigned long long)c->session.id);
         return true;
     }
-    return claim(db, c->session.id, &c->writer_pid) && load_messages(db, c);
+    if (!writer_claim(db, c->session.id, &c->writer_pid))
+        return false;
+    return (c->only_if_free && c->writer_pid) || load_messages(db, c);
 }
 
 static void run_export(struct stored *c)

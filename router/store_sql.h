@@ -26,7 +26,10 @@ void db_close(sqlite3 *db);
 /* Carries the command out; its result fields and err are filled. */
 void db_run(sqlite3 *db, struct stored *command);
 
-/* The commands of store_fleet.c. False: a statement failed. */
+/* Commands of other files: of store_writer.c and store_fleet.c. False: a statement failed, or
+ * the command has its error. */
+bool run_release(sqlite3 *db, struct stored *c);
+bool run_reserve(sqlite3 *db, struct stored *c);
 bool run_load_fleet(sqlite3 *db, struct stored *c);
 bool run_load_costs(sqlite3 *db, struct stored *c);
 

@@ -36,6 +36,11 @@ void app_open_view(struct app *app, enum view_id id)
         views[id].ops->open(app->states[id], app);
 }
 
+void app_open_palette(struct app *app)
+{
+    (void)app;
+}
+
 void app_open_help(struct app *app)
 {
     (void)app;
@@ -53,6 +58,11 @@ void app_notice(struct app *app, enum status status, const char *fmt, ...)
 void app_toggle_mouse(struct app *app)
 {
     (void)app;
+}
+
+void app_edit(struct app *app, struct slice text)
+{
+    app_notice(app, OK, "editor: %.*s", (int)text.n, text.ptr);
 }
 
 void app_redraw(struct app *app)

@@ -13,8 +13,6 @@
 
 #include "engine/json.h"
 
-#include "router/store_query.h"
-
 #define FOLDER SOURCE_DIR "/tests/golden/providers/"
 
 void collected_init(struct collected *c)

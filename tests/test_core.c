@@ -14,6 +14,7 @@
 
 #include "router/core.h"
 #include "router/endpoint.h"
+#include "router/history.h"
 #include "router/session.h"
 #include "router/store.h"
 
@@ -146,7 +147,6 @@ static void the_message_is_saved_before_it_is_sent(void **state)
     struct effect e = take(EFFECT_STORE);
     expect_nothing(); /* nothing is sent yet */
     assert_int_equal(e.command->op, STORE_PUT_MESSAGE);
-    assert_true(e.command->is_durable);
     assert_int_equal(e.command->n_messages, 1);
     assert_true(slice_eq(e.command->messages[0].text, "hello"));
     assert_int_equal(
@@ -1553,6 +1553,61 @@ static void a_budget_that_another_process_used_up_stops_it(void **state)
     assert_int_equal(core.last_decision.verdict, VERDICT_ASK);
 }
 
+static void a_session_that_another_process_lets_go_is_ours(void **state)
+{
+    (void)state;
+    act_open(70);
+    struct effect load = take(EFFECT_STORE);
+    load.command->writer_pid = 4711;
+    answer_load(load.command, 70, MESSAGE_DONE);
+    assert_int_equal(next_other().endpoint, -2);
+    act(ACTION_DRAFT, "typed meanwhile");
+    for (int pid = 4711; pid >= 0; pid -= 4711) {
+        assert_int_equal(core.session->writer_pid, 4711);
+        tick(4 * S);
+        load = take(EFFECT_STORE);
+        assert_true(load.command->only_if_free);
+        load.command->writer_pid = pid;
+        answer_load(load.command, 70, MESSAGE_DONE);
+    }
+    assert_int_equal(core.session->writer_pid, 0);
+    assert_non_null(strstr(newest_notice(), "let go"));
+    assert_string_equal(buf_text(&core.session->draft), "typed meanwhile");
+    next_other();
+    tick(10 * S); /* the draft is saved, and nobody is asked any more */
+    next_other();
+    assert_int_equal(core_deadline(&core), 0);
+}
+
+static void the_figures_of_today_end_at_midnight(void **state)
+{
+    (void)state;
+    core.budget.day_nusd = 10000000;
+    act(ACTION_SEND, "x");
+    struct effect e = take_reservation();
+    e.command->total_nusd = 1000000;
+    answer_store(e.command, OK);
+    e = next_other();
+    emit_usage(e.request, 10, 10);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    assert_int_equal(next_other().endpoint, -2);
+    assert_true(core.fleet.endpoints[0].spent_today_nusd > 0);
+    int64_t now_ms = 1700000000000 + (int64_t)(now / 1000000),
+            left_ms = history_next_day_ms(now_ms) - now_ms;
+    assert_int_equal(core_deadline(&core), now + (uint64_t)left_ms * 1000000u);
+    tick((uint64_t)left_ms * 1000000u - 1000000u);
+    assert_true(core.fleet.endpoints[0].spent_today_nusd > 0);
+    tick(1000000u);
+    assert_int_equal(core.fleet.endpoints[0].spent_today_nusd, 0);
+    assert_int_equal(core.fleet.endpoints[0].n_requests, 0);
+    assert_true(core.fleet.endpoints[0].cost_nusd > 0); /* of this run */
+    assert_int_equal(core.budget.spent_nusd, 0);
+    answer_spent(5);
+    assert_int_equal(core.budget.spent_nusd, 5);
+    assert_true(core_deadline(&core) > now + 22 * 3600 * S);
+}
+
 static void a_session_of_another_process_is_read_and_copied(void **state)
 {
     (void)state;
@@ -1566,7 +1621,8 @@ static void a_session_of_another_process_is_read_and_copied(void **state)
     assert_int_equal(core.session->n_messages, 2);
     act(ACTION_DRAFT, "my draft");
     tick(5 * S);
-    expect_nothing(); /* the owner has its own draft */
+    answer_store(take(EFFECT_STORE).command, ERR_IO); /* is it free by now? */
+    expect_nothing();                                 /* the owner has its own draft */
     act(ACTION_FORK, NULL);
     assert_int_not_equal(core.session->id, 70);
     assert_int_equal(core.session->writer_pid, 0);
@@ -1637,6 +1693,8 @@ int main(void)
             TEST(a_reached_budget_asks_the_user_or_refuses),
             TEST(a_budget_that_another_process_used_up_stops_it),
             TEST(a_session_of_another_process_is_read_and_copied),
+            TEST(a_session_that_another_process_lets_go_is_ours),
+            TEST(the_figures_of_today_end_at_midnight),
             TEST(ids_only_grow),
             TEST(a_row_never_replaces_a_session_in_memory),
             TEST(a_session_put_away_with_an_answer_comes_back_from_memory),

@@ -16,6 +16,7 @@
 #include "router/endpoint.h"
 #include "router/fleet.h"
 #include "router/http_error.h"
+#include "router/prices.h"
 
 #define S 1000000000ull
 
@@ -207,11 +208,11 @@ static void prices_are_whole_nano_dollars(void **state)
             {{4000000000u, 4000000000u, 0, 0, 0}, 3000000000000}, /* above 32 bits */
             {{TOKENS_UNKNOWN, 7, 0, 0, 0}, -1}, {{7, TOKENS_UNKNOWN, 0, 0, 0}, -1}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        assert_int_equal(endpoint_cost_nusd(&price, &cases[i].usage), cases[i].nusd);
+        assert_int_equal(prices_cost_nusd(&price, &cases[i].usage), cases[i].nusd);
     price.usd_per_mtok_cached = -1; /* no price of its own: as fresh */
-    assert_int_equal(endpoint_cost_nusd(&price, &cases[3].usage), 150000);
+    assert_int_equal(prices_cost_nusd(&price, &cases[3].usage), 150000);
     price.usd_per_mtok_out = -1;
-    assert_int_equal(endpoint_cost_nusd(&price, &cases[0].usage), -1);
+    assert_int_equal(prices_cost_nusd(&price, &cases[0].usage), -1);
 }
 
 static void a_long_prompt_has_its_own_price(void **state)
@@ -222,8 +223,8 @@ static void a_long_prompt_has_its_own_price(void **state)
             .usd_per_mtok_cached = 0.5,
             .long_price = {272000, 10, 45, 1}};
     struct usage at = {272000, 10, 0, 0, 0}, over = {272001, 10, 1, 0, 0};
-    assert_int_equal(endpoint_cost_nusd(&price, &at), 272000ll * 5000 + 10 * 30000);
-    assert_int_equal(endpoint_cost_nusd(&price, &over), 272000ll * 10000 + 1000 + 10 * 45000);
+    assert_int_equal(prices_cost_nusd(&price, &at), 272000ll * 5000 + 10 * 30000);
+    assert_int_equal(prices_cost_nusd(&price, &over), 272000ll * 10000 + 1000 + 10 * 45000);
 }
 
 static void an_endpoint_is_found_by_its_name(void **state)

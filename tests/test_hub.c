@@ -20,6 +20,7 @@
 #include "router/core.h"
 #include "router/endpoint.h"
 #include "router/hub.h"
+#include "router/model_file.h"
 #include "router/session.h"
 
 #include "tests/helper_server.h"

@@ -14,8 +14,12 @@
 
 #include <cmocka.h>
 
+#include "engine/engine.h"
+#include "engine/model.h"
+
 #include "router/core.h"
 #include "router/endpoint.h"
+#include "router/model_file.h"
 
 #include "tests/helper_tiny_model.h"
 

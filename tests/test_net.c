@@ -14,6 +14,7 @@
 
 #include "router/endpoint.h"
 #include "router/net.h"
+#include "router/secret.h"
 
 #include "tests/helper_fixture.h"
 #include "tests/helper_server.h"

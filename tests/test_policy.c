@@ -12,9 +12,11 @@
 #include "engine/json.h"
 #include "engine/request.h"
 
+#include "router/decision_json.h"
 #include "router/endpoint.h"
 #include "router/fleet.h"
 #include "router/policy.h"
+#include "router/prices.h"
 
 #define S 1000000000ull
 
@@ -198,12 +200,12 @@ static void an_answer_costs_what_the_prices_say(void **state)
 {
     (void)state;
     struct usage u = {1000, 100, 400, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
-    assert_int_equal(endpoint_cost_nusd(&confs[1], &u), 600 * 1000 + 400 * 100 + 100 * 2000);
-    assert_int_equal(endpoint_cost_nusd(&confs[2], &u),
+    assert_int_equal(prices_cost_nusd(&confs[1], &u), 600 * 1000 + 400 * 100 + 100 * 2000);
+    assert_int_equal(prices_cost_nusd(&confs[2], &u),
             1000 * 10000 + 100 * 20000); /* no price for cached ones: as fresh */
-    assert_int_equal(endpoint_cost_nusd(&confs[3], &u), -1);
+    assert_int_equal(prices_cost_nusd(&confs[3], &u), -1);
     u.output = TOKENS_UNKNOWN;
-    assert_int_equal(endpoint_cost_nusd(&confs[1], &u), -1);
+    assert_int_equal(prices_cost_nusd(&confs[1], &u), -1);
 }
 
 static void a_decision_is_json(void **state)

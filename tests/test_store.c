@@ -68,7 +68,6 @@ static struct stored *put(int64_t session_id, int64_t id, int64_t parent,
         enum message_role role, enum message_state state, const char *text)
 {
     struct stored *c = stored_new(STORE_PUT_MESSAGE);
-    c->is_durable = true;
     c->session = (struct session_row){.id = session_id,
             .created_ms = 1,
             .used_ms = id,
@@ -307,6 +306,13 @@ static void one_process_writes_a_session_until_it_is_gone(void **state)
     struct stored *c = load(store, 5);
     assert_int_equal(c->writer_pid, pid);
     assert_int_equal(c->n_messages, 1); /* it can be read */
+    stored_free(c);
+    c = stored_new(STORE_LOAD);
+    c->session.id = 5;
+    c->only_if_free = true;
+    c = ask(store, c);
+    assert_int_equal(c->writer_pid, pid);
+    assert_int_equal(c->n_messages, 0);
     stored_free(c);
     expect_put(store, ERR_DENIED);
     assert_int_equal(write(to_child[1], "x", 1), 1);

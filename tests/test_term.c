@@ -327,6 +327,30 @@ static void continuing_after_a_hard_stop_draws_again(void **state)
     assert_false(pty_is_cooked(pty));
 }
 
+/* The editor has the terminal; behind it the picture is whole, at the size of now. */
+static void the_users_editor_has_the_terminal_meanwhile(void **state)
+{
+    (void)state;
+    setenv("VISUAL", "sh -c 'echo in the editor; sleep 1; echo edited >\"$0\"'", 1);
+    start_chat(24, 80);
+    pty_type(pty, "draft\x18\x05"); /* C-x C-e */
+    pty_wait_text(pty, "in the editor");
+    assert_int_equal(pty_mode(pty, 1049), 'l');
+    assert_true(pty_is_cooked(pty));
+    pty_type(pty, "z" CTRL_C); /* it is the editor's, and ends it here */
+    pty_resize(pty, 30, 100);
+    pty_wait_text(pty, "signal 2");
+    pty_wait_text(pty, "> draft");
+    assert_int_equal(pty_mode(pty, 1049), 'h');
+    pty_type(pty, "\x07"); /* C-g, and waits */
+    pty_wait_text(pty, "> edited");
+    pty_wait_quiet(pty);
+    assert_null(strstr(pty_picture(pty), "in the editor"));
+    pty_type(pty, "\x1F"); /* C-_ */
+    pty_wait_text(pty, "> draft");
+    unsetenv("VISUAL");
+}
+
 static void suspending_gives_the_terminal_back_and_returns(void **state)
 {
     (void)state;
@@ -469,6 +493,7 @@ int main(void)
             TEST(signals_that_end_it_leave_the_terminal_clean),
             TEST(crashes_leave_the_terminal_clean),
             TEST(continuing_after_a_hard_stop_draws_again),
+            TEST(the_users_editor_has_the_terminal_meanwhile),
             TEST(suspending_gives_the_terminal_back_and_returns),
             TEST(a_terminal_without_a_size_counts_as_80_by_24),
             TEST(a_storm_of_sizes_ends_with_the_right_picture),

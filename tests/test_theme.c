@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "tui/config.h"
 #include "tui/embedded.h"
 #include "tui/endpoint_mark.h"
 #include "tui/look.h"

@@ -82,7 +82,7 @@ static struct rule may_include[] = {
         {"router/hub.c", "engine/gguf.h"},
         {"router/net.c", "engine/queue.h"},
         {"router/models.h", "engine/memory.h"},
-        {"router/models.h", "engine/model_facts.h"},
+        {"router/model_file.h", "engine/model_facts.h"},
         {"router/scan.c", "engine/queue.h"},
         {"router/store.c", "engine/queue.h"},
 
@@ -97,6 +97,10 @@ static struct rule may_include[] = {
         {"tui/*", "router/endpoint.h"},
         {"tui/*", "router/fleet.h"},
         {"tui/*", "router/policy.h"},
+        {"tui/*", "router/notice.h"},
+        {"tui/*", "router/model_file.h"},
+        {"tui/*", "router/decision_json.h"},
+        {"tui/*", "router/prices.h"},
         {"tui/*", "router/session.h"},
         {"tui/*", "router/session_tree.h"},
         {"tui/*", "router/zone.h"},
@@ -113,14 +117,15 @@ static struct rule may_include[] = {
         {"tui/cmd_fleet.c", "router/hub.h"},
         {"tui/cmd_*.c", "router/store.h"},
         {"tui/cmd_fleet_list.c", "router/history.h"},
+        {"tui/cmd_fleet_list.c", "router/secret.h"},
         {"tui/cmd_route.c", "router/history.h"},
         {"tui/cmd_eval.c", "engine/eval_*.h"},
         {"tui/cmd_eval.c", "router/difficulty.h"},
         {"tui/cmd_eval.c", "router/question.h"},
+        {"tui/palette.c", "router/store.h"}, /* rows of sessions, as the core found them */
         {"tui/view_sessions.c", "router/store.h"},
         {"tui/app.c", "engine/model.h"},
-        {"tui/view_experts.c", "engine/model.h"},
-        {"tui/pane_endpoint.c", "router/prices.h"},
+        {"tui/*", "engine/model_info.h"},
 };
 
 /* Headers inside a layer that are not for the whole layer. */
@@ -138,6 +143,7 @@ static struct rule may_look_inside[] = {
         {"router/net.c", "router/net.h"},
         {"router/store*", "router/store_sql.h"},
         {"router/store*", "router/store_query.h"},
+        {"router/store*", "router/store_writer.h"},
         {"tui/app.c", "tui/app.h"},
         {"tui/cmd_tui.c", "tui/app.h"},
         {"tui/app.c", "tui/term.h"},
@@ -160,13 +166,16 @@ static struct rule may_call[] = {
         {"engine/base.c", "posix_memalign"},
         {"engine/base.c", "free"},
         {"engine/base.c", "clock_gettime"},
-        {"router/endpoint.c", "getenv"}, /* the keys, and ~ in a model's path */
+        {"router/endpoint.c", "getenv"}, /* ~ in a path */
+        {"router/secret.c", "getenv"},   /* the keys */
         {"tui/config.c", "getenv"},
         {"tui/term.c", "setenv"}, /* the size, for ncurses alone */
         {"tui/term.c", "unsetenv"},
         {"tui/main.c", "setlocale"},
-        {"router/endpoint.c", "fork"}, /* key_command */
-        {"router/endpoint.c", "execl"},
+        {"router/secret.c", "fork"}, /* key_command */
+        {"router/secret.c", "execl"},
+        {"tui/external_editor.c", "fork"},
+        {"tui/external_editor.c", "execl"},
 };
 
 /* What these files compute depends on their arguments alone: no clock, no file, no

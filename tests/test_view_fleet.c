@@ -239,6 +239,28 @@ static void endpoints_are_switched_drained_and_probed(void **state)
     assert_int_equal(app->last_id, -1);
 }
 
+static void u_takes_the_last_switch_back(void **state)
+{
+    struct app *app = *state;
+    fill(app);
+    const struct endpoint_state *e = app->core.fleet.endpoints;
+    run(app, CMD_UNDO);
+    assert_int_not_equal(app->last_action, ACTION_SWITCH); /* nothing yet, and it says so */
+    assert_non_null(strstr(app->notice, "nothing was switched"));
+    run(app, CMD_ENDPOINT_SWITCH);
+    run(app, CMD_DOWN); /* wherever the cursor is meanwhile */
+    run(app, CMD_UNDO);
+    assert_true(e[0].conf->enabled && !e[0].is_drained);
+    run(app, CMD_UP);
+    run(app, CMD_ENDPOINT_DRAIN);
+    run(app, CMD_UNDO);
+    assert_true(e[0].conf->enabled && !e[0].is_drained);
+    run(app, CMD_ENDPOINT_DRAIN);
+    run(app, CMD_ENDPOINT_SWITCH); /* on: it was drained */
+    run(app, CMD_UNDO);
+    assert_true(e[0].conf->enabled && e[0].is_drained);
+}
+
 /* Switches the endpoint under the cursor: whose index the action carries. */
 static int64_t under_cursor(struct app *app)
 {
@@ -603,6 +625,7 @@ int main(void)
             TEST(no_key_and_no_password_is_shown),
             TEST(endpoints_are_switched_drained_and_probed),
             TEST(a_click_selects_a_row),
+            TEST(u_takes_the_last_switch_back),
             TEST(switching_off_what_answers_is_asked_once),
             TEST(sorting_keeps_the_cursor_with_its_endpoint),
             TEST(an_edit_changes_its_lines_only),

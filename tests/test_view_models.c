@@ -11,7 +11,11 @@
 
 #include <cmocka.h>
 
+#include "engine/engine.h"
+#include "engine/model.h"
+
 #include "router/endpoint.h"
+#include "router/model_file.h"
 
 #include "tests/helper_app.h"
 #include "tests/helper_screen.h"

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "router/decision_json.h"
 #include "router/endpoint.h"
 #include "router/session.h"
 #include "router/store.h"

@@ -418,43 +418,41 @@ static void hints_are_of_use_where_they_stand(void **state)
     assert_null(views[VIEW_CHAT].ops->hints(f->chat, app));
 }
 
-static void tab_is_given_on_where_nothing_can_be_completed(void **state)
-{
-    struct fixture *f = *state;
-    const struct view_ops *ops = views[VIEW_CHAT].ops;
-    assert_false(ops->run(f->chat, CMD_COMPLETE, &f->app));
-    type(f, "/nosuch"); /* a mistake in a word is no reason to leave it */
-    assert_true(ops->run(f->chat, CMD_COMPLETE, &f->app));
-    type(f, " text");
-    assert_false(ops->run(f->chat, CMD_COMPLETE, &f->app));
-    assert_false(ops->run(f->chat, CMD_COMPLETE_BACK, &f->app));
-}
-
 /* In the working directory of the test: its name is known, and nobody else has it. */
 static void a_named_file_goes_along_or_nothing_does(void **state)
 {
     struct fixture *f = *state;
     struct err err;
-    assert_int_equal(file_write("shunt test.md", "one\n", 4, 0644, &err), OK);
+    const char *missing =
+            "there is no file shunt test.md: press the key again to send it as a word";
+    unlink("shunt test.md"); /* of a run that was broken off */
     type(f, "see @\"shunt test.md\"");
     run_chat(f, CMD_SEND);
+    assert_string_equal(f->app.notice, missing);
+    expect_input(f, "see @\"shunt test.md\""); /* it stays */
+    type(f, "!");                              /* another text is asked about again */
+    run_chat(f, CMD_SEND);
+    expect_input(f, "see @\"shunt test.md\"!");
+    assert_int_equal(f->app.last_action, ACTION_DRAFT);
+    run_chat(f, CMD_DELETE_LEFT);
+    assert_int_equal(file_write("shunt test.md", "one\n", 4, 0644, &err), OK);
+    run_chat(f, CMD_SEND);
+    unlink("shunt test.md");
     assert_int_equal(f->app.last_action, ACTION_SEND);
     assert_string_equal(f->app.notice, "attached shunt test.md: 4 B, about 8 tokens");
     assert_true(shows(f, 80, 21, "   see @\"shunt test.md\"\n"));
     assert_true(shows(f, 80, 21, "with 28 B of files"));
     assert_false(shows(f, 80, 21, "one"));
-    run_chat(f, CMD_STOP);
-    unlink("shunt test.md");
-    run_chat(f, CMD_LINE_UP);
-    expect_input(f, "see @\"shunt test.md\"");
+}
+
+static void what_is_no_file_is_sent_as_a_word_when_asked_twice(void **state)
+{
+    struct fixture *f = *state;
+    type(f, "def f(): @nosuchdecorator");
     run_chat(f, CMD_SEND);
-    expect_input(f, "see @\"shunt test.md\""); /* it stays, and says why */
-    assert_string_equal(f->app.notice,
-            "there is no file shunt test.md: press the key again to send it as a word");
-    type(f, "x"); /* another text is asked about again */
+    assert_int_equal(f->app.last_action, ACTION_DRAFT);
     run_chat(f, CMD_SEND);
-    expect_input(f, "see @\"shunt test.md\"x");
-    run_chat(f, CMD_SEND);
+    assert_int_equal(f->app.last_action, ACTION_SEND);
     expect_input(f, "");
 }
 
@@ -564,7 +562,7 @@ static void fill_balance(
                     (uint16_t)((rng_next(&rng) % (experts / k)) * (rng_next(&rng) % 3 ? 1 : 0) +
                                (unsigned)(i % k) * (experts / k)),
                     (uint16_t)(65535 / k)};
-        core_apply_token(&app->core, 0, &shape, r);
+        core_apply_token(&app->core, &shape, r);
     }
     mem_free(r);
 }
@@ -680,7 +678,7 @@ static void a_dense_model_and_no_answer_say_so(void **state)
     init(&app);
     void *experts = mem_alloc(views[VIEW_EXPERTS].ops->state_bytes);
     expect(&app, VIEW_EXPERTS, experts, 80, 21, "experts_none_80x24");
-    core_apply_token(&app.core, 0, &dense, r);
+    core_apply_token(&app.core, &dense, r);
     expect(&app, VIEW_EXPERTS, experts, 80, 21, "experts_dense_80x24");
     mem_free(r);
     mem_free(experts);
@@ -831,18 +829,18 @@ static void a_prompt_being_read_is_no_answer(void **state)
     struct message *m = say(&app, MSG_ASSISTANT, "");
     snprintf(m->endpoint, sizeof m->endpoint, "local");
     r->phase = PHASE_DECODE;
-    core_apply_token(&app.core, 0, &shape, r);
+    core_apply_token(&app.core, &shape, r);
     assert_true(map_shows(&app, experts, 80, 21, "weight 0.50 now"));
     m->state = MESSAGE_RUNNING;
     assert_true(map_shows(&app, experts, 80, 21, " waiting\n"));
     assert_false(map_shows(&app, experts, 80, 21, " now"));
     r->phase = PHASE_PREFILL;
-    core_apply_token(&app.core, 0, &shape, r);
+    core_apply_token(&app.core, &shape, r);
     assert_true(map_shows(&app, experts, 80, 21, " reading the prompt\n"));
     assert_true(map_shows(&app, experts, 80, 21, "layer 0, prompt,"));
     assert_false(map_shows(&app, experts, 80, 21, " now"));
     r->phase = PHASE_DECODE;
-    core_apply_token(&app.core, 0, &shape, r);
+    core_apply_token(&app.core, &shape, r);
     buf_add_text(&m->text, "Yes");
     assert_true(map_shows(&app, experts, 80, 21, " live\n"));
     snprintf(m->endpoint, sizeof m->endpoint, "mini"); /* its experts are elsewhere */
@@ -1189,8 +1187,8 @@ int main(void)
             CHAT(the_side_pane_says_what_it_needs),
             CHAT(lines_below_are_told_on_the_rule),
             CHAT(what_was_searched_comes_into_view),
-            CHAT(tab_is_given_on_where_nothing_can_be_completed),
             CHAT(a_named_file_goes_along_or_nothing_does),
+            CHAT(what_is_no_file_is_sent_as_a_word_when_asked_twice),
             CHAT(a_cleared_draft_is_the_newest_of_the_history),
             CHAT(hints_are_of_use_where_they_stand),
             cmocka_unit_test(every_bar_says_how_to_get_to_the_other_views),

@@ -24,10 +24,13 @@
 
 #include "tui/cmd.h"
 #include "tui/config.h"
+#include "tui/editor.h"
 #include "tui/endpoint_mark.h"
+#include "tui/external_editor.h"
 #include "tui/hint_bar.h"
 #include "tui/keys.h"
 #include "tui/look.h"
+#include "tui/palette.h"
 #include "tui/status_line.h"
 #include "tui/surface.h"
 #include "tui/tab_bar.h"
@@ -58,9 +61,11 @@ struct app {
     struct screen screen;
     void *states[VIEW_COUNT];
     enum view_id view;
+    struct external_editor editor; /* has the terminal while it runs */
     struct help help;
     bool help_is_open;
-    struct key pending; /* first key of a sequence */
+    struct palette palette; /* over all of it */
+    struct key pending;     /* first key of a sequence */
     uint64_t now_ns, frame_ns, draw_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
     uint64_t started_ns;
     int body_row; /* of the screen, where the view begins */
@@ -228,7 +233,7 @@ static bool waits_for_look(struct app *app)
 
 void app_open_view(struct app *app, enum view_id id)
 {
-    app->help_is_open = false;
+    app->help_is_open = app->palette.is_open = false;
     app->view = id;
     app->is_dirty = true;
     if (views[id].ops->open)
@@ -239,6 +244,12 @@ void app_open_help(struct app *app)
 {
     app->help = (struct help){.context = views[app->view].ops->context};
     app->help_is_open = !app->help_is_open;
+    app->is_dirty = true;
+}
+
+void app_open_palette(struct app *app)
+{
+    palette_toggle(&app->palette, app);
     app->is_dirty = true;
 }
 
@@ -262,6 +273,17 @@ void app_toggle_mouse(struct app *app)
                       "terminal"
                     : "the mouse is the terminal's again; %s takes it",
             keys ? keys : "/mouse");
+}
+
+void app_edit(struct app *app, struct slice text)
+{
+    struct err err;
+    term_give(app->term);
+    if (external_editor_start(
+                &app->editor, app->config->editor, app->config->temp_dir, text, &err) == OK)
+        return;
+    term_take(app->term);
+    app_notice(app, err.status, "%s", err.text);
 }
 
 void app_redraw(struct app *app)
@@ -384,11 +406,15 @@ static void draw_body(struct app *app, struct surface *out)
         help_draw(&app->help, app, out);
     else
         views[app->view].ops->draw(app->states[app->view], app, out);
+    if (app->palette.is_open)
+        palette_draw(&app->palette, app, out);
 }
 
 static enum context context_of(const struct app *app)
 {
     const struct view_ops *ops = views[app->view].ops;
+    if (app->palette.is_open)
+        return CTX_GLOBAL;
     if (app->help_is_open)
         return CTX_HELP;
     return ops->context_of ? ops->context_of(app->states[app->view], app) : ops->context;
@@ -418,9 +444,11 @@ static void draw(struct app *app)
         return;
     tab_bar_draw(app, app->help_is_open, &all);
     const struct view_ops *ops = views[app->view].ops;
-    bool has_own = !app->help_is_open && ops->hints;
-    hint_bar_draw(app, context_of(app),
-            has_own ? ops->hints(app->states[app->view], app) : NULL, &all, bottom);
+    const struct view_hint *own = app->palette.is_open ? palette_hints
+                                  : app->help_is_open || !ops->hints
+                                          ? NULL
+                                          : ops->hints(app->states[app->view], app);
+    hint_bar_draw(app, context_of(app), own, &all, bottom);
 }
 
 /* A line of ten megabytes takes long to draw: then frames are rarer, so that what comes is
@@ -524,7 +552,7 @@ static void take_key(struct app *app, const struct key *key)
 {
     const struct view_ops *ops = views[app->view].ops;
     enum context context = context_of(app);
-    bool is_typing = !app->help_is_open;
+    bool is_typing = !app->help_is_open && !app->palette.is_open;
     if (key->code == KEY_BACKGROUND) {
         take_background(app, key->text);
         return;
@@ -533,12 +561,16 @@ static void take_key(struct app *app, const struct key *key)
     status_line_read(&app->status, app->now_ns);
     if (key->code == KEY_FOCUS_IN || key->code == KEY_FOCUS_OUT || take_mouse(app, key))
         return;
+    if (app->palette.is_open && !app->pending.code && palette_key(&app->palette, key, app))
+        return;
     if (is_typing && ops->key_first && !app->pending.code &&
             ops->key_first(app->states[app->view], key, app))
         return;
-    for (; context != CTX_GLOBAL; context = behind[context])
+    do {
         if (find_command(app, context, key))
             return;
+        context = behind[context];
+    } while (context != CTX_GLOBAL);
     bool was_sequence = app->pending.code != 0;
     app->pending = (struct key){0};
     app->quit_armed_ns = 0;
@@ -577,7 +609,7 @@ static void take_keys(struct app *app)
             take_background(app, key.text);
         return;
     }
-    while (!app->must_quit && vtin_next(app->in, &key, app->now_ns))
+    while (!app->must_quit && !app->editor.pid && vtin_next(app->in, &key, app->now_ns))
         take_key(app, &key);
 }
 
@@ -590,13 +622,46 @@ static void resize(struct app *app)
     app->is_dirty = true;
 }
 
+/* The terminal comes back, whatever became of the editor. */
+static void look_at_editor(struct app *app)
+{
+    struct buf text;
+    struct err err;
+    enum status status;
+    if (!external_editor_has_ended(&app->editor, EDITOR_MAX_BYTES, &text, &status, &err))
+        return;
+    term_take(app->term);
+    resize(app);
+    if (status != OK) {
+        app_notice(app, status, "%s", err.text);
+        return;
+    }
+    view_chat_set_input(app->states[VIEW_CHAT], buf_slice(&text), app);
+    buf_release(&text);
+}
+
+/* Keys that signal are the editor's: only Ctrl-Z stops this program with it. */
+static bool is_editors(const struct app *app, int signum)
+{
+    if (!app->editor.pid)
+        return false;
+    if (signum == SIGTSTP)
+        raise(SIGSTOP);
+    return signum == SIGTSTP || signum == SIGINT || signum == SIGQUIT || signum == SIGCONT ||
+           signum == SIGWINCH;
+}
+
 static void take_signals(struct app *app)
 {
     unsigned char bytes[64];
     ssize_t n = read(app->signal_pipe[0], bytes, sizeof bytes);
     bool has_resized = false;
     for (ssize_t i = 0; i < n; i++) {
-        if (bytes[i] == SIGWINCH) {
+        if (is_editors(app, bytes[i])) {
+            continue;
+        } else if (bytes[i] == SIGCHLD) {
+            look_at_editor(app);
+        } else if (bytes[i] == SIGWINCH) {
             has_resized = true; /* a storm of them is one */
         } else if (bytes[i] == SIGTSTP) {
             app_suspend(app);
@@ -623,6 +688,8 @@ static uint64_t nearer(uint64_t a, uint64_t b)
 
 static int timeout_ms(const struct app *app)
 {
+    if (app->editor.pid)
+        return hub_timeout_ms(app->hub);
     uint64_t at = vtin_deadline(app->in), frame_ns = next_frame_ns(app);
     if (app->wake_ns)
         at = nearer(at, app->wake_ns > frame_ns ? app->wake_ns : frame_ns);
@@ -639,9 +706,10 @@ static void loop(struct app *app)
 {
     bool has_more = false;
     while (!app->must_quit) {
-        struct pollfd fds[] = {{term_fd(app->term), POLLIN, 0}, {hub_fd(app->hub), POLLIN, 0},
+        int terminal = app->editor.pid ? -1 : term_fd(app->term);
+        struct pollfd fds[] = {{terminal, POLLIN, 0}, {hub_fd(app->hub), POLLIN, 0},
                 {app->signal_pipe[0], POLLIN, 0}};
-        if (term_wants_write(app->term))
+        if (terminal >= 0 && term_wants_write(app->term))
             fds[0].events |= POLLOUT;
         poll(fds, ARRAY_LEN(fds), has_more ? 0 : timeout_ms(app));
         app->now_ns = clock_now_ns();
@@ -659,14 +727,15 @@ static void loop(struct app *app)
         if (!app->has_session)
             take_keys(app);
         app->now_ns = clock_now_ns();
-        if (!app->must_quit)
+        if (!app->must_quit && !app->editor.pid)
             show(app);
     }
 }
 
 static void install_signals(struct app *app)
 {
-    static const int signals[] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT};
+    static const int signals[] = {
+            SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGCHLD};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     signal_fd = app->signal_pipe[1];
     for (size_t i = 0; i < ARRAY_LEN(signals); i++)
@@ -677,7 +746,7 @@ static void install_signals(struct app *app)
 static void give_terminal(void *user, bool give)
 {
     struct app *app = user;
-    if (!app->term)
+    if (!app->term || app->editor.pid)
         return;
     if (give)
         term_give(app->term);
@@ -733,6 +802,7 @@ static void attach(struct app *app, struct slice text)
 
 static void close_all(struct app *app)
 {
+    external_editor_release(&app->editor);
     for (int i = 0; i < VIEW_COUNT; i++) {
         if (views[i].ops->release)
             views[i].ops->release(app->states[i]);

@@ -8,6 +8,7 @@
 #include "engine/json.h"
 
 #include "router/core.h"
+#include "router/decision_json.h"
 #include "router/session.h"
 
 #include "tui/cmd.h"

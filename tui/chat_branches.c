@@ -3,14 +3,12 @@
 
 #include <stdio.h>
 
-#include "engine/base.h"
-#include "engine/request.h"
-
 #include "router/core.h"
 #include "router/session.h"
 #include "router/session_tree.h"
 
-#include "tui/commands.h"
+#include "tui/chat_focus.h"
+#include "tui/chat_transcript.h"
 #include "tui/figures.h"
 #include "tui/surface.h"
 #include "tui/text.h"

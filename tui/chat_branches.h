@@ -5,10 +5,18 @@
 #ifndef TUI_CHAT_BRANCHES_H
 #define TUI_CHAT_BRANCHES_H
 
-#include "tui/chat_focus.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "tui/commands.h"
 
+struct app;
+struct branch;
+struct chat_focus;
 struct core;
+struct surface;
+struct transcript;
 
 struct chat_branches {
     bool is_open;

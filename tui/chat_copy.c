@@ -3,12 +3,10 @@
 
 #include <stdio.h>
 
-#include "engine/request.h"
-
 #include "router/core.h"
 #include "router/session.h"
 
-#include "tui/commands.h"
+#include "tui/chat_transcript.h"
 #include "tui/markdown_code.h"
 #include "tui/view.h"
 

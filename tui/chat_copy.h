@@ -3,8 +3,14 @@
 #ifndef TUI_CHAT_COPY_H
 #define TUI_CHAT_COPY_H
 
-#include "tui/chat_transcript.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "tui/commands.h"
+
+struct app;
+struct transcript;
 
 struct chat_copy {
     int64_t message_id; /* whose code was copied last, and … */

@@ -3,13 +3,11 @@
 
 #include <string.h>
 
-#include "engine/request.h"
-
 #include "router/core.h"
 #include "router/session.h"
 #include "router/session_tree.h"
 
-#include "tui/commands.h"
+#include "tui/chat_transcript.h"
 #include "tui/view.h"
 
 bool chat_focus_is_on(const struct transcript *t)

@@ -5,8 +5,14 @@
 #ifndef TUI_CHAT_FOCUS_H
 #define TUI_CHAT_FOCUS_H
 
-#include "tui/chat_transcript.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "tui/commands.h"
+
+struct app;
+struct transcript;
 
 #define STEPS_MAX 32
 

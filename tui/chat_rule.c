@@ -7,6 +7,8 @@
 #include "router/core.h"
 #include "router/session.h"
 
+#include "tui/chat_next.h"
+#include "tui/chat_transcript.h"
 #include "tui/keys.h"
 #include "tui/surface.h"
 #include "tui/text.h"

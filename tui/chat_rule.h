@@ -3,8 +3,12 @@
 #ifndef TUI_CHAT_RULE_H
 #define TUI_CHAT_RULE_H
 
-#include "tui/chat_next.h"
-#include "tui/chat_transcript.h"
+#include "engine/base.h"
+
+struct app;
+struct chat_next;
+struct surface;
+struct transcript;
 
 struct chat_rule {
     const struct transcript *transcript;

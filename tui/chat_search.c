@@ -5,6 +5,7 @@
 
 #include "router/session.h"
 
+#include "tui/chat_transcript.h"
 #include "tui/surface.h"
 #include "tui/view.h"
 

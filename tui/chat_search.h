@@ -5,9 +5,11 @@
 #ifndef TUI_CHAT_SEARCH_H
 #define TUI_CHAT_SEARCH_H
 
-#include "tui/chat_transcript.h"
 #include "tui/commands.h"
 #include "tui/search_line.h"
+
+struct app;
+struct transcript;
 
 struct chat_search {
     struct search_line line;

@@ -12,6 +12,8 @@
 #include "router/core.h"
 #include "router/endpoint.h"
 #include "router/history.h"
+#include "router/prices.h"
+#include "router/secret.h"
 #include "router/store.h"
 
 #include "tui/cmd.h"
@@ -76,16 +78,6 @@ static double dollars(int64_t nusd)
     return nusd < 0 ? -1 : (double)nusd / 1e9;
 }
 
-static bool has_key(const struct endpoint_conf *conf)
-{
-    struct secret key = {0};
-    struct err err;
-    bool is_there = conf->key_source == KEY_FROM_COMMAND /* not run for a list */
-                    || endpoint_key(conf, &key, &err) == OK;
-    secret_release(&key);
-    return is_there;
-}
-
 static enum standing standing_of(
         const struct config *config, const struct line *line, uint64_t now_ns)
 {
@@ -96,7 +88,8 @@ static enum standing standing_of(
         return STANDING_BEYOND_ZONE;
     if (conf->kind == PROVIDER_LOCAL && access(conf->model, R_OK) != 0)
         return STANDING_NO_FILE;
-    if (conf->kind != PROVIDER_LOCAL && !has_key(conf))
+    struct err err;
+    if (conf->kind != PROVIDER_LOCAL && secret_check(conf, &err) != OK)
         return STANDING_NO_KEY;
     if (fleet_breaker(line->e, now_ns) == BREAKER_OPEN)
         return STANDING_BREAKER;

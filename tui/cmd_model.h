@@ -2,7 +2,9 @@
 #ifndef TUI_CMD_MODEL_H
 #define TUI_CMD_MODEL_H
 
-#include "tui/cmd.h"
+#include <stdbool.h>
+
+struct config;
 
 /* Every local model: of the endpoints, and the files of the models folder that none of them
  * names. The exit status. */

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "engine/json.h"
+#include "engine/model.h"
 #include "engine/model_facts.h"
 
 #include "router/endpoint.h"
 
+#include "tui/cmd.h"
 #include "tui/cmd_fleet.h"
 #include "tui/cmd_model.h"
 #include "tui/config.h"

@@ -3,8 +3,10 @@
 #include <stdio.h>
 
 #include "router/core.h"
+#include "router/decision_json.h"
 #include "router/endpoint.h"
 #include "router/history.h"
+#include "router/prices.h"
 #include "router/store.h"
 
 #include "tui/args.h"

@@ -9,6 +9,7 @@
 #include "engine/json.h"
 
 #include "tui/cmd.h"
+#include "tui/config.h"
 #include "tui/look.h"
 
 static const struct {

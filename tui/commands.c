@@ -72,6 +72,9 @@ void command_run(struct app *app, enum command command, const char *text)
     case CMD_HELP:
         app_open_help(app);
         break;
+    case CMD_PALETTE:
+        app_open_palette(app);
+        break;
     case CMD_OPEN_CHAT:
         app_open_view(app, VIEW_CHAT);
         break;

@@ -283,8 +283,11 @@ static void set_paths(struct config *config, const struct global_flags *flags)
     config->data_dir =
             flags->data ? mem_strdup(flags->data) : xdg_dir("XDG_DATA_HOME", ".local/share");
     config->models_dir = path_join(config->data_dir, "models");
-    const char *term = getenv("TERM");
+    const char *term = getenv("TERM"), *visual = getenv("VISUAL"), *editor = getenv("EDITOR");
+    const char *temp_dir = getenv("TMPDIR");
     config->term = term ? term : "";
+    config->editor = visual && *visual ? visual : editor && *editor ? editor : "vi";
+    config->temp_dir = temp_dir && temp_dir[0] == '/' ? temp_dir : "/tmp";
     config->background = detect_background();
     set_clipboard(config);
 }

@@ -1,6 +1,6 @@
 /*
- * editor.c - see editor.h. The text is one buffer; screen lines are found by wrapping it, which
- * is cheap for what people type; a long paste is inserted with one move of the tail.
+ * editor.c - see editor.h. The text is one buffer; a long paste is inserted with one move of
+ * the tail.
  */
 #include "tui/editor.h"
 
@@ -38,6 +38,7 @@ void editor_release(struct editor *e)
 {
     free_undo(e);
     mem_free(e->undo);
+    editor_lines_release(&e->lines);
     for (size_t i = 0; i < e->n_history; i++)
         mem_free(e->history[i]);
     mem_free(e->history);
@@ -46,9 +47,7 @@ void editor_release(struct editor *e)
     buf_release(&e->draft);
 }
 
-/* What comes from a paste, a pipe or a store becomes whole characters and lines that end with
- * LF, without NUL. */
-static void add_clean(struct buf *out, struct slice text)
+void editor_clean(struct buf *out, struct slice text)
 {
     size_t done = 0, n;
     for (size_t i = 0; i < text.n; i += n) {
@@ -129,8 +128,9 @@ static size_t last_border(const struct editor *e, size_t at)
 void editor_set(struct editor *e, struct slice text, size_t cursor)
 {
     free_undo(e);
+    editor_lines_forget(&e->lines);
     buf_clear(&e->text);
-    add_clean(&e->text, text);
+    editor_clean(&e->text, text);
     cursor = cursor <= e->text.n ? cursor : e->text.n;
     while (cursor > 0 && ((unsigned char)buf_text(&e->text)[cursor] & 0xC0) == 0x80)
         cursor--;
@@ -149,6 +149,7 @@ static void replace(struct editor *e, size_t begin, size_t end, struct slice wit
     size_t cursor = e->text.n;
     buf_add(&e->text, rest, tail);
     mem_free(rest);
+    editor_lines_change(&e->lines, buf_slice(&e->text), begin, end - begin, with.n);
     e->cursor = next_border(e, cursor); /* what was typed may join what follows */
     e->goal_col = -1;
 }
@@ -166,7 +167,7 @@ void editor_insert(struct editor *e, struct slice text)
 {
     struct buf clean;
     buf_init(&clean, EDITOR_MAX_BYTES);
-    add_clean(&clean, text);
+    editor_clean(&clean, text);
     if (!clean.is_cut)
         insert(e, buf_slice(&clean), false);
     e->has_refused |= clean.is_cut;
@@ -221,84 +222,34 @@ static size_t line_end(const struct editor *e, size_t at)
     return at;
 }
 
-/* Calls for every screen line: [begin, end) of the text. The last line may be empty. */
-struct line_walk {
-    const struct editor *e;
-    struct slice rest;
-    int n_cols;
-    size_t begin, end;
-    bool is_first, ends_open; /* the text ends with a line break */
-};
-
-static struct line_walk walk_lines(const struct editor *e, int n_cols)
-{
-    return (struct line_walk){
-            e, buf_slice(&e->text), n_cols < 1 ? 1 : n_cols, 0, 0, true, false};
-}
-
-static bool next_line(struct line_walk *w)
-{
-    const char *text = buf_text(&w->e->text);
-    struct slice line;
-    if (w->rest.n == 0) {
-        bool is_empty_last = w->is_first || w->ends_open;
-        w->begin = w->end = w->e->text.n;
-        w->is_first = w->ends_open = false;
-        return is_empty_last;
-    }
-    w->is_first = false;
-    text_wrap(&w->rest, w->n_cols, &line);
-    w->begin = (size_t)(line.ptr - text);
-    w->end = w->begin + line.n;
-    w->ends_open = w->rest.n == 0 && w->end < w->e->text.n;
-    return true;
-}
-
-static size_t next_begin(const struct line_walk *w)
-{
-    return w->rest.n ? (size_t)(w->rest.ptr - buf_text(&w->e->text))
-                     : w->e->text.n + !w->ends_open;
-}
-
 static int column_of(const struct editor *e, size_t begin, size_t at)
 {
     return text_width((struct slice){buf_text(&e->text) + begin, at - begin});
 }
 
-/* The screen line with the cursor; its number, or -1 never. */
-static int find_cursor(const struct editor *e, int n_cols, struct line_walk *found)
+static void lay_out(struct editor *e, int n_cols)
 {
-    int i = 0;
-    for (struct line_walk w = walk_lines(e, n_cols); next_line(&w); i++) {
-        *found = w;
-        if (e->cursor < next_begin(&w))
-            return i;
-    }
-    return i > 0 ? i - 1 : 0;
+    editor_lines_lay_out(&e->lines, buf_slice(&e->text), n_cols < 1 ? 1 : n_cols);
 }
 
 static bool move_line(struct editor *e, int n_cols, int by)
 {
-    struct line_walk at;
-    int i = find_cursor(e, n_cols, &at), wanted = i + by, k = 0;
-    int goal = e->goal_col >= 0
-                       ? e->goal_col
-                       : column_of(e, at.begin, e->cursor < at.end ? e->cursor : at.end);
-    if (wanted < 0)
+    lay_out(e, n_cols);
+    size_t i = editor_lines_find(&e->lines, e->cursor);
+    if ((by < 0 && i == 0) || (by > 0 && i + 1 == e->lines.n))
         return false;
-    for (struct line_walk w = walk_lines(e, n_cols); next_line(&w); k++) {
-        if (k != wanted)
-            continue;
-        int cols;
-        struct slice fit = text_fit(
-                (struct slice){buf_text(&e->text) + w.begin, w.end - w.begin}, goal, &cols);
-        e->cursor = w.begin + fit.n;
-        if (fit.n && e->cursor == next_begin(&w)) /* that is the start of the line below */
-            e->cursor = step_left(e, e->cursor);
-        e->goal_col = goal;
-        return true;
-    }
-    return false;
+    const struct editor_line *at = &e->lines.rows[i], *to = at + by;
+    int cols, goal = e->goal_col >= 0 ? e->goal_col
+                                      : column_of(e, at->begin,
+                                                e->cursor < at->end ? e->cursor : at->end);
+    struct slice fit = text_fit(
+            (struct slice){buf_text(&e->text) + to->begin, to->end - to->begin}, goal, &cols);
+    e->cursor = to->begin + fit.n;
+    bool has_next = to + 1 < e->lines.rows + e->lines.n;
+    if (fit.n && has_next && e->cursor == to[1].begin) /* that is the start of the line below */
+        e->cursor = step_left(e, e->cursor);
+    e->goal_col = goal;
+    return true;
 }
 
 static bool show_history(struct editor *e, int by)
@@ -313,6 +264,7 @@ static bool show_history(struct editor *e, int by)
     }
     struct slice text =
             wanted == e->n_history ? buf_slice(&e->draft) : slice_of(e->history[wanted]);
+    editor_lines_forget(&e->lines);
     buf_clear(&e->text);
     buf_add_slice(&e->text, text);
     e->cursor = e->text.n;
@@ -343,6 +295,7 @@ static void undo(struct editor *e)
     if (e->n_undo == 0)
         return;
     struct editor_undo *u = &e->undo[--e->n_undo];
+    editor_lines_forget(&e->lines);
     buf_clear(&e->text);
     buf_add(&e->text, u->text, u->n);
     e->cursor = u->cursor;
@@ -434,7 +387,7 @@ void editor_remember(struct editor *e, struct slice text)
 {
     struct buf clean;
     buf_init(&clean, EDITOR_MAX_BYTES);
-    add_clean(&clean, text);
+    editor_clean(&clean, text);
     if (e->n_history == 0 || !slice_eq(buf_slice(&clean), e->history[e->n_history - 1])) {
         e->history = mem_resize(e->history, (e->n_history + 1) * sizeof *e->history);
         e->history[e->n_history++] = mem_strdup(buf_text(&clean));
@@ -443,12 +396,10 @@ void editor_remember(struct editor *e, struct slice text)
     e->i_history = e->n_history;
 }
 
-int editor_n_lines(const struct editor *e, int n_cols)
+int editor_n_lines(struct editor *e, int n_cols)
 {
-    int n = 0;
-    for (struct line_walk w = walk_lines(e, n_cols); next_line(&w); n++)
-        continue;
-    return n;
+    lay_out(e, n_cols);
+    return (int)e->lines.n;
 }
 
 static void draw_line(const struct surface *out, int row, struct slice line)
@@ -462,23 +413,23 @@ static void draw_line(const struct surface *out, int row, struct slice line)
 
 void editor_draw(struct editor *e, struct surface *out)
 {
-    struct line_walk at = {0};
     int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols;
-    int i_cursor = find_cursor(e, n_cols, &at), i = 0;
+    lay_out(e, n_cols);
+    int i_cursor = (int)editor_lines_find(&e->lines, e->cursor), n = (int)e->lines.n;
     if (i_cursor < e->scroll)
         e->scroll = i_cursor;
     if (i_cursor >= e->scroll + n_rows)
         e->scroll = i_cursor - n_rows + 1;
-    int last_top = editor_n_lines(e, n_cols) - n_rows; /* the text may have become shorter */
+    int last_top = n - n_rows; /* the text may have become shorter */
     if (e->scroll > last_top)
         e->scroll = last_top > 0 ? last_top : 0;
-    for (struct line_walk w = walk_lines(e, n_cols); next_line(&w); i++) {
-        if (i < e->scroll || i >= e->scroll + n_rows)
-            continue;
-        draw_line(out, i - e->scroll,
-                (struct slice){buf_text(&e->text) + w.begin, w.end - w.begin});
+    for (int row = 0; row < n_rows && e->scroll + row < n; row++) {
+        const struct editor_line *line = &e->lines.rows[e->scroll + row];
+        draw_line(out, row,
+                (struct slice){buf_text(&e->text) + line->begin, line->end - line->begin});
     }
-    size_t shown = e->cursor < at.end ? e->cursor : at.end;
-    int col = column_of(e, at.begin, shown < at.begin ? at.begin : shown);
+    const struct editor_line *at = &e->lines.rows[i_cursor];
+    size_t shown = e->cursor < at->end ? e->cursor : at->end;
+    int col = column_of(e, at->begin, shown < at->begin ? at->begin : shown);
     surface_cursor(out, i_cursor - e->scroll, col < n_cols ? col : n_cols - 1);
 }

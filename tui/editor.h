@@ -8,6 +8,7 @@
 #include "engine/base.h"
 
 #include "tui/commands.h"
+#include "tui/editor_lines.h"
 
 struct key;
 struct surface;
@@ -27,19 +28,23 @@ struct editor {
     struct buf draft;            /* kept while history is shown */
     int goal_col;                /* of up/down; -1: none */
     int scroll;                  /* first visible line */
+    struct editor_lines lines;   /* as they were drawn last */
 };
 void editor_init(struct editor *e);
 void editor_release(struct editor *e);
 void editor_set(struct editor *e, struct slice text, size_t cursor);
+/* Appends what comes from a paste, a file or a store as whole characters and lines that end
+ * with LF, without NUL. */
+void editor_clean(struct buf *out, struct slice text);
 void editor_insert(struct editor *e, struct slice text);
-/* Puts text in the place of [begin, end), the cursor behind it; can be undone. */
+/* Puts clean text in the place of [begin, end), the cursor behind it; can be undone. */
 void editor_replace(struct editor *e, size_t begin, size_t end, struct slice with);
 /* Commands of CTX_INPUT. False: not an editing command, or nothing to do (up on the first line,
  * …). */
 bool editor_run(struct editor *e, enum command command, int n_cols);
 bool editor_key(struct editor *e, const struct key *key);  /* typed text and pastes */
 void editor_remember(struct editor *e, struct slice text); /* newest history entry */
-int editor_n_lines(const struct editor *e, int n_cols);
+int editor_n_lines(struct editor *e, int n_cols);
 void editor_draw(struct editor *e, struct surface *out); /* places the hardware cursor */
 
 #endif

@@ -17,6 +17,7 @@ const struct binding default_bindings[] = {
         {CTX_GLOBAL, "C-x 6", CMD_OPEN_SESSIONS},
         {CTX_GLOBAL, "C-x 7", CMD_OPEN_TOKENS},
         {CTX_GLOBAL, "C-x n", CMD_NEW_SESSION},
+        {CTX_GLOBAL, "C-x p", CMD_PALETTE},
         {CTX_GLOBAL, "C-l", CMD_REDRAW},
         {CTX_GLOBAL, "M-m", CMD_MOUSE},
         {CTX_GLOBAL, "C-z", CMD_SUSPEND},
@@ -102,6 +103,8 @@ const struct binding default_bindings[] = {
         {CTX_INPUT, "C-u", CMD_KILL_LINE_LEFT},
         {CTX_INPUT, "C-k", CMD_KILL_LINE_RIGHT},
         {CTX_INPUT, "C-y", CMD_YANK},
+        {CTX_INPUT, "C-x C-e", CMD_EDITOR},
+        {CTX_INPUT, "C-g", CMD_EDITOR},
         {CTX_INPUT, "C-_", CMD_UNDO},
         {CTX_INPUT, "M-u", CMD_UNDO},
 
@@ -126,6 +129,7 @@ const struct binding default_bindings[] = {
         {CTX_EXPERTS, "5", CMD_OPEN_MODELS},
         {CTX_EXPERTS, "6", CMD_OPEN_SESSIONS},
         {CTX_EXPERTS, "?", CMD_HELP},
+        {CTX_EXPERTS, "C-p", CMD_PALETTE},
         {CTX_EXPERTS, "Esc", CMD_BACK},
         {CTX_EXPERTS, "q", CMD_BACK},
 
@@ -139,6 +143,7 @@ const struct binding default_bindings[] = {
         {CTX_FLEET, "G", CMD_LAST},
         {CTX_FLEET, "e", CMD_ENDPOINT_SWITCH},
         {CTX_FLEET, "d", CMD_ENDPOINT_DRAIN},
+        {CTX_FLEET, "u", CMD_UNDO},
         {CTX_FLEET, "p", CMD_ENDPOINT_PROBE},
         {CTX_FLEET, "P", CMD_PROBE_ALL},
         {CTX_FLEET, "a", CMD_ENDPOINT_ADD},
@@ -152,6 +157,7 @@ const struct binding default_bindings[] = {
         {CTX_FLEET, "5", CMD_OPEN_MODELS},
         {CTX_FLEET, "6", CMD_OPEN_SESSIONS},
         {CTX_FLEET, "?", CMD_HELP},
+        {CTX_FLEET, "C-p", CMD_PALETTE},
         {CTX_FLEET, "Esc", CMD_BACK},
         {CTX_FLEET, "q", CMD_BACK},
 
@@ -172,6 +178,7 @@ const struct binding default_bindings[] = {
         {CTX_ROUTER, "5", CMD_OPEN_MODELS},
         {CTX_ROUTER, "6", CMD_OPEN_SESSIONS},
         {CTX_ROUTER, "?", CMD_HELP},
+        {CTX_ROUTER, "C-p", CMD_PALETTE},
         {CTX_ROUTER, "Esc", CMD_BACK},
         {CTX_ROUTER, "q", CMD_BACK},
 
@@ -194,6 +201,7 @@ const struct binding default_bindings[] = {
         {CTX_MODELS, "4", CMD_OPEN_ROUTER},
         {CTX_MODELS, "6", CMD_OPEN_SESSIONS},
         {CTX_MODELS, "?", CMD_HELP},
+        {CTX_MODELS, "C-p", CMD_PALETTE},
         {CTX_MODELS, "Esc", CMD_BACK},
         {CTX_MODELS, "q", CMD_BACK},
 
@@ -214,6 +222,7 @@ const struct binding default_bindings[] = {
         {CTX_SESSIONS, "4", CMD_OPEN_ROUTER},
         {CTX_SESSIONS, "5", CMD_OPEN_MODELS},
         {CTX_SESSIONS, "?", CMD_HELP},
+        {CTX_SESSIONS, "C-p", CMD_PALETTE},
         {CTX_SESSIONS, "Esc", CMD_BACK},
         {CTX_SESSIONS, "q", CMD_BACK},
 
@@ -240,6 +249,7 @@ const struct binding default_bindings[] = {
         {CTX_TOKENS, "5", CMD_OPEN_MODELS},
         {CTX_TOKENS, "6", CMD_OPEN_SESSIONS},
         {CTX_TOKENS, "?", CMD_HELP},
+        {CTX_TOKENS, "C-p", CMD_PALETTE},
         {CTX_TOKENS, "Esc", CMD_BACK},
         {CTX_TOKENS, "q", CMD_BACK},
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tui/config.h"
+
 #define AUTO "auto"
 
 /* Half way between black and white, as contrast sees it: black and white text are equally

@@ -5,7 +5,11 @@
 #ifndef TUI_LOOK_H
 #define TUI_LOOK_H
 
-#include "tui/config.h"
+#include "engine/base.h"
+
+#include "tui/theme.h"
+
+struct config;
 
 #define LOOK_PICK_BYTES 192
 

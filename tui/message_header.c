@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "router/core.h"
+#include "router/decision_json.h"
+#include "router/prices.h"
 #include "router/session.h"
 #include "router/session_tree.h"
 

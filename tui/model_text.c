@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/core.h"
 #include "router/endpoint.h"
+#include "router/model_file.h"
 
 static const struct {
     struct model_sign sign;

@@ -2,9 +2,12 @@
 #ifndef TUI_MODEL_TEXT_H
 #define TUI_MODEL_TEXT_H
 
-#include "router/core.h"
+#include <stddef.h>
 
-#include "tui/surface.h"
+#include "tui/role.h"
+
+struct core;
+struct model_state;
 
 struct model_sign {
     const char *glyph;

@@ -8,7 +8,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/model_info.h"
+
+#include "router/core.h"
 #include "router/endpoint.h"
+#include "router/model_file.h"
 
 #include "tui/facts.h"
 #include "tui/figures.h"

@@ -4,9 +4,9 @@
 #ifndef TUI_PANE_MODEL_H
 #define TUI_PANE_MODEL_H
 
-#include "router/core.h"
-
-#include "tui/surface.h"
+struct core;
+struct model_state;
+struct surface;
 
 void pane_model_draw(const struct core *core, const struct model_state *m, struct surface *out);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "router/core.h"
+#include "router/decision_json.h"
 #include "router/endpoint.h"
 
 #include "tui/figures.h"

@@ -3,10 +3,12 @@
 
 #include <stdio.h>
 
+#include "router/core.h"
 #include "router/endpoint.h"
 
 #include "tui/endpoint_mark.h"
 #include "tui/model_text.h"
+#include "tui/surface.h"
 #include "tui/text.h"
 
 #define READ_NS 1500000000ull /* a notice younger than this may not have been seen */

@@ -5,9 +5,10 @@
 #ifndef TUI_STATUS_LINE_H
 #define TUI_STATUS_LINE_H
 
-#include "router/core.h"
+#include "router/notice.h"
 
-#include "tui/surface.h"
+struct core;
+struct surface;
 
 struct status_line {
     struct notice own; /* of the app itself; newer than the core's when t_ns says so */

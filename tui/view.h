@@ -71,8 +71,11 @@ const struct core *app_core(const struct app *app);
 void app_act(struct app *app, struct action *action); /* takes the action */
 void app_open_view(struct app *app, enum view_id id);
 void app_open_help(struct app *app);
+void app_open_palette(struct app *app); /* or closes it */
 void app_notice(struct app *app, enum status status, const char *fmt, ...) PRINTF(3, 4);
 void app_toggle_mouse(struct app *app);
+/* Hands the terminal to the user's editor; the text comes back by view_chat_set_input. */
+void app_edit(struct app *app, struct slice text);
 void app_redraw(struct app *app);                 /* the whole screen from nothing */
 void app_wake_at(struct app *app, uint64_t t_ns); /* draw again at that time, once */
 void app_suspend(struct app *app);

@@ -10,19 +10,19 @@
 
 #include "router/conf.h"
 #include "router/core.h"
-#include "router/endpoint.h"
 #include "router/session.h"
 
 #include "tui/attachment.h"
 #include "tui/chat_branches.h"
 #include "tui/chat_copy.h"
 #include "tui/chat_edit.h"
+#include "tui/chat_focus.h"
 #include "tui/chat_greeting.h"
 #include "tui/chat_next.h"
 #include "tui/chat_rule.h"
 #include "tui/chat_search.h"
+#include "tui/chat_transcript.h"
 #include "tui/chat_why.h"
-#include "tui/editor.h"
 #include "tui/file_choices.h"
 #include "tui/file_word.h"
 #include "tui/keys.h"
@@ -31,7 +31,6 @@
 #include "tui/slash.h"
 #include "tui/surface.h"
 #include "tui/text.h"
-#include "tui/view.h"
 #include "tui/view_stepper.h"
 
 #define SIDE_MIN_COLS 120
@@ -409,6 +408,9 @@ static bool run(void *state, enum command command, struct app *app)
         return chat_focus_take(&c->transcript, app);
     case CMD_STOP:
         return take_esc(c, app);
+    case CMD_EDITOR:
+        app_edit(app, buf_slice(&c->editor.text));
+        return true;
     case CMD_QUIT_EMPTY:
         if (c->editor.text.n == 0) {
             app_quit(app);
@@ -468,6 +470,28 @@ bool view_chat_clear_input(void *state, struct app *app)
     return true;
 }
 
+void view_chat_set_input(void *state, struct slice text, struct app *app)
+{
+    struct chat *c = state;
+    struct buf clean;
+    buf_init(&clean, EDITOR_MAX_BYTES);
+    editor_clean(&clean, text);
+    editor_replace(&c->editor, 0, c->editor.text.n, buf_slice(&clean));
+    buf_release(&clean);
+    slash_restart(&c->slash);
+    tell_draft(c, app);
+}
+
+void view_chat_write_command(void *state, enum command command, struct app *app)
+{
+    char line[64];
+    struct chat *c = state;
+    prepare(c, app);
+    view_chat_clear_input(c, app);
+    snprintf(line, sizeof line, "/%s ", command_defs[command].name);
+    view_chat_set_input(c, slice_of(line), app);
+}
+
 void view_chat_seek(void *state, int64_t session_id, const char *words)
 {
     struct chat *c = state;
@@ -477,7 +501,7 @@ void view_chat_seek(void *state, int64_t session_id, const char *words)
 
 /* ---- drawing ---------------------------------------------------------------------------- */
 
-static int input_rows(const struct chat *c, int n_rows, int n_cols)
+static int input_rows(struct chat *c, int n_rows, int n_cols)
 {
     int wanted = editor_n_lines(&c->editor, n_cols), most = n_rows / 3;
     most = most < 1 ? 1 : most;

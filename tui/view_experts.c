@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/model.h"
+#include "engine/model_info.h"
 
 #include "router/balance.h"
 #include "router/core.h"

@@ -32,8 +32,10 @@ struct fleet_view {
     int n_rows; /* of the table, when it was drawn last */
     int sorted; /* 1 + column; 0: as configured */
     bool is_reverse;
-    int asked_off;  /* 1 + endpoint that is to be switched off although an answer runs there */
-    bool is_detail; /* the pane takes the whole screen */
+    int asked_off;   /* 1 + endpoint that is to be switched off although an answer runs there */
+    int switched;    /* 1 + endpoint that was switched or drained last; 0: none to take back */
+    const char *was; /* on, off or drain: before that */
+    bool is_detail;  /* the pane takes the whole screen */
     bool has_form;
     int starts[TABLE_COLUMNS_MAX]; /* what was drawn last */
     struct endpoint_form form;
@@ -417,6 +419,36 @@ static void act(struct app *app, enum action_kind kind, int endpoint, const char
     app_act(app, a);
 }
 
+static const char *switch_of(const struct endpoint_state *e)
+{
+    return !e->conf->enabled ? "off" : e->is_drained ? "drain" : "on";
+}
+
+static void switch_to(
+        struct fleet_view *v, const struct endpoint_state *e, const char *to, struct app *app)
+{
+    v->switched = 1 + v->cursor;
+    v->was = switch_of(e);
+    act(app, ACTION_SWITCH, v->cursor, to);
+}
+
+/* What was off only drains while an answer runs there: nothing is cut by taking back. */
+static void undo_switch(struct fleet_view *v, struct app *app)
+{
+    if (!v->switched) {
+        app_notice(app, OK, "nothing was switched or drained that could be taken back");
+        return;
+    }
+    int i = v->switched - 1;
+    const struct endpoint_state *e = &app_core(app)->fleet.endpoints[i];
+    bool is_drain = strcmp(v->was, "drain") == 0,
+         cuts = strcmp(v->was, "off") == 0 && e->n_in_flight;
+    if (is_drain && !e->conf->enabled)
+        act(app, ACTION_SWITCH, i, "on"); /* what is off has nothing to drain */
+    act(app, ACTION_SWITCH, i, cuts ? "drain" : v->was);
+    v->switched = 0;
+}
+
 /* Switching off stops what runs there: that is asked once. */
 static void switch_endpoint(
         struct fleet_view *v, const struct endpoint_state *e, struct app *app)
@@ -430,7 +462,7 @@ static void switch_endpoint(
         return;
     }
     v->asked_off = 0;
-    act(app, ACTION_SWITCH, v->cursor, is_off ? "off" : "on");
+    switch_to(v, e, is_off ? "off" : "on", app);
 }
 
 /* Only columns that are on the screen: another order without its reason would be a riddle. */
@@ -449,7 +481,9 @@ static bool run_endpoint_command(struct fleet_view *v, enum command command, str
     if (e && command == CMD_ENDPOINT_SWITCH)
         switch_endpoint(v, e, app);
     else if (e && command == CMD_ENDPOINT_DRAIN)
-        act(app, ACTION_SWITCH, v->cursor, e->is_drained ? "on" : "drain");
+        switch_to(v, e, e->is_drained ? "on" : "drain", app);
+    else if (command == CMD_UNDO)
+        undo_switch(v, app);
     else if (e && command == CMD_ENDPOINT_PROBE)
         act(app, ACTION_PROBE, v->cursor, "");
     else if (command == CMD_PROBE_ALL)

@@ -6,11 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/model_info.h"
+
+#include "router/core.h"
+#include "router/model_file.h"
+
 #include "tui/figures.h"
 #include "tui/keys.h"
+#include "tui/markdown_table.h"
 #include "tui/model_text.h"
 #include "tui/pane_model.h"
 #include "tui/search_line.h"
+#include "tui/surface.h"
 #include "tui/table.h"
 #include "tui/text.h"
 #include "tui/view.h"

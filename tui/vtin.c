@@ -309,13 +309,17 @@ static bool take_string(struct vtin *in, unsigned char c, struct key *out)
 static void end_paste(struct vtin *in, struct key *out)
 {
     buf_clear(&in->done_paste);
+    size_t done = 0; /* what stays is added in runs */
     for (size_t i = 0; i < in->paste.n; i++) {
         char c = in->paste.ptr[i];
-        if (c == '\r') /* terminals send it for a line's end */
-            c = i + 1 < in->paste.n && in->paste.ptr[i + 1] == '\n' ? '\0' : '\n';
         if ((unsigned char)c >= 0x20 ? c != 0x7F : c == '\n' || c == '\t')
-            buf_add(&in->done_paste, &c, 1);
+            continue;
+        bool is_crlf = c == '\r' && i + 1 < in->paste.n && in->paste.ptr[i + 1] == '\n';
+        buf_add(&in->done_paste, in->paste.ptr + done, i - done);
+        buf_add_text(&in->done_paste, c == '\r' && !is_crlf ? "\n" : ""); /* a line's end */
+        done = i + 1;
     }
+    buf_add(&in->done_paste, in->paste.ptr + done, in->paste.n - done);
     buf_clear(&in->paste);
     in->state = IN_TEXT;
     *out = plain(KEY_PASTE, 0);
