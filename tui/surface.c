@@ -138,8 +138,10 @@ static char find_ascii(struct slice glyph)
 /* What the surface's charset shows for it; *ascii is where a character of one column stands. */
 static struct slice in_charset(const struct surface *s, struct slice shown, char *ascii)
 {
-    if (s->charset == CHARSET_UTF8 || (shown.n && !(shown.ptr[0] & 0x80)))
+    if (s->charset == CHARSET_UTF8)
         return shown;
+    if (shown.n && !(shown.ptr[0] & 0x80)) /* and perhaps marks over it */
+        return s->charset == CHARSET_ASCII ? (struct slice){shown.ptr, 1} : shown;
     *ascii = s->is_content ? '\0' : find_ascii(shown);
     if (!*ascii && s->charset == CHARSET_ASCII_CHROME)
         return shown;

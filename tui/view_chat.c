@@ -644,6 +644,7 @@ static void release(void *state)
     struct chat *c = state;
     transcript_release(&c->transcript);
     chat_why_release(&c->why);
+    mission_release(&c->mission);
     file_choices_close(&c->files);
     chat_branches_release(&c->branches);
     chat_edit_forget(&c->edit);
