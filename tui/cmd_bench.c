@@ -2,6 +2,7 @@
  * figures. Ctrl-C ends the process as it ends any other: nothing is left behind. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/base.h"
 #include "engine/bench.h"
@@ -84,7 +85,8 @@ static const char *first_model(const struct config *config, struct arena *arena)
 static void print_progress(void *user, const char *what)
 {
     (void)user;
-    fprintf(stderr, "shunt bench: %s\n", what);
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "shunt bench: %s\n", what);
 }
 
 static void print_result(const struct bench_config *cfg, const struct bench_result *r)

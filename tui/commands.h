@@ -1,5 +1,5 @@
 /*
- * commands.h - everything a key, the `/` line and (later) the palette can do: the rows of
+ * commands.h - everything a key, the `/` line can do: the rows of
  * commands.def.
  */
 #ifndef TUI_COMMANDS_H
