@@ -57,6 +57,16 @@ void budget_take(struct core *core, const struct stored *answer, bool is_for_run
     warn_of_budget(core, t_ns);
 }
 
+/* Without a limit nobody asks the store for the sum of the day before something is spent. */
+void budget_take_history(struct core *core, const struct stored *loaded)
+{
+    int64_t spent_nusd = 0;
+    for (size_t i = 0; i < loaded->n_costs; i++)
+        spent_nusd += loaded->costs[i].cost_nusd > 0 ? loaded->costs[i].cost_nusd : 0;
+    if (core->budget.day_nusd < 0 && core->budget.spent_nusd == 0)
+        core->budget.spent_nusd = spent_nusd;
+}
+
 static bool has_figures_of_today(const struct core *core)
 {
     bool has = core->budget.spent_nusd > 0;

@@ -406,6 +406,7 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
         break;
     case STORE_LOAD_FLEET:
         history_replay(&core->fleet, c);
+        budget_take_history(core, c);
         break;
     case STORE_LOAD_TOKENS:
         take_tokens(core, c, t_ns);

@@ -108,6 +108,7 @@ void budget_settle(struct core *core, struct run *run);
 /* What the store says is spent today. is_for_run: a request waits for it. */
 void budget_take(
         struct core *core, const struct stored *answer, bool is_for_run, uint64_t t_ns);
+void budget_take_history(struct core *core, const struct stored *loaded);
 
 /* Midnight. */
 void budget_timer(struct core *core, uint64_t t_ns);

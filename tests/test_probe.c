@@ -187,6 +187,7 @@ static void earlier_answers_prime_the_estimates(void **state)
     assert_int_equal(samples_quantile(&a->tok_per_s_samples, 0.5), 10);
     assert_true(a->ttft_ms > 100 && a->ttft_ms < 300);
     assert_int_equal(a->spent_today_nusd, 1234);
+    assert_int_equal(core.budget.spent_nusd, 1234);
     assert_string_equal(a->last_error, "too slow");
     assert_int_equal(a->n_requests + a->n_errors + a->n_failed_in_a_row, 0);
     assert_int_equal(fleet_breaker(a, 2 * S), BREAKER_CLOSED);

@@ -121,7 +121,6 @@ static void cell_text(const struct model_facts *f, int column, char out[FIGURE_B
         figure_print(UNIT_COUNT, info->context_train_tok, out);
 }
 
-/* The state keeps its colour under the cursor. */
 static void draw_row(const struct core *core, const struct model_state *m, bool is_selected,
         const struct table_column *table, const int starts[], struct surface *out, int row)
 {
@@ -136,12 +135,12 @@ static void draw_row(const struct core *core, const struct model_state *m, bool 
         table_draw_cell(&table[c], starts[c], out, row,
                 table[c].is_right ? ROLE_NUMBER : ROLE_TEXT, text);
     }
-    if (is_selected)
-        surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_SELECTED, 0);
     model_state_text(core, m, state, sizeof state);
     surface_cut(out, row, starts[COLUMN_STATE], out->rect.n_cols - starts[COLUMN_STATE],
             sign.role, 0, slice_of(state));
     surface_puts(out, row, starts[COLUMN_MARK], sign.role, sign.glyph);
+    if (is_selected)
+        surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_SELECTED, 0);
 }
 
 static void fit_columns(const struct core *core, const struct shown *s, int n_cols,
