@@ -148,6 +148,7 @@ static struct rule may_look_inside[] = {
         {"tui/app*.c", "tui/app_internal.h"},
         {"tui/app*.c", "tui/term.h"},
         {"tui/term.c", "tui/term.h"},
+        {"tui/view_chat*", "tui/view_chat_internal.h"},
 };
 
 static const char *const nobody_calls[] = {"strcpy", "strcat", "sprintf", "vsprintf", "strtok",
