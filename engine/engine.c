@@ -26,19 +26,11 @@
 #define LONELY_CHUNK_MS   400.0 /* alone: short enough to show progress */
 #define FULL_RING_WAIT_MS 5
 
-static void poke(int fd)
-{
-    uint64_t one = 1;
-    if (fd >= 0)
-        while (write(fd, &one, sizeof one) < 0)
-            break; /* EAGAIN: the counter is set anyway */
-}
-
 bool engine_push(struct engine *e, struct event *event)
 {
     if (!queue_push(&e->events, event))
         return false;
-    poke(e->cfg.wake_fd);
+    queue_poke(e->cfg.wake_fd);
     return true;
 }
 
@@ -319,7 +311,7 @@ static void record_token(struct engine *e, uint32_t i, const struct slot *slot, 
                 shape->n_moe_layers * sizeof(float));
     }
     telemetry_put(e->telemetry, r);
-    poke(e->cfg.wake_fd);
+    queue_poke(e->cfg.wake_fd);
 }
 
 /* The routing in a record is that of the pass that produced the token: the pass over the token
@@ -430,7 +422,7 @@ static void fail(struct engine *e, const struct err *err)
     e->error = *err;
     tell_model(e, ENGINE_FAILED, -1, NULL, err);
     atomic_store(&e->state, ENGINE_FAILED);
-    poke(e->cfg.wake_fd);
+    queue_poke(e->cfg.wake_fd);
     for (size_t i = 0; i < e->n_waiting; i++)
         refuse(e, e->waiting[i], err->status, err->text);
     e->n_waiting = 0;
@@ -462,14 +454,14 @@ static void *run(void *arg)
         atomic_store(&e->model_running, e->model);
         tell_model(e, ENGINE_READY, 1, model_info(e->model), NULL);
         atomic_store(&e->state, ENGINE_READY);
-        poke(e->cfg.wake_fd);
+        queue_poke(e->cfg.wake_fd);
         serve(e);
     } else if (!atomic_load(&e->is_closing)) {
         fail(e, &err);
     }
     release_model(e);
     atomic_store(&e->state, ENGINE_STOPPED);
-    poke(e->cfg.wake_fd);
+    queue_poke(e->cfg.wake_fd);
     return NULL;
 }
 
@@ -510,7 +502,7 @@ void engine_stop(struct engine *e)
     if (model)
         model_cancel(model);
     atomic_store(&e->may_release, true);
-    poke(e->command_fd);
+    queue_poke(e->command_fd);
     if (!e->thread)
         atomic_store(&e->state, ENGINE_STOPPED);
 }
@@ -544,7 +536,7 @@ bool engine_send(struct engine *e, struct request *request)
     struct engine_command command = {ENGINE_SEND, request->id, request};
     if (!queue_push(&e->commands, &command))
         return false;
-    poke(e->thread ? e->command_fd : e->cfg.wake_fd);
+    queue_poke(e->thread ? e->command_fd : e->cfg.wake_fd);
     return true;
 }
 
@@ -552,11 +544,11 @@ void engine_cancel(struct engine *e, uint32_t request_id)
 {
     struct engine_command command = {ENGINE_CANCEL, request_id, NULL};
     while (!queue_push(&e->commands, &command))
-        poke(e->command_fd); /* the thread drains its commands every turn */
+        queue_poke(e->command_fd); /* the thread drains its commands every turn */
     struct model *model = atomic_load(&e->model_running);
     if (model)
         model_cancel(model);
-    poke(e->command_fd);
+    queue_poke(e->command_fd);
 }
 
 bool engine_poll_event(struct engine *e, struct event *out)

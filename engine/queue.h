@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/base.h"
 
@@ -64,6 +65,16 @@ static inline uint32_t queue_room(struct queue *q)
 {
     return q->n_items - (atomic_load_explicit(&q->tail, memory_order_relaxed) -
                                 atomic_load_explicit(&q->head, memory_order_acquire));
+}
+
+/* Wakes the other side, which polls this eventfd; -1: nobody does. */
+static inline void queue_poke(int fd)
+{
+    uint64_t one = 1;
+    if (fd < 0)
+        return;
+    ssize_t n = write(fd, &one, sizeof one); /* EAGAIN: the counter is set anyway */
+    (void)n;
 }
 
 #endif

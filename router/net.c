@@ -64,14 +64,6 @@ struct net {
     struct transfer *transfers;
 };
 
-static void poke(const struct net *net)
-{
-    uint64_t one = 1;
-    if (net->wake_fd >= 0)
-        while (write(net->wake_fd, &one, sizeof one) < 0)
-            break;
-}
-
 /* ---- events out ------------------------------------------------------------------------- */
 
 static void flush_unsent(struct transfer *t)
@@ -83,7 +75,7 @@ static void flush_unsent(struct transfer *t)
         return;
     memmove(t->unsent, t->unsent + n, (t->n_unsent - n) * sizeof *t->unsent);
     t->n_unsent -= n;
-    poke(t->net);
+    queue_poke(t->net->wake_fd);
 }
 
 static void emit(void *arg, struct event *event)

@@ -39,13 +39,6 @@ void scan_request_free(struct scan_request *request)
     arena_release(&arena);
 }
 
-static void poke(int fd)
-{
-    uint64_t one = 1;
-    while (write(fd, &one, sizeof one) < 0)
-        break;
-}
-
 /* False: closing, nothing was taken. */
 static bool push(struct scan *s, const struct event *event)
 {
@@ -54,7 +47,7 @@ static bool push(struct scan *s, const struct event *event)
             return false;
         poll(NULL, 0, FULL_RING_WAIT_MS);
     }
-    poke(s->wake_fd);
+    queue_poke(s->wake_fd);
     return true;
 }
 
@@ -136,7 +129,7 @@ void scan_close(struct scan *s)
     if (!s)
         return;
     atomic_store(&s->is_closing, true);
-    poke(s->command_fd);
+    queue_poke(s->command_fd);
     pthread_join(s->thread, NULL);
     release(s);
 }
@@ -145,7 +138,7 @@ bool scan_send(struct scan *s, struct scan_request *request)
 {
     if (!queue_push(&s->commands, &request))
         return false;
-    poke(s->command_fd);
+    queue_poke(s->command_fd);
     return true;
 }
 

@@ -38,14 +38,6 @@ void stored_free(struct stored *s)
         arena_release(&s->arena);
 }
 
-static void poke(int fd)
-{
-    uint64_t one = 1;
-    if (fd >= 0)
-        while (write(fd, &one, sizeof one) < 0)
-            break;
-}
-
 static void answer(struct store *store, struct stored *command)
 {
     struct event event = {.kind = EV_STORE, .t_ns = clock_now_ns(), .u.stored = command};
@@ -57,7 +49,7 @@ static void answer(struct store *store, struct stored *command)
         }
         poll(NULL, 0, 2);
     }
-    poke(store->wake_fd);
+    queue_poke(store->wake_fd);
 }
 
 static void *run(void *arg)
@@ -113,7 +105,7 @@ void store_close(struct store *store)
     if (!store)
         return;
     atomic_store(&store->is_closing, true);
-    poke(store->command_fd);
+    queue_poke(store->command_fd);
     if (store->thread)
         pthread_join(store->thread, NULL);
     struct event event;
@@ -133,7 +125,7 @@ bool store_send(struct store *store, struct stored *command)
 {
     if (!queue_push(&store->commands, &command))
         return false;
-    poke(store->command_fd);
+    queue_poke(store->command_fd);
     return true;
 }
 

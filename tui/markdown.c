@@ -37,7 +37,7 @@ struct renderer {
     char *targets[NESTING_MAX]; /* of links and images, beside the styles */
     int n_styles;
     bool was_block;
-    struct table table; /* the open one */
+    struct md_table table; /* the open one */
 };
 
 static void blank_between_blocks(struct renderer *r)
@@ -55,11 +55,9 @@ static int indent_of(const struct renderer *r)
     return r->indent < most ? r->indent : most;
 }
 
-static enum table_align align_of(MD_ALIGN align)
+static enum md_align align_of(MD_ALIGN align)
 {
-    return align == MD_ALIGN_RIGHT    ? TABLE_RIGHT
-           : align == MD_ALIGN_CENTER ? TABLE_CENTRE
-                                      : TABLE_LEFT;
+    return align == MD_ALIGN_RIGHT ? MD_RIGHT : align == MD_ALIGN_CENTER ? MD_CENTRE : MD_LEFT;
 }
 
 static void push_style(struct renderer *r, uint8_t role, uint8_t attrs)
@@ -149,7 +147,8 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
         break;
     case MD_BLOCK_TH:
     case MD_BLOCK_TD:
-        table_begin_cell(&r->table, &r->text, align_of(((MD_BLOCK_TD_DETAIL *)detail)->align));
+        md_table_begin_cell(
+                &r->table, &r->text, align_of(((MD_BLOCK_TD_DETAIL *)detail)->align));
         push_style(r, r->role, type == MD_BLOCK_TH ? ATTR_BOLD : 0);
         break;
     case MD_BLOCK_HR:
@@ -199,7 +198,7 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *user)
         md_text_flush(&r->text, indent_of(r), false);
         break;
     case MD_BLOCK_TABLE:
-        table_flush(&r->table, &r->text, indent_of(r));
+        md_table_flush(&r->table, &r->text, indent_of(r));
         break;
     case MD_BLOCK_HTML:
     case MD_BLOCK_CODE:
@@ -209,7 +208,7 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *user)
         break;
     case MD_BLOCK_TH:
     case MD_BLOCK_TD:
-        table_end_cell(&r->table, &r->text);
+        md_table_end_cell(&r->table, &r->text);
         pop_style(r);
         break;
     default:
@@ -336,7 +335,7 @@ static void render_part(struct markdown *md, struct slice source)
         md_parse(source.ptr, (MD_SIZE)source.n, &parser, &r);
     if (r.text.text.n)
         md_text_flush(&r.text, indent_of(&r), false);
-    table_release(&r.table);
+    md_table_release(&r.table);
     buf_release(&with_definitions);
     md_text_release(&r.text);
     for (int i = 0; i < NESTING_MAX; i++)

@@ -11,30 +11,31 @@
 #define COLUMN_MIN 3
 #define GAP_COLS   3 /* " │ " */
 
-void table_begin_cell(struct table *table, const struct md_text *text, enum table_align align)
+void md_table_begin_cell(
+        struct md_table *table, const struct md_text *text, enum md_align align)
 {
     if (table->n_cells == table->cap_cells) {
         table->cap_cells = table->cap_cells ? table->cap_cells * 2 : 32;
         table->cells = mem_resize(table->cells, table->cap_cells * sizeof *table->cells);
     }
     table->cells[table->n_cells++] =
-            (struct table_cell){(uint32_t)text->text.n, 0, text->n_runs, align};
+            (struct md_cell){(uint32_t)text->text.n, 0, text->n_runs, align};
 }
 
-void table_end_cell(struct table *table, const struct md_text *text)
+void md_table_end_cell(struct md_table *table, const struct md_text *text)
 {
-    struct table_cell *cell = &table->cells[table->n_cells - 1];
+    struct md_cell *cell = &table->cells[table->n_cells - 1];
     cell->n = (uint32_t)text->text.n - cell->start;
 }
 
-void table_release(struct table *table)
+void md_table_release(struct md_table *table)
 {
     mem_free(table->cells);
-    *table = (struct table){0};
+    *table = (struct md_table){0};
 }
 
 /* The widest column gives first: what is narrow stays whole. */
-static void shrink(struct table *table, int total, int room)
+static void shrink(struct md_table *table, int total, int room)
 {
     for (; total > room; total--) {
         int widest = 0;
@@ -46,10 +47,10 @@ static void shrink(struct table *table, int total, int room)
 }
 
 /* False: there are too many columns. */
-static bool fit(struct table *table, const char *text, int n_cols)
+static bool fit(struct md_table *table, const char *text, int n_cols)
 {
     int room = n_cols - GAP_COLS * (table->n_columns - 1), total = 0;
-    if (table->n_columns < 1 || table->n_columns > TABLE_COLUMNS_MAX ||
+    if (table->n_columns < 1 || table->n_columns > MD_COLUMNS_MAX ||
             room < COLUMN_MIN * table->n_columns)
         return false;
     for (int i = 0; i < table->n_columns; i++)
@@ -82,11 +83,11 @@ static void add_rule(struct markdown *md, const char *text)
     buf_add_text(&md->text, text);
 }
 
-static void show_cell_line(struct md_text *text, const struct table_cell *cell,
-        struct slice line, int width, bool is_last)
+static void show_cell_line(struct md_text *text, const struct md_cell *cell, struct slice line,
+        int width, bool is_last)
 {
     int left = width - text_width(line);
-    int before = cell->align == TABLE_RIGHT ? left : cell->align == TABLE_CENTRE ? left / 2 : 0;
+    int before = cell->align == MD_RIGHT ? left : cell->align == MD_CENTRE ? left / 2 : 0;
     add_blanks(text->md, before);
     md_text_show(text, cell->i_run, line);
     if (is_last)
@@ -95,16 +96,16 @@ static void show_cell_line(struct md_text *text, const struct table_cell *cell,
     add_rule(text->md, " \xE2\x94\x82 ");
 }
 
-static struct slice cell_text(const struct md_text *text, const struct table_cell *cell)
+static struct slice cell_text(const struct md_text *text, const struct md_cell *cell)
 {
     return (struct slice){buf_text(&text->text) + cell->start, cell->n};
 }
 
 /* As many lines as the cell that wraps most. */
-static void show_row(const struct table *table, const struct table_cell *cells,
+static void show_row(const struct md_table *table, const struct md_cell *cells,
         struct md_text *text, int indent)
 {
-    struct slice rest[TABLE_COLUMNS_MAX];
+    struct slice rest[MD_COLUMNS_MAX];
     bool has_more = true;
     for (int i = 0; i < table->n_columns; i++)
         rest[i] = cell_text(text, &cells[i]);
@@ -121,7 +122,7 @@ static void show_row(const struct table *table, const struct table_cell *cells,
     }
 }
 
-static void show_rule(const struct table *table, struct markdown *md, int indent)
+static void show_rule(const struct md_table *table, struct markdown *md, int indent)
 {
     md_begin_line(md, indent);
     for (int i = 0; i < table->n_columns; i++) {
@@ -134,7 +135,7 @@ static void show_rule(const struct table *table, struct markdown *md, int indent
 
 /* Too many columns for the screen: one cell below the other. */
 static void show_stacked(
-        const struct table *table, struct md_text *text, int indent, int n_cols)
+        const struct md_table *table, struct md_text *text, int indent, int n_cols)
 {
     for (size_t i = 0; i < table->n_cells; i++) {
         struct slice rest = cell_text(text, &table->cells[i]), line;
@@ -146,7 +147,7 @@ static void show_stacked(
     }
 }
 
-void table_flush(struct table *table, struct md_text *text, int indent)
+void md_table_flush(struct md_table *table, struct md_text *text, int indent)
 {
     int n_cols = text->md->n_cols - indent;
     size_t n_columns = table->n_columns > 0 ? (size_t)table->n_columns : 1;
@@ -158,6 +159,6 @@ void table_flush(struct table *table, struct md_text *text, int indent)
         if (i == 0)
             show_rule(table, text->md, indent);
     }
-    table_release(table);
+    md_table_release(table);
     md_text_clear(text);
 }

@@ -10,27 +10,28 @@
 
 struct md_text;
 
-#define TABLE_COLUMNS_MAX 32
+#define MD_COLUMNS_MAX 32
 
-enum table_align { TABLE_LEFT, TABLE_CENTRE, TABLE_RIGHT };
+enum md_align { MD_LEFT, MD_CENTRE, MD_RIGHT };
 
-struct table_cell {
+struct md_cell {
     uint32_t start, n; /* bytes of the text that all cells share */
     size_t i_run;      /* where its styles begin */
-    enum table_align align;
+    enum md_align align;
 };
 
-struct table {                /* zero-initialised is empty */
-    struct table_cell *cells; /* row by row, the head first */
+struct md_table {          /* zero-initialised is empty */
+    struct md_cell *cells; /* row by row, the head first */
     size_t n_cells, cap_cells;
-    int n_columns, widths[TABLE_COLUMNS_MAX];
+    int n_columns, widths[MD_COLUMNS_MAX];
 };
 
 /* A cell begins or ends where the text ends now. */
-void table_begin_cell(struct table *table, const struct md_text *text, enum table_align align);
-void table_end_cell(struct table *table, const struct md_text *text);
+void md_table_begin_cell(
+        struct md_table *table, const struct md_text *text, enum md_align align);
+void md_table_end_cell(struct md_table *table, const struct md_text *text);
 /* Turns the cells into lines and forgets them and their text. */
-void table_flush(struct table *table, struct md_text *text, int indent);
-void table_release(struct table *table);
+void md_table_flush(struct md_table *table, struct md_text *text, int indent);
+void md_table_release(struct md_table *table);
 
 #endif
