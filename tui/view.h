@@ -66,7 +66,7 @@ struct view_def {
 };
 extern const struct view_def views[VIEW_COUNT];
 
-/* What the app offers to views and command handlers (app.c). */
+/* What the app offers to views and command handlers (app_offer.c). */
 const struct core *app_core(const struct app *app);
 void app_act(struct app *app, struct action *action); /* takes the action */
 void app_open_view(struct app *app, enum view_id id);

@@ -1,0 +1,143 @@
+/*
+ * view_chat_send.c - what Enter does with the input: it is a message, with the files it names,
+ * or a command.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "router/conf.h"
+#include "router/core.h"
+#include "router/session.h"
+
+#include "tui/attachment.h"
+#include "tui/keys.h"
+#include "tui/view_chat_internal.h"
+
+/* A command that failed is worth getting back; one that did its work is no message. */
+static void run_named(struct chat *c, struct app *app, enum command command, const char *text)
+{
+    const struct core *core = app_core(app);
+    size_t n_before = core->n_notices;
+    struct slice typed = buf_slice(&c->editor.text);
+    char *line = mem_dup(typed.ptr, typed.n + 1);
+    chat_clear_editor(c);
+    if (chat_edit_is_on(&c->edit, core))
+        chat_end_edit(c, app);
+    chat_tell_draft(c, app);
+    if (!chat_run_own(c, command, app))
+        command_run(app, command, text);
+    if (core->n_notices > n_before &&
+            core->notices[(core->n_notices - 1) % NOTICE_MAX].status != OK)
+        editor_remember(&c->editor, slice_of(line));
+    mem_free(line);
+}
+
+static void run_slash(struct chat *c, struct app *app)
+{
+    char name[64];
+    struct slice rest = slice_of(buf_text(&c->editor.text) + 1), word = slice_cut(&rest, ' ');
+    const char *names[CMD_COUNT];
+    size_t n = 0;
+    snprintf(name, sizeof name, "%.*s", (int)slice_trim(word).n, slice_trim(word).ptr);
+    enum command command = command_find(name);
+    if (command == CMD_NONE || !slash_offers(command)) {
+        for (const enum command *offered = slash_commands; *offered != CMD_NONE; offered++)
+            names[n++] = command_defs[*offered].name;
+        const char *nearest = conf_nearest(name, names, n);
+        app_notice(app, ERR_USAGE, "no command /%s%s%s%s", name,
+                nearest ? "; did you mean /" : "", nearest ? nearest : "",
+                nearest ? "?" : " (// sends a text that begins with /)");
+        return;
+    }
+    char *text = mem_alloc(rest.n + 1);
+    struct slice trimmed = slice_trim(rest);
+    if (trimmed.n)
+        memcpy(text, trimmed.ptr, trimmed.n);
+    run_named(c, app, command, text);
+    mem_free(text);
+}
+
+/* One answer at a time: the text stays in the input. */
+static bool is_busy(struct app *app)
+{
+    const struct run *run = chat_current_run(app_core(app));
+    const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_STOP);
+    if (run && run->phase == RUN_ASKS)
+        app_notice(app, ERR_USAGE,
+                "the question above comes first: a key says yes or no, your text stays here");
+    else if (run)
+        app_notice(app, ERR_USAGE, "an answer is running; %s stops it, your text stays here",
+                keys ? keys : "/stop");
+    return run != NULL;
+}
+
+/* The text stays in the input; the session is asked for again, because the other process may
+ * have ended. */
+static bool is_foreign(struct app *app)
+{
+    const struct session *s = app_core(app)->session;
+    if (!s->writer_pid)
+        return false;
+    app_notice(app, ERR_USAGE,
+            "process %d writes this session; try again when it has ended, or /fork",
+            s->writer_pid);
+    struct action *a = action_new(ACTION_OPEN_SESSION);
+    a->id = s->id;
+    a->now_ms = app_now_ms(app);
+    app_act(app, a);
+    return true;
+}
+
+/* The files that the text names go along with it. False: one cannot, and nothing is sent. */
+static bool attach_files(struct chat *c, struct app *app, struct action *a)
+{
+    struct attachments files;
+    struct err err;
+    enum status status =
+            attachments_read(&files, buf_slice(&c->editor.text), c->ignores_missing, &err);
+    c->ignores_missing = status == ERR_NOT_FOUND;
+    if (status != OK) {
+        app_notice(app, status, "%s%s", err.text,
+                c->ignores_missing ? ": press the key again to send it as a word" : "");
+        return false;
+    }
+    if (files.n_files) {
+        char size[SIZE_TEXT_BYTES];
+        a->text2 = mem_strdup(buf_text(&files.text));
+        app_notice(app, OK, "attached %s: %s, about %.0f tokens", files.names,
+                size_text(files.n_bytes, size), text_count_tok(buf_slice(&files.text)));
+    }
+    attachments_release(&files);
+    return true;
+}
+
+void chat_send(struct chat *c, struct app *app)
+{
+    struct slice text = buf_slice(&c->editor.text);
+    if (slice_trim(text).n == 0)
+        return;
+    bool is_escaped = slice_has_prefix(text, "//");
+    if (text.ptr[0] == '/' && !is_escaped) {
+        run_slash(c, app);
+        return;
+    }
+    if (is_busy(app) || is_foreign(app))
+        return;
+    struct action *a = action_new(ACTION_SEND);
+    if (!attach_files(c, app, a)) {
+        action_free(a);
+        return;
+    }
+    a->text = mem_strdup(buf_text(&c->editor.text) + is_escaped);
+    a->id = chat_edit_is_on(&c->edit, app_core(app)) ? c->edit.message_id : 0;
+    a->now_ms = app_now_ms(app);
+    if (a->id)
+        chat_focus_remember(&c->focus, app,
+                (struct step_back){BACK_TO_BRANCH, app_core(app)->session->leaf_id});
+    editor_remember(&c->editor, text);
+    chat_clear_editor(c);
+    transcript_to_end(&c->transcript);
+    app_act(app, a);
+    if (chat_edit_is_on(&c->edit, app_core(app)))
+        chat_end_edit(c, app);
+}
