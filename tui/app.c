@@ -44,7 +44,7 @@ static int timeout_ms(const struct app *app)
 
 static void loop(struct app *app)
 {
-    bool has_more = false;
+    bool has_more = true; /* the first frame: without a store nothing else begins it */
     while (!app->must_quit) {
         int terminal = app->editor.pid ? -1 : term_fd(app->term);
         struct pollfd fds[] = {{terminal, POLLIN, 0}, {hub_fd(app->hub), POLLIN, 0},
