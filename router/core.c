@@ -71,6 +71,7 @@ void core_release(struct core *core)
     for (size_t i = 0; i < core->n_unsaved; i++)
         stored_free(core->unsaved[i]);
     stored_free(core->found_owner);
+    mem_free(core->trashed);
     decisions_release(core);
     models_release(core);
     balance_free(core->balance);

@@ -38,7 +38,9 @@ enum action_kind {
     ACTION_NEW_SESSION,
     ACTION_OPEN_SESSION,  /* id or SESSION_… */
     ACTION_LIST_SESSIONS, /* text: search words or "" */
-    ACTION_RENAME,        /* text */
+    ACTION_RENAME,        /* text; id: session, 0: the open one */
+    ACTION_TRASH,         /* id: session, which leaves the list; a new one opens in place of it */
+    ACTION_UNTRASH,       /* the session that went to the trash last in this run comes back */
     ACTION_SYSTEM,        /* text: system prompt of the session */
     ACTION_USE_ENDPOINT, /* text: name, "auto" for the router's choice, "": tell which there are
                           */
@@ -181,6 +183,8 @@ struct core {
     size_t n_found;
     struct stored *found_owner;
     char found_query[128];
+    int64_t *trashed; /* ids of what went to the trash in this run, oldest first */
+    size_t n_trashed;
     int use_endpoint; /* index; -1: the router chooses */
     enum zone max_zone;
     struct budget budget;

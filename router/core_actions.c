@@ -201,13 +201,6 @@ static void set_scroll(struct core *core, const struct action *a, uint64_t t_ns)
     core->draft_dirty_ns = core->draft_dirty_ns ? core->draft_dirty_ns : t_ns;
 }
 
-static void new_session(struct core *core, uint64_t t_ns)
-{
-    core_leave_session(core);
-    core->session = session_new(core_new_id(core, t_ns), core_unix_ms(core, t_ns));
-    core->is_loading = false;
-}
-
 static void open_session(struct core *core, int64_t id)
 {
     core->is_loading = !core_show_session(core, id);
@@ -217,15 +210,6 @@ static void open_session(struct core *core, int64_t id)
     load->session.id = id;
     load->tag = ++core->newest_load;
     disk_ask_first(core, load);
-}
-
-static void list_sessions(struct core *core, const struct action *a)
-{
-    struct stored *list = stored_new(STORE_LIST);
-    const char *query = text_of(a);
-    list->query = (struct slice){arena_strdup(&list->arena, query), strlen(query)};
-    list->limit = 500;
-    disk_ask(core, list);
 }
 
 static void load_tokens(struct core *core, int64_t id)
@@ -239,21 +223,6 @@ static void put_session(struct core *core)
 {
     if (core->session->n_messages)
         disk_put_messages(core, core->session, NULL, 0, 0);
-}
-
-static void rename_session(struct core *core, const char *title, uint64_t t_ns)
-{
-    struct session *s = core->session;
-    if (core_refuse_foreign(core, t_ns))
-        return;
-    if (!title[0]) {
-        core_notice(core, t_ns, ERR_USAGE, "say what: /rename TITLE");
-        return;
-    }
-    snprintf(s->title, sizeof s->title, "%s", title);
-    s->title[utf8_whole(s->title, strlen(s->title))] = '\0';
-    put_session(core);
-    core_notice(core, t_ns, OK, "the session is now called %s", s->title);
 }
 
 static void set_system(struct core *core, const char *text, uint64_t t_ns)
@@ -410,16 +379,22 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         set_scroll(core, a, t_ns);
         break;
     case ACTION_NEW_SESSION:
-        new_session(core, t_ns);
+        sessions_begin(core, t_ns);
         break;
     case ACTION_OPEN_SESSION:
         open_session(core, a->id);
         break;
     case ACTION_LIST_SESSIONS:
-        list_sessions(core, a);
+        sessions_list(core, text_of(a));
         break;
     case ACTION_RENAME:
-        rename_session(core, text_of(a), t_ns);
+        sessions_rename(core, a->id, text_of(a), t_ns);
+        break;
+    case ACTION_TRASH:
+        sessions_trash(core, a->id, t_ns);
+        break;
+    case ACTION_UNTRASH:
+        sessions_untrash(core, t_ns);
         break;
     case ACTION_SYSTEM:
         set_system(core, text_of(a), t_ns);

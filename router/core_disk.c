@@ -220,6 +220,8 @@ static void mark_saved(struct core *core, const struct stored *c)
 static void take_saved(struct core *core, const struct stored *c, uint64_t t_ns)
 {
     mark_saved(core, c);
+    if (c->op == STORE_TRASH || c->op == STORE_PUT_TITLE)
+        sessions_take_change(core, c, t_ns);
     struct run *run = c->tag ? core_find_run(core, (uint32_t)c->tag) : NULL;
     if (run && run->phase == RUN_WAITS_FOR_STORE)
         runs_dispatch(core, run, t_ns);
@@ -239,7 +241,8 @@ static void take_rejection(struct core *core, const struct stored *c, uint64_t t
 /* Rows are written whole: once more does no harm. Records and decisions are appended. */
 static bool can_be_repeated(enum store_op op)
 {
-    return op == STORE_PUT_MESSAGE || op == STORE_PUT_SESSION || op == STORE_PUT_DRAFT;
+    return op == STORE_PUT_MESSAGE || op == STORE_PUT_SESSION || op == STORE_PUT_DRAFT ||
+           op == STORE_PUT_TITLE;
 }
 
 static void take_put(struct core *core, struct stored *c, uint64_t t_ns)

@@ -61,6 +61,17 @@ void branches_show(struct core *core, int64_t id, uint64_t t_ns);
 /* The shown branch once more as a session of its own, up to the message; 0: all of it. */
 void branches_fork(struct core *core, int64_t id, uint64_t t_ns);
 
+/* Asks the store for those with all words of the query, newest first. */
+void sessions_list(struct core *core, const char *query);
+/* A new session is open. */
+void sessions_begin(struct core *core, uint64_t t_ns);
+/* id 0: the open session. */
+void sessions_rename(struct core *core, int64_t id, const char *text, uint64_t t_ns);
+void sessions_trash(struct core *core, int64_t id, uint64_t t_ns);
+void sessions_untrash(struct core *core, uint64_t t_ns);
+/* The store has done what one of these asked. */
+void sessions_take_change(struct core *core, const struct stored *answer, uint64_t t_ns);
+
 /* A run for an answer that is the session's leaf; it waits until the store has the message
  * before it. */
 struct run *runs_begin(struct core *core, struct message *answer);

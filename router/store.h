@@ -88,6 +88,9 @@ enum store_op {
     STORE_PUT_DRAFT,    /* session: draft, draft_cursor, scroll_* only */
     STORE_PUT_TOKENS,   /* telemetry of message_id: shape + records, appended */
     STORE_PUT_DECISION, /* decision JSON */
+    STORE_TRASH,        /* session.id, trashed_ms: it is left out of LIST and of LOAD without an
+                           id until somebody writes in it. Not while another process writes it */
+    STORE_PUT_TITLE,    /* session: title only; not while another process writes it */
     STORE_RELEASE,      /* session.id: another process may write it now */
     STORE_RESERVE, /* key: endpoint, amount_nusd, limit_nusd: adds to today's spending of all
                       processes, unless that is over the limit (is_over) -> value: the day,
@@ -123,6 +126,7 @@ struct stored {
     size_t n_sessions;
     struct decision_row *decisions; /* LIST_DECISIONS */
     size_t n_decisions;
+    int64_t trashed_ms; /* TRASH: Unix time; 0: it comes out again */
     int64_t message_id;
     struct telemetry_shape *shape;
     unsigned char *records; /* n_records * token_record_bytes(shape) */

@@ -19,14 +19,16 @@
 #include "router/store_query.h"
 #include "router/store_writer.h"
 
+/* Who goes on with a session wants it: it leaves the trash. */
 static bool put_session(sqlite3 *db, const struct session_row *s)
 {
     struct query q = prepare(db,
-            "INSERT INTO session VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+            "INSERT INTO session VALUES (?,?,?,?,?,?,?,?,?,?,0) ON CONFLICT (id) DO UPDATE SET"
             " used_ms = excluded.used_ms, leaf_id = excluded.leaf_id, title = excluded.title,"
             " system = excluded.system, draft = excluded.draft, draft_cursor = "
             "excluded.draft_cursor,"
-            " scroll_id = excluded.scroll_id, scroll_line = excluded.scroll_line");
+            " scroll_id = excluded.scroll_id, scroll_line = excluded.scroll_line,"
+            " trashed_ms = 0");
     bind_int(&q, s->id);
     bind_int(&q, s->created_ms);
     bind_int(&q, s->used_ms);
@@ -121,7 +123,7 @@ static bool run_put_draft(sqlite3 *db, struct stored *c)
     if (!writer_claim_to_write(db, c))
         return false;
     struct query q = prepare(db, "UPDATE session SET draft = ?, draft_cursor = ?, scroll_id = "
-                                 "?, scroll_line = ? WHERE id = ?");
+                                 "?, scroll_line = ?, trashed_ms = 0 WHERE id = ?");
     bind_text(&q, c->session.draft);
     bind_int(&q, c->session.draft_cursor);
     bind_int(&q, c->session.scroll_id);
@@ -331,12 +333,12 @@ static bool run_list(sqlite3 *db, struct stored *c)
                           " JOIN message m ON m.id = search.rowid WHERE search MATCH ?1 GROUP "
                           "BY m.session_id) hit"
                           " ON hit.id = s.id JOIN message f ON f.id = hit.message_id"
-                          " ORDER BY s.used_ms DESC LIMIT ?3"
+                          " WHERE s.trashed_ms = 0 ORDER BY s.used_ms DESC LIMIT ?3"
                         : "SELECT " LIST_COLUMNS
                           ", (SELECT substr(m.text, 1, 160) FROM message m WHERE"
                           " m.session_id = s.id AND m.role = 1 ORDER BY m.created_ms DESC, "
                           "m.id DESC LIMIT 1)"
-                          " FROM session s ORDER BY s.used_ms DESC LIMIT ?3");
+                          " FROM session s WHERE s.trashed_ms = 0 ORDER BY s.used_ms DESC LIMIT ?3");
     if (match.n) {
         struct slice first = c->query;
         first = slice_trim(first);
@@ -438,7 +440,7 @@ static bool run_load(sqlite3 *db, struct stored *c)
     bool is_named = c->session.id > 0;
     struct query q = prepare(
             db, is_named ? "SELECT " SESSION_COLUMNS " FROM session s WHERE s.id = ?"
-                         : "SELECT " SESSION_COLUMNS " FROM session s ORDER BY ? AND s.id = "
+                         : "SELECT " SESSION_COLUMNS " FROM session s WHERE s.trashed_ms = 0 ORDER BY ? AND s.id = "
                            "(SELECT CAST(value AS INTEGER) FROM setting"
                            " WHERE key = 'shown') DESC, s.used_ms DESC LIMIT 1");
     bind_int(&q, is_named ? c->session.id : c->session.id == SESSION_SHOWN);
@@ -500,6 +502,8 @@ static const struct {
         [STORE_LIST_DECISIONS] = {run_list_decisions, false},
         [STORE_LOAD] = {run_load, true}, /* it may mark an answer interrupted */
         [STORE_LOAD_TOKENS] = {run_load_tokens, false},
+        [STORE_TRASH] = {run_trash, true},
+        [STORE_PUT_TITLE] = {run_put_title, true},
         [STORE_RELEASE] = {run_release, true},
         [STORE_RESERVE] = {run_reserve, true},
         [STORE_LOAD_FLEET] = {run_load_fleet, false},

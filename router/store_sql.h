@@ -11,7 +11,7 @@
 
 struct stored;
 
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 
 /* Steps from one version to the next: migrations[i] makes version i + 1. */
 struct migration {
@@ -26,9 +26,11 @@ void db_close(sqlite3 *db);
 /* Carries the command out; its result fields and err are filled. */
 void db_run(sqlite3 *db, struct stored *command);
 
-/* Commands of other files: of store_writer.c and store_fleet.c. False: a statement failed, or
+/* Commands of other files: of store_writer.c, store_fleet.c and store_sessions.c. False: a statement failed, or
  * the command has its error. */
 bool run_release(sqlite3 *db, struct stored *c);
+bool run_trash(sqlite3 *db, struct stored *c);
+bool run_put_title(sqlite3 *db, struct stored *c);
 bool run_reserve(sqlite3 *db, struct stored *c);
 bool run_load_fleet(sqlite3 *db, struct stored *c);
 bool run_load_costs(sqlite3 *db, struct stored *c);

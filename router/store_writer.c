@@ -41,24 +41,31 @@ bool writer_is_alive(const char *writer)
     return now[0] && strcmp(now, writer) == 0;
 }
 
-bool writer_claim(sqlite3 *db, int64_t session_id, int *pid)
+/* *pid gets who writes it when that is another living process, else 0. */
+static bool find_writer(sqlite3 *db, int64_t session_id, const char *me, bool *is_me, int *pid)
 {
-    char me[WRITER_BYTES], other[WRITER_BYTES] = "";
-    writer_of(getpid(), me);
+    char writer[WRITER_BYTES] = "";
     *pid = 0;
     struct query q = prepare(db, "SELECT writer FROM session_writer WHERE session_id = ?");
     bind_int(&q, session_id);
     if (step_row(&q))
-        snprintf(other, sizeof other, "%s", (const char *)sqlite3_column_text(q.stmt, 0));
-    if (!finish(&q))
+        snprintf(writer, sizeof writer, "%s", (const char *)sqlite3_column_text(q.stmt, 0));
+    *is_me = strcmp(writer, me) == 0;
+    if (!*is_me && writer_is_alive(writer))
+        sscanf(writer, "%d", pid);
+    return finish(&q);
+}
+
+bool writer_claim(sqlite3 *db, int64_t session_id, int *pid)
+{
+    char me[WRITER_BYTES];
+    bool is_me;
+    writer_of(getpid(), me);
+    if (!find_writer(db, session_id, me, &is_me, pid))
         return false;
-    if (strcmp(other, me) == 0)
+    if (is_me || *pid)
         return true;
-    if (writer_is_alive(other)) {
-        sscanf(other, "%d", pid);
-        return true;
-    }
-    q = prepare(db, "INSERT OR REPLACE INTO session_writer VALUES (?,?)");
+    struct query q = prepare(db, "INSERT OR REPLACE INTO session_writer VALUES (?,?)");
     bind_int(&q, session_id);
     bind_text(&q, slice_of(me));
     return finish(&q);
@@ -73,6 +80,22 @@ bool writer_claim_to_write(sqlite3 *db, struct stored *c)
         err_set(&c->err, ERR_DENIED,
                 "this session is open in another shunt (process %d), which alone may write it; "
                 "/fork goes on in a copy",
+                pid);
+    return pid == 0;
+}
+
+bool writer_allows(sqlite3 *db, struct stored *c)
+{
+    char me[WRITER_BYTES];
+    bool is_me;
+    int pid;
+    writer_of(getpid(), me);
+    if (!find_writer(db, c->session.id, me, &is_me, &pid))
+        return false;
+    if (pid)
+        err_set(&c->err, ERR_DENIED,
+                "this session is open in another shunt (process %d): change it there, or leave "
+                "it there first",
                 pid);
     return pid == 0;
 }

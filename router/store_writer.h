@@ -22,5 +22,8 @@ bool writer_is_alive(const char *writer);
 bool writer_claim(sqlite3 *db, int64_t session_id, int *pid);
 /* Before a write to command->session. False: it may not be written, or the database failed. */
 bool writer_claim_to_write(sqlite3 *db, struct stored *command);
+/* Before a change that claims nothing. False: another process writes it, or the database
+ * failed. */
+bool writer_allows(sqlite3 *db, struct stored *command);
 
 #endif

@@ -793,6 +793,72 @@ static void names_and_prompts_are_confirmed_and_never_emptied_by_accident(void *
     assert_int_equal(core.session->system.n, 0);
 }
 
+static struct stored *take_put(enum store_op op)
+{
+    struct effect e;
+    while (core_take_effect(&core, &e)) {
+        if (e.kind == EFFECT_STORE && e.command->op == op)
+            return e.command;
+        answer_store(e.command, OK);
+    }
+    fail_msg("nothing with op %d was sent to the store", (int)op);
+    return NULL;
+}
+
+static void trash_comes_back_newest_first(void **state)
+{
+    (void)state;
+    for (int64_t id = 11; id <= 12; id++) {
+        act_on(ACTION_TRASH, id, NULL);
+        struct stored *c = take_put(STORE_TRASH);
+        assert_int_equal(c->session.id, id);
+        assert_true(c->trashed_ms >= 1700000000000);
+        answer_store(c, OK);
+    }
+    assert_non_null(strstr(newest_notice(), "trash"));
+    act_on(ACTION_TRASH, 13, NULL);
+    answer_store(take_put(STORE_TRASH), ERR_DENIED); /* another process writes it */
+    for (int64_t id = 12; id >= 11; id--) {
+        act(ACTION_UNTRASH, NULL);
+        struct stored *c = take_put(STORE_TRASH);
+        assert_int_equal(c->session.id, id);
+        assert_int_equal(c->trashed_ms, 0);
+        answer_store(c, OK);
+    }
+    act(ACTION_UNTRASH, NULL);
+    expect_nothing();
+}
+
+static void a_new_session_opens_in_place_of_the_trashed(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    int64_t id = core.session->id;
+    act_on(ACTION_TRASH, id, NULL);
+    assert_int_equal(core.session->id, id); /* its answer runs */
+    assert_non_null(strstr(newest_notice(), "stop it first"));
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    act_on(ACTION_TRASH, id, NULL);
+    assert_int_not_equal(core.session->id, id);
+    assert_int_equal(core.session->n_messages, 0);
+    struct stored *c = take_put(STORE_TRASH);
+    assert_int_equal(c->session.id, id);
+    answer_store(c, OK);
+}
+
+static void a_session_that_is_not_open_is_renamed(void **state)
+{
+    (void)state;
+    act_on(ACTION_RENAME, 11, "rivers");
+    struct stored *c = take_put(STORE_PUT_TITLE);
+    assert_int_equal(c->session.id, 11);
+    assert_true(slice_eq(c->session.title, "rivers"));
+    assert_string_equal(core.session->title, "");
+    answer_store(c, OK);
+    assert_non_null(strstr(newest_notice(), "rivers"));
+}
+
 static void an_attempt_of_unknown_cost_makes_the_sum_unknown(void **state)
 {
     (void)state;
@@ -1710,6 +1776,9 @@ int main(void)
             TEST(an_answer_goes_on_where_it_came_from),
             TEST(what_is_shown_is_remembered_once),
             TEST(names_and_prompts_are_confirmed_and_never_emptied_by_accident),
+            TEST(trash_comes_back_newest_first),
+            TEST(a_new_session_opens_in_place_of_the_trashed),
+            TEST(a_session_that_is_not_open_is_renamed),
             TEST(an_attempt_of_unknown_cost_makes_the_sum_unknown),
             TEST(an_attempt_without_a_word_costs_nothing),
             TEST(an_interrupted_answer_goes_on_after_loading),

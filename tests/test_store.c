@@ -286,6 +286,22 @@ static void expect_put(struct store *store, enum status status)
     stored_free(c);
 }
 
+static struct stored *trash(struct store *store, int64_t id, int64_t trashed_ms)
+{
+    struct stored *c = stored_new(STORE_TRASH);
+    c->session.id = id;
+    c->trashed_ms = trashed_ms;
+    return ask(store, c);
+}
+
+static struct stored *put_title(struct store *store, int64_t id, struct slice title)
+{
+    struct stored *c = stored_new(STORE_PUT_TITLE);
+    c->session.id = id;
+    c->session.title = title;
+    return ask(store, c);
+}
+
 static void one_process_writes_a_session_until_it_is_gone(void **state)
 {
     (void)state;
@@ -315,6 +331,12 @@ static void one_process_writes_a_session_until_it_is_gone(void **state)
     assert_int_equal(c->n_messages, 0);
     stored_free(c);
     expect_put(store, ERR_DENIED);
+    c = trash(store, 5, 1);
+    assert_int_equal(c->err.status, ERR_DENIED);
+    stored_free(c);
+    c = put_title(store, 5, SLICE("mine"));
+    assert_int_equal(c->err.status, ERR_DENIED);
+    stored_free(c);
     assert_int_equal(write(to_child[1], "x", 1), 1);
     siginfo_t gone; /* dead is enough: a parent may be slow to fetch its child */
     assert_int_equal(waitid(P_PID, (id_t)pid, &gone, WEXITED | WNOWAIT), 0);
@@ -559,6 +581,74 @@ static void run_sql(const char *sql)
 }
 
 /* Which errors may pass decides whether the core tries again for ever. */
+/* Those that the words find; the caller frees it. */
+static struct stored *list(struct store *store, const char *words)
+{
+    struct stored *c = stored_new(STORE_LIST);
+    c->query = slice_of(words);
+    return ask(store, c);
+}
+
+static void expect_listed(struct store *store, size_t n)
+{
+    struct stored *all = list(store, ""), *found = list(store, "word");
+    assert_int_equal(all->n_sessions, n);
+    assert_int_equal(found->n_sessions, n);
+    stored_free(all);
+    stored_free(found);
+}
+
+static void trash_is_kept_but_neither_listed_nor_shown(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "word")));
+    expect_ok(ask(store, put(2, 2, 0, MSG_USER, MESSAGE_DONE, "word")));
+    expect_ok(trash(store, 2, 1700000000000));
+    expect_listed(store, 1);
+    expect_loaded(store, SESSION_NEWEST, 1);
+    store_close(store);
+    store = open_store();
+    expect_listed(store, 1);
+    expect_loaded(store, 2, 2); /* whoever knows its id can read it */
+    expect_ok(trash(store, 2, 0));
+    expect_listed(store, 2);
+    expect_ok(trash(store, 1, 1700000000000));
+    expect_ok(ask(store, put(1, 3, 1, MSG_USER, MESSAGE_DONE, "word"))); /* and go on with it */
+    expect_listed(store, 2);
+    store_close(store);
+}
+
+static void a_database_without_a_trash_gets_one(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    char backup[96];
+    expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "word")));
+    store_close(store);
+    run_sql("ALTER TABLE session DROP COLUMN trashed_ms; PRAGMA user_version = 5");
+    store = open_store();
+    expect_listed(store, 1);
+    expect_ok(trash(store, 1, 1700000000000));
+    expect_listed(store, 0);
+    store_close(store);
+    snprintf(backup, sizeof backup, "%s/shunt.db.bak-v5", dir);
+    assert_int_equal(access(backup, F_OK), 0);
+}
+
+static void a_title_can_change_alone(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "word")));
+    expect_ok(put_title(store, 1, SLICE("rivers")));
+    struct stored *c = load(store, 1);
+    assert_true(slice_eq(c->session.title, "rivers"));
+    assert_int_equal(c->session.used_ms, 1); /* its place in the list too */
+    stored_free(c);
+    store_close(store);
+}
+
 static void an_error_tells_whether_it_may_pass(void **state)
 {
     (void)state;
@@ -770,6 +860,9 @@ int main(void)
             TEST(a_damaged_file_says_so),
             TEST(the_session_that_was_shown_is_shown_again),
             TEST(an_export_never_overwrites),
+            TEST(trash_is_kept_but_neither_listed_nor_shown),
+            TEST(a_database_without_a_trash_gets_one),
+            TEST(a_title_can_change_alone),
             TEST(an_error_tells_whether_it_may_pass),
             TEST(the_newest_answers_of_each_endpoint_come_back),
             TEST(costs_are_summed_by_local_day),

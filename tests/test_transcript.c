@@ -389,6 +389,22 @@ static void messages_and_their_code_are_copied(void **state)
     assert_string_equal(f->app.notice, "there is no code block in this message");
 }
 
+static void of_a_message_with_files_what_was_typed_is_copied(void **state)
+{
+    struct chat_fixture *f = *state;
+    struct message *m = chat_say(f, MSG_USER, "see @x.md");
+    m->n_attached = strlen("\n\nx.md:\n```\none\n```");
+    buf_add_text(&m->text, "\n\nx.md:\n```\none\n```");
+    press_tab(f);
+    chat_run(f, CMD_UP);
+    chat_run(f, CMD_COPY);
+    expect_copied(f, "see @x.md", "your message");
+    chat_run(f, CMD_COPY_CODE);
+    assert_string_equal(f->app.notice, "there is no code block in this message");
+    chat_run(f, CMD_EDIT);
+    chat_expect_input(f, "see @x.md");
+}
+
 /* ---- a long session --------------------------------------------------------------------- */
 
 /* A screen of another width, at the beginning, lays out what is seen there and no more. */
@@ -437,6 +453,7 @@ int main(void)
             CHAT(esc_meant_for_the_answer_does_not_edit),
             CHAT(words_are_looked_for_from_message_to_message),
             CHAT(messages_and_their_code_are_copied),
+            CHAT(of_a_message_with_files_what_was_typed_is_copied),
             CHAT(the_beginning_of_a_long_session_costs_a_screen),
             CHAT(far_from_the_end_messages_are_counted),
     };

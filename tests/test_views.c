@@ -403,7 +403,7 @@ static void hints_are_of_use_where_they_stand(void **state)
             "6 views\n");
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  C-d quit\n");
     expect_hints(app, CTX_SESSIONS, NULL, 80,
-            " Enter open  / search  ? help  Esc back  C-x 1\xE2\x80\xA6"
+            " Enter open  / search  ? help  Esc back  R rename  D trash  C-x 1\xE2\x80\xA6"
             "6 views\n");
     type(f, "x"); /* C-d deletes now */
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  M-x tokens\n");
@@ -1049,15 +1049,8 @@ static void cells_move_only_when_they_clearly_change(void **state)
 
 /* ---- Sessions and Help ------------------------------------------------------------------ */
 
-static void sessions_are_listed_searched_and_opened(void **state)
+static void fill_sessions(struct app *app)
 {
-    (void)state;
-    struct app app;
-    init(&app);
-    void *sessions = mem_alloc(views[VIEW_SESSIONS].ops->state_bytes);
-    const struct view_ops *ops = views[VIEW_SESSIONS].ops;
-    app.states[VIEW_CHAT] = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
-    expect(&app, VIEW_SESSIONS, sessions, 80, 21, "sessions_none_80x24");
     struct stored *list = stored_new(STORE_LIST);
     list->sessions = arena_alloc(&list->arena, 3 * sizeof *list->sessions);
     list->n_sessions = 3;
@@ -1075,7 +1068,19 @@ static void sessions_are_listed_searched_and_opened(void **state)
             .used_ms = NOW_MS - 86400000ll * 9,
             .draft = SLICE("not sent yet"),
             .has_draft = true};
-    core_apply(&app.core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.stored = list});
+    core_apply(&app->core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.stored = list});
+}
+
+static void sessions_are_listed_searched_and_opened(void **state)
+{
+    (void)state;
+    struct app app;
+    init(&app);
+    void *sessions = mem_alloc(views[VIEW_SESSIONS].ops->state_bytes);
+    const struct view_ops *ops = views[VIEW_SESSIONS].ops;
+    app.states[VIEW_CHAT] = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
+    expect(&app, VIEW_SESSIONS, sessions, 80, 21, "sessions_none_80x24");
+    fill_sessions(&app);
     expect(&app, VIEW_SESSIONS, sessions, 80, 21, "sessions_80x24");
     expect(&app, VIEW_SESSIONS, sessions, 40, 7, "sessions_40x10");
     assert_true(ops->run(sessions, CMD_DOWN, &app));
@@ -1091,6 +1096,57 @@ static void sessions_are_listed_searched_and_opened(void **state)
     assert_string_equal(app.last_text, "");
     assert_null(ops->hints(sessions, &app));
     mem_free(app.states[VIEW_CHAT]);
+    mem_free(sessions);
+    app_fake_release(&app);
+}
+
+static void press_session(struct app *app, void *sessions, uint32_t code)
+{
+    assert_true(views[VIEW_SESSIONS].ops->key(sessions, &(struct key){.code = code}, app));
+}
+
+static void a_session_is_renamed_where_it_stands(void **state)
+{
+    (void)state;
+    struct app app;
+    init(&app);
+    void *sessions = mem_alloc(views[VIEW_SESSIONS].ops->state_bytes);
+    const struct view_ops *ops = views[VIEW_SESSIONS].ops;
+    fill_sessions(&app);
+    assert_true(ops->run(sessions, CMD_RENAME, &app));
+    press_session(&app, sessions, '!');
+    press_session(&app, sessions, KEY_DOWN); /* the list stands still */
+    expect(&app, VIEW_SESSIONS, sessions, 80, 21, "sessions_rename_80x24");
+    assert_string_equal(ops->hints(sessions, &app)[0].keys, "Enter");
+    press_session(&app, sessions, KEY_ENTER);
+    assert_int_equal(app.last_action, ACTION_RENAME);
+    assert_int_equal(app.last_id, 11);
+    assert_string_equal(app.last_text, "regex backtracking!");
+    int n = app.n_actions;
+    assert_true(ops->run(sessions, CMD_RENAME, &app));
+    press_session(&app, sessions, KEY_ESC);
+    assert_int_equal(app.n_actions, n);
+    assert_null(ops->hints(sessions, &app));
+    mem_free(sessions);
+    app_fake_release(&app);
+}
+
+static void the_selected_session_goes_to_the_trash(void **state)
+{
+    (void)state;
+    struct app app;
+    init(&app);
+    void *sessions = mem_alloc(views[VIEW_SESSIONS].ops->state_bytes);
+    const struct view_ops *ops = views[VIEW_SESSIONS].ops;
+    assert_true(ops->run(sessions, CMD_TRASH, &app)); /* of none: nothing */
+    assert_int_equal(app.n_actions, 0);
+    fill_sessions(&app);
+    assert_true(ops->run(sessions, CMD_DOWN, &app));
+    assert_true(ops->run(sessions, CMD_TRASH, &app));
+    assert_int_equal(app.last_action, ACTION_TRASH);
+    assert_int_equal(app.last_id, 12);
+    assert_true(ops->run(sessions, CMD_UNDO, &app));
+    assert_int_equal(app.last_action, ACTION_UNTRASH);
     mem_free(sessions);
     app_fake_release(&app);
 }
@@ -1211,6 +1267,8 @@ int main(void)
             cmocka_unit_test(its_panes_are_drawn_ten_times_a_second_at_most),
             cmocka_unit_test(cells_move_only_when_they_clearly_change),
             cmocka_unit_test(sessions_are_listed_searched_and_opened),
+            cmocka_unit_test(a_session_is_renamed_where_it_stands),
+            cmocka_unit_test(the_selected_session_goes_to_the_trash),
             cmocka_unit_test(help_shows_the_users_keys),
             cmocka_unit_test(help_says_that_there_is_more),
             cmocka_unit_test(notes_wrap_on_a_narrow_screen_and_scroll),

@@ -26,7 +26,7 @@ static void copy_message(struct transcript *t, struct app *app)
 {
     const struct message *m = find_copied(t, app);
     if (m)
-        app_copy(app, buf_slice(&m->text), m->role == MSG_USER ? "your message" : "the answer");
+        app_copy(app, message_typed(m), m->role == MSG_USER ? "your message" : "the answer");
 }
 
 /* The same message again: its next block. */
@@ -40,7 +40,7 @@ static void copy_code(struct chat_copy *c, struct transcript *t, struct app *app
     c->i_block = m->id == c->message_id ? c->i_block + 1 : 0;
     c->message_id = m->id;
     buf_init(&code, MESSAGE_MAX_BYTES);
-    size_t n = markdown_code(buf_slice(&m->text), &c->i_block, &code);
+    size_t n = markdown_code(message_typed(m), &c->i_block, &code);
     snprintf(what, sizeof what, "code block %zu of %zu", c->i_block + 1, n);
     if (n)
         app_copy(app, buf_slice(&code), what);

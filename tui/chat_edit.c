@@ -53,7 +53,7 @@ bool chat_edit_begin(struct chat_edit *e, struct editor *editor, int64_t id, str
     e->session_id = s->id;
     e->message_id = m->id;
     e->esc_ns = 0;
-    fill_input(editor, (struct slice){buf_text(&m->text), m->text.n - m->n_attached});
+    fill_input(editor, message_typed(m));
     return true;
 }
 

@@ -12,27 +12,42 @@
 #include "tui/text.h"
 #include "tui/view.h"
 #include "tui/view_chat.h"
+#include "tui/vtin.h"
 
 #define LIST_ROW 1 /* where the list begins */
 
 struct sessions {
     int cursor, top, n_rows;
     struct search_line search;
+    int64_t renamed_id; /* whose title is being typed; 0: none */
+    struct search_line title;
 };
+
+static const struct session_row *selected(const struct sessions *v, const struct core *core)
+{
+    return (size_t)v->cursor < core->n_found ? &core->found[v->cursor] : NULL;
+}
+
+static void act(struct app *app, enum action_kind kind, int64_t id, const char *text)
+{
+    struct action *a = action_new(kind);
+    a->id = id;
+    a->text = mem_strdup(text);
+    a->now_ms = app_now_ms(app);
+    app_act(app, a);
+}
 
 static void ask(struct sessions *v, struct app *app)
 {
-    struct action *a = action_new(ACTION_LIST_SESSIONS);
-    a->text = mem_strdup(v->search.text);
-    a->now_ms = app_now_ms(app);
-    app_act(app, a);
+    act(app, ACTION_LIST_SESSIONS, 0, v->search.text);
 }
 
 static void open_view(void *state, struct app *app)
 {
     struct sessions *v = state;
     v->cursor = v->top = 0;
-    v->search = (struct search_line){0};
+    v->search = v->title = (struct search_line){0};
+    v->renamed_id = 0;
     ask(v, app);
 }
 
@@ -46,15 +61,38 @@ static void move(struct sessions *v, const struct core *core, int by)
 
 static void open_selected(struct sessions *v, struct app *app)
 {
-    const struct core *core = app_core(app);
-    if ((size_t)v->cursor >= core->n_found)
+    const struct session_row *s = selected(v, app_core(app));
+    if (!s)
         return;
-    struct action *a = action_new(ACTION_OPEN_SESSION);
-    a->id = core->found[v->cursor].id;
-    a->now_ms = app_now_ms(app);
-    view_chat_seek(app_view_state(app, VIEW_CHAT), a->id, v->search.text);
-    app_act(app, a);
+    view_chat_seek(app_view_state(app, VIEW_CHAT), s->id, v->search.text);
+    act(app, ACTION_OPEN_SESSION, s->id, "");
     app_open_view(app, VIEW_CHAT);
+}
+
+static void begin_rename(struct sessions *v, const struct core *core)
+{
+    const struct session_row *s = selected(v, core);
+    if (!s)
+        return;
+    v->renamed_id = s->id;
+    v->title.is_typing = true;
+    snprintf(v->title.text, sizeof v->title.text, "%.*s", (int)s->title.n, s->title.ptr);
+    v->title.text[utf8_whole(v->title.text, strlen(v->title.text))] = '\0';
+}
+
+/* The list stands still under a title that is typed. */
+static bool take_title(struct sessions *v, const struct key *key, struct app *app)
+{
+    enum search_took took = search_line_take(&v->title, key);
+    if (took == SEARCH_NONE)
+        return !(key->mods & (MOD_CTRL | MOD_ALT));
+    if (v->title.is_typing)
+        return true;
+    int64_t id = v->renamed_id;
+    v->renamed_id = 0;
+    if (took == SEARCH_KEY)
+        act(app, ACTION_RENAME, id, v->title.text);
+    return true;
 }
 
 static bool run(void *state, enum command command, struct app *app)
@@ -86,6 +124,16 @@ static bool run(void *state, enum command command, struct app *app)
     case CMD_SEARCH:
         v->search.is_typing = true;
         return true;
+    case CMD_RENAME:
+        begin_rename(v, core);
+        return true;
+    case CMD_TRASH:
+        if (selected(v, core))
+            act(app, ACTION_TRASH, selected(v, core)->id, "");
+        return true;
+    case CMD_UNDO:
+        act(app, ACTION_UNTRASH, 0, "");
+        return true;
     case CMD_BACK:
         if (!v->search.text[0])
             return false;
@@ -107,6 +155,8 @@ static void click(void *state, int row, struct app *app)
 static bool take_key(void *state, const struct key *key, struct app *app)
 {
     struct sessions *v = state;
+    if (v->renamed_id)
+        return take_title(v, key, app);
     enum search_took took = search_line_take(&v->search, key);
     if (took == SEARCH_TEXT) {
         v->cursor = v->top = 0;
@@ -157,6 +207,21 @@ static void draw_row(const struct app *app, const struct session_row *s, struct 
         surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);
 }
 
+/* In place of the row; of a long one the end, where it is typed. */
+static void draw_title(const struct search_line *title, struct surface *out, int row)
+{
+    struct slice text = slice_of(title->text);
+    uint32_t code;
+    int n_cols = out->rect.n_cols;
+    while (text.n && text_width(text) > n_cols - 5) {
+        size_t n = utf8_decode(text.ptr, text.n, &code);
+        text = (struct slice){text.ptr + n, text.n - n};
+    }
+    surface_fill(out, (struct rect){row, 0, 1, n_cols}, ROLE_TEXT, ' ');
+    surface_puts(out, row, 1, ROLE_HINT_KEY, ">");
+    surface_cursor(out, row, 3 + surface_text(out, row, 3, ROLE_INPUT, 0, text));
+}
+
 static void draw_preview(const struct session_row *s, struct surface *out, int row)
 {
     struct slice rest = s->snippet, line;
@@ -199,8 +264,13 @@ static void draw(void *state, const struct app *app, struct surface *out)
         surface_puts(out, row + 1, 3, ROLE_DIM,
                 v->search.text[0] ? "No session contains that."
                                   : "No session yet: write a message in Chat.");
-    for (int i = 0; i < v->n_rows && (size_t)(v->top + i) < core->n_found; i++)
-        draw_row(app, &core->found[v->top + i], out, row + i, v->top + i == v->cursor);
+    for (int i = 0; i < v->n_rows && (size_t)(v->top + i) < core->n_found; i++) {
+        const struct session_row *s = &core->found[v->top + i];
+        if (s->id == v->renamed_id)
+            draw_title(&v->title, out, row + i);
+        else
+            draw_row(app, s, out, row + i, v->top + i == v->cursor);
+    }
     if (n_preview && (size_t)v->cursor < core->n_found) {
         struct surface part =
                 surface_part(out, (struct rect){n_rows - n_preview, 0, n_preview, n_cols});
@@ -212,8 +282,12 @@ static const struct view_hint *hints(const void *state, const struct app *app)
 {
     static const struct view_hint typing[] = {{"Enter", "to the list"},
             {"Esc", "end the search"}, {"Up/Down", "select"}, {NULL, NULL}};
+    static const struct view_hint renaming[] = {
+            {"Enter", "take the title"}, {"Esc", "leave it as it was"}, {NULL, NULL}};
     const struct sessions *v = state;
     (void)app;
+    if (v->renamed_id)
+        return renaming;
     return v->search.is_typing ? typing : NULL;
 }
 
