@@ -345,9 +345,9 @@ static void an_answer_that_is_cut_is_incomplete(void **state)
 static void an_answer_at_its_limit_is_incomplete(void **state)
 {
     (void)state;
-    serve(HEAD("200 OK", "text/event-stream") DELTA("one two")
-                    "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":"
-                    "\"length\"}]}\n\ndata: [DONE]\n\n",
+    serve(HEAD("200 OK", "text/event-stream") DELTA(
+                  "one two") "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":"
+                             "\"length\"}]}\n\ndata: [DONE]\n\n",
             false);
     expect_exit(RUN("ask", CONFIG, "-n", "--max-tokens", "2", "hello"), EXIT_INCOMPLETE);
     assert_string_equal(buf_text(&result.out), "one two\n");

@@ -321,8 +321,8 @@ static void a_price_is_said_once_and_in_one_form(void **state)
             d.candidates[3].reason, "price unknown, counted as the highest known, zone lab");
     struct fleet alone = {&states[3], 1};
     policy_decide(&d, &f, &(struct policy_world){&alone, {-1, 0}, prefs_default(), 0}, 0);
-    assert_string_equal(d.reason,
-            "lab: the only one that can (price unknown, counted as the highest known, zone lab)");
+    assert_string_equal(d.reason, "lab: the only one that can (price unknown, counted as the "
+                                  "highest known, zone lab)");
 }
 
 /* Beside one that is free nothing of the fleet has a price to count with. */
