@@ -122,6 +122,7 @@ static uint64_t retry_time(
     return 0;
 }
 
+/* Where nobody else costs anything, the dearest of the price list: unknown is not free. */
 static int64_t highest_known_price(const struct fleet *fleet, const struct usage *usage)
 {
     int64_t highest = 0;
@@ -129,7 +130,7 @@ static int64_t highest_known_price(const struct fleet *fleet, const struct usage
         int64_t price = prices_cost_nusd(fleet->endpoints[i].conf, usage);
         highest = price > highest ? price : highest;
     }
-    return highest;
+    return highest ? highest : prices_dearest_nusd(usage);
 }
 
 /* A small file is fast: what is known of a local model before it spoke is its tier, which
@@ -185,8 +186,7 @@ static void explain_price(
     size_t n = sizeof c->reason;
     const char *zone = zone_name(conf->zone);
     if (!c->is_price_known)
-        snprintf(out, n, "price unknown%s, zone %s",
-                c->price_nusd ? ", counted as the highest known" : "", zone);
+        snprintf(out, n, "price unknown, counted as the highest known, zone %s", zone);
     else if (c->price_nusd == 0)
         snprintf(out, n, "free, zone %s", zone);
     else
@@ -362,16 +362,17 @@ static void explain_flip(struct decision *d, const struct policy_world *w)
     float at;
     if (second < 0)
         return;
+    const struct candidate *other = &d->candidates[second];
+    int64_t more_nusd = other->cost_nusd - d->candidates[d->chosen].cost_nusd;
     const char *name = w->fleet->endpoints[d->candidates[second].endpoint].conf->name;
     if (find_flip(d, w, second, &at))
         snprintf(d->flip, sizeof d->flip,
                 "%s instead, if the question were %s: difficulty %.2f in place of %.2f", name,
                 at > d->features.difficulty ? "harder" : "easier", (double)at,
                 (double)d->features.difficulty);
-    else
+    else if (more_nusd <= other->price_nusd) /* nothing costs less than nothing */
         snprintf(d->flip, sizeof d->flip, "%s instead, if it cost $%.4f less", name,
-                (double)(d->candidates[second].cost_nusd - d->candidates[d->chosen].cost_nusd) /
-                        1e9);
+                (double)more_nusd / 1e9);
 }
 
 static void send_to_chosen(struct decision *d, const struct policy_world *w, int n_in)

@@ -91,7 +91,7 @@ struct candidate {
     int endpoint; /* index in the fleet */
     enum filter filter;
     int64_t cost_nusd;  /* the sum of the parts: the least wins */
-    int64_t price_nusd; /* unknown prices count as the fleet's highest known, is_price_known
+    int64_t price_nusd; /* unknown prices count as the highest known, is_price_known
                            false */
     int64_t late_nusd, failure_nusd,
             miss_nusd;    /* lateness, failure, an answer that is not good enough */

@@ -87,3 +87,18 @@ int64_t prices_cost_nusd(const struct endpoint_conf *conf, const struct usage *u
     return llround(1000 * (fresh * p.usd_per_mtok_in + cached * per_cached +
                                   usage->output * p.usd_per_mtok_out));
 }
+
+int64_t prices_dearest_nusd(const struct usage *usage)
+{
+    int64_t dearest = 0;
+    for (size_t i = 0; i < ARRAY_LEN(prices); i++) {
+        const struct price *p = &prices[i];
+        struct endpoint_conf conf = {.usd_per_mtok_in = p->in,
+                .usd_per_mtok_out = p->out,
+                .usd_per_mtok_cached = p->cached,
+                .long_price = p->long_price};
+        int64_t cost = prices_cost_nusd(&conf, usage);
+        dearest = cost > dearest ? cost : dearest;
+    }
+    return dearest;
+}

@@ -17,5 +17,7 @@ const char *usd_text(int64_t nusd, char out[32]);
 /* Price of an answer in nano-dollars (one token at 1 USD per Mtok is 1000 nUSD); -1: price
  * unknown. */
 int64_t prices_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage);
+/* The same at the list price that makes it dearest. */
+int64_t prices_dearest_nusd(const struct usage *usage);
 
 #endif

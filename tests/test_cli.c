@@ -342,6 +342,19 @@ static void an_answer_that_is_cut_is_incomplete(void **state)
     stop_serving();
 }
 
+static void an_answer_at_its_limit_is_incomplete(void **state)
+{
+    (void)state;
+    serve(HEAD("200 OK", "text/event-stream") DELTA(
+                  "one two") "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":"
+                             "\"length\"}]}\n\ndata: [DONE]\n\n",
+            false);
+    expect_exit(RUN("ask", CONFIG, "-n", "--max-tokens", "2", "hello"), EXIT_INCOMPLETE);
+    assert_string_equal(buf_text(&result.out), "one two\n");
+    expect_sentence("limit of tokens");
+    stop_serving();
+}
+
 static void interrupting_keeps_what_came(void **state)
 {
     (void)state;
@@ -590,6 +603,7 @@ static void route_and_doctor_know_the_same_faults(void **state)
             "SHUNT_TEST_KEY\n[endpoint \"off\"]\nkind = local\nenabled = no\nmodel = "
             "/nonexistent/y.gguf\n");
     expect_exit(RUN("route", CONFIG, "hello"), EXIT_DONE);
+    expect_in(&result.out, "\n  endpoint             time   expected  why\n");
     expect_in(&result.out, "x smol ");
     expect_in(&result.out, "cannot open /nonexistent/x.gguf: ");
     expect_in(&result.out, "> far ");
@@ -751,6 +765,7 @@ int main(void)
             TEST(an_open_pipe_is_not_waited_for),
             TEST(a_request_file_is_sent_as_it_stands),
             TEST(an_answer_that_is_cut_is_incomplete),
+            TEST(an_answer_at_its_limit_is_incomplete),
             TEST(interrupting_keeps_what_came),
             TEST(the_object_is_printed_when_all_is_well),
             TEST(the_object_is_printed_whatever_the_exit_status),

@@ -321,7 +321,44 @@ static void a_price_is_said_once_and_in_one_form(void **state)
             d.candidates[3].reason, "price unknown, counted as the highest known, zone lab");
     struct fleet alone = {&states[3], 1};
     policy_decide(&d, &f, &(struct policy_world){&alone, {-1, 0}, prefs_default(), 0}, 0);
-    assert_string_equal(d.reason, "lab: the only one that can (price unknown, zone lab)");
+    assert_string_equal(d.reason, "lab: the only one that can (price unknown, counted as the "
+                                  "highest known, zone lab)");
+}
+
+/* Beside one that is free nothing of the fleet has a price to count with. */
+static void an_unknown_price_is_never_free(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(100);
+    struct endpoint_state two[] = {{.conf = &confs[0]}, {.conf = &confs[3]}};
+    struct fleet pair = {two, 2};
+    struct policy_world world = {&pair, {-1, 0}, prefs_default(), 0};
+    confs[0].tier = 1;
+    confs[3].tier = 2;
+    f.difficulty = 0.9f;
+    policy_decide(&d, &f, &world, 0);
+    assert_false(d.candidates[1].is_price_known);
+    assert_true(d.candidates[1].price_nusd > 15000000); /* 500 tokens at $30 a million */
+    assert_int_equal(d.chosen, 0);
+    world.budget.day_nusd = 1000000;
+    policy_decide(&d, &f, &world, 1);
+    assert_int_equal(d.verdict, VERDICT_ASK);
+    confs[0].tier = confs[3].tier = 0;
+}
+
+static void nobody_is_told_to_cost_less_than_nothing(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(100);
+    struct endpoint_conf small = confs[0], other = confs[0];
+    other.zone = ZONE_LAB;
+    struct endpoint_state two[] = {{.conf = &small}, {.conf = &other, .n_errors = 5}};
+    struct fleet pair = {two, 2};
+    policy_decide(&d, &f, &(struct policy_world){&pair, {-1, 0}, prefs_default(), 0}, 0);
+    assert_int_equal(d.chosen, 0);
+    assert_string_equal(d.flip, "");
 }
 
 /* Easy: the small model at home. Hard: the one that can, although it costs something. */
@@ -377,6 +414,8 @@ int main(void)
             TEST(difficulty_decides_between_free_and_good),
             TEST(the_chance_of_a_poor_answer_grows_with_difficulty_and_falls_with_tier),
             TEST(a_price_is_said_once_and_in_one_form),
+            TEST(an_unknown_price_is_never_free),
+            TEST(nobody_is_told_to_cost_less_than_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

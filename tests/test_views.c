@@ -309,6 +309,17 @@ static void endpoints_are_completed(void **state)
     assert_int_equal(f->app.core.use_endpoint, -1); /* auto */
 }
 
+static void a_word_too_many_does_nothing(void **state)
+{
+    struct fixture *f = *state;
+    size_t n_messages = f->app.core.session->n_messages;
+    type(f, "/retry x");
+    run_chat(f, CMD_SEND);
+    assert_non_null(strstr(f->app.notice, "/retry takes no word"));
+    assert_int_equal(f->app.core.session->n_messages, n_messages);
+    expect_input(f, "/retry x");
+}
+
 static void only_commands_that_failed_come_back(void **state)
 {
     struct fixture *f = *state;
@@ -1238,6 +1249,7 @@ int main(void)
             CHAT(enter_runs_what_is_selected_and_esc_closes),
             CHAT(tab_completes_what_is_common_and_then_walks),
             CHAT(endpoints_are_completed),
+            CHAT(a_word_too_many_does_nothing),
             CHAT(only_commands_that_failed_come_back),
             CHAT(a_closed_list_leaves_mistakes_to_a_hint),
             CHAT(the_side_pane_says_what_it_needs),

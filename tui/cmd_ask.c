@@ -164,13 +164,19 @@ static bool is_empty(const struct message *answer)
     return answer->state == MESSAGE_DONE && answer->text.n == 0 && answer->tool_calls.n == 0;
 }
 
+/* Whoever set the limit: the last sentence is missing. */
+static bool is_cut(const struct message *answer)
+{
+    return answer->state == MESSAGE_DONE && answer->finish == FINISH_LENGTH;
+}
+
 static int exit_code(const struct ask *ask)
 {
     const struct core *core = hub_core(ask->hub);
     const struct message *answer = answer_of(ask);
     switch (answer->state) {
     case MESSAGE_DONE:
-        return is_empty(answer) ? EXIT_INCOMPLETE : EXIT_DONE;
+        return is_empty(answer) || is_cut(answer) ? EXIT_INCOMPLETE : EXIT_DONE;
     case MESSAGE_STOPPED:
         return EXIT_INTERRUPTED;
     default:
@@ -207,6 +213,8 @@ static int run(struct ask *ask)
         fprintf(stderr, "shunt: %s\n", buf_text(&answer->error));
     if (is_empty(answer))
         fprintf(stderr, "shunt: the answer is empty\n");
+    else if (is_cut(answer))
+        fprintf(stderr, "shunt: the answer is cut: its limit of tokens is reached\n");
     if (ask->in.has_stats)
         ask_print_stats(core, answer);
     return exit_code(ask);

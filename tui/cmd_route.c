@@ -16,6 +16,8 @@
 static void print_table(const struct decision *d, const struct fleet *fleet)
 {
     cmd_print_line(stdout, "%s", d->reason);
+    if (d->n_candidates)
+        cmd_print_line(stdout, "  %-16s %8s %10s  %s", "endpoint", "time", "expected", "why");
     for (int i = 0; i < d->n_candidates; i++) {
         const struct candidate *c = &d->candidates[i];
         char usd[32];

@@ -49,7 +49,7 @@ void model_state_text(
     if (fault)
         snprintf(out, n_bytes, "cannot be loaded: %s", fault);
     else if (m->endpoint < 0)
-        snprintf(out, n_bytes, "no endpoint: add one in Fleet, or start again");
+        snprintf(out, n_bytes, "no endpoint yet: restart, or add one in Fleet");
     else if (m->phase == MODEL_READY)
         print_work(&core->fleet.endpoints[m->endpoint], out, n_bytes);
     else if (m->phase == MODEL_LOADING && m->fraction >= 0)

@@ -49,8 +49,12 @@ static void run_slash(struct chat *c, struct app *app)
                 nearest ? "?" : " (// sends a text that begins with /)");
         return;
     }
-    char *text = mem_alloc(rest.n + 1);
     struct slice trimmed = slice_trim(rest);
+    if (trimmed.n && !command_defs[command].argument) {
+        app_notice(app, ERR_USAGE, "/%s takes no word behind it; nothing was done", name);
+        return;
+    }
+    char *text = mem_alloc(rest.n + 1);
     if (trimmed.n)
         memcpy(text, trimmed.ptr, trimmed.n);
     run_named(c, app, command, text);
