@@ -21,12 +21,39 @@ static bool is_any_of(const char *word, const char *a, const char *b)
     return strstr(word, a) || strstr(word, b);
 }
 
+static bool is_subcommand(const char *word, size_t n)
+{
+    for (const struct man_subcommand *s = man_subcommands; s->name; s++)
+        if (strlen(s->name) == n && memcmp(s->name, word, n) == 0)
+            return true;
+    return false;
+}
+
+/* Of "[COMMAND|config|keys]" those that are typed as they stand and are no command. */
+static void print_topics(const char *words)
+{
+    for (const char *at = words; *at; at += *at != '\0') {
+        size_t n = strspn(at, "abcdefghijklmnopqrstuvwxyz");
+        if (n && !is_subcommand(at, n))
+            printf(" %.*s", (int)n, at);
+        at += n ? n : strcspn(at, "|");
+    }
+}
+
+static bool takes(const struct man_subcommand *s, const char *what)
+{
+    bool does = strstr(s->words, what) != NULL;
+    for (const struct man_verb *v = man_verbs; v->name; v++)
+        does |= man_is(v->subcommand, s->id) && strstr(v->words, what) != NULL;
+    return does;
+}
+
 /* ---- bash ------------------------------------------------------------------------------- */
 
 static void print_bash_flag_values(void)
 {
     for (const struct man_flag *f = man_flags; f->name; f++) {
-        if (!f->argument || f->argument[0] == '[')
+        if (!f->argument)
             continue;
         const char *owner = man_is(f->subcommand, "EVERY") ? "*" : NULL;
         for (const struct man_subcommand *s = man_subcommands; !owner && s->name; s++)
@@ -43,8 +70,7 @@ static void print_bash_flag_values(void)
         } else if (man_is(f->argument, "ENDPOINT")) {
             puts("is_value=yes words=$(_shunt_endpoints) ;;");
         } else if (is_any_of(f->argument, "FILE", "DIR")) {
-            puts("compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$word\")); "
-                 "return ;;");
+            puts("_shunt_files \"$word\"; return ;;");
         } else {
             puts("return ;;");
         }
@@ -64,7 +90,7 @@ static void print_bash_flags(const char *subcommand)
 
 static void print_bash_subcommand(const struct man_subcommand *s)
 {
-    bool has_verbs = false, takes_files = is_any_of(s->words, "FILE", "PROMPT");
+    bool has_verbs = false;
     printf("    %s)\n        flags='", s->name);
     print_bash_flags(s->id);
     fputs("'\n        verbs='", stdout);
@@ -72,12 +98,17 @@ static void print_bash_subcommand(const struct man_subcommand *s)
         if (man_is(v->subcommand, s->id)) {
             printf("%s%s", has_verbs ? " " : "", v->name);
             has_verbs = true;
-            takes_files |= strstr(v->words, "FILE") != NULL;
         }
     puts("'");
-    if (man_is(s->id, "HELP"))
-        puts("        verbs=\"$subcommands\"");
-    if (takes_files)
+    for (const struct man_verb *v = man_verbs; v->name; v++)
+        if (man_is(v->subcommand, s->id) && strstr(v->words, "ENDPOINT"))
+            printf("        [ \"$verb\" != %s ] || words=$(_shunt_endpoints)\n", v->name);
+    if (man_is(s->id, "HELP")) {
+        fputs("        verbs=\"$subcommands", stdout);
+        print_topics(s->words);
+        puts("\"");
+    }
+    if (takes(s, "FILE"))
         puts("        files=yes");
     puts("        ;;");
 }
@@ -87,6 +118,12 @@ void complete_bash(void)
     puts("# bash completion of shunt. " GENERATED "_shunt_endpoints() {\n"
          "    shunt fleet list --json 2>/dev/null |\n"
          "        grep -o '\"endpoint\":\"[^\"]*\"' | cut -d'\"' -f4\n"
+         "}\n\n"
+         "# The word as it was typed: with its quote or backslashes.\n"
+         "_shunt_files() {\n"
+         "    local word=${1#[\\\"\\']}\n"
+         "    compopt -o filenames 2>/dev/null\n"
+         "    mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- \"${word//\\\\/}\")\n"
          "}\n\n"
          "_shunt() {\n"
          "    local word=$2 before=$3 command= verb= i words= is_value= flags= verbs= files= "
@@ -99,8 +136,10 @@ void complete_bash(void)
          "        case ${COMP_WORDS[i]} in\n"
          "        --config | --data | --color) i=$((i + 1)) ;;\n"
          "        -*) ;;\n"
-         "        *) if [ -z \"$command\" ]; then command=${COMP_WORDS[i]}; else verb=yes; fi "
-         ";;\n"
+         "        *)\n"
+         "            if [ -z \"$command\" ]; then command=${COMP_WORDS[i]}\n"
+         "            elif [ -z \"$verb\" ]; then verb=${COMP_WORDS[i]}; fi\n"
+         "            ;;\n"
          "        esac\n"
          "    done\n"
          "    COMPREPLY=()\n"
@@ -120,14 +159,14 @@ void complete_bash(void)
     fputs("    esac\n    flags=\"$flags", stdout);
     print_bash_flags("EVERY");
     puts("\"\n"
-         "    [ -z \"$verb\" ] || verbs=\n"
+         "    [ -z \"$verb\" ] || verbs=$words\n"
          "    case $word in\n"
          "    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")) ;;\n"
          "    *)\n"
          "        COMPREPLY=($(compgen -W \"$verbs\" -- \"$word\"))\n"
-         "        if [ ${#COMPREPLY[@]} = 0 ] && [ -n \"$files\" ]; then\n"
-         "            compopt -o filenames 2>/dev/null\n"
-         "            COMPREPLY=($(compgen -f -- \"$word\"))\n"
+         "        if [ -n \"$files\" ] && { [ -n \"$verb\" ] || [ ${#COMPREPLY[@]} = 0 ]; }; "
+         "then\n"
+         "            _shunt_files \"$word\"\n"
          "        fi\n"
          "        ;;\n"
          "    esac\n"
@@ -190,6 +229,22 @@ static void print_zsh_flags(const char *subcommand)
     }
 }
 
+static void print_zsh_words(const struct man_subcommand *s)
+{
+    bool has_files = takes(s, "FILE"), has_endpoints = takes(s, "ENDPOINT");
+    if (man_is(s->id, "HELP")) {
+        fputs("        '1:command:{_shunt_commands; compadd", stdout);
+        print_topics(s->words);
+        puts("}'");
+    } else {
+        printf("        '*:word:%s'\n", has_files && has_endpoints
+                                                ? "{_shunt_endpoints; _files}"
+                                        : has_files     ? "_files"
+                                        : has_endpoints ? "_shunt_endpoints"
+                                                        : " ");
+    }
+}
+
 static void print_zsh_subcommand(const struct man_subcommand *s)
 {
     bool has_verbs = false;
@@ -203,8 +258,7 @@ static void print_zsh_subcommand(const struct man_subcommand *s)
         }
     if (has_verbs)
         puts(")' \\");
-    puts(man_is(s->id, "HELP") ? "        '1:command:_shunt_commands'"
-                               : "        '*:word:_files'");
+    print_zsh_words(s);
     puts("        ;;");
 }
 
@@ -294,6 +348,10 @@ static void print_fish_subcommand(const struct man_subcommand *s)
         puts("");
         if (strstr(v->words, "FILE"))
             printf("complete -c shunt -n '__fish_seen_subcommand_from %s' -F\n", v->name);
+        if (strstr(v->words, "ENDPOINT"))
+            printf("complete -c shunt -n '__fish_seen_subcommand_from %s; and "
+                   "__fish_seen_subcommand_from %s' -a '(__shunt_endpoints)'\n",
+                    s->name, v->name);
     }
     for (const struct man_flag *f = man_flags; f->name; f++)
         if (man_is(f->subcommand, s->id))
@@ -316,5 +374,8 @@ void complete_fish(void)
     fputs("complete -c shunt -n '__fish_seen_subcommand_from help' -a '", stdout);
     for (const struct man_subcommand *s = man_subcommands; s->name; s++)
         printf("%s%s", s == man_subcommands ? "" : " ", s->name);
+    for (const struct man_subcommand *s = man_subcommands; s->name; s++)
+        if (man_is(s->id, "HELP"))
+            print_topics(s->words);
     puts("'");
 }

@@ -58,7 +58,7 @@ static const struct {
         {"roles", page_roles},
         {"views", page_views},
         {"keys", page_keys},
-        {"contexts", page_contexts},
+        {"key names", page_key_names},
         {"slash commands", page_slash_commands},
 };
 

@@ -37,7 +37,7 @@ void page_prices(void);
 void page_roles(void);
 void page_views(void);
 void page_keys(void);
-void page_contexts(void);
+void page_key_names(void);
 void page_slash_commands(void);
 
 /* completions.c */

@@ -80,8 +80,17 @@ static void print_usage(const struct man_subcommand *s, const struct man_verb *v
     print_words(verb ? verb->words : s->words);
 }
 
+static void print_flags_usage(const char *subcommand)
+{
+    for (const struct man_flag *f = man_flags; f->name; f++)
+        if (man_is(f->subcommand, subcommand))
+            print_flag_usage(f);
+}
+
 void page_synopsis(void)
 {
+    print_flags_usage("EVERY");
+    print_flags_usage("TUI");
     for (const struct man_subcommand *s = man_subcommands; s->name; s++) {
         bool has_verbs = false;
         for (const struct man_verb *v = man_verbs; v->name; v++)
@@ -341,7 +350,8 @@ void page_keys(void)
 {
     for (int i = 1; i <= CTX_COUNT; i++) {
         enum context context = (enum context)(i % CTX_COUNT); /* GLOBAL comes last */
-        printf(".Ss %s\n.Bl -tag -width Ds\n", context_rows[context].title);
+        printf(".Ss %s\nContext:\n.Cm %s\n.Bl -tag -width Ds\n", context_rows[context].title,
+                context_rows[context].name);
         for (size_t k = 0; k < n_default_bindings; k++)
             if (default_bindings[k].context == context)
                 print_command(k);
@@ -349,10 +359,10 @@ void page_keys(void)
     }
 }
 
-void page_contexts(void)
+void page_key_names(void)
 {
-    for (int i = 0; i < CTX_COUNT; i++)
-        printf(".Cm %s%s\n", context_rows[i].name, i + 1 < CTX_COUNT ? " ," : " .");
+    for (size_t i = 0; key_name_at(i); i++)
+        printf(".Cm %s ,\n", key_name_at(i));
 }
 
 static bool has_key(int command)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -199,7 +200,9 @@ static void keys_and_their_page_agree(void **state)
     for (int i = 0; i < VIEW_COUNT; i++)
         expect(&page, "%s C-x %d, /open-%s", views[i].title, views[i].number, views[i].name);
     for (int i = 0; i < CTX_COUNT; i++)
-        expect(&page, "%s", context_defs[i].name);
+        expect(&page, "%s Context: %s", context_defs[i].title, context_defs[i].name);
+    for (size_t i = 0; key_name_at(i); i++)
+        expect(&page, "%s,", key_name_at(i));
     buf_release(&page);
     buf_release(&printed);
 }
@@ -315,6 +318,35 @@ static void bash_completes(void **state)
     expect_words("bash", BASH("shunt --color n", 2, "n", "--color"), "never");
     expect_words("bash", BASH("shunt ask -f shunt.z", 3, "shunt.z", "-f"), "shunt.zsh");
     expect_words("bash", BASH("shunt ask -e \"\"", 3, "", "-e"), "");
+    expect_words("bash", BASH("shunt help con", 2, "con", "help"), "config");
+    expect_words("bash", BASH("shunt ask -c shunt.z", 3, "shunt.z", "-c"), "");
+}
+
+static void bash_takes_names_as_they_are_typed(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/shunt-manual-XXXXXX", file[64];
+    struct err err;
+    if (!is_installed("bash"))
+        skip();
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/two words", folder);
+    assert_int_equal(file_write(file, "", 0, 0600, &err), OK);
+    const char *const typed[] = {"two", "\\\"two", "two\\\\ wo"};
+    for (size_t i = 0; i < ARRAY_LEN(typed); i++) {
+        char script[512];
+        snprintf(script, sizeof script,
+                "source ./shunt.bash; cd %s; COMP_WORDS=(shunt ask -f x); COMP_CWORD=3; "
+                "_shunt shunt \"%s\" -f; echo \"${#COMPREPLY[@]} $COMPREPLY\"",
+                folder, typed[i]);
+        expect_words("bash", script, "1 two words");
+    }
+    expect_words("bash",
+            "source ./shunt.bash; _shunt_endpoints() { echo smol far; }; "
+            "COMP_WORDS=(shunt model info s); COMP_CWORD=3; _shunt shunt smo info; "
+            "echo ${COMPREPLY[*]}",
+            "smol");
+    assert_true(unlink(file) == 0 && rmdir(folder) == 0);
 }
 
 static void zsh_completes(void **state)
@@ -359,6 +391,7 @@ int main(void)
             cmocka_unit_test(the_program_shows_what_mandoc_shows),
             cmocka_unit_test(help_shows_the_pages),
             cmocka_unit_test(bash_completes),
+            cmocka_unit_test(bash_takes_names_as_they_are_typed),
             cmocka_unit_test(zsh_completes),
             cmocka_unit_test(fish_completes),
     };

@@ -282,6 +282,11 @@ static const struct {
         {"F5", KEY_F5}, {"F6", KEY_F6}, {"F7", KEY_F7}, {"F8", KEY_F8}, {"F9", KEY_F9},
         {"F10", KEY_F10}, {"F11", KEY_F11}, {"F12", KEY_F12}};
 
+const char *key_name_at(size_t i)
+{
+    return i < ARRAY_LEN(names) ? names[i].name : NULL;
+}
+
 static const struct {
     char letter;
     uint8_t mod;

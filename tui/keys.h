@@ -17,6 +17,7 @@ extern const struct binding default_bindings[];
 extern const size_t n_default_bindings;
 
 bool key_parse(struct slice name, struct key *out) MUST_USE;
+const char *key_name_at(size_t i); /* of the keys that have one; NULL at the end */
 void key_print(const struct key *key, struct buf *out);
 
 struct keymap; /* the user's bindings over the defaults */

@@ -4,6 +4,13 @@ _shunt_endpoints() {
         grep -o '"endpoint":"[^"]*"' | cut -d'"' -f4
 }
 
+# The word as it was typed: with its quote or backslashes.
+_shunt_files() {
+    local word=${1#[\"\']}
+    compopt -o filenames 2>/dev/null
+    mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "${word//\\/}")
+}
+
 _shunt() {
     local word=$2 before=$3 command= verb= i words= is_value= flags= verbs= files= subcommands
     subcommands='ask route fleet top model eval bench keys themes doctor help version'
@@ -11,18 +18,22 @@ _shunt() {
         case ${COMP_WORDS[i]} in
         --config | --data | --color) i=$((i + 1)) ;;
         -*) ;;
-        *) if [ -z "$command" ]; then command=${COMP_WORDS[i]}; else verb=yes; fi ;;
+        *)
+            if [ -z "$command" ]; then command=${COMP_WORDS[i]}
+            elif [ -z "$verb" ]; then verb=${COMP_WORDS[i]}; fi
+            ;;
         esac
     done
     COMPREPLY=()
     case $command,$before in
-    *,--config) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
-    *,--data) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
+    *,--config) _shunt_files "$word"; return ;;
+    *,--data) _shunt_files "$word"; return ;;
     *,--color) is_value=yes words='auto never 16 256 rgb' ;;
     ask,--endpoint|ask,-e) is_value=yes words=$(_shunt_endpoints) ;;
     ask,--system|ask,-s) return ;;
-    ask,--file|ask,-f) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
-    ask,--request) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
+    ask,--continue|ask,-c) return ;;
+    ask,--file|ask,-f) _shunt_files "$word"; return ;;
+    ask,--request) _shunt_files "$word"; return ;;
     ask,--max-tokens) return ;;
     route,--endpoint|route,-e) is_value=yes words=$(_shunt_endpoints) ;;
     fleet,--days) return ;;
@@ -54,16 +65,15 @@ _shunt() {
     ask)
         flags=' -e --endpoint -s --system -c --continue -f --file -n --no-stdin --request --json --stats --max-tokens'
         verbs=''
-        files=yes
         ;;
     route)
         flags=' -e --endpoint --json'
         verbs=''
-        files=yes
         ;;
     fleet)
         flags=' --days --json'
         verbs='list probe costs'
+        [ "$verb" != probe ] || words=$(_shunt_endpoints)
         ;;
     top)
         flags=' -b --batch --view --session --json'
@@ -72,6 +82,7 @@ _shunt() {
     model)
         flags=' --json'
         verbs='list info'
+        [ "$verb" != info ] || words=$(_shunt_endpoints)
         files=yes
         ;;
     eval)
@@ -99,7 +110,7 @@ _shunt() {
     help)
         flags=''
         verbs=''
-        verbs="$subcommands"
+        verbs="$subcommands shunt config"
         ;;
     version)
         flags=''
@@ -107,14 +118,13 @@ _shunt() {
         ;;
     esac
     flags="$flags --config --data --color --ascii -h --help"
-    [ -z "$verb" ] || verbs=
+    [ -z "$verb" ] || verbs=$words
     case $word in
     -*) COMPREPLY=($(compgen -W "$flags" -- "$word")) ;;
     *)
         COMPREPLY=($(compgen -W "$verbs" -- "$word"))
-        if [ ${#COMPREPLY[@]} = 0 ] && [ -n "$files" ]; then
-            compopt -o filenames 2>/dev/null
-            COMPREPLY=($(compgen -f -- "$word"))
+        if [ -n "$files" ] && { [ -n "$verb" ] || [ ${#COMPREPLY[@]} = 0 ]; }; then
+            _shunt_files "$word"
         fi
         ;;
     esac

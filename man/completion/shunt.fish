@@ -27,6 +27,7 @@ complete -c shunt -n '__fish_seen_subcommand_from route' -l json -d 'Print the d
 complete -c shunt -n __fish_use_subcommand -a fleet -d 'List endpoints with health, latency and cost; ask whether they live'
 complete -c shunt -n '__fish_seen_subcommand_from fleet; and test (count (commandline -opc)) -eq 2' -a list -d 'Every endpoint with its state, latency, errors and what it cost today'
 complete -c shunt -n '__fish_seen_subcommand_from fleet; and test (count (commandline -opc)) -eq 2' -a probe -d 'Ask endpoints whether they answer; costs nothing'
+complete -c shunt -n '__fish_seen_subcommand_from fleet; and __fish_seen_subcommand_from probe' -a '(__shunt_endpoints)'
 complete -c shunt -n '__fish_seen_subcommand_from fleet; and test (count (commandline -opc)) -eq 2' -a costs -d 'Dollars and tokens by day and endpoint'
 complete -c shunt -n '__fish_seen_subcommand_from fleet' -l days -d 'So many days, today included (7)' -x
 complete -c shunt -n '__fish_seen_subcommand_from fleet' -l json -d 'Print JSON'
@@ -39,6 +40,7 @@ complete -c shunt -n __fish_use_subcommand -a model -d 'List local models, descr
 complete -c shunt -n '__fish_seen_subcommand_from model; and test (count (commandline -opc)) -eq 2' -a list -d 'Model files of endpoints and of the models folder'
 complete -c shunt -n '__fish_seen_subcommand_from model; and test (count (commandline -opc)) -eq 2' -a info -d 'Architecture, sizes and context of a model file'
 complete -c shunt -n '__fish_seen_subcommand_from info' -F
+complete -c shunt -n '__fish_seen_subcommand_from model; and __fish_seen_subcommand_from info' -a '(__shunt_endpoints)'
 complete -c shunt -n '__fish_seen_subcommand_from model' -l json -d 'Print JSON'
 complete -c shunt -n __fish_use_subcommand -a eval -d 'Look inside models and the router'
 complete -c shunt -n '__fish_seen_subcommand_from eval; and test (count (commandline -opc)) -eq 2' -a logits -d 'Logits and expert choices, position by position'
@@ -72,4 +74,4 @@ complete -c shunt -n '__fish_seen_subcommand_from themes' -l json -d 'Print JSON
 complete -c shunt -n __fish_use_subcommand -a doctor -d 'Check terminal, configuration, data, endpoints and models'
 complete -c shunt -n __fish_use_subcommand -a help -d 'Show the help of a command, or a page of the manual'
 complete -c shunt -n __fish_use_subcommand -a version -d 'Print the version'
-complete -c shunt -n '__fish_seen_subcommand_from help' -a 'ask route fleet top model eval bench keys themes doctor help version'
+complete -c shunt -n '__fish_seen_subcommand_from help' -a 'ask route fleet top model eval bench keys themes doctor help version shunt config'

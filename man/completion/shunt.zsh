@@ -62,7 +62,7 @@ _shunt() {
         '--ascii[Draw with ASCII characters only]' \
         '-h[Show this help]' \
         '--help[Show this help]' \
-        '*:word:_files'
+        '*:word: '
         ;;
     route)
         _arguments \
@@ -75,7 +75,7 @@ _shunt() {
         '--ascii[Draw with ASCII characters only]' \
         '-h[Show this help]' \
         '--help[Show this help]' \
-        '*:word:_files'
+        '*:word: '
         ;;
     fleet)
         _arguments \
@@ -88,7 +88,7 @@ _shunt() {
         '-h[Show this help]' \
         '--help[Show this help]' \
         '1:what:(list probe costs)' \
-        '*:word:_files'
+        '*:word:_shunt_endpoints'
         ;;
     top)
         _arguments \
@@ -103,7 +103,7 @@ _shunt() {
         '--ascii[Draw with ASCII characters only]' \
         '-h[Show this help]' \
         '--help[Show this help]' \
-        '*:word:_files'
+        '*:word: '
         ;;
     model)
         _arguments \
@@ -115,7 +115,7 @@ _shunt() {
         '-h[Show this help]' \
         '--help[Show this help]' \
         '1:what:(list info)' \
-        '*:word:_files'
+        '*:word:{_shunt_endpoints; _files}'
         ;;
     eval)
         _arguments \
@@ -167,7 +167,7 @@ _shunt() {
         '--ascii[Draw with ASCII characters only]' \
         '-h[Show this help]' \
         '--help[Show this help]' \
-        '*:word:_files'
+        '*:word: '
         ;;
     themes)
         _arguments \
@@ -178,7 +178,7 @@ _shunt() {
         '--ascii[Draw with ASCII characters only]' \
         '-h[Show this help]' \
         '--help[Show this help]' \
-        '*:word:_files'
+        '*:word: '
         ;;
     doctor)
         _arguments \
@@ -188,7 +188,7 @@ _shunt() {
         '--ascii[Draw with ASCII characters only]' \
         '-h[Show this help]' \
         '--help[Show this help]' \
-        '*:word:_files'
+        '*:word: '
         ;;
     help)
         _arguments \
@@ -198,7 +198,7 @@ _shunt() {
         '--ascii[Draw with ASCII characters only]' \
         '-h[Show this help]' \
         '--help[Show this help]' \
-        '1:command:_shunt_commands'
+        '1:command:{_shunt_commands; compadd shunt config}'
         ;;
     version)
         _arguments \
@@ -208,7 +208,7 @@ _shunt() {
         '--ascii[Draw with ASCII characters only]' \
         '-h[Show this help]' \
         '--help[Show this help]' \
-        '*:word:_files'
+        '*:word: '
         ;;
     esac
 }
