@@ -404,8 +404,10 @@ bool vtin_next(struct vtin *in, struct key *out, uint64_t now_ns)
             return true;
         }
     }
-    uint64_t deadline = vtin_deadline(in);
-    return deadline && now_ns >= deadline && time_out(in, out);
+    for (uint64_t at_ns; (at_ns = vtin_deadline(in)) && now_ns >= at_ns;)
+        if (time_out(in, out)) /* a string may wait twice: both waits may be over */
+            return true;
+    return false;
 }
 
 void vtin_expect_background(struct vtin *in, uint64_t now_ns)
