@@ -97,7 +97,7 @@ static void draw_row(const struct branch *b, bool is_selected, struct surface *o
     char words[200], end[64], clock[FIGURE_BYTES];
     const struct message *m = b->first;
     int indent = b->depth * INDENT_COLS < INDENT_MAX ? b->depth * INDENT_COLS : INDENT_MAX;
-    struct slice text = slice_trim(buf_slice(m->text.n ? &m->text : &m->reasoning));
+    struct slice text = slice_trim(m->text.n ? message_typed(m) : buf_slice(&m->reasoning));
     size_t n = utf8_whole(text.ptr, text.n < 160 ? text.n : 160);
     const char *who = m->role == MSG_USER ? "you" : m->endpoint[0] ? m->endpoint : "answer";
     snprintf(words, sizeof words, "%s: %.*s", who, (int)n, n ? text.ptr : "");
