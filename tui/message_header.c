@@ -129,5 +129,5 @@ void message_header_draw(const struct message *m, const struct message_header *h
             m->is_saved ? "" : "  not saved yet");
     if (m->n_attached)
         surface_printf(
-                out, row, col, ROLE_DIM, "  with %s of files", size_text(m->n_attached, size));
+                out, row, col, ROLE_DIM, "  with %s of attached text", size_text(m->n_attached, size));
 }
