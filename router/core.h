@@ -26,12 +26,12 @@ struct session_row;
 struct stored;
 
 enum action_kind {
-    ACTION_SEND,         /* text: a new user message in the open session, text2: of files that go
-                            along; id: the message that it stands beside, 0: it follows the leaf */
-    ACTION_STOP,         /* the running answer */
-    ACTION_CONTINUE,     /* go on with an interrupted or stopped answer: the leaf */
-    ACTION_RETRY,        /* id: answer that is given once more beside it, or question; 0: the
-                            newest */
+    ACTION_SEND,     /* text: a new user message in the open session, text2: of files that go
+                        along; id: the message that it stands beside, 0: it follows the leaf */
+    ACTION_STOP,     /* the running answer */
+    ACTION_CONTINUE, /* go on with an interrupted or stopped answer: the leaf */
+    ACTION_RETRY,    /* id: answer that is given once more beside it, or question; 0: the
+                        newest */
     ACTION_SEND_UNSAVED, /* send although the disk refuses the message */
     ACTION_DRAFT,        /* text, cursor */
     ACTION_SCROLL,       /* id (message or 0: follow), line */
@@ -39,9 +39,9 @@ enum action_kind {
     ACTION_OPEN_SESSION,  /* id or SESSION_… */
     ACTION_LIST_SESSIONS, /* text: search words or "" */
     ACTION_RENAME,        /* text; id: session, 0: the open one */
-    ACTION_TRASH,         /* id: session, which leaves the list; a new one opens in place of it */
-    ACTION_UNTRASH,       /* the session that went to the trash last in this run comes back */
-    ACTION_SYSTEM,        /* text: system prompt of the session */
+    ACTION_TRASH,   /* id: session, which leaves the list; a new one opens in place of it */
+    ACTION_UNTRASH, /* the session that went to the trash last in this run comes back */
+    ACTION_SYSTEM,  /* text: system prompt of the session */
     ACTION_USE_ENDPOINT, /* text: name, "auto" for the router's choice, "": tell which there are
                           */
     ACTION_EXPORT,       /* text: path: the shown branch as markdown */

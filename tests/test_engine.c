@@ -16,8 +16,8 @@
 #include <cmocka.h>
 
 #include "engine/engine.h"
-#include "engine/model.h"
 #include "engine/event.h"
+#include "engine/model.h"
 #include "engine/request.h"
 #include "engine/telemetry.h"
 

@@ -1,6 +1,7 @@
 /*
  * test_view_chat.c - what Chat says around the conversation: the popup that explains an answer,
- * the list of branches, hints, notices, the tab bar and the line that says where the draft goes.
+ * the list of branches, hints, notices, the tab bar and the line that says where the draft
+ * goes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,8 +60,8 @@ static bool has_hint(struct chat_fixture *f, const char *hint)
     screen_release(&body);
     screen_resize(&screen, 1, 400);
     struct surface all = screen_surface(&screen);
-    hint_bar_draw(&f->app, ops->context_of(f->view, &f->app), ops->hints(f->view, &f->app),
-            &all, 0);
+    hint_bar_draw(
+            &f->app, ops->context_of(f->view, &f->app), ops->hints(f->view, &f->app), &all, 0);
     struct buf row = first_row(&screen);
     bool is_there = strstr(buf_text(&row), hint) != NULL;
     buf_release(&row);
@@ -162,7 +163,8 @@ static void a_single_branch_says_how_another_begins(void **state)
     answer(f, "mini", "One.");
     chat_run(f, CMD_BRANCHES);
     assert_true(chat_shows(f, "the only branch"));
-    assert_true(chat_shows(f, "Another begins when you edit a message (Tab, then e) or repeat"));
+    assert_true(
+            chat_shows(f, "Another begins when you edit a message (Tab, then e) or repeat"));
 }
 
 static void a_branch_is_named_by_what_was_typed(void **state)
@@ -221,8 +223,8 @@ static void an_answer_is_not_edited_and_keeps_the_focus(void **state)
 
 /* ---- notices ---------------------------------------------------------------------------- */
 
-static void PRINTF(4, 5) say(struct status_line *line, enum status status, uint64_t now_ns,
-        const char *fmt, ...)
+static void PRINTF(4, 5)
+        say(struct status_line *line, enum status status, uint64_t now_ns, const char *fmt, ...)
 {
     va_list va;
     va_start(va, fmt);

@@ -451,7 +451,8 @@ static void a_named_file_goes_along_or_nothing_does(void **state)
     run_chat(f, CMD_SEND);
     unlink("shunt test.md");
     assert_int_equal(f->app.last_action, ACTION_SEND);
-    assert_string_equal(f->app.notice, "attached shunt test.md: 28 B with names and fences, about 8 tokens");
+    assert_string_equal(f->app.notice,
+            "attached shunt test.md: 28 B with names and fences, about 8 tokens");
     assert_true(shows(f, 80, 21, "   see @\"shunt test.md\"\n"));
     assert_true(shows(f, 80, 21, "with 28 B of attached text"));
     assert_false(shows(f, 80, 21, "one"));

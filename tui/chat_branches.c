@@ -141,8 +141,8 @@ int chat_branches_draw(struct chat_branches *b, const struct app *app, struct su
     b->top = b->selected < b->top ? b->selected : b->top;
     b->top = b->selected >= b->top + n_rows ? b->selected - n_rows + 1 : b->top;
     int n_shown = (int)n_rows + n_hint + 1;
-    struct surface popup = surface_part(out, (struct rect){out->rect.n_rows - n_shown, 0, n_shown,
-                                                     out->rect.n_cols});
+    struct surface popup = surface_part(
+            out, (struct rect){out->rect.n_rows - n_shown, 0, n_shown, out->rect.n_cols});
     surface_rule(&popup, 0, ROLE_RULE, b->n == 1 ? "the only branch" : "branches");
     for (size_t i = 0; i < n_rows; i++)
         draw_row(&b->list[b->top + i], b->top + i == b->selected, &popup, (int)i + 1);

@@ -1,7 +1,7 @@
 /*
  * chat_next.h - the rule above the input: where the draft would go if it were sent now, with
- * what it would cost and how long it would take, the files it names included. Decided anew only when the draft, the session
- * or the fleet changed, and at most every 50 ms.
+ * what it would cost and how long it would take, the files it names included. Decided anew only
+ * when the draft, the session or the fleet changed, and at most every 50 ms.
  */
 #ifndef TUI_CHAT_NEXT_H
 #define TUI_CHAT_NEXT_H

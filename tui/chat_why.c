@@ -17,8 +17,8 @@ static bool is_answer(const struct message *m)
 }
 
 /* The decision is in the log, or the store is asked for it. */
-static void show(
-        struct chat_why *w, const struct transcript *t, const struct message *m, struct app *app)
+static void show(struct chat_why *w, const struct transcript *t, const struct message *m,
+        struct app *app)
 {
     w->message_id = m->id;
     w->leaf_id = app_core(app)->session->leaf_id;
@@ -184,8 +184,8 @@ static void draw_title(const struct core *core, const struct message *m, struct 
     surface_puts(out, 0, col, ROLE_RULE, " ");
 }
 
-int chat_why_draw(struct chat_why *w, struct transcript *t, const struct app *app,
-        struct surface *out)
+int chat_why_draw(
+        struct chat_why *w, struct transcript *t, const struct app *app, struct surface *out)
 {
     const struct core *core = app_core(app);
     if (!chat_why_is_open(w, core))

@@ -114,9 +114,8 @@ bool fuzzy_begins_word(struct slice letters, struct slice text)
     decode(&pattern, letters, PATTERN_MAX);
     decode(&points, text, TEXT_MAX);
     for (int i = 0; i + pattern.n <= points.n; i++)
-        if (bonus_at(&points, i) &&
-                memcmp(points.folded + i, pattern.folded,
-                        (size_t)pattern.n * sizeof *points.folded) == 0)
+        if (bonus_at(&points, i) && memcmp(points.folded + i, pattern.folded,
+                                            (size_t)pattern.n * sizeof *points.folded) == 0)
             return true;
     return false;
 }

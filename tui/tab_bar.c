@@ -13,7 +13,7 @@
 #define HELP " Help "
 
 struct tabs {
-    int open; /* the view that is shown; VIEW_COUNT: its help is */
+    int open;      /* the view that is shown; VIEW_COUNT: its help is */
     bool is_short; /* where not all names have room, only the open view has its own */
 };
 

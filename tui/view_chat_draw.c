@@ -106,8 +106,8 @@ const struct view_hint *chat_hints(const void *state, const struct app *app)
 {
     static const struct view_hint choosing[] = {{"Enter", "run"}, {"Up/Down", "choose"},
             {"Tab", "complete"}, {"Esc", "close"}, {NULL, NULL}};
-    static const struct view_hint inserting[] = {{"Enter", "insert"},
-            {"Up/Down", "choose"}, {"Esc", "close"}, {NULL, NULL}};
+    static const struct view_hint inserting[] = {
+            {"Enter", "insert"}, {"Up/Down", "choose"}, {"Esc", "close"}, {NULL, NULL}};
     static const struct view_hint explaining[] = {{"Enter", "send"},
             {"Up/Down", "other answers"}, {"PageDown", "more"}, {"Esc", "close"}, {NULL, NULL}};
     static const struct view_hint listing[] = {

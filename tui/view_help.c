@@ -139,9 +139,9 @@ static void print_context(struct printer *p, enum context context)
         print_notes(p);
 }
 
-/* All of it, of which the rows of `out` are seen. Returns how many lines it is; *at: where it opens. */
-static int print_all(
-        struct help *help, const struct keymap *map, struct surface *out, int *at)
+/* All of it, of which the rows of `out` are seen. Returns how many lines it is; *at: where it
+ * opens. */
+static int print_all(struct help *help, const struct keymap *map, struct surface *out, int *at)
 {
     struct printer p = {help, map, out, 0, 0};
     print_wrapped(&p, next_row(&p), 1, 1, ROLE_DIM,
