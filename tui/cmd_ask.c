@@ -70,8 +70,7 @@ static void step(struct ask *ask)
     if (!interrupted)
         ppoll(&fd, 1, timeout_ms < 0 ? NULL : &timeout, &old);
     sigprocmask(SIG_SETMASK, &old, NULL);
-    while (hub_step(ask->hub, 2000000))
-        continue;
+    hub_step(ask->hub, 2000000);
     print_notices(ask);
 }
 
