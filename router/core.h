@@ -42,8 +42,8 @@ enum action_kind {
     ACTION_TRASH,   /* id: session, which leaves the list; a new one opens in place of it */
     ACTION_UNTRASH, /* the session that went to the trash last in this run comes back */
     ACTION_SYSTEM,  /* text: system prompt of the session */
-    ACTION_USE_ENDPOINT, /* text: name, "auto" for the router's choice, "": tell which there are
-                          */
+    ACTION_USE_ENDPOINT, /* text: name, "auto" for the router's choice, "": tell which there
+                            are; id 1: the session does not keep it */
     ACTION_EXPORT,       /* text: path: the shown branch as markdown */
     ACTION_CONFIRM,      /* send although the budget is reached */
     ACTION_FORK,        /* go on in a copy of the shown branch, as a new session; id: up to this
@@ -185,7 +185,7 @@ struct core {
     char found_query[128];
     int64_t *trashed; /* ids of what went to the trash in this run, oldest first */
     size_t n_trashed;
-    int use_endpoint; /* index; -1: the router chooses */
+    int use_endpoint; /* index, the open session's; -1: the router chooses */
     enum zone max_zone;
     struct budget budget;
     int64_t day_end_ms; /* Unix time at which the figures of today are yesterday's */

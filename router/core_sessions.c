@@ -25,6 +25,7 @@ void sessions_begin(struct core *core, uint64_t t_ns)
 {
     core_leave_session(core);
     core->session = session_new(core_new_id(core, t_ns), core_unix_ms(core, t_ns));
+    core->use_endpoint = -1;
     core->is_loading = false;
 }
 

@@ -40,6 +40,7 @@ struct hub {
     int fd;
     char *kernel, *models_dir;
     int n_threads;
+    bool has_more; /* events lie in the rings whose wake-up was taken already */
     void (*terminal)(void *user, bool give);
     void *user;
     struct effect *waiting; /* taken from the core, not yet taken by a ring */
@@ -125,6 +126,8 @@ int hub_fd(const struct hub *hub)
 int hub_timeout_ms(const struct hub *hub)
 {
     uint64_t deadline = core_deadline(&hub->core), now = clock_now_ns();
+    if (hub->has_more)
+        return 0;
     if (hub->n_waiting)
         return 5; /* a ring was full */
     if (deadline == 0)
@@ -481,7 +484,7 @@ static bool drain(struct hub *hub, uint64_t end_ns)
     return false;
 }
 
-bool hub_step(struct hub *hub, uint64_t budget_ns)
+void hub_step(struct hub *hub, uint64_t budget_ns)
 {
     uint64_t count, now = clock_now_ns(), deadline = core_deadline(&hub->core);
     while (read(hub->fd, &count, sizeof count) < 0)
@@ -489,9 +492,8 @@ bool hub_step(struct hub *hub, uint64_t budget_ns)
     if (deadline && now >= deadline)
         core_apply(&hub->core, &(struct event){.kind = EV_TIMER, .t_ns = now});
     carry_out_all(hub);
-    bool has_more = drain(hub, now + budget_ns);
+    hub->has_more = drain(hub, now + budget_ns);
     carry_out_all(hub);
-    return has_more || hub->core.n_effects;
 }
 
 void hub_act(struct hub *hub, struct action *action)
@@ -513,12 +515,12 @@ static bool is_saving(const struct hub *hub)
 enum status hub_save(struct hub *hub, struct err *err)
 {
     uint64_t end = clock_now_ns() + CLOSE_WAIT_NS;
-    drain(hub, clock_now_ns() + 50000000u);
+    hub->has_more = drain(hub, clock_now_ns() + 50000000u);
     core_shut_down(&hub->core, clock_now_ns());
     carry_out_all(hub);
     while (is_saving(hub) && clock_now_ns() < end) {
         struct pollfd fd = {hub->fd, POLLIN, 0};
-        poll(&fd, 1, core_deadline(&hub->core) ? 0 : 20);
+        poll(&fd, 1, hub->has_more || core_deadline(&hub->core) ? 0 : 20);
         hub_step(hub, 50000000u);
     }
     if (is_saving(hub))

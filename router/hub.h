@@ -35,10 +35,11 @@ enum status hub_save(struct hub *hub, struct err *err) MUST_USE;
 void hub_close(struct hub *hub); /* stops and joins everything; saves if hub_save did not */
 const struct core *hub_core(const struct hub *hub);
 int hub_fd(const struct hub *hub);         /* readable when something is to drain */
-int hub_timeout_ms(const struct hub *hub); /* until the core's deadline; -1: none */
-/* Drains at most budget_ns (2 ms in the TUI) and carries out effects. True: there is more to
- * drain. */
-bool hub_step(struct hub *hub, uint64_t budget_ns);
+/* Until the core's deadline; 0: there is more to drain; -1: nothing to do before hub_fd wakes.
+ */
+int hub_timeout_ms(const struct hub *hub);
+/* Drains for at most budget_ns (2 ms in the TUI) and carries out effects. */
+void hub_step(struct hub *hub, uint64_t budget_ns);
 /* Hands the action to the core with the time of now. */
 void hub_act(struct hub *hub, struct action *action);
 /* The engine of a local endpoint when it is loaded, else NULL. */

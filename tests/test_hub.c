@@ -283,6 +283,24 @@ static void the_end_saves_what_a_full_disk_refused(void **state)
     hub_close(hub);
 }
 
+/* A turn that ran out of time left them in the rings, and their wake-up is gone. */
+static void answers_left_by_a_turn_are_taken_without_another_wake_up(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    struct hub *hub = open_hub(&conf, 1);
+    act(hub, ACTION_ADD_MESSAGE, "one");
+    act(hub, ACTION_ADD_MESSAGE, "two");
+    poll(NULL, 0, 100); /* all are there by now */
+    while (core_is_busy(hub_core(hub))) {
+        struct pollfd fd = {hub_fd(hub), POLLIN, 0};
+        if (hub_timeout_ms(hub))
+            assert_int_equal(poll(&fd, 1, 20000), 1);
+        hub_step(hub, 0);
+    }
+    hub_close(hub);
+}
+
 /* The second request finds the engine failed while the first one's last event is still in the
  * ring. */
 static void a_failed_engine_is_reopened_when_it_has_told_all(void **state)
@@ -464,6 +482,7 @@ int main(void)
             TEST(the_budget_holds_without_a_database),
             TEST(a_missing_key_is_said_and_nothing_is_sent),
             TEST(the_end_saves_what_a_full_disk_refused),
+            TEST(answers_left_by_a_turn_are_taken_without_another_wake_up),
             TEST(a_failed_engine_is_reopened_when_it_has_told_all),
             TEST(another_file_is_loaded_for_the_next_answer),
             TEST(a_model_is_loaded_cancelled_and_unloaded),

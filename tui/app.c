@@ -44,14 +44,15 @@ static int timeout_ms(const struct app *app)
 
 static void loop(struct app *app)
 {
-    bool has_more = true; /* the first turn waits for nobody: there may be nobody to wait for */
+    bool is_first = true; /* turn, which waits for nobody: there may be nobody to wait for */
     while (!app->must_quit) {
         int terminal = app->editor.pid ? -1 : term_fd(app->term);
         struct pollfd fds[] = {{terminal, POLLIN, 0}, {hub_fd(app->hub), POLLIN, 0},
                 {app->signal_pipe[0], POLLIN, 0}};
         if (terminal >= 0 && term_wants_write(app->term))
             fds[0].events |= POLLOUT;
-        poll(fds, ARRAY_LEN(fds), has_more ? 0 : timeout_ms(app));
+        poll(fds, ARRAY_LEN(fds), is_first ? 0 : timeout_ms(app));
+        is_first = false;
         app->now_ns = clock_now_ns();
         if (fds[2].revents)
             app_take_signals(app);
@@ -62,7 +63,7 @@ static void loop(struct app *app)
         else if (fds[0].revents & POLLIN)
             app_read_input(app);
         app_take_keys(app);
-        has_more = hub_step(app->hub, STEP_NS);
+        hub_step(app->hub, STEP_NS);
         app_restore_theme(app);
         if (!app->has_session)
             app_take_keys(app);

@@ -70,8 +70,7 @@ static void step(struct ask *ask)
     if (!interrupted)
         ppoll(&fd, 1, timeout_ms < 0 ? NULL : &timeout, &old);
     sigprocmask(SIG_SETMASK, &old, NULL);
-    while (hub_step(ask->hub, 2000000))
-        continue;
+    hub_step(ask->hub, 2000000);
     print_notices(ask);
 }
 
@@ -134,7 +133,9 @@ static enum status choose_endpoint(struct ask *ask, struct err *err)
     int i;
     if (cmd_find_endpoint(&hub_core(ask->hub)->fleet, ask->in.endpoint, &i, err) != OK)
         return err->status;
-    hub_act(ask->hub, new_action(ACTION_USE_ENDPOINT, ask->in.endpoint));
+    struct action *action = new_action(ACTION_USE_ENDPOINT, ask->in.endpoint);
+    action->id = 1;
+    hub_act(ask->hub, action);
     return OK;
 }
 

@@ -183,8 +183,9 @@ static void run(const struct item *item, struct app *app)
     }
     bool is_session = item->kind == ITEM_SESSION;
     struct action *a = action_new(is_session ? ACTION_OPEN_SESSION : ACTION_USE_ENDPOINT);
-    a->id = item->id;
-    if (!is_session)
+    if (is_session)
+        a->id = item->id;
+    else
         a->text = mem_strdup(app_core(app)->fleet.endpoints[item->id].conf->name);
     a->now_ms = app_now_ms(app);
     app_act(app, a);
