@@ -4,7 +4,6 @@
 #include "engine/base.h"
 
 #include "router/core.h"
-#include "router/endpoint.h"
 #include "router/fleet.h"
 
 #include "tui/keys.h"
@@ -12,14 +11,11 @@
 
 void chat_greeting_draw(const struct app *app, struct surface *out)
 {
-    const struct fleet *fleet = &app_core(app)->fleet;
     const char *newline = keymap_keys_of(app_keymap(app), CTX_INPUT, CMD_NEWLINE);
     const char *help = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_HELP);
     const char *sessions = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_OPEN_SESSIONS);
-    int row = out->rect.n_rows > 12 ? 2 : 0, n_enabled = 0;
-    for (int i = 0; i < fleet->n_endpoints; i++)
-        n_enabled += fleet->endpoints[i].conf->enabled;
-    if (n_enabled == 0) {
+    int row = out->rect.n_rows > 12 ? 2 : 0;
+    if (fleet_has_nobody(&app_core(app)->fleet)) {
         surface_puts(out, row, 3, ROLE_WARN, "There is nobody to talk to yet.");
         surface_puts(out, row + 2, 3, ROLE_TEXT,
                 "Put an instruct model (a .gguf file) into the models folder,");
