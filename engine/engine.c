@@ -420,8 +420,8 @@ static void release_slots(struct engine *e)
 static void fail(struct engine *e, const struct err *err)
 {
     e->error = *err;
+    atomic_store(&e->state, ENGINE_FAILED); /* before it is told: who hears of it may look */
     tell_model(e, ENGINE_FAILED, -1, NULL, err);
-    atomic_store(&e->state, ENGINE_FAILED);
     queue_poke(e->cfg.wake_fd);
     for (size_t i = 0; i < e->n_waiting; i++)
         refuse(e, e->waiting[i], err->status, err->text);
@@ -452,8 +452,8 @@ static void *run(void *arg)
     tell_model(e, ENGINE_LOADING, -1, NULL, NULL);
     if (load(e, &err) == OK) {
         atomic_store(&e->model_running, e->model);
-        tell_model(e, ENGINE_READY, 1, model_info(e->model), NULL);
         atomic_store(&e->state, ENGINE_READY);
+        tell_model(e, ENGINE_READY, 1, model_info(e->model), NULL);
         queue_poke(e->cfg.wake_fd);
         serve(e);
     } else if (!atomic_load(&e->is_closing)) {

@@ -96,6 +96,12 @@ const struct keymap *app_keymap(const struct app *app)
     return app->keymap;
 }
 
+const char *app_models_dir(const struct app *app)
+{
+    (void)app;
+    return "~/.local/share/shunt/models";
+}
+
 bool app_side_pane(const struct app *app)
 {
     return !app->has_no_side_pane;

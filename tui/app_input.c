@@ -61,7 +61,7 @@ static void click(struct app *app, const struct key *key)
 {
     const struct view_ops *ops = views[app->view].ops;
     bool has_tabs = app->body_row > 0;
-    enum view_id tab = tab_bar_find(app->screen.n_cols, key->col);
+    enum view_id tab = tab_bar_find(app, app->help_is_open, app->screen.n_cols, key->col);
     if (has_tabs && key->row == 0 && tab < VIEW_COUNT)
         app_open_view(app, tab);
     else if (key->row >= app->body_row && !app->help_is_open && ops->click)

@@ -129,6 +129,6 @@ void message_header_draw(const struct message *m, const struct message_header *h
     col += surface_printf(out, row, col, ROLE_DIM, "  %s%s", figure_clock(clock, m->created_ms),
             m->is_saved ? "" : "  not saved yet");
     if (m->n_attached)
-        surface_printf(
-                out, row, col, ROLE_DIM, "  with %s of files", size_text(m->n_attached, size));
+        surface_printf(out, row, col, ROLE_DIM, "  with %s of attached text",
+                size_text(m->n_attached, size));
 }

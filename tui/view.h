@@ -82,6 +82,7 @@ void app_suspend(struct app *app);
 void app_interrupt(struct app *app); /* stop, else clear, else arm quitting */
 void app_quit(struct app *app);
 const struct keymap *app_keymap(const struct app *app);
+const char *app_models_dir(const struct app *app); /* where model files are looked for */
 bool app_side_pane(const struct app *app); /* the configured default */
 enum reasoning_mode app_reasoning(const struct app *app);
 bool app_is_mono(const struct app *app);  /* no colours */
