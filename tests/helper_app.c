@@ -187,6 +187,11 @@ enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *e
     return OK;
 }
 
+void app_look_for_models(struct app *app)
+{
+    app->n_looks_for_models++;
+}
+
 const struct model_info *app_model_info(const struct app *app)
 {
     (void)app;

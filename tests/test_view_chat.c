@@ -336,13 +336,12 @@ static void help_opens_at_the_keys_that_hold(void **state)
 static void the_first_screen_names_both_ways_until_there_is_somebody(void **state)
 {
     struct chat_fixture *f = *state;
-    struct endpoint_state *local = &f->app.core.fleet.endpoints[0];
     assert_false(chat_shows(f, "nobody to talk to"));
-    local->is_gone = true;
+    assert_true(fleet_switch(&f->app.core.fleet, 0, SWITCH_OFF));
     assert_true(chat_shows(f, "nobody to talk to"));
     assert_true(chat_shows(f, "~/.local/share/shunt/models"));
     assert_true(chat_shows(f, "C-x 3 opens Fleet, the key a adds an endpoint"));
-    local->is_gone = false;
+    assert_true(fleet_switch(&f->app.core.fleet, 0, SWITCH_ON));
     assert_false(chat_shows(f, "nobody to talk to"));
 }
 

@@ -91,6 +91,8 @@ static void take_key(struct app *app, const struct key *key)
     }
     app->is_dirty = true;
     status_line_read(&app->status, app->now_ns);
+    if (key->code == KEY_FOCUS_IN || fleet_has_nobody(&app_core(app)->fleet))
+        app_look_for_models(app);
     if (key->code == KEY_FOCUS_IN || key->code == KEY_FOCUS_OUT || take_mouse(app, key))
         return;
     if (app->palette.is_open && !app->pending.code && palette_key(&app->palette, key, app))

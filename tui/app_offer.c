@@ -216,18 +216,28 @@ enum status app_read_conf(const struct app *app, struct conf **out, struct err *
     return config_read_file(app->config, out, err);
 }
 
-enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
+static void configure(struct app *app)
 {
-    enum status status = config_save_endpoints(app->config, conf, err);
-    conf_free(conf);
-    if (status != OK)
-        return status;
     struct action *a = action_new(ACTION_CONFIGURE);
     a->endpoints = app->config->endpoints;
     a->n_endpoints = app->config->n_endpoints;
     a->now_ms = app_now_ms(app);
     app_act(app, a);
-    return OK;
+}
+
+enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
+{
+    enum status status = config_save_endpoints(app->config, conf, err);
+    conf_free(conf);
+    if (status == OK)
+        configure(app);
+    return status;
+}
+
+void app_look_for_models(struct app *app)
+{
+    if (config_look_for_models(app->config))
+        configure(app);
 }
 
 static bool is_of(const struct engine *engine, const char *path, const struct message *answer)

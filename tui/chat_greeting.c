@@ -6,7 +6,6 @@
 #include "engine/base.h"
 
 #include "router/core.h"
-#include "router/endpoint.h"
 #include "router/fleet.h"
 
 #include "tui/keys.h"
@@ -21,7 +20,7 @@ static void draw_nobody(const struct app *app, struct surface *out, int row)
     char ways[3][1024];
     struct slice line;
     snprintf(ways[0], sizeof ways[0],
-            "A model here: put an instruct model (a .gguf file) into %s and start shunt again.",
+            "A model here: put an instruct model (a .gguf file) into %s; the next key finds it.",
             app_models_dir(app));
     snprintf(ways[1], sizeof ways[1],
             "A provider or server: %s opens Fleet, the key %s adds an endpoint there; it is "
@@ -39,14 +38,11 @@ static void draw_nobody(const struct app *app, struct surface *out, int row)
 
 void chat_greeting_draw(const struct app *app, struct surface *out)
 {
-    const struct fleet *fleet = &app_core(app)->fleet;
     const char *newline = keymap_keys_of(app_keymap(app), CTX_INPUT, CMD_NEWLINE);
     const char *help = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_HELP);
     const char *sessions = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_OPEN_SESSIONS);
-    int row = out->rect.n_rows > 12 ? 2 : 0, n_enabled = 0;
-    for (int i = 0; i < fleet->n_endpoints; i++)
-        n_enabled += fleet->endpoints[i].conf->enabled && !fleet->endpoints[i].is_gone;
-    if (n_enabled == 0) {
+    int row = out->rect.n_rows > 12 ? 2 : 0;
+    if (fleet_has_nobody(&app_core(app)->fleet)) {
         draw_nobody(app, out, row);
         return;
     }

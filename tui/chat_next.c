@@ -59,6 +59,7 @@ static uint64_t state_of(const struct core *core)
     for (int i = 0; i < core->fleet.n_endpoints; i++) {
         const struct endpoint_state *e = &core->fleet.endpoints[i];
         mix(&hash, (uint64_t)e->conf->enabled << 1 | e->is_drained);
+        mix(&hash, e->fault[0] != '\0');
         mix(&hash, e->open_until_ns);
         mix(&hash, (uint64_t)e->n_requests << 32 | e->n_errors);
         mix(&hash, (uint64_t)e->n_in_flight << 32 | e->n_failed_in_a_row);
@@ -149,8 +150,7 @@ static void refresh(struct chat_next *next, const struct app *app, struct slice 
 
 /* ---- drawing ---------------------------------------------------------------------------- */
 
-/* Whatever the text: switched on, and no further away than anything may go. */
-static bool is_usable(const struct core *core, const struct endpoint_state *e)
+static bool is_on(const struct core *core, const struct endpoint_state *e)
 {
     return e->conf->enabled && !e->is_drained && !e->is_gone && e->conf->zone <= core->max_zone;
 }
@@ -159,17 +159,22 @@ static bool is_usable(const struct core *core, const struct endpoint_state *e)
 static void print_fixed(const struct core *core, char *out, size_t n_out)
 {
     const char *only = NULL;
-    int n_usable = 0;
-    for (int i = 0; i < core->fleet.n_endpoints; i++)
-        if (is_usable(core, &core->fleet.endpoints[i])) {
-            only = core->fleet.endpoints[i].conf->name;
-            n_usable++;
-        }
+    int n_usable = 0, n_on = 0;
+    for (int i = 0; i < core->fleet.n_endpoints; i++) {
+        const struct endpoint_state *e = &core->fleet.endpoints[i];
+        bool is_usable = is_on(core, e) && !e->fault[0];
+        only = is_usable ? e->conf->name : only;
+        n_usable += is_usable;
+        n_on += is_on(core, e);
+    }
     if (core->use_endpoint >= 0)
         snprintf(out, n_out, "%s, pinned by /endpoint",
                 core->fleet.endpoints[core->use_endpoint].conf->name);
     else if (core->fleet.n_endpoints == 0)
         snprintf(out, n_out, "nobody yet");
+    else if (n_usable == 0 && n_on)
+        snprintf(out, n_out, "nobody: Fleet says why %s cannot answer",
+                n_on > 1 ? "they" : "it");
     else if (core->fleet.n_endpoints == 1)
         snprintf(out, n_out, "%s%s", core->fleet.endpoints[0].conf->name,
                 core->fleet.endpoints[0].conf->enabled

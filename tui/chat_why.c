@@ -133,8 +133,10 @@ static int draw_actual(const struct message *m, struct surface *out, int row)
 {
     char cost[FIGURE_BYTES], text[128];
     size_t n = 0;
-    if (m->state == MESSAGE_RUNNING) {
-        surface_puts(out, row, 1, ROLE_DIM, "expected; the answer is still running");
+    if (m->state == MESSAGE_RUNNING || !m->endpoint[0]) {
+        surface_puts(out, row, 1, ROLE_DIM,
+                m->state == MESSAGE_RUNNING ? "expected; the answer is still running"
+                                            : "actual: nobody answered");
         return row + 1;
     }
     n += (size_t)snprintf(text, sizeof text, "actual: %s",

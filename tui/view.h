@@ -104,6 +104,8 @@ const struct model_info *app_model_info(
 /* The configuration file as it is now; the caller frees it. */
 enum status app_read_conf(const struct app *app, struct conf **out, struct err *err) MUST_USE;
 /* Writes it, frees it and goes on with its endpoints. */
+/* Model files that came or went since are endpoints, or are no longer. */
+void app_look_for_models(struct app *app);
 enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err) MUST_USE;
 
 #endif

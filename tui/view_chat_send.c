@@ -128,6 +128,7 @@ void chat_send(struct chat *c, struct app *app)
     }
     if (is_busy(app) || is_foreign(app))
         return;
+    app_look_for_models(app);
     struct action *a = action_new(ACTION_SEND);
     if (!attach_files(c, app, a)) {
         action_free(a);
