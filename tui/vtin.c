@@ -334,7 +334,8 @@ static bool take_paste(struct vtin *in, struct key *out)
     static const char end[] = "\x1B[201~";
     size_t kept = in->paste.n < 5 ? in->paste.n : 5, from = in->paste.n - kept;
     buf_add(&in->paste, in->input.ptr + in->at, in->input.n - in->at);
-    const char *at = memmem(buf_text(&in->paste) + from, in->paste.n - from, end, sizeof end - 1);
+    const char *at =
+            memmem(buf_text(&in->paste) + from, in->paste.n - from, end, sizeof end - 1);
     if (!at) {
         in->at = in->input.n;
         return false;
