@@ -219,8 +219,12 @@ static bool run_put_decision(sqlite3 *db, struct stored *c)
     return finish(&q);
 }
 
+/* Of a question its first words, without the files that went along: their bytes are counted. */
 #define DECISION_QUERY                                                                         \
-    "SELECT d.t_ms, d.message_id, d.json, substr(coalesce(asked.text, ''), 1, 200)"            \
+    "SELECT d.t_ms, d.message_id, d.json, CASE WHEN asked.n_attached > 0 THEN"                 \
+    " CAST(substr(CAST(substr(asked.text, 1, 200) AS BLOB), 1,"                                \
+    " length(CAST(asked.text AS BLOB)) - asked.n_attached) AS TEXT)"                           \
+    " ELSE substr(coalesce(asked.text, ''), 1, 200) END"                                       \
     " FROM decision d LEFT JOIN message answer ON answer.id = d.message_id"                    \
     " LEFT JOIN message asked ON asked.id = answer.parent_id"
 

@@ -391,14 +391,26 @@ static void suspending_gives_the_terminal_back_and_returns(void **state)
     expect_clean_terminal();
 }
 
+/* Each start has its own data folder, which the first screen names. */
+static char *picture_of_any_folder(void)
+{
+    char *picture = mem_strdup(pty_picture(pty));
+    char *number = strstr(picture, "/data");
+    for (char *c = number ? number + strlen("/data") : picture; *c >= '0' && *c <= '9'; c++)
+        *c = '#';
+    return picture;
+}
+
 static void a_terminal_without_a_size_counts_as_80_by_24(void **state)
 {
     (void)state;
     start_chat(24, 80);
-    char *picture = mem_strdup(pty_picture(pty));
+    char *picture = picture_of_any_folder();
     tear_down(NULL);
     start_chat(0, 0);
-    assert_string_equal(pty_picture(pty), picture);
+    char *unsized = picture_of_any_folder();
+    assert_string_equal(unsized, picture);
+    mem_free(unsized);
     mem_free(picture);
 }
 
@@ -407,7 +419,7 @@ static void a_storm_of_sizes_ends_with_the_right_picture(void **state)
     (void)state;
     uint64_t rng = 5;
     start_chat(30, 100);
-    char *picture = mem_strdup(pty_picture(pty));
+    char *picture = picture_of_any_folder();
     tear_down(NULL);
     start_chat(24, 80);
     for (int i = 0; i < 200; i++) {
@@ -417,7 +429,9 @@ static void a_storm_of_sizes_ends_with_the_right_picture(void **state)
     }
     pty_resize(pty, 30, 100);
     pty_wait_quiet(pty);
-    assert_string_equal(pty_picture(pty), picture);
+    char *last = picture_of_any_folder();
+    assert_string_equal(last, picture);
+    mem_free(last);
     mem_free(picture);
     pty_type(pty, CTRL_D);
     assert_true(WIFEXITED(pty_wait_status(pty, true)));

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "router/core.h"
+#include "router/endpoint.h"
 #include "router/session.h"
 
 #include "tui/file_word.h"
@@ -341,10 +342,42 @@ static bool can_go_on(const struct core *core)
            (leaf->role == MSG_ASSISTANT && leaf->state != MESSAGE_DONE);
 }
 
+/* Its tokens are recorded, or were when it was answered here. */
+static bool has_tokens(const struct core *core, int64_t answer_id)
+{
+    const struct message *m = session_find(core->session, answer_id);
+    int i = m ? fleet_find(&core->fleet, m->endpoint) : -1;
+    return m && (m->tokens.record_bytes ||
+                        (i >= 0 && core->fleet.endpoints[i].conf->kind == PROVIDER_LOCAL));
+}
+
+static bool has_any_branches(const struct transcript *t)
+{
+    size_t i = 0;
+    while (i < t->n_path && !transcript_has_branches(t, i))
+        i++;
+    return i < t->n_path;
+}
+
 static bool is_idle(const void *state, const struct app *app, enum command command)
 {
-    (void)state;
-    return command == CMD_CONTINUE && !can_go_on(app_core(app));
+    const struct chat *c = state;
+    const struct transcript *t = &c->transcript;
+    size_t i = transcript_find(t, t->selected_id);
+    switch (command) {
+    case CMD_CONTINUE:
+        return !can_go_on(app_core(app));
+    case CMD_EDIT:
+        return i < t->n_path && t->path[i]->role != MSG_USER;
+    case CMD_BRANCH_BEFORE:
+        return !transcript_has_branches(t, i);
+    case CMD_BRANCHES:
+        return !has_any_branches(t);
+    case CMD_STEP:
+        return !has_tokens(app_core(app), transcript_answer(t));
+    default:
+        return false;
+    }
 }
 
 static void release(void *state)
@@ -352,6 +385,7 @@ static void release(void *state)
     struct chat *c = state;
     transcript_release(&c->transcript);
     chat_why_release(&c->why);
+    chat_next_release(&c->next);
     mission_release(&c->mission);
     file_choices_close(&c->files);
     chat_branches_release(&c->branches);
