@@ -478,11 +478,10 @@ struct engine *engine_open(const struct engine_config *cfg)
     e->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     queue_init(&e->commands, N_COMMANDS, sizeof(struct engine_command));
     queue_init(&e->events, N_EVENTS, sizeof(struct event));
-    if (pthread_create(&e->thread, NULL, run, e) != 0) {
+    if (!thread_start(&e->thread, run, e)) {
         err_set(&e->error, ERR_NOMEM, "cannot start a thread for the local model");
         tell_model(e, ENGINE_FAILED, -1, NULL, &e->error);
         atomic_store(&e->state, ENGINE_FAILED);
-        e->thread = 0;
     }
     return e;
 }

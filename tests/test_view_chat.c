@@ -22,6 +22,7 @@
 #include "tui/surface.h"
 #include "tui/tab_bar.h"
 #include "tui/view_chat.h"
+#include "tui/view_help.h"
 
 #include "tests/helper_chat.h"
 
@@ -44,7 +45,7 @@ static struct message *answer(struct chat_fixture *f, const char *endpoint, cons
     return m;
 }
 
-static struct buf first_row(struct screen *screen)
+static struct buf text_of(struct screen *screen)
 {
     struct buf out;
     buf_init(&out, 1 << 12);
@@ -62,7 +63,7 @@ static bool has_hint(struct chat_fixture *f, const char *hint)
     struct surface all = screen_surface(&screen);
     hint_bar_draw(
             &f->app, ops->context_of(f->view, &f->app), ops->hints(f->view, &f->app), &all, 0);
-    struct buf row = first_row(&screen);
+    struct buf row = text_of(&screen);
     bool is_there = strstr(buf_text(&row), hint) != NULL;
     buf_release(&row);
     return is_there;
@@ -107,7 +108,7 @@ static void the_popup_says_what_it_really_cost(void **state)
     m->usage.input = 412;
     m->usage.output = 610;
     m->total_ms = 9800;
-    assert_true(chat_shows(f, "actual: $0.0031 for 412 + 610 tokens \xC2\xB7 9.8 s\n"));
+    assert_true(chat_shows(f, "actual: $0.003100 for 412 + 610 tokens \xC2\xB7 9.80 s\n"));
     m->state = MESSAGE_RUNNING;
     assert_true(chat_shows(f, "the answer is still running"));
 }
@@ -133,6 +134,9 @@ static void only_what_works_on_the_selected_message_is_offered(void **state)
     assert_false(has_hint(f, "e edit")); /* an answer */
     assert_false(has_hint(f, " branch"));
     assert_false(has_hint(f, "x tokens")); /* of no local model */
+    assert_false(has_hint(f, "c code"));
+    buf_add_text(&f->app.core.session->messages[1]->text, "\n```\ncode\n```\n");
+    assert_true(has_hint(f, "c code"));
     snprintf(f->app.core.session->messages[1]->endpoint, 64, "local");
     assert_true(has_hint(f, "x tokens"));
     chat_run(f, CMD_UP);
@@ -164,7 +168,7 @@ static void a_single_branch_says_how_another_begins(void **state)
     chat_run(f, CMD_BRANCHES);
     assert_true(chat_shows(f, "the only branch"));
     assert_true(
-            chat_shows(f, "Another begins when you edit a message (Tab, then e) or repeat"));
+            chat_shows(f, "Another begins when you edit a message (Tab, e) or repeat an answer (M-r)."));
 }
 
 static void a_branch_is_named_by_what_was_typed(void **state)
@@ -174,6 +178,14 @@ static void a_branch_is_named_by_what_was_typed(void **state)
     m->n_attached = strlen("\n\nx.md:\n```\nsecret\n```");
     chat_run(f, CMD_BRANCHES);
     assert_true(chat_shows(f, "you: see @x.md  "));
+}
+
+static void a_branch_tells_that_it_was_stopped(void **state)
+{
+    struct chat_fixture *f = *state;
+    answer(f, "mini", "One.")->state = MESSAGE_STOPPED;
+    chat_run(f, CMD_BRANCHES);
+    assert_true(chat_shows(f, "2 messages, stopped  "));
 }
 
 static int64_t leaf(const struct chat_fixture *f)
@@ -218,7 +230,11 @@ static void an_answer_is_not_edited_and_keeps_the_focus(void **state)
     chat_run(f, CMD_EDIT);
     assert_non_null(strstr(f->app.notice, "only your own messages can be edited"));
     assert_int_equal(views[VIEW_CHAT].ops->context_of(f->view, &f->app), CTX_TRANSCRIPT);
+    chat_type(f, "dX"); /* meant for the message that cannot be edited */
     chat_expect_input(f, "");
+    chat_run(f, CMD_UP);
+    chat_type(f, "d");
+    chat_expect_input(f, "d");
 }
 
 /* ---- notices ---------------------------------------------------------------------------- */
@@ -239,7 +255,7 @@ static bool is_said(
     screen_resize(&screen, 1, 80);
     struct surface all = screen_surface(&screen);
     status_line_draw(line, &f->app.core, now_ns, &all);
-    struct buf row = first_row(&screen);
+    struct buf row = text_of(&screen);
     bool is = strstr(buf_text(&row), "something") != NULL;
     buf_release(&row);
     return is;
@@ -273,7 +289,7 @@ static void expect_tabs(struct chat_fixture *f, bool is_help, int n_cols, const 
     screen_resize(&screen, 1, n_cols);
     struct surface all = screen_surface(&screen);
     tab_bar_draw(&f->app, is_help, &all);
-    struct buf row = first_row(&screen);
+    struct buf row = text_of(&screen);
     assert_string_equal(buf_text(&row), text);
     buf_release(&row);
 }
@@ -293,6 +309,28 @@ static void tabs_are_never_cut_inside_a_word(void **state)
     assert_int_equal(tab_bar_find(&f->app, false, 50, 40), VIEW_COUNT);
 }
 
+/* ---- help ------------------------------------------------------------------------------- */
+
+static void help_opens_at_the_keys_that_hold(void **state)
+{
+    struct chat_fixture *f = *state;
+    struct help help = {.context = CTX_CHAT, .at = CTX_TRANSCRIPT};
+    struct screen screen = {0};
+    screen_resize(&screen, 20, 80);
+    struct surface all = screen_surface(&screen);
+    help_draw(&help, &f->app, &all);
+    struct buf text = text_of(&screen);
+    assert_true(slice_has_prefix(buf_slice(&text), " Conversation: Tab goes there"));
+    buf_release(&text);
+    help_run(&help, CMD_FIRST); /* what is above is there */
+    screen_resize(&screen, 20, 80);
+    all = screen_surface(&screen);
+    help_draw(&help, &f->app, &all);
+    text = text_of(&screen);
+    assert_true(slice_has_prefix(buf_slice(&text), " The keys of all views"));
+    buf_release(&text);
+}
+
 /* ---- before anything is there ------------------------------------------------------------ */
 
 static void the_first_screen_names_both_ways_until_there_is_somebody(void **state)
@@ -302,7 +340,7 @@ static void the_first_screen_names_both_ways_until_there_is_somebody(void **stat
     assert_true(fleet_switch(&f->app.core.fleet, 0, SWITCH_OFF));
     assert_true(chat_shows(f, "nobody to talk to"));
     assert_true(chat_shows(f, "~/.local/share/shunt/models"));
-    assert_true(chat_shows(f, "C-x 3 opens Fleet, a there adds an endpoint"));
+    assert_true(chat_shows(f, "C-x 3 opens Fleet, the key a adds an endpoint"));
     assert_true(fleet_switch(&f->app.core.fleet, 0, SWITCH_ON));
     assert_false(chat_shows(f, "nobody to talk to"));
 }
@@ -344,11 +382,13 @@ int main(void)
             TEST(the_list_of_files_says_that_enter_inserts),
             TEST(a_single_branch_says_how_another_begins),
             TEST(a_branch_is_named_by_what_was_typed),
+            TEST(a_branch_tells_that_it_was_stopped),
             TEST(answering_an_earlier_message_again_says_what_is_hidden),
             TEST(nothing_to_fold_is_said),
             TEST(an_answer_is_not_edited_and_keeps_the_focus),
             TEST(a_notice_goes_with_time_a_key_or_another_view),
             TEST(tabs_are_never_cut_inside_a_word),
+            TEST(help_opens_at_the_keys_that_hold),
             TEST(the_first_screen_names_both_ways_until_there_is_somebody),
             TEST(the_preview_counts_the_files_that_the_draft_names),
     };

@@ -92,7 +92,14 @@ bool chat_branches_run(struct chat_branches *b, struct chat_focus *focus, struct
     }
 }
 
-/* ● you: first words … 12 messages  14:02 */
+/* How its last message ended, where that was not by itself. */
+static const char *const ends[] = {[MESSAGE_RUNNING] = ", running",
+        [MESSAGE_INTERRUPTED] = ", interrupted",
+        [MESSAGE_STOPPED] = ", stopped",
+        [MESSAGE_FAILED] = ", failed",
+        [MESSAGE_DONE] = ""};
+
+/* ● you: first words … 12 messages, stopped  14:02 */
 static void draw_row(const struct branch *b, bool is_selected, struct surface *out, int row)
 {
     char words[200], end[64], clock[FIGURE_BYTES];
@@ -103,7 +110,8 @@ static void draw_row(const struct branch *b, bool is_selected, struct surface *o
     const char *who = m->role == MSG_USER ? "you" : m->endpoint[0] ? m->endpoint : "answer";
     snprintf(words, sizeof words, "%s: %.*s", who, (int)n, n ? text.ptr : "");
     utf8_make_printable(words);
-    snprintf(end, sizeof end, "%zu message%s  %s", b->n_messages, b->n_messages == 1 ? "" : "s",
+    snprintf(end, sizeof end, "%zu message%s%s  %s", b->n_messages,
+            b->n_messages == 1 ? "" : "s", ends[b->last->state],
             figure_clock(clock, b->last->created_ms));
     int end_cols = text_width(slice_of(end)), col = 3 + indent;
     surface_puts(out, row, 1 + indent, ROLE_OK, b->is_shown ? "\xE2\x97\x8F" : "");
@@ -122,7 +130,7 @@ static void draw_beginning(const struct app *app, struct surface *out, int row)
     const char *retry = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_RETRY);
     char text[160];
     snprintf(text, sizeof text,
-            "Another begins when you edit a message (%s, then %s) or repeat an answer (%s).",
+            "Another begins when you edit a message (%s, %s) or repeat an answer (%s).",
             focus ? focus : "-", edit ? edit : "/edit", retry ? retry : "/retry");
     surface_cut(out, row, 3, out->rect.n_cols - 4, ROLE_DIM, 0, slice_of(text));
 }

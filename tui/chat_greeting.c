@@ -23,8 +23,8 @@ static void draw_nobody(const struct app *app, struct surface *out, int row)
             "A model here: put an instruct model (a .gguf file) into %s; the next key finds it.",
             app_models_dir(app));
     snprintf(ways[1], sizeof ways[1],
-            "A provider or server: %s opens Fleet, %s there adds an endpoint; it is used at "
-            "once.",
+            "A provider or server: %s opens Fleet, the key %s adds an endpoint there; it is "
+            "used at once.",
             fleet ? fleet : "/open-fleet", add ? add : "/endpoint-add");
     snprintf(ways[2], sizeof ways[2], "`shunt doctor` says what is found and what is wrong.");
     surface_puts(out, row++, 3, ROLE_WARN, "There is nobody to talk to yet.");

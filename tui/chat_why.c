@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "router/core.h"
+#include "router/prices.h"
 #include "router/session.h"
 
 #include "tui/chat_transcript.h"
@@ -132,20 +133,21 @@ static int draw_actual(const struct message *m, struct surface *out, int row)
 {
     char cost[FIGURE_BYTES], text[128];
     size_t n = 0;
-    if (m->state == MESSAGE_RUNNING) {
-        surface_puts(out, row, 1, ROLE_DIM, "expected; the answer is still running");
+    if (m->state == MESSAGE_RUNNING || !m->endpoint[0]) {
+        surface_puts(out, row, 1, ROLE_DIM,
+                m->state == MESSAGE_RUNNING ? "expected; the answer is still running"
+                                            : "actual: nobody answered");
         return row + 1;
     }
-    if (m->cost_nusd < 0)
-        snprintf(cost, sizeof cost, "cost unknown");
-    else
-        figure_dollars(cost, m->cost_nusd);
-    n += (size_t)snprintf(text, sizeof text, "actual: %s", cost);
+    n += (size_t)snprintf(text, sizeof text, "actual: %s",
+            m->cost_nusd < 0   ? "cost unknown"
+            : m->cost_nusd > 0 ? usd_text(m->cost_nusd, cost)
+                               : "free");
     if (m->usage.input != TOKENS_UNKNOWN && m->usage.output != TOKENS_UNKNOWN)
         n += (size_t)snprintf(text + n, sizeof text - n, " for %u + %u tokens", m->usage.input,
                 m->usage.output);
     if (m->total_ms)
-        snprintf(text + n, sizeof text - n, " \xC2\xB7 %.1f s", m->total_ms / 1000.0);
+        snprintf(text + n, sizeof text - n, " \xC2\xB7 %.2f s", m->total_ms / 1000.0);
     surface_puts(out, row, 1, ROLE_TEXT, text);
     return row + 1;
 }

@@ -110,7 +110,7 @@ static int draw_cost(
     bool is_over = answer && answer->state != MESSAGE_RUNNING;
     if (is_over && answer->cost_nusd >= 0)
         draw_dollars(out, row++, "answer", answer->cost_nusd);
-    else if (is_over)
+    else if (is_over && answer->endpoint[0])
         draw_unknown(out, row++, "answer");
     row = draw_session_cost(core->session, out, row);
     return draw_today(&core->budget, out, row) + 1;

@@ -11,7 +11,7 @@
 #include "tui/surface.h"
 #include "tui/text.h"
 
-#define READ_NS 1500000000ull /* a notice younger than this may not have been seen */
+#define READ_NS 800000000ull /* a notice younger than this may not have been seen */
 
 static uint64_t end_ns(const struct notice *notice)
 {

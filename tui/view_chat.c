@@ -5,6 +5,7 @@
 #include "tui/view_chat.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "router/core.h"
 #include "router/endpoint.h"
@@ -100,7 +101,8 @@ static void cycle_color(struct chat *c, struct app *app)
 
 static void begin_edit(struct chat *c, struct app *app)
 {
-    if (!chat_edit_begin(&c->edit, &c->editor, c->transcript.selected_id, app))
+    c->was_refused = !chat_edit_begin(&c->edit, &c->editor, c->transcript.selected_id, app);
+    if (c->was_refused)
         return;
     chat_focus_remember(&c->focus, app, (struct step_back){BACK_TO_DRAFT, 0});
     chat_focus_leave(&c->transcript);
@@ -210,6 +212,7 @@ static bool run(void *state, enum command command, struct app *app)
     struct chat *c = state;
     struct file_word word;
     chat_prepare(c, app);
+    c->was_refused = false;
     if (file_choices_run(&c->files, &c->editor, command) ||
             slash_run(&c->slash, app, &c->editor, command)) {
         chat_tell_draft(c, app);
@@ -265,6 +268,8 @@ static bool take_key(void *state, const struct key *key, struct app *app)
 {
     struct chat *c = state;
     chat_prepare(c, app);
+    if (c->was_refused && chat_focus_is_on(&c->transcript))
+        return true; /* was typed for the message that cannot be edited */
     if (!editor_key(&c->editor, key))
         return false;
     return_to_input(c);
@@ -373,6 +378,8 @@ static bool is_idle(const void *state, const struct app *app, enum command comma
         return !transcript_has_branches(t, i);
     case CMD_BRANCHES:
         return !has_any_branches(t);
+    case CMD_COPY_CODE:
+        return i < t->n_path && !memmem(t->path[i]->text.ptr, t->path[i]->text.n, "```", 3);
     case CMD_STEP:
         return !has_tokens(app_core(app), transcript_answer(t));
     default:
