@@ -420,8 +420,8 @@ static void release_slots(struct engine *e)
 static void fail(struct engine *e, const struct err *err)
 {
     e->error = *err;
+    atomic_store(&e->state, ENGINE_FAILED); /* before it is told: who hears of it may look */
     tell_model(e, ENGINE_FAILED, -1, NULL, err);
-    atomic_store(&e->state, ENGINE_FAILED);
     queue_poke(e->cfg.wake_fd);
     for (size_t i = 0; i < e->n_waiting; i++)
         refuse(e, e->waiting[i], err->status, err->text);
@@ -452,8 +452,8 @@ static void *run(void *arg)
     tell_model(e, ENGINE_LOADING, -1, NULL, NULL);
     if (load(e, &err) == OK) {
         atomic_store(&e->model_running, e->model);
-        tell_model(e, ENGINE_READY, 1, model_info(e->model), NULL);
         atomic_store(&e->state, ENGINE_READY);
+        tell_model(e, ENGINE_READY, 1, model_info(e->model), NULL);
         queue_poke(e->cfg.wake_fd);
         serve(e);
     } else if (!atomic_load(&e->is_closing)) {
@@ -478,11 +478,10 @@ struct engine *engine_open(const struct engine_config *cfg)
     e->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     queue_init(&e->commands, N_COMMANDS, sizeof(struct engine_command));
     queue_init(&e->events, N_EVENTS, sizeof(struct event));
-    if (pthread_create(&e->thread, NULL, run, e) != 0) {
+    if (!thread_start(&e->thread, run, e)) {
         err_set(&e->error, ERR_NOMEM, "cannot start a thread for the local model");
         tell_model(e, ENGINE_FAILED, -1, NULL, &e->error);
         atomic_store(&e->state, ENGINE_FAILED);
-        e->thread = 0;
     }
     return e;
 }

@@ -4,13 +4,13 @@
 #ifndef ENGINE_ENGINE_INTERNAL_H
 #define ENGINE_ENGINE_INTERNAL_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "engine/chat_template.h"
 #include "engine/engine.h"
 #include "engine/event.h"
 #include "engine/queue.h"
+#include "engine/thread.h"
 #include "engine/tokenizer.h"
 
 enum slot_state {

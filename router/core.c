@@ -234,7 +234,20 @@ void core_forget_saved(struct core *core)
         }
 }
 
-bool core_show_session(struct core *core, int64_t id)
+/* The name stays: an endpoint that comes back has its session again. */
+void core_take_choice(struct core *core, uint64_t t_ns)
+{
+    const char *name = core->session->endpoint;
+    int i = fleet_find(&core->fleet, name);
+    core->use_endpoint = i >= 0 && !core->fleet.endpoints[i].is_gone ? i : -1;
+    if (name[0] && core->use_endpoint < 0)
+        core_notice(core, t_ns, ERR_CONFIG,
+                "this session was to be answered by %s, which is no longer in the "
+                "configuration: the router chooses",
+                name);
+}
+
+bool core_show_session(struct core *core, int64_t id, uint64_t t_ns)
 {
     if (core->session->id == id &&
             !core->session->writer_pid) /* else: perhaps it is free by now */
@@ -245,6 +258,7 @@ bool core_show_session(struct core *core, int64_t id)
             core->others[i] = core->others[--core->n_others];
             core_leave_session(core);
             core->session = s;
+            core_take_choice(core, t_ns);
             const struct message *leaf = session_find(s, s->leaf_id);
             if (leaf)
                 core_show_tokens(core, leaf);

@@ -26,12 +26,12 @@ struct session_row;
 struct stored;
 
 enum action_kind {
-    ACTION_SEND,         /* text: a new user message in the open session, text2: of files that go
-                            along; id: the message that it stands beside, 0: it follows the leaf */
-    ACTION_STOP,         /* the running answer */
-    ACTION_CONTINUE,     /* go on with an interrupted or stopped answer: the leaf */
-    ACTION_RETRY,        /* id: answer that is given once more beside it, or question; 0: the
-                            newest */
+    ACTION_SEND,     /* text: a new user message in the open session, text2: of files that go
+                        along; id: the message that it stands beside, 0: it follows the leaf */
+    ACTION_STOP,     /* the running answer */
+    ACTION_CONTINUE, /* go on with an interrupted or stopped answer: the leaf */
+    ACTION_RETRY,    /* id: answer that is given once more beside it, or question; 0: the
+                        newest */
     ACTION_SEND_UNSAVED, /* send although the disk refuses the message */
     ACTION_DRAFT,        /* text, cursor */
     ACTION_SCROLL,       /* id (message or 0: follow), line */
@@ -39,11 +39,11 @@ enum action_kind {
     ACTION_OPEN_SESSION,  /* id or SESSION_… */
     ACTION_LIST_SESSIONS, /* text: search words or "" */
     ACTION_RENAME,        /* text; id: session, 0: the open one */
-    ACTION_TRASH,         /* id: session, which leaves the list; a new one opens in place of it */
-    ACTION_UNTRASH,       /* the session that went to the trash last in this run comes back */
-    ACTION_SYSTEM,        /* text: system prompt of the session */
-    ACTION_USE_ENDPOINT, /* text: name, "auto" for the router's choice, "": tell which there are
-                          */
+    ACTION_TRASH,   /* id: session, which leaves the list; a new one opens in place of it */
+    ACTION_UNTRASH, /* the session that went to the trash last in this run comes back */
+    ACTION_SYSTEM,  /* text: system prompt of the session */
+    ACTION_USE_ENDPOINT, /* text: name, "auto" for the router's choice, "": tell which there
+                            are; id 1: the session does not keep it */
     ACTION_EXPORT,       /* text: path: the shown branch as markdown */
     ACTION_CONFIRM,      /* send although the budget is reached */
     ACTION_FORK,        /* go on in a copy of the shown branch, as a new session; id: up to this
@@ -185,7 +185,7 @@ struct core {
     char found_query[128];
     int64_t *trashed; /* ids of what went to the trash in this run, oldest first */
     size_t n_trashed;
-    int use_endpoint; /* index; -1: the router chooses */
+    int use_endpoint; /* index, the open session's; -1: the router chooses */
     enum zone max_zone;
     struct budget budget;
     int64_t day_end_ms; /* Unix time at which the figures of today are yesterday's */

@@ -21,12 +21,13 @@ static struct message *leaf_of(const struct core *core)
 /* The first line of the first message, cut at a word. */
 static void set_title(struct session *s, const char *text)
 {
-    size_t n = strcspn(text, "\n"), most = 60;
-    if (n > most)
-        for (n = most; n > most / 2 && text[n] != ' '; n--)
+    struct slice rest = slice_trim(slice_of(text)), line = slice_trim(slice_cut(&rest, '\n'));
+    size_t most = 60;
+    if (line.n > most)
+        for (line.n = most; line.n > most / 2 && line.ptr[line.n] != ' '; line.n--)
             continue;
-    n = utf8_whole(text, n);
-    snprintf(s->title, sizeof s->title, "%.*s", (int)n, text);
+    line = slice_trim((struct slice){line.ptr, utf8_whole(line.ptr, line.n)});
+    snprintf(s->title, sizeof s->title, "%.*s", (int)line.n, line.ptr);
 }
 
 static void take_params(struct run *run, struct action *a)
@@ -201,9 +202,9 @@ static void set_scroll(struct core *core, const struct action *a, uint64_t t_ns)
     core->draft_dirty_ns = core->draft_dirty_ns ? core->draft_dirty_ns : t_ns;
 }
 
-static void open_session(struct core *core, int64_t id)
+static void open_session(struct core *core, int64_t id, uint64_t t_ns)
 {
-    core->is_loading = !core_show_session(core, id);
+    core->is_loading = !core_show_session(core, id, t_ns);
     if (!core->is_loading)
         return;
     struct stored *load = stored_new(STORE_LOAD);
@@ -221,7 +222,7 @@ static void load_tokens(struct core *core, int64_t id)
 
 static void put_session(struct core *core)
 {
-    if (core->session->n_messages)
+    if (core->session->n_messages || core->session->draft.n)
         disk_put_messages(core, core->session, NULL, 0, 0);
 }
 
@@ -247,21 +248,10 @@ static void set_system(struct core *core, const char *text, uint64_t t_ns)
                    : "the system prompt goes before the next message of this session");
 }
 
-static void use_endpoint(struct core *core, const char *name, uint64_t t_ns)
+static void tell_endpoints(struct core *core, const char *name, uint64_t t_ns)
 {
     struct buf names;
     int n = core->fleet.n_endpoints;
-    if (strcmp(name, "auto") == 0) {
-        core->use_endpoint = -1;
-        core_notice(core, t_ns, OK, "the router chooses the endpoint");
-        return;
-    }
-    int i = name[0] ? fleet_find(&core->fleet, name) : -1;
-    if (i >= 0) {
-        core->use_endpoint = i;
-        core_notice(core, t_ns, OK, "every message goes to %s until /endpoint auto", name);
-        return;
-    }
     buf_init(&names, 400);
     for (int k = 0; k < n; k++)
         buf_printf(&names, "%s%s", k ? ", " : "", core->fleet.endpoints[k].conf->name);
@@ -274,6 +264,30 @@ static void use_endpoint(struct core *core, const char *name, uint64_t t_ns)
     else
         core_notice(core, t_ns, ERR_USAGE, "no endpoint \"%s\"; there %s: %s", name, are, list);
     buf_release(&names);
+}
+
+static void use_endpoint(struct core *core, const struct action *a, uint64_t t_ns)
+{
+    const char *name = text_of(a);
+    struct session *s = core->session;
+    bool is_auto = strcmp(name, "auto") == 0, is_kept = a->id == 0;
+    int i = fleet_find(&core->fleet, name);
+    if (i < 0 && !is_auto) {
+        tell_endpoints(core, name, t_ns);
+        return;
+    }
+    if (is_kept && core_refuse_foreign(core, t_ns))
+        return;
+    core->use_endpoint = is_auto ? -1 : i;
+    if (is_kept) {
+        snprintf(s->endpoint, sizeof s->endpoint, "%s", is_auto ? "" : name);
+        put_session(core);
+    }
+    if (is_auto)
+        core_notice(core, t_ns, OK, "the router chooses the endpoint");
+    else
+        core_notice(core, t_ns, OK,
+                "every message of this session goes to %s until /endpoint auto", name);
 }
 
 static void export(struct core *core, const char *path, uint64_t t_ns)
@@ -382,7 +396,7 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         sessions_begin(core, t_ns);
         break;
     case ACTION_OPEN_SESSION:
-        open_session(core, a->id);
+        open_session(core, a->id, t_ns);
         break;
     case ACTION_LIST_SESSIONS:
         sessions_list(core, text_of(a));
@@ -400,7 +414,7 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         set_system(core, text_of(a), t_ns);
         break;
     case ACTION_USE_ENDPOINT:
-        use_endpoint(core, text_of(a), t_ns);
+        use_endpoint(core, a, t_ns);
         break;
     case ACTION_EXPORT:
         export(core, text_of(a), t_ns);
@@ -429,6 +443,7 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
     case ACTION_CONFIGURE:
         fleet_configure(&core->fleet, a->endpoints, a->n_endpoints);
         models_match(core);
+        core_take_choice(core, t_ns);
         break;
     case ACTION_LIST_DECISIONS:
         decisions_ask(core, 0);

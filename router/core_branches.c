@@ -65,6 +65,7 @@ void branches_fork(struct core *core, int64_t id, uint64_t t_ns)
     } else {
         snprintf(copy->title, sizeof copy->title, "%.120s (copy)", core->session->title);
         copy->title[utf8_whole(copy->title, strlen(copy->title))] = '\0';
+        memcpy(copy->endpoint, core->session->endpoint, sizeof copy->endpoint);
         buf_add_slice(&copy->system, buf_slice(&core->session->system));
         for (size_t i = 0; i < n; i++)
             copies[i] = session_copy_message(copy, path[i], core_new_id(core, t_ns));

@@ -104,7 +104,7 @@ void decisions_add(struct core *core, const struct run *run, struct slice json)
     if (s)
         asked = session_find(s, answer->parent_id);
     const struct decision_row row = {
-            d->t_ms, run->message_id, json, asked ? buf_slice(&asked->text) : SLICE("")};
+            d->t_ms, run->message_id, json, asked ? message_typed(asked) : SLICE("")};
     const char *chosen =
             d->chosen < 0 ? ""
                           : core->fleet.endpoints[d->candidates[d->chosen].endpoint].conf->name;

@@ -308,6 +308,7 @@ static void show_loaded(struct core *core, const struct stored *c, uint64_t t_ns
                 "the last answer was interrupted; what came is kept, and it can go on");
     if (leaf)
         disk_ask_tokens(core, leaf);
+    core_take_choice(core, t_ns);
     disk_remember_shown(core);
 }
 
@@ -342,7 +343,7 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
         return; /* no session yet: the fresh one stays */
     if (c->err.status != OK)
         core_notice(core, t_ns, c->err.status, "%s", c->err.text);
-    else if (!core_show_session(core, c->session.id))
+    else if (!core_show_session(core, c->session.id, t_ns))
         show_loaded(core, c, t_ns);
 }
 

@@ -45,8 +45,10 @@ void core_show_tokens(struct core *core, const struct message *m);
 void core_leave_session(struct core *core);
 /* Frees what was put away and is needed no more. */
 void core_forget_saved(struct core *core);
+/* The open session's choice of an endpoint holds. */
+void core_take_choice(struct core *core, uint64_t t_ns);
 /* Shows the session if it is in memory, where it is newer than on the disk. */
-bool core_show_session(struct core *core, int64_t id);
+bool core_show_session(struct core *core, int64_t id, uint64_t t_ns);
 
 /* True, with a notice: an answer runs in the open session; another process writes it. */
 bool core_refuse_while_running(struct core *core, uint64_t t_ns);

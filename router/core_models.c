@@ -51,6 +51,19 @@ const struct model_state *core_model_of(const struct core *core, int endpoint)
     return find(core, endpoint);
 }
 
+const char *model_fault(const struct model_state *m)
+{
+    bool is_untried = m->phase == MODEL_UNLOADED && m->file && m->file->facts.err.status;
+    return m->phase == MODEL_FAILED ? m->why : is_untried ? m->file->facts.err.text : NULL;
+}
+
+/* The router passes over a model that cannot be loaded. */
+static void judge(struct core *core, const struct model_state *m)
+{
+    if (m->endpoint >= 0)
+        fleet_set_fault(&core->fleet, m->endpoint, model_fault(m));
+}
+
 static void forget_file(struct model_state *m)
 {
     model_file_free(m->file);
@@ -71,6 +84,8 @@ void models_match(struct core *core)
             m = add(&core->models, i);
         if (m && !names_file(conf, m->file))
             forget_file(m);
+        if (m)
+            judge(core, m);
     }
     if (core->models.was_scanned)
         models_scan(core);
@@ -103,6 +118,16 @@ static struct model_state *find_file(struct models *models, const struct model_f
     return NULL;
 }
 
+/* What failed is not the file that lies there now. */
+static void forgive(struct model_state *m, const struct model_file *now)
+{
+    const struct model_facts *was = m->file ? &m->file->facts : &now->facts;
+    bool is_other = was->modified_ms != now->facts.modified_ms ||
+                    was->info.file_bytes != now->facts.info.file_bytes;
+    if (m->phase == MODEL_FAILED && is_other)
+        m->phase = MODEL_UNLOADED;
+}
+
 /* The configuration may have changed since the scan began: a file that is no longer the
  * endpoint's is not told as its own. */
 void models_take_file(struct core *core, struct model_file *file)
@@ -115,9 +140,11 @@ void models_take_file(struct core *core, struct model_file *file)
         model_file_free(file);
         return;
     }
+    forgive(m, file);
     forget_file(m);
     m->file = file;
     m->is_seen = true;
+    judge(core, m);
     core->version++;
 }
 
@@ -172,6 +199,7 @@ void models_load(struct core *core, int64_t endpoint, uint64_t t_ns)
     m->phase = MODEL_WAITING;
     m->fraction = -1;
     m->why[0] = '\0';
+    judge(core, m);
     add_effect(core, EFFECT_LOAD, m->endpoint);
 }
 
@@ -270,6 +298,8 @@ void models_take_state(struct core *core, const struct event *event)
         m->need_bytes = 0;
         snprintf(m->why, sizeof m->why, "%s", event->u.model.err->text);
     }
+    if (m)
+        judge(core, m);
     mem_free(event->u.model.err);
     core->version++;
 }

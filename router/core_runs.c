@@ -110,6 +110,8 @@ static void refuse(struct core *core, struct run *run, uint64_t t_ns)
 {
     struct outcome outcome = {.retry_after_ms = -1};
     err_set(&outcome.err, ERR_DENIED, "%s", run->decision.reason);
+    if (core->models.was_scanned)
+        models_scan(core); /* a file may have been mended: the next try knows */
     runs_end(core, run, MESSAGE_FAILED, &outcome, t_ns);
 }
 

@@ -25,6 +25,7 @@ void sessions_begin(struct core *core, uint64_t t_ns)
 {
     core_leave_session(core);
     core->session = session_new(core_new_id(core, t_ns), core_unix_ms(core, t_ns));
+    core->use_endpoint = -1;
     core->is_loading = false;
 }
 
@@ -59,11 +60,12 @@ void sessions_rename(struct core *core, int64_t id, const char *text, uint64_t t
     bool is_open = s == core->session;
     if (is_open && core_refuse_foreign(core, t_ns))
         return;
-    if (!text[0]) {
+    struct slice words = slice_trim(slice_of(text));
+    if (words.n == 0) {
         core_notice(core, t_ns, ERR_USAGE, "say what: /rename TITLE");
         return;
     }
-    snprintf(title, sizeof title, "%s", text);
+    snprintf(title, sizeof title, "%.*s", (int)words.n, words.ptr);
     title[utf8_whole(title, strlen(title))] = '\0';
     if (s)
         memcpy(s->title, title, sizeof title);

@@ -154,16 +154,35 @@ static bool has_no_model(const struct endpoint_conf *e)
     return e->kind != PROVIDER_LOCAL && !e->model;
 }
 
+/* Half a price is none. */
+static bool has_price_in_alone(const struct endpoint_conf *e)
+{
+    return e->kind != PROVIDER_LOCAL && e->usd_per_mtok_in >= 0 && e->usd_per_mtok_out < 0;
+}
+
+static bool has_price_out_alone(const struct endpoint_conf *e)
+{
+    return e->kind != PROVIDER_LOCAL && e->usd_per_mtok_in < 0 && e->usd_per_mtok_out >= 0;
+}
+
+#define HALF_A_PRICE(there, missing)                                                           \
+    "has " there " without " missing ", so its price counts as unknown"
+
 /* What no single key shows. */
 static const struct {
     bool (*is_so)(const struct endpoint_conf *e);
     const char *key, *what, *need;
+    bool is_mild; /* it works all the same */
 } faults[] = {
         {has_no_url, "url", "has no url", "http://HOST:PORT/v1"},
         {has_odd_url, "url", "has a url of an unknown kind",
                 "http://\xE2\x80\xA6 or https://\xE2\x80\xA6"},
         {has_no_file, "model", "names no model", "/path/to/model.gguf"},
         {has_no_model, "model", "names no model", "the name of a model"},
+        {has_price_in_alone, "price_out_usd", HALF_A_PRICE("price_in_usd", "price_out_usd"),
+                "dollars per million tokens", true},
+        {has_price_out_alone, "price_in_usd", HALF_A_PRICE("price_out_usd", "price_in_usd"),
+                "dollars per million tokens", true},
 };
 
 const char *endpoint_lacks(const struct endpoint_conf *conf, const char *key)
@@ -315,11 +334,11 @@ static void find_faults(struct reader *r)
     for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
         if (!faults[i].is_so(e))
             continue;
-        e->is_faulty = true;
         if (e->enabled)
             conf_warn(r->conf, e->line, "[endpoint \"%s\"] %s: add %s = %s", e->name,
                     faults[i].what, faults[i].key, faults[i].need);
-        e->enabled = false;
+        e->is_faulty |= !faults[i].is_mild;
+        e->enabled &= faults[i].is_mild;
     }
 }
 

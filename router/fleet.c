@@ -173,6 +173,14 @@ static void set_conf(
     e->conf = own;
 }
 
+static void set_fault(struct endpoint_state *e, const char *fault)
+{
+    snprintf(e->fault, sizeof e->fault, "%s",
+            fault            ? fault
+            : e->conf->fault ? e->conf->fault
+                             : "");
+}
+
 static void take_conf(
         struct fleet *fleet, struct endpoint_state *e, const struct endpoint_conf *conf)
 {
@@ -182,6 +190,7 @@ static void take_conf(
     }
     e->is_on_in_conf = conf->enabled;
     set_conf(fleet, e, conf);
+    set_fault(e, NULL);
 }
 
 static const struct endpoint_conf *find_conf(
@@ -213,6 +222,19 @@ void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, siz
             take_conf(fleet, &all[n++], &confs[i]);
     fleet->endpoints = all;
     fleet->n_endpoints = (int)n;
+}
+
+bool fleet_has_nobody(const struct fleet *fleet)
+{
+    for (int i = 0; i < fleet->n_endpoints; i++)
+        if (fleet->endpoints[i].conf->enabled && !fleet->endpoints[i].fault[0])
+            return false;
+    return true;
+}
+
+void fleet_set_fault(struct fleet *fleet, int endpoint, const char *fault)
+{
+    set_fault(&fleet->endpoints[endpoint], fault);
 }
 
 void fleet_begin_day(struct fleet *fleet)

@@ -37,6 +37,7 @@ struct endpoint_state {
     bool is_on_in_conf; /* `enabled` of the configuration; when that changes, it holds again */
     bool is_gone;       /* no longer in the configuration */
     bool is_drained;    /* switched off for now: what runs there ends, nothing new is sent */
+    char fault[ERR_TEXT_BYTES]; /* why it cannot answer; "": nothing is known against it */
     struct samples ttft_samples_ms, tok_per_s_samples;
     struct rate_limit requests, tokens;
     int64_t spent_today_nusd; /* by all processes at the start, by this one since */
@@ -92,6 +93,10 @@ int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
  * what is new comes behind, what is missing stays, off, as gone. A switch of this run goes
  * before the configuration until `enabled` is changed there. */
 void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, size_t n_confs);
+/* None is enabled and, as far as it is known, able to answer. */
+bool fleet_has_nobody(const struct fleet *fleet);
+/* A sentence of what was found out since the configuration was read; NULL: only that holds. */
+void fleet_set_fault(struct fleet *fleet, int endpoint, const char *fault);
 /* A new day: nothing was spent, asked or failed in it yet. */
 void fleet_begin_day(struct fleet *fleet);
 /* False: on is not possible, its section has a mistake or is gone. */

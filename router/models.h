@@ -38,4 +38,7 @@ struct models {
     struct memory memory; /* as told last */
 };
 
+/* Why it cannot be loaded: it was tried, or its head says so; NULL: nothing is known. */
+const char *model_fault(const struct model_state *m);
+
 #endif

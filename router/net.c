@@ -6,7 +6,6 @@
 #include "router/net.h"
 
 #include <curl/curl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -15,6 +14,7 @@
 #include "engine/event.h"
 #include "engine/queue.h"
 #include "engine/request.h"
+#include "engine/thread.h"
 
 #include "router/endpoint.h"
 #include "router/http_error.h"
@@ -581,7 +581,7 @@ struct net *net_open(int wake_fd)
     net->multi = curl_multi_init();
     queue_init(&net->commands, N_COMMANDS, sizeof(struct net_command));
     queue_init(&net->events, N_EVENTS, sizeof(struct event));
-    if (!net->multi || pthread_create(&net->thread, NULL, run, net) != 0) {
+    if (!net->multi || !thread_start(&net->thread, run, net)) {
         if (net->multi)
             curl_multi_cleanup(net->multi);
         queue_release(&net->commands);

@@ -93,7 +93,7 @@ static enum filter filter_of(
         return FILTER_TRIED;
     if (conf->zone > f->max_zone)
         return FILTER_ZONE;
-    if (conf->fault && !is_forced)
+    if (e->fault[0] && !is_forced)
         return FILTER_FAULTY;
     if (conf->context_tok && f->n_input_tok + MIN_ANSWER_TOK > conf->context_tok)
         return FILTER_CONTEXT;
@@ -244,7 +244,7 @@ static void explain(struct candidate *c, const struct features *f, const struct 
                 usd_text(w->budget.day_nusd, day));
         break;
     case FILTER_FAULTY:
-        snprintf(out, n, "%s", conf->fault);
+        snprintf(out, n, "%.*s", (int)n - 1, e->fault);
         out[utf8_whole(out, strlen(out))] = '\0';
         break;
     case FILTER_TRIED:
@@ -270,7 +270,7 @@ static bool is_better(
 
 static const char *why_out(const struct candidate *c, const struct fleet *fleet)
 {
-    const char *fault = fleet->endpoints[c->endpoint].conf->fault;
+    const char *fault = fleet->endpoints[c->endpoint].fault;
     return c->filter == FILTER_FAULTY ? fault : c->reason; /* which may be cut */
 }
 

@@ -82,7 +82,7 @@ enum filter { /* why a candidate is out; FILTER_NONE: it is in */
     FILTER_BREAKER,
     FILTER_RATE_LIMIT,
     FILTER_BUDGET,
-    FILTER_FAULTY, /* its key or file is missing, and the user did not name it */
+    FILTER_FAULTY, /* its key or file is missing or bad, and the user did not name it */
     FILTER_TRIED,  /* this request already failed there */
     FILTER_COUNT
 };

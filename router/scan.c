@@ -2,13 +2,13 @@
 #include "router/scan.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "engine/event.h"
 #include "engine/queue.h"
+#include "engine/thread.h"
 
 #include "router/model_file.h"
 
@@ -118,7 +118,7 @@ struct scan *scan_open(int wake_fd)
     s->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     queue_init(&s->commands, 1, sizeof(struct scan_request *));
     queue_init(&s->events, N_EVENTS, sizeof(struct event));
-    if (pthread_create(&s->thread, NULL, run, s) == 0)
+    if (thread_start(&s->thread, run, s))
         return s;
     release(s);
     return NULL;

@@ -192,6 +192,7 @@ struct session *session_from_rows(
     s->used_ms = row->used_ms;
     s->leaf_id = row->leaf_id;
     copy_name(s->title, sizeof s->title, row->title);
+    copy_name(s->endpoint, sizeof s->endpoint, row->endpoint);
     take_text(&s->system, row->system);
     take_text(&s->draft, row->draft);
     s->draft_cursor =
@@ -217,6 +218,7 @@ void session_fill_row(const struct session *s, struct arena *arena, struct sessi
             .used_ms = s->used_ms,
             .leaf_id = s->leaf_id,
             .title = put(arena, slice_of(s->title)),
+            .endpoint = put(arena, slice_of(s->endpoint)),
             .system = put(arena, buf_slice(&s->system)),
             .draft = put(arena, buf_slice(&s->draft)),
             .draft_cursor = s->draft_cursor,

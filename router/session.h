@@ -57,6 +57,7 @@ struct session {
     int64_t id, created_ms, used_ms, leaf_id;
     int writer_pid; /* another process that writes it: here it is only read; 0: ours */
     char title[128];
+    char endpoint[64]; /* that the user chose for it, by name; "": the router chooses */
     struct buf system;
     struct buf draft;
     uint32_t draft_cursor;

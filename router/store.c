@@ -3,13 +3,13 @@
 #include "router/store.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "engine/queue.h"
+#include "engine/thread.h"
 
 #include "router/store_sql.h"
 
@@ -91,8 +91,7 @@ enum status store_open(struct store **out, const char *dir, int wake_fd, struct 
     store->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     queue_init(&store->commands, N_COMMANDS, sizeof(struct stored *));
     queue_init(&store->events, N_COMMANDS, sizeof(struct event));
-    if (pthread_create(&store->thread, NULL, run, store) != 0) {
-        store->thread = 0;
+    if (!thread_start(&store->thread, run, store)) {
         store_close(store);
         return err_set(err, ERR_NOMEM, "cannot start a thread for the database");
     }

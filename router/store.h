@@ -42,6 +42,7 @@ struct session_row {
     int64_t created_ms, used_ms;
     int64_t leaf_id; /* newest message of the branch that is shown; 0: none */
     struct slice title, system;
+    struct slice endpoint; /* see struct session */
     struct slice draft;
     uint32_t draft_cursor;           /* byte offset */
     int64_t scroll_id;               /* message at the top of the screen; 0: follow the end */
@@ -49,6 +50,7 @@ struct session_row {
     uint32_t n_messages;             /* filled by LIST and LOAD */
     struct slice snippet;            /* LIST: matching text or newest user message */
     bool has_interrupted, has_draft; /* filled by LIST */
+    bool is_stopped;                 /* LIST: the newest answer of what is shown was */
 };
 
 /* An answer as far as something can be learned from it about its endpoint. */

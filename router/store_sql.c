@@ -23,12 +23,13 @@
 static bool put_session(sqlite3 *db, const struct session_row *s)
 {
     struct query q = prepare(db,
-            "INSERT INTO session VALUES (?,?,?,?,?,?,?,?,?,?,0) ON CONFLICT (id) DO UPDATE SET"
+            "INSERT INTO session VALUES (?,?,?,?,?,?,?,?,?,?,0,?) ON CONFLICT (id) DO UPDATE "
+            "SET"
             " used_ms = excluded.used_ms, leaf_id = excluded.leaf_id, title = excluded.title,"
             " system = excluded.system, draft = excluded.draft, draft_cursor = "
             "excluded.draft_cursor,"
             " scroll_id = excluded.scroll_id, scroll_line = excluded.scroll_line,"
-            " trashed_ms = 0");
+            " trashed_ms = 0, endpoint = excluded.endpoint");
     bind_int(&q, s->id);
     bind_int(&q, s->created_ms);
     bind_int(&q, s->used_ms);
@@ -39,6 +40,7 @@ static bool put_session(sqlite3 *db, const struct session_row *s)
     bind_int(&q, s->draft_cursor);
     bind_int(&q, s->scroll_id);
     bind_int(&q, s->scroll_line);
+    bind_text(&q, s->endpoint);
     return finish(&q);
 }
 
@@ -217,8 +219,12 @@ static bool run_put_decision(sqlite3 *db, struct stored *c)
     return finish(&q);
 }
 
+/* Of a question its first words, without the files that went along: their bytes are counted. */
 #define DECISION_QUERY                                                                         \
-    "SELECT d.t_ms, d.message_id, d.json, substr(coalesce(asked.text, ''), 1, 200)"            \
+    "SELECT d.t_ms, d.message_id, d.json, CASE WHEN asked.n_attached > 0 THEN"                 \
+    " CAST(substr(CAST(substr(asked.text, 1, 200) AS BLOB), 1,"                                \
+    " length(CAST(asked.text AS BLOB)) - asked.n_attached) AS TEXT)"                           \
+    " ELSE substr(coalesce(asked.text, ''), 1, 200) END"                                       \
     " FROM decision d LEFT JOIN message answer ON answer.id = d.message_id"                    \
     " LEFT JOIN message asked ON asked.id = answer.parent_id"
 
@@ -272,6 +278,7 @@ static void read_session(struct query *q, struct arena *arena, struct session_ro
     s->draft_cursor = (uint32_t)read_int(q);
     s->scroll_id = read_int(q);
     s->scroll_line = (uint32_t)read_int(q);
+    s->endpoint = read_text(q, arena);
 }
 
 /* Words become quoted prefix terms, so that nothing in them is an operator of the query
@@ -304,11 +311,12 @@ static struct slice match_of(struct slice query, struct arena *arena)
 
 #define SESSION_COLUMNS                                                                        \
     "s.id, s.created_ms, s.used_ms, s.leaf_id, s.title, s.system, s.draft, s.draft_cursor,"    \
-    " s.scroll_id, s.scroll_line"
+    " s.scroll_id, s.scroll_line, s.endpoint"
 #define LIST_COLUMNS                                                                           \
     SESSION_COLUMNS                                                                            \
     ", (SELECT count(*) FROM message m WHERE m.session_id = s.id)"                             \
-    ", (SELECT count(*) FROM message m WHERE m.session_id = s.id AND m.state IN (1, 2))"
+    ", (SELECT count(*) FROM message m WHERE m.session_id = s.id AND m.state IN (1, 2))"       \
+    ", EXISTS (SELECT 1 FROM message m WHERE m.id = s.leaf_id AND m.state = 3)"
 
 static void read_listed(struct query *q, struct stored *c)
 {
@@ -316,6 +324,7 @@ static void read_listed(struct query *q, struct stored *c)
     read_session(q, &c->arena, s);
     s->n_messages = (uint32_t)read_int(q);
     s->has_interrupted = read_int(q) > 0;
+    s->is_stopped = read_int(q) > 0;
     s->snippet = read_text(q, &c->arena);
     s->has_draft = s->draft.n > 0;
 }

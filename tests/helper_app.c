@@ -96,6 +96,12 @@ const struct keymap *app_keymap(const struct app *app)
     return app->keymap;
 }
 
+const char *app_models_dir(const struct app *app)
+{
+    (void)app;
+    return "~/.local/share/shunt/models";
+}
+
 bool app_side_pane(const struct app *app)
 {
     return !app->has_no_side_pane;
@@ -179,6 +185,11 @@ enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *e
     app_act(app, a);
     conf_free(conf);
     return OK;
+}
+
+void app_look_for_models(struct app *app)
+{
+    app->n_looks_for_models++;
 }
 
 const struct model_info *app_model_info(const struct app *app)

@@ -25,6 +25,7 @@ struct app {
     enum action_kind last_action;
     int64_t last_id;
     int n_actions, n_loads; /* n_loads: of them ACTION_LOAD_TOKENS */
+    int n_looks_for_models;
     bool must_quit, is_mono, has_no_side_pane;
     enum reasoning_mode reasoning;
     bool knows_texts;     /* of tokens: the model is loaded */

@@ -52,6 +52,7 @@ static void run_shell(const struct pty_config *cfg, int report_fd)
     pid_t job = fork();
     if (job == 0)
         run_job(cfg);
+    signal(SIGHUP, SIG_IGN); /* it has to report also what becomes of the job behind that */
     if (write(report_fd, &job, sizeof job) != sizeof job)
         _exit(1);
     while (waitpid(job, &status, WUNTRACED | WCONTINUED) == job) {
@@ -97,7 +98,8 @@ void pty_close(struct pty *pty)
     kill(pty->job, SIGKILL);
     kill(pty->shell, SIGKILL);
     waitpid(pty->shell, NULL, 0);
-    close(pty->fd);
+    if (pty->fd >= 0)
+        close(pty->fd);
     close(pty->report_fd);
     vterm_free(pty->vterm);
     buf_release(&pty->bytes);
@@ -113,6 +115,12 @@ void pty_type(struct pty *pty, const char *bytes)
 void pty_signal(struct pty *pty, int signum)
 {
     assert_int_equal(kill(pty->job, signum), 0);
+}
+
+void pty_hang_up(struct pty *pty)
+{
+    close(pty->fd);
+    pty->fd = -1;
 }
 
 void pty_resize(struct pty *pty, int n_rows, int n_cols)

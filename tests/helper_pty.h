@@ -21,6 +21,7 @@ struct pty *pty_open(const struct pty_config *cfg);
 void pty_close(struct pty *pty); /* ends what still runs */
 void pty_type(struct pty *pty, const char *bytes);
 void pty_signal(struct pty *pty, int signum);
+void pty_hang_up(struct pty *pty); /* the window was closed: nothing can be read or typed */
 void pty_resize(struct pty *pty, int n_rows, int n_cols);
 /* Reads for so long; returns how many bytes came. */
 size_t pty_read(struct pty *pty, int ms);

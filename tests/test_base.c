@@ -1,7 +1,7 @@
 /* test_base.c - the helpers every layer leans on: slices, numbers, bounded buffers, UTF-8,
- * files, rings. */
-#include <pthread.h>
+ * files, rings, threads. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "engine/queue.h"
+#include "engine/thread.h"
 
 static void numbers_are_read_whole_or_not_at_all(void **state)
 {
@@ -207,6 +208,28 @@ static void a_ring_keeps_order_between_threads(void **state)
     queue_release(&q);
 }
 
+static void *look_at_mask(void *arg)
+{
+    pthread_sigmask(SIG_SETMASK, NULL, arg);
+    return NULL;
+}
+
+/* Else a Ctrl-C could be taken by a thread that nobody waits for, and the wait goes on. */
+static void signals_are_the_main_threads_and_crashes_everybodys(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    sigset_t theirs, ours;
+    assert_true(thread_start(&thread, look_at_mask, &theirs));
+    pthread_join(thread, NULL);
+    pthread_sigmask(SIG_SETMASK, NULL, &ours);
+    assert_int_equal(sigismember(&theirs, SIGINT), 1);
+    assert_int_equal(sigismember(&theirs, SIGCHLD), 1);
+    assert_int_equal(sigismember(&theirs, SIGSEGV), 0);
+    assert_int_equal(sigismember(&theirs, SIGABRT), 0);
+    assert_int_equal(sigismember(&ours, SIGINT), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +243,7 @@ int main(void)
             cmocka_unit_test(a_file_is_replaced_through_a_link_and_keeps_its_mode),
             cmocka_unit_test(an_arena_gives_zeroed_aligned_memory),
             cmocka_unit_test(a_ring_keeps_order_between_threads),
+            cmocka_unit_test(signals_are_the_main_threads_and_crashes_everybodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

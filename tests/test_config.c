@@ -1,5 +1,6 @@
 /* test_config.c - the configuration as a person writes it: defaults, mistakes, precedence,
  * models that are found. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -182,6 +183,27 @@ static void a_model_with_an_endpoint_of_its_own_is_not_added(void **state)
     assert_string_equal(p->config.endpoints[0].name, "own");
 }
 
+static void what_comes_into_the_folder_is_found_without_a_restart(void **state)
+{
+    struct place *p = *state;
+    struct err err;
+    static const struct timespec long_ago[2] = {{1600000000, 0}, {1600000000, 0}};
+    assert_int_equal(mkdir(p->models, 0700), 0);
+    assert_int_equal(utimensat(AT_FDCWD, p->models, long_ago, 0), 0);
+    load(p, REMOTE);
+    assert_false(config_look_for_models(&p->config));
+    assert_int_equal(p->config.n_endpoints, 1);
+    assert_int_equal(file_write(p->model, "GGUF", 4, 0600, &err), OK);
+    assert_true(config_look_for_models(&p->config));
+    assert_int_equal(p->config.n_endpoints, 2);
+    assert_string_equal(p->config.endpoints[1].model, p->model);
+    assert_false(config_look_for_models(&p->config)); /* once is enough */
+    assert_int_equal(unlink(p->model), 0);
+    assert_int_equal(utimensat(AT_FDCWD, p->models, long_ago, 0), 0);
+    assert_true(config_look_for_models(&p->config));
+    assert_int_equal(p->config.n_endpoints, 1);
+}
+
 /* -e NAME means one of them. */
 static void a_model_whose_name_is_taken_keeps_its_ending(void **state)
 {
@@ -308,6 +330,7 @@ int main(void)
             TEST(no_color_and_the_flag_go_before_the_file),
             TEST(models_in_the_folder_are_always_endpoints),
             TEST(a_model_with_an_endpoint_of_its_own_is_not_added),
+            TEST(what_comes_into_the_folder_is_found_without_a_restart),
             TEST(a_model_whose_name_is_taken_keeps_its_ending),
             TEST(the_environment_may_tell_the_background),
             TEST(a_theme_that_does_not_exist_is_said),

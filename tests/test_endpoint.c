@@ -90,6 +90,23 @@ static void well_known_models_have_a_list_price(void **state)
     release(&r);
 }
 
+static void half_a_price_is_said_and_is_none(void **state)
+{
+    (void)state;
+    struct read r =
+            read_text("[endpoint \"a\"]\nkind = openai\nmodel = m\nprice_in_usd = 1\n"
+                      "[endpoint \"b\"]\nkind = openai\nmodel = m\nprice_out_usd = 0\n"
+                      "[endpoint \"here\"]\nkind = local\nmodel = /m.gguf\nprice_in_usd = 1\n");
+    assert_int_equal(conf_n_warnings(r.conf), 2);
+    assert_string_equal(conf_warning_at(r.conf, 0),
+            "x.conf:2: [endpoint \"a\"] has price_in_usd without price_out_usd, so its price "
+            "counts as unknown: add price_out_usd = dollars per million tokens");
+    assert_non_null(
+            strstr(conf_warning_at(r.conf, 1), "x.conf:6: [endpoint \"b\"] has price_o"));
+    assert_true(r.list[0].enabled && r.list[1].enabled);
+    release(&r);
+}
+
 static void endpoints_that_are_never_chosen_are_said(void **state)
 {
     (void)state;
@@ -281,6 +298,7 @@ int main(void)
             cmocka_unit_test(a_good_section_needs_little),
             cmocka_unit_test(what_a_section_does_not_say_has_a_default),
             cmocka_unit_test(well_known_models_have_a_list_price),
+            cmocka_unit_test(half_a_price_is_said_and_is_none),
             cmocka_unit_test(endpoints_that_are_never_chosen_are_said),
             cmocka_unit_test(mistakes_disable_and_say_where),
             cmocka_unit_test(a_mistake_is_known_though_nobody_is_told),

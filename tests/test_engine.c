@@ -11,13 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "engine/engine.h"
-#include "engine/model.h"
 #include "engine/event.h"
+#include "engine/model.h"
 #include "engine/request.h"
 #include "engine/telemetry.h"
 
@@ -324,6 +325,36 @@ static void a_load_tells_what_it_takes_and_how_it_ended(void **state)
     engine_close(e);
 }
 
+/* As the hub does: asleep until the thread wakes it. */
+static enum engine_state wait_for_end_of_load(struct engine *e, int fd)
+{
+    struct event event;
+    for (struct pollfd p = {fd, POLLIN, 0};; poll(&p, 1, 10))
+        if (engine_poll_event(e, &event) && event.kind == EV_MODEL) {
+            mem_free(event.u.model.err);
+            if (event.u.model.state != ENGINE_LOADING)
+                return event.u.model.state;
+        }
+}
+
+/* Who is told that a load failed may begin another at once. */
+static void the_state_is_never_behind_what_was_told(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        struct engine *e =
+                engine_open(&(struct engine_config){.path = "/nonexistent/model.gguf",
+                        .n_threads = 1,
+                        .n_slots = 1,
+                        .wake_fd = fd});
+        assert_int_equal(wait_for_end_of_load(e, fd), ENGINE_FAILED);
+        assert_int_equal(engine_state(e), ENGINE_FAILED);
+        engine_close(e);
+        close(fd);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +364,7 @@ int main(void)
             cmocka_unit_test(cancelling_ends_it_soon),
             cmocka_unit_test(stopping_ends_the_thread_at_any_time),
             cmocka_unit_test(a_load_tells_what_it_takes_and_how_it_ended),
+            cmocka_unit_test(the_state_is_never_behind_what_was_told),
             cmocka_unit_test(a_prompt_that_is_too_long_says_the_numbers),
             cmocka_unit_test(a_file_that_cannot_be_loaded_ends_every_request),
             cmocka_unit_test(every_token_has_a_record),

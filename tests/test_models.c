@@ -259,6 +259,77 @@ static void a_scan_adds_files_and_forgets_those_that_are_gone(void **state)
     assert_string_equal(core.models.all[3].file->path, "/m/other.gguf");
 }
 
+static void find_bad(int endpoint, const char *path, int64_t modified_ms)
+{
+    struct model_file *file = model_file_new(endpoint, path);
+    file->facts.modified_ms = modified_ms;
+    err_set(&file->facts.err, ERR_FORMAT, "%s is no GGUF file", path);
+    core_apply(&core, &(struct event){.kind = EV_MODEL_FILE, .u.file = file});
+}
+
+/* Why the router passes over it; "": it does not. */
+static const char *reason_out(int endpoint)
+{
+    static struct decision d;
+    core_preview(&core, SLICE("hello"), now, &d);
+    const struct candidate *c = &d.candidates[endpoint];
+    return c->filter == FILTER_NONE     ? ""
+           : c->filter == FILTER_FAULTY ? c->reason
+                                        : filter_name(c->filter);
+}
+
+static int set_up_files(void **state)
+{
+    int failed = set_up(state);
+    for (int i = 0; i < 3; i++) /* as if the files were there */
+        core.fleet.endpoints[i].fault[0] = '\0';
+    return failed;
+}
+
+static void what_a_head_says_keeps_the_model_out_until_it_is_mended(void **state)
+{
+    (void)state;
+    act_on(ACTION_LIST_MODELS, 0, NULL);
+    find_bad(0, "/m/big.gguf", 1);
+    end_scan();
+    assert_string_equal(reason_out(0), "/m/big.gguf is no GGUF file");
+    assert_string_equal(reason_out(1), "");
+    act_on(ACTION_LIST_MODELS, 0, NULL);
+    find(0, "/m/big.gguf");
+    assert_string_equal(reason_out(0), "");
+}
+
+static void what_failed_to_load_is_out_until_the_next_try(void **state)
+{
+    (void)state;
+    emit(0, ENGINE_FAILED, -1, 0, 30 * GB);
+    assert_string_equal(reason_out(0), "/m/big.gguf is cut off");
+    act_on(ACTION_LOAD_MODEL, 0, NULL);
+    assert_string_equal(reason_out(0), "");
+    emit(0, ENGINE_STOPPED, 0, 0, 0);
+    emit(0, ENGINE_FAILED, -1, 0, 30 * GB);
+    assert_string_equal(reason_out(0), "/m/big.gguf is cut off");
+}
+
+/* The same file found again is no other one. */
+static void what_failed_to_load_is_in_again_when_its_file_changed(void **state)
+{
+    (void)state;
+    act_on(ACTION_LIST_MODELS, 0, NULL);
+    find(0, "/m/big.gguf");
+    end_scan();
+    emit(0, ENGINE_FAILED, -1, 0, 30 * GB);
+    act_on(ACTION_LIST_MODELS, 0, NULL);
+    find(0, "/m/big.gguf");
+    end_scan();
+    assert_string_equal(reason_out(0), "/m/big.gguf is cut off");
+    struct model_file *file = model_file_new(0, "/m/big.gguf");
+    file->facts.modified_ms = 5;
+    core_apply(&core, &(struct event){.kind = EV_MODEL_FILE, .u.file = file});
+    assert_string_equal(reason_out(0), "");
+    assert_int_equal(model(0)->phase, MODEL_UNLOADED);
+}
+
 /* ---- facts of files --------------------------------------------------------------------- */
 
 static void facts_agree_with_the_loaded_model(void **state)
@@ -322,7 +393,8 @@ static void a_load_is_cancelled_in_the_middle_of_the_file(void **state)
     unlink(path);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f)       cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST_FILES(f) cmocka_unit_test_setup_teardown(f, set_up_files, tear_down)
 
 int main(void)
 {
@@ -335,6 +407,9 @@ int main(void)
             TEST(memory_that_nobody_tells_unloads_nothing),
             TEST(unloading_stops_what_it_answers),
             TEST(a_scan_adds_files_and_forgets_those_that_are_gone),
+            TEST_FILES(what_a_head_says_keeps_the_model_out_until_it_is_mended),
+            TEST_FILES(what_failed_to_load_is_out_until_the_next_try),
+            TEST_FILES(what_failed_to_load_is_in_again_when_its_file_changed),
             cmocka_unit_test(facts_agree_with_the_loaded_model),
             cmocka_unit_test(a_load_is_cancelled_in_the_middle_of_the_file),
     };

@@ -126,6 +126,18 @@ static void words_of_the_help_find_a_command_too(void **state)
     expect_row(3, "text-color", "M-h");
 }
 
+/* Letters that are scattered over a help text say nothing. */
+static void help_is_found_by_the_beginnings_of_its_words(void **state)
+{
+    (void)state;
+    type("lgo"); /* "fromL itsG endpOint" would do */
+    expect_row(3, "No name has these letters", "words.");
+    for (int i = 0; i < 3; i++)
+        press(KEY_BACKSPACE);
+    type("healt");
+    expect_row(3, "open-fleet", "C-x 3");
+}
+
 static void a_command_with_words_is_written_into_the_input(void **state)
 {
     (void)state;
@@ -174,7 +186,7 @@ static void arrows_choose_and_esc_closes(void **state)
     expect_row(2, ">", "open-");
     assert_int_equal(palette.selected, 1);
     type("zzz");
-    expect_row(3, "Nothing has these letters", "order.");
+    expect_row(3, "No name has these letters", "words.");
     press(KEY_ENTER); /* runs nothing */
     assert_false(palette.is_open);
     palette_toggle(&palette, &app);
@@ -189,6 +201,7 @@ int main(void)
             TEST(it_looks_like_this),
             TEST(commands_are_found_with_their_keys),
             TEST(words_of_the_help_find_a_command_too),
+            TEST(help_is_found_by_the_beginnings_of_its_words),
             TEST(a_command_with_words_is_written_into_the_input),
             TEST(commands_of_chat_are_run_there),
             TEST(endpoints_and_sessions_are_found),

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -53,10 +54,14 @@ static int set_up(void **state)
     (void)state;
     for (int i = 0; i < 4; i++) {
         confs[i].enabled = true;
-        confs[i].fault = NULL;
         states[i] = (struct endpoint_state){.conf = &confs[i]};
     }
     return 0;
+}
+
+static void set_fault(int endpoint, const char *fault)
+{
+    snprintf(states[endpoint].fault, sizeof states[endpoint].fault, "%s", fault);
 }
 
 static const char *chosen(const struct features *f, uint64_t tried, struct decision *d)
@@ -98,7 +103,7 @@ static void what_lacks_its_key_or_file_is_out_unless_it_is_named(void **state)
     (void)state;
     struct decision d;
     struct features f = plain(100);
-    confs[0].fault = "cannot open /x.gguf";
+    set_fault(0, "cannot open /x.gguf");
     assert_string_equal(chosen(&f, 0, &d), "cheap");
     assert_int_equal(d.candidates[0].filter, FILTER_FAULTY);
     assert_string_equal(d.candidates[0].reason, "cannot open /x.gguf");
@@ -106,7 +111,7 @@ static void what_lacks_its_key_or_file_is_out_unless_it_is_named(void **state)
     assert_string_equal(chosen(&f, 0, &d), "local");
     f.only_endpoint = -1;
     confs[0].enabled = confs[1].enabled = confs[2].enabled = false;
-    confs[3].fault = "its key is missing";
+    set_fault(3, "its key is missing");
     assert_string_equal(chosen(&f, 0, &d), "-");
     assert_int_equal(d.verdict, VERDICT_REFUSE);
     assert_non_null(strstr(d.reason, "take it: lab (its key is missing), local (disabled"));

@@ -424,7 +424,11 @@ static void decisions_come_back_newest_first(void **state)
 {
     (void)state;
     struct store *store = open_store();
-    expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "why?")));
+    static const char files[] = "\n\n\xC3\xA9.md:\n```\n\xC3\xA9\n```";
+    struct stored *asked = put(
+            1, 1, 0, MSG_USER, MESSAGE_DONE, "wh\xC3\xA9?\n\n\xC3\xA9.md:\n```\n\xC3\xA9\n```");
+    asked->messages[0].n_attached = sizeof files - 1; /* is no part of the question */
+    expect_ok(ask(store, asked));
     expect_ok(ask(store, put(1, 2, 1, MSG_ASSISTANT, MESSAGE_DONE, "so")));
     put_decision(store, 10, 2, "first");
     put_decision(store, 20, 7, "of a message that is not there");
@@ -433,7 +437,7 @@ static void decisions_come_back_newest_first(void **state)
     assert_int_equal(c->n_decisions, 2);
     assert_true(slice_eq(c->decisions[0].json, "last"));
     assert_int_equal(c->decisions[0].t_ms, 30);
-    assert_true(slice_eq(c->decisions[0].question, "why?"));
+    assert_true(slice_eq(c->decisions[0].question, "wh\xC3\xA9?"));
     assert_int_equal(c->decisions[1].message_id, 7);
     assert_int_equal(c->decisions[1].question.n, 0);
     stored_free(c);
@@ -626,7 +630,8 @@ static void a_database_without_a_trash_gets_one(void **state)
     char backup[96];
     expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "word")));
     store_close(store);
-    run_sql("ALTER TABLE session DROP COLUMN trashed_ms; PRAGMA user_version = 5");
+    run_sql("ALTER TABLE session DROP COLUMN trashed_ms; "
+            "ALTER TABLE session DROP COLUMN endpoint; PRAGMA user_version = 5");
     store = open_store();
     expect_listed(store, 1);
     expect_ok(trash(store, 1, 1700000000000));

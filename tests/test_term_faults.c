@@ -141,6 +141,54 @@ static void a_vanished_terminal_keeps_what_came(void **state)
     pty_wait_text(pty, "hello");
 }
 
+static void close_the_window(bool tells)
+{
+    uint64_t begin_ns = clock_now_ns();
+    pty_hang_up(pty);
+    if (tells) /* as the shell does */
+        pty_signal(pty, SIGHUP);
+    int status = pty_wait_status(pty, false);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_true(clock_now_ns() - begin_ns < 5000000000ull);
+}
+
+/* Nobody ends a program that nobody sees. */
+static void a_closed_window_ends_it_wherever_one_is_and_keeps_the_draft(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *keys, *shown;
+        bool tells; /* in the editor the terminal is not looked at */
+    } places[] = {
+            {"", "> half a thought", false},
+            {"\x18p", "palette", false},
+            {"\x18"
+             "3a",
+                    "new endpoint", false},
+            {"\x18\x05", "in the editor", true},
+            {"", "> half a thought", true},
+    };
+    setenv("VISUAL", "sh -c 'echo in the editor; sleep 20'", 1);
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        set_up(NULL);
+        serve(HEAD("200 OK", "text/event-stream") DELTA("so far so good"), true);
+        start(30, 100);
+        pty_type(pty, "hello\r");
+        pty_wait_text(pty, "so far so good"); /* and it goes on */
+        pty_type(pty, "half a thought");
+        pty_wait_text(pty, "> half a thought");
+        pty_type(pty, places[i].keys);
+        pty_wait_text(pty, places[i].shown);
+        close_the_window(places[i].tells);
+        restart();
+        pty_wait_text(pty, "so far so good");
+        pty_wait_text(pty, "> half a thought");
+        tear_down(NULL);
+    }
+    unsetenv("VISUAL");
+}
+
 static void a_huge_terminal_is_filled(void **state)
 {
     (void)state;
@@ -257,6 +305,7 @@ int main(void)
             TEST(without_a_database_one_can_chat_and_is_told),
             TEST(a_dead_server_leaves_what_came_and_the_next_question),
             TEST(a_vanished_terminal_keeps_what_came),
+            TEST(a_closed_window_ends_it_wherever_one_is_and_keeps_the_draft),
             TEST(a_huge_terminal_is_filled),
             TEST(hostile_answers_never_steer_the_terminal),
             TEST(hostile_errors_never_steer_the_terminal),

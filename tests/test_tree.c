@@ -49,10 +49,10 @@ static struct rule may_include[] = {
         /* who starts threads */
         {"kernels/pool.c", "<pthread.h>"},
         {"kernels/pool.c", "<sched.h>"},
-        {"engine/engine_internal.h", "<pthread.h>"},
-        {"router/net.c", "<pthread.h>"},
-        {"router/scan.c", "<pthread.h>"},
-        {"router/store.c", "<pthread.h>"},
+        {"engine/thread.h", "<pthread.h>"},
+        {"router/net.c", "engine/thread.h"},
+        {"router/scan.c", "engine/thread.h"},
+        {"router/store.c", "engine/thread.h"},
 
         /* one owner for each library */
         {"kernels/dot_*", "<immintrin.h>"},

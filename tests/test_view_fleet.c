@@ -91,11 +91,9 @@ static void fail_at(struct app *app, int endpoint, enum status status, int64_t r
                          .cost_nusd = -1});
 }
 
-static void set_fault(struct app *app, struct endpoint_state *e, const char *fault)
+static void set_fault(struct endpoint_state *e, const char *fault)
 {
-    struct endpoint_conf *own = endpoint_conf_copy(&app->core.fleet.arena, e->conf);
-    own->fault = fault;
-    e->conf = own;
+    snprintf(e->fault, sizeof e->fault, "%s", fault);
 }
 
 static void fill(struct app *app)
@@ -106,7 +104,7 @@ static void fill(struct app *app)
             app_save_endpoints(app, conf_parse(SLICE(file_text), "shunt.conf"), &err), OK);
     struct endpoint_state *e = app->core.fleet.endpoints;
     for (int i = 0; i < app->core.fleet.n_endpoints; i++) /* wherever the test runs */
-        set_fault(app, &e[i], NULL);
+        set_fault(&e[i], "");
     for (int i = 0; i < 4; i++)
         answer(app, 0, 410 + 30 * i, 15000, 213);
     for (size_t i = 0; i < ARRAY_LEN(haiku_ms); i++)
@@ -608,7 +606,7 @@ static void a_mark_says_how_an_endpoint_is(void **state)
     assert_true(endpoint_left(&e[2].requests, app->now_ns) == 38);
     assert_true(endpoint_left(&e[2].requests, app->now_ns + 30 * S) == 50); /* full again */
     assert_true(isnan(endpoint_left(&e[0].requests, app->now_ns)));
-    set_fault(app, &e[0], "cannot open /x.gguf");
+    set_fault(&e[0], "cannot open /x.gguf");
     assert_int_equal(endpoint_mark(&e[0], app->now_ns), MARK_FAULTY);
     assert_true(shows(app, "cannot answer: cannot open /x.gguf"));
     e[2].tokens.remaining = 0;

@@ -551,9 +551,9 @@ static void the_draft_says_where_it_would_go(void **state)
     open_view(VIEW_CHAT);
     expect_shown("next: the best of 4 endpoints", true);
     type("hi");
-    expect_shown("next: \xE2\x96\xB6 local $0 ", true);
-    expect_shown(" \xE2\x94\x82 mini $0.00", true);
-    assert_null(strstr(shown(24, 21), "mini $")); /* what does not fit is left out */
+    expect_shown("next: \xE2\x96\xB6 local \xC2\xB7 $0 \xC2\xB7 ", true);
+    expect_shown(" \xE2\x94\x82 mini \xC2\xB7 $0.00", true);
+    assert_null(strstr(shown(24, 21), "mini \xC2\xB7")); /* what does not fit is left out */
     command(CMD_KILL_LINE_LEFT);
     type("/he");
     expect_shown("next: the best of 4 endpoints", true); /* a command goes nowhere */
@@ -561,8 +561,10 @@ static void the_draft_says_where_it_would_go(void **state)
     command(CMD_KILL_LINE_LEFT);
     type("x");
     app.now_ns += S;
-    expect_shown("next: \xE2\x96\xB6 opus $0.0", true);
+    expect_shown("next: \xE2\x96\xB6 opus (pinned) \xC2\xB7 $0.0", true);
     expect_shown("mini", false);
+    command(CMD_KILL_LINE_LEFT);
+    expect_shown("next: opus, pinned by /endpoint \xE2\x94\x80", true);
 }
 
 /* Those that cannot be asked are not promised; those that have no room are counted. */
@@ -579,13 +581,14 @@ static void the_rule_hides_nobody(void **state)
     app.core.max_zone = ZONE_EXTERNAL;
     app.core.fleet.endpoints[0].is_drained = app.core.fleet.endpoints[2].is_drained = false;
     type("hi");
-    expect_shown(" +1 \xE2\x94\x80", true); /* three are named at most */
-    assert_non_null(strstr(shown(40, 21), " +3 "));
+    assert_non_null(strstr(shown(100, 21), " \xE2\x94\x82 1 more \xE2\x94\x80")); /* three are
+                                                                                named at most */
+    assert_non_null(strstr(shown(45, 21), " \xE2\x94\x82 3 more \xE2\x94\x80"));
     app.core.budget = (struct budget){2000000000, 1999999999};
     app.now_ns += S;
     expect_shown(" (budget reached: mini, lab-gpu, opus out)", true);
     assert_non_null(strstr(shown(60, 21), " (budget reached: 3 out)"));
-    expect_shown(" +", false);
+    expect_shown(" more", false);
 }
 
 static void a_session_that_is_only_read_says_so(void **state)

@@ -409,15 +409,16 @@ static void hints_are_of_use_where_they_stand(void **state)
 {
     struct fixture *f = *state;
     struct app *app = &f->app;
+    app->states[VIEW_CHAT] = f->chat;
     expect_hints(app, CTX_CHAT, NULL, 80,
-            " Enter send  F1 help  C-d quit  C-j newline  M-x tokens  C-x 1\xE2\x80\xA6"
+            " Enter send  F1 help  C-d quit  C-j newline  C-x 1\xE2\x80\xA6"
             "6 views\n");
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  C-d quit\n");
     expect_hints(app, CTX_SESSIONS, NULL, 80,
             " Enter open  / search  ? help  Esc back  R rename  D trash  C-x 1\xE2\x80\xA6"
             "6 views\n");
     type(f, "x"); /* C-d deletes now */
-    expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  M-x tokens\n");
+    expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help\n");
     run_chat(f, CMD_SEND);
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  Esc stop  F1 help\n");
     type(f, "/");
@@ -450,9 +451,10 @@ static void a_named_file_goes_along_or_nothing_does(void **state)
     run_chat(f, CMD_SEND);
     unlink("shunt test.md");
     assert_int_equal(f->app.last_action, ACTION_SEND);
-    assert_string_equal(f->app.notice, "attached shunt test.md: 4 B, about 8 tokens");
+    assert_string_equal(f->app.notice,
+            "attached shunt test.md: 28 B with names and fences, about 8 tokens");
     assert_true(shows(f, 80, 21, "   see @\"shunt test.md\"\n"));
-    assert_true(shows(f, 80, 21, "with 28 B of files"));
+    assert_true(shows(f, 80, 21, "with 28 B of attached text"));
     assert_false(shows(f, 80, 21, "one"));
 }
 
@@ -497,6 +499,7 @@ static void only_what_ended_early_is_gone_on_with(void **state)
             {MSG_ASSISTANT, MESSAGE_STOPPED, 77, false}, {MSG_USER, MESSAGE_DONE, 0, true}};
     struct app app;
     init(&app);
+    app.states[VIEW_CHAT] = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
     for (size_t i = 0; i < ARRAY_LEN(leaves); i++) {
         struct message *m = say(&app, leaves[i].role, "x");
         struct screen screen = {0};
@@ -513,6 +516,7 @@ static void only_what_ended_early_is_gone_on_with(void **state)
         buf_release(&out);
         screen_release(&screen);
     }
+    mem_free(app.states[VIEW_CHAT]);
     app_fake_release(&app);
 }
 

@@ -61,7 +61,7 @@ static void click(struct app *app, const struct key *key)
 {
     const struct view_ops *ops = views[app->view].ops;
     bool has_tabs = app->body_row > 0;
-    enum view_id tab = tab_bar_find(app->screen.n_cols, key->col);
+    enum view_id tab = tab_bar_find(app, app->help_is_open, app->screen.n_cols, key->col);
     if (has_tabs && key->row == 0 && tab < VIEW_COUNT)
         app_open_view(app, tab);
     else if (key->row >= app->body_row && !app->help_is_open && ops->click)
@@ -91,6 +91,8 @@ static void take_key(struct app *app, const struct key *key)
     }
     app->is_dirty = true;
     status_line_read(&app->status, app->now_ns);
+    if (key->code == KEY_FOCUS_IN || fleet_has_nobody(&app_core(app)->fleet))
+        app_look_for_models(app);
     if (key->code == KEY_FOCUS_IN || key->code == KEY_FOCUS_OUT || take_mouse(app, key))
         return;
     if (app->palette.is_open && !app->pending.code && palette_key(&app->palette, key, app))

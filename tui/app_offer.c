@@ -55,6 +55,11 @@ const struct keymap *app_keymap(const struct app *app)
     return app->keymap;
 }
 
+const char *app_models_dir(const struct app *app)
+{
+    return app->config->models_dir;
+}
+
 bool app_side_pane(const struct app *app)
 {
     return app->config->side_pane;
@@ -89,6 +94,8 @@ bool app_has_heat(const struct app *app)
 void app_open_view(struct app *app, enum view_id id)
 {
     app->help_is_open = app->palette.is_open = false;
+    if (app->view != id)
+        status_line_pass(&app->status, app->now_ns);
     app->view = id;
     app->is_dirty = true;
     if (views[id].ops->open)
@@ -97,7 +104,7 @@ void app_open_view(struct app *app, enum view_id id)
 
 void app_open_help(struct app *app)
 {
-    app->help = (struct help){.context = views[app->view].ops->context};
+    app->help = (struct help){.context = views[app->view].ops->context, .at = app_context(app)};
     app->help_is_open = !app->help_is_open;
     app->is_dirty = true;
 }
@@ -112,7 +119,7 @@ void app_notice(struct app *app, enum status status, const char *fmt, ...)
 {
     va_list va;
     va_start(va, fmt);
-    status_line_say(&app->status, status, app->now_ns, STATUS_NOTICE_NS, fmt, va);
+    status_line_say(&app->status, status, app->now_ns, fmt, va);
     va_end(va);
     app->is_dirty = true;
 }
@@ -209,18 +216,28 @@ enum status app_read_conf(const struct app *app, struct conf **out, struct err *
     return config_read_file(app->config, out, err);
 }
 
-enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
+static void configure(struct app *app)
 {
-    enum status status = config_save_endpoints(app->config, conf, err);
-    conf_free(conf);
-    if (status != OK)
-        return status;
     struct action *a = action_new(ACTION_CONFIGURE);
     a->endpoints = app->config->endpoints;
     a->n_endpoints = app->config->n_endpoints;
     a->now_ms = app_now_ms(app);
     app_act(app, a);
-    return OK;
+}
+
+enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err)
+{
+    enum status status = config_save_endpoints(app->config, conf, err);
+    conf_free(conf);
+    if (status == OK)
+        configure(app);
+    return status;
+}
+
+void app_look_for_models(struct app *app)
+{
+    if (config_look_for_models(app->config))
+        configure(app);
 }
 
 static bool is_of(const struct engine *engine, const char *path, const struct message *answer)

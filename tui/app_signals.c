@@ -27,7 +27,11 @@ void app_install_signals(struct app *app)
 {
     static const int signals[] = {
             SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGCHLD};
+    /* One handler ends before another begins: the terminal's Ctrl-C stands in the pipe before
+     * the end of the editor that it ended. */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+        sigaddset(&action.sa_mask, signals[i]);
     signal_fd = app->signal_pipe[1];
     for (size_t i = 0; i < ARRAY_LEN(signals); i++)
         sigaction(signals[i], &action, NULL);

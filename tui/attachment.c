@@ -96,7 +96,6 @@ static enum status add_word(struct attachments *out, const struct file_word *wor
     if (room > strlen(word->path) + 2)
         snprintf(out->names + n, room, "%s%s", n ? ", " : "", word->path);
     out->n_files++;
-    out->n_bytes += (size_t)st->st_size;
     return OK;
 }
 
@@ -119,6 +118,11 @@ enum status attachments_read(
     if (status != OK)
         attachments_release(out);
     return status;
+}
+
+size_t attachments_bytes(const struct attachments *a)
+{
+    return a->n_files ? a->text.n + strlen("\n\n") : 0; /* a blank line goes before them */
 }
 
 void attachments_release(struct attachments *a)

@@ -15,13 +15,14 @@ enum status attachment_add(struct buf *out, const char *name, const char *path,
 struct attachments {
     struct buf text; /* what is sent behind the message */
     int n_files;
-    size_t n_bytes;  /* of the files */
     char names[256]; /* as many as have room */
 };
 /* All files that the `@path` words of a text name, each once. A word without a file gives
  * ERR_NOT_FOUND, or is left alone. Released by the caller, only after OK. */
 enum status attachments_read(struct attachments *out, struct slice text, bool ignores_missing,
         struct err *err) MUST_USE;
+/* What they add to the message: that and no other number is shown. */
+size_t attachments_bytes(const struct attachments *a);
 void attachments_release(struct attachments *a);
 
 #endif

@@ -10,6 +10,7 @@
 #include "tui/chat_focus.h"
 #include "tui/chat_transcript.h"
 #include "tui/figures.h"
+#include "tui/keys.h"
 #include "tui/surface.h"
 #include "tui/text.h"
 #include "tui/view.h"
@@ -91,18 +92,26 @@ bool chat_branches_run(struct chat_branches *b, struct chat_focus *focus, struct
     }
 }
 
-/* ● you: first words … 12 messages  14:02 */
+/* How its last message ended, where that was not by itself. */
+static const char *const ends[] = {[MESSAGE_RUNNING] = ", running",
+        [MESSAGE_INTERRUPTED] = ", interrupted",
+        [MESSAGE_STOPPED] = ", stopped",
+        [MESSAGE_FAILED] = ", failed",
+        [MESSAGE_DONE] = ""};
+
+/* ● you: first words … 12 messages, stopped  14:02 */
 static void draw_row(const struct branch *b, bool is_selected, struct surface *out, int row)
 {
     char words[200], end[64], clock[FIGURE_BYTES];
     const struct message *m = b->first;
     int indent = b->depth * INDENT_COLS < INDENT_MAX ? b->depth * INDENT_COLS : INDENT_MAX;
-    struct slice text = slice_trim(buf_slice(m->text.n ? &m->text : &m->reasoning));
+    struct slice text = slice_trim(m->text.n ? message_typed(m) : buf_slice(&m->reasoning));
     size_t n = utf8_whole(text.ptr, text.n < 160 ? text.n : 160);
     const char *who = m->role == MSG_USER ? "you" : m->endpoint[0] ? m->endpoint : "answer";
     snprintf(words, sizeof words, "%s: %.*s", who, (int)n, n ? text.ptr : "");
     utf8_make_printable(words);
-    snprintf(end, sizeof end, "%zu message%s  %s", b->n_messages, b->n_messages == 1 ? "" : "s",
+    snprintf(end, sizeof end, "%zu message%s%s  %s", b->n_messages,
+            b->n_messages == 1 ? "" : "s", ends[b->last->state],
             figure_clock(clock, b->last->created_ms));
     int end_cols = text_width(slice_of(end)), col = 3 + indent;
     surface_puts(out, row, 1 + indent, ROLE_OK, b->is_shown ? "\xE2\x97\x8F" : "");
@@ -111,6 +120,19 @@ static void draw_row(const struct branch *b, bool is_selected, struct surface *o
     surface_puts_right(out, row, out->rect.n_cols - 1, ROLE_DIM, end);
     if (is_selected)
         surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_SELECTED, 0);
+}
+
+/* How another one begins. */
+static void draw_beginning(const struct app *app, struct surface *out, int row)
+{
+    const char *focus = keymap_keys_of(app_keymap(app), CTX_TRANSCRIPT, CMD_FOCUS_NEXT);
+    const char *edit = keymap_keys_of(app_keymap(app), CTX_TRANSCRIPT, CMD_EDIT);
+    const char *retry = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_RETRY);
+    char text[160];
+    snprintf(text, sizeof text,
+            "Another begins when you edit a message (%s, %s) or repeat an answer (%s).",
+            focus ? focus : "-", edit ? edit : "/edit", retry ? retry : "/retry");
+    surface_cut(out, row, 3, out->rect.n_cols - 4, ROLE_DIM, 0, slice_of(text));
 }
 
 /* At most half of the transcript: what is chosen is seen above it. */
@@ -123,12 +145,16 @@ int chat_branches_draw(struct chat_branches *b, const struct app *app, struct su
     if (b->n_messages != s->n_messages || b->load != s->load)
         read_list(b, s);
     size_t n_rows = b->n < (size_t)most ? b->n : (size_t)most;
+    int n_hint = b->n == 1 && most > 1;
     b->top = b->selected < b->top ? b->selected : b->top;
     b->top = b->selected >= b->top + n_rows ? b->selected - n_rows + 1 : b->top;
-    struct surface popup = surface_part(out, (struct rect){out->rect.n_rows - (int)n_rows - 1,
-                                                     0, (int)n_rows + 1, out->rect.n_cols});
-    surface_rule(&popup, 0, ROLE_RULE, "branches");
+    int n_shown = (int)n_rows + n_hint + 1;
+    struct surface popup = surface_part(
+            out, (struct rect){out->rect.n_rows - n_shown, 0, n_shown, out->rect.n_cols});
+    surface_rule(&popup, 0, ROLE_RULE, b->n == 1 ? "the only branch" : "branches");
     for (size_t i = 0; i < n_rows; i++)
         draw_row(&b->list[b->top + i], b->top + i == b->selected, &popup, (int)i + 1);
-    return (int)n_rows + 1;
+    if (n_hint)
+        draw_beginning(app, &popup, n_shown - 1);
+    return n_shown;
 }

@@ -8,6 +8,7 @@
 #include "router/session_tree.h"
 
 #include "tui/chat_transcript.h"
+#include "tui/keys.h"
 #include "tui/view.h"
 
 bool chat_focus_is_on(const struct transcript *t)
@@ -100,8 +101,12 @@ static void turn(struct chat_focus *f, struct transcript *t, struct app *app)
     const struct message *m = session_find(app_core(app)->session, id);
     for (size_t i = t->n_path; i > 0 && !chat_focus_is_on(t) && !(m && m->reasoning.n); i--)
         m = t->path[i - 1];
-    if (!m || m->reasoning.n == 0)
+    if (!m || m->reasoning.n == 0) {
+        app_notice(app, OK, "%s",
+                chat_focus_is_on(t) ? "this message has no reasoning to show or fold"
+                                    : "no message here has reasoning to show or fold");
         return;
+    }
     transcript_turn(t, m->id);
     chat_focus_remember(f, app, (struct step_back){BACK_TO_FOLD, m->id});
 }
@@ -146,21 +151,42 @@ static void fork_at(struct app *app, int64_t id)
     app_act(app, a);
 }
 
-/* Answers an own message, or gives an answer once more. */
-static void answer_again(struct transcript *t, struct app *app)
-{
-    struct action *a = action_new(ACTION_RETRY);
-    a->id = t->selected_id;
-    a->now_ms = app_now_ms(app);
-    app_act(app, a);
-    chat_focus_leave(t);
-    transcript_to_end(t);
-}
-
 static void select_last(struct transcript *t, const struct app *app)
 {
     select_at(t, app, t->n_path - 1);
     transcript_to_end(t);
+}
+
+/* What followed the message is out of sight now. */
+static void tell_hidden(struct app *app, size_t n_hidden)
+{
+    const char *back = keymap_keys_of(app_keymap(app), CTX_TRANSCRIPT, CMD_BRANCH_BEFORE);
+    const char *list = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_BRANCHES);
+    app_notice(app, OK,
+            "a new branch: the %zu later message%s on the other one; %s goes back, %s lists "
+            "them",
+            n_hidden, n_hidden == 1 ? " is" : "s are", back ? back : "/branches",
+            list ? list : "/branches");
+}
+
+/* Answers an own message, or gives an answer once more; the new one is selected. */
+static void answer_again(struct chat_focus *f, struct transcript *t, size_t i, struct app *app)
+{
+    const struct session *s = app_core(app)->session;
+    size_t i_answer = t->path[i]->role == MSG_ASSISTANT ? i : i + 1;
+    size_t n_hidden = i_answer < t->n_path ? t->n_path - i_answer - 1 : 0;
+    int64_t leaf_id = s->leaf_id;
+    struct action *a = action_new(ACTION_RETRY);
+    a->id = t->selected_id;
+    a->now_ms = app_now_ms(app);
+    app_act(app, a);
+    if (s->leaf_id == leaf_id)
+        return;
+    chat_focus_remember(f, app, (struct step_back){BACK_TO_BRANCH, leaf_id});
+    transcript_refresh(t, app);
+    select_last(t, app);
+    if (n_hidden)
+        tell_hidden(app, n_hidden);
 }
 
 bool chat_focus_run(
@@ -206,7 +232,7 @@ bool chat_focus_run(
         fork_at(app, t->selected_id);
         return true;
     case CMD_RETRY:
-        answer_again(t, app);
+        answer_again(f, t, i, app);
         return true;
     case CMD_BACK:
     case CMD_FOCUS_NEXT:

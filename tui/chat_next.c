@@ -10,16 +10,25 @@
 #include "router/session.h"
 
 #include "tui/figures.h"
+#include "tui/file_word.h"
 #include "tui/surface.h"
 #include "tui/text.h"
 #include "tui/view.h"
 
-#define PAUSE_NS  50000000ull
-#define SHOWN_MAX 3
+#define PAUSE_NS    50000000ull
+#define WORDS_BYTES 65536 /* of a draft are searched for `@path` between two keystrokes */
+#define SHOWN_MAX   3
 
 void chat_next_change(struct chat_next *next)
 {
     next->is_stale = true;
+}
+
+void chat_next_release(struct chat_next *next)
+{
+    attachments_release(&next->files);
+    next->files = (struct attachments){0};
+    next->files_key = 0;
 }
 
 /* ---- when to decide anew ---------------------------------------------------------------- */
@@ -51,6 +60,7 @@ static uint64_t state_of(const struct core *core)
     for (int i = 0; i < core->fleet.n_endpoints; i++) {
         const struct endpoint_state *e = &core->fleet.endpoints[i];
         mix(&hash, (uint64_t)e->conf->enabled << 1 | e->is_drained);
+        mix(&hash, e->fault[0] != '\0');
         mix(&hash, e->open_until_ns);
         mix(&hash, (uint64_t)e->n_requests << 32 | e->n_errors);
         mix(&hash, (uint64_t)e->n_in_flight << 32 | e->n_failed_in_a_row);
@@ -81,6 +91,44 @@ static void wake_at(const struct app *app, uint64_t t_ns)
         app_wake_at((struct app *)(uintptr_t)app, t_ns);
 }
 
+/* The files that the draft names, read again only when it names others. */
+static void read_files(struct chat_next *next, struct slice draft)
+{
+    struct file_word word;
+    struct err err;
+    uint64_t key = 0;
+    draft.n = draft.n < WORDS_BYTES ? draft.n : WORDS_BYTES;
+    bool has_words = draft.n && memchr(draft.ptr, '@', draft.n);
+    for (size_t at = 0; has_words && file_word_next(draft, at, &word); at = word.end)
+        for (const char *c = word.path; *c; c++)
+            mix(&key, (uint64_t)(uint8_t)*c + 1);
+    if (key == next->files_key)
+        return;
+    chat_next_release(next);
+    next->files_key = key;
+    if (key && attachments_read(&next->files, draft, true, &err) != OK)
+        next->files = (struct attachments){0};
+}
+
+/* As it would be sent. */
+static void preview(
+        struct chat_next *next, const struct core *core, struct slice draft, uint64_t now_ns)
+{
+    bool is_escaped = slice_has_prefix(draft, "//"); /* what is sent has one less */
+    struct slice typed = {draft.ptr + is_escaped, draft.n - is_escaped};
+    struct buf all;
+    read_files(next, draft);
+    if (next->files.n_files == 0) {
+        core_preview(core, typed, now_ns, &next->decision);
+        return;
+    }
+    buf_init(&all, MESSAGE_MAX_BYTES);
+    buf_add_slice(&all, typed);
+    buf_printf(&all, "\n\n%s", buf_text(&next->files.text));
+    core_preview(core, buf_slice(&all), now_ns, &next->decision);
+    buf_release(&all);
+}
+
 static void refresh(struct chat_next *next, const struct app *app, struct slice draft)
 {
     const struct core *core = app_core(app);
@@ -94,9 +142,7 @@ static void refresh(struct chat_next *next, const struct app *app, struct slice 
         wake_at(app, next->t_ns + PAUSE_NS);
         return;
     }
-    bool is_escaped = slice_has_prefix(draft, "//"); /* what is sent has one less */
-    core_preview(core, (struct slice){draft.ptr + is_escaped, draft.n - is_escaped}, now_ns,
-            &next->decision);
+    preview(next, core, draft, now_ns);
     next->is_stale = false;
     next->state = state;
     next->t_ns = now_ns;
@@ -106,8 +152,7 @@ static void refresh(struct chat_next *next, const struct app *app, struct slice 
 
 /* ---- drawing ---------------------------------------------------------------------------- */
 
-/* Whatever the text: switched on, and no further away than anything may go. */
-static bool is_usable(const struct core *core, const struct endpoint_state *e)
+static bool is_on(const struct core *core, const struct endpoint_state *e)
 {
     return e->conf->enabled && !e->is_drained && !e->is_gone && e->conf->zone <= core->max_zone;
 }
@@ -116,16 +161,22 @@ static bool is_usable(const struct core *core, const struct endpoint_state *e)
 static void print_fixed(const struct core *core, char *out, size_t n_out)
 {
     const char *only = NULL;
-    int n_usable = 0;
-    for (int i = 0; i < core->fleet.n_endpoints; i++)
-        if (is_usable(core, &core->fleet.endpoints[i])) {
-            only = core->fleet.endpoints[i].conf->name;
-            n_usable++;
-        }
+    int n_usable = 0, n_on = 0;
+    for (int i = 0; i < core->fleet.n_endpoints; i++) {
+        const struct endpoint_state *e = &core->fleet.endpoints[i];
+        bool is_usable = is_on(core, e) && !e->fault[0];
+        only = is_usable ? e->conf->name : only;
+        n_usable += is_usable;
+        n_on += is_on(core, e);
+    }
     if (core->use_endpoint >= 0)
-        snprintf(out, n_out, "%s", core->fleet.endpoints[core->use_endpoint].conf->name);
+        snprintf(out, n_out, "%s, pinned by /endpoint",
+                core->fleet.endpoints[core->use_endpoint].conf->name);
     else if (core->fleet.n_endpoints == 0)
         snprintf(out, n_out, "nobody yet");
+    else if (n_usable == 0 && n_on)
+        snprintf(out, n_out, "nobody: Fleet says why %s cannot answer",
+                n_on > 1 ? "they" : "it");
     else if (core->fleet.n_endpoints == 1)
         snprintf(out, n_out, "%s%s", core->fleet.endpoints[0].conf->name,
                 core->fleet.endpoints[0].conf->enabled
@@ -185,7 +236,19 @@ static int draw_budget(
     return col + surface_puts(out, 0, col, ROLE_WARN, text);
 }
 
-#define MORE_COLS 4 /* " +12" */
+#define MORE_COLS 10 /* " │ 12 more" */
+
+/* ▶ mini · $0.0026 · 11 s */
+static void print_candidate(
+        const struct core *core, const struct candidate *c, bool is_chosen, char out[160])
+{
+    char dollars[FIGURE_BYTES], seconds[FIGURE_BYTES];
+    bool is_pinned = is_chosen && core->use_endpoint == c->endpoint;
+    snprintf(out, 160, "%s%s%s \xC2\xB7 %s%s \xC2\xB7 %s", is_chosen ? "\xE2\x96\xB6 " : "",
+            core->fleet.endpoints[c->endpoint].conf->name, is_pinned ? " (pinned)" : "",
+            c->is_price_known ? "" : "at most ", figure_dollars(dollars, c->price_nusd),
+            figure_seconds(seconds, c->expected_ms));
+}
 
 /* As many as fit, and how many more there are. */
 static int draw_candidates(
@@ -194,12 +257,8 @@ static int draw_candidates(
     const struct candidate *best[SHOWN_MAX];
     int n = find_best(d, best), n_more = count_filtered(d, FILTER_NONE);
     for (int i = 0; i < n; i++) {
-        char dollars[FIGURE_BYTES], seconds[FIGURE_BYTES], text[160];
-        snprintf(text, sizeof text, "%s%s %s%s %s", i == 0 ? "\xE2\x96\xB6 " : "",
-                core->fleet.endpoints[best[i]->endpoint].conf->name,
-                best[i]->is_price_known ? "" : "at most ",
-                figure_dollars(dollars, best[i]->price_nusd),
-                figure_seconds(seconds, best[i]->expected_ms));
+        char text[160];
+        print_candidate(core, best[i], i == 0, text);
         int cols = text_width(slice_of(text)) + (i ? 3 : 0);
         if (i && col + cols + (n_more > 1 ? MORE_COLS : 0) >= out->rect.n_cols)
             break;
@@ -208,8 +267,10 @@ static int draw_candidates(
         col += surface_puts(out, 0, col, i == 0 ? ROLE_OK : ROLE_TEXT, text);
         n_more--;
     }
-    if (n_more && col + MORE_COLS < out->rect.n_cols)
-        col += surface_printf(out, 0, col, ROLE_DIM, " +%d", n_more);
+    if (n_more && col + MORE_COLS < out->rect.n_cols) {
+        col += surface_puts(out, 0, col, ROLE_RULE, " \xE2\x94\x82 ");
+        col += surface_printf(out, 0, col, ROLE_DIM, "%d more", n_more);
+    }
     return draw_budget(core, d, out, col);
 }
 

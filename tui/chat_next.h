@@ -1,12 +1,14 @@
 /*
  * chat_next.h - the rule above the input: where the draft would go if it were sent now, with
- * what it would cost and how long it would take. Decided anew only when the draft, the session
- * or the fleet changed, and at most every 50 ms.
+ * what it would cost and how long it would take, the files it names included. Decided anew only
+ * when the draft, the session or the fleet changed, and at most every 50 ms.
  */
 #ifndef TUI_CHAT_NEXT_H
 #define TUI_CHAT_NEXT_H
 
 #include "router/policy.h"
+
+#include "tui/attachment.h"
 
 struct app;
 struct surface;
@@ -17,7 +19,10 @@ struct chat_next {
     uint64_t t_ns;     /* when it was decided; 0: never */
     uint64_t until_ns; /* when time alone may change it; 0: it does not */
     struct decision decision;
+    uint64_t files_key; /* of the `@path` words that files were read for: a hash */
+    struct attachments files;
 };
+void chat_next_release(struct chat_next *next);
 
 /* The draft is another one. */
 void chat_next_change(struct chat_next *next);

@@ -331,15 +331,19 @@ static bool is_answer(const struct transcript *t, size_t i)
 
 int64_t transcript_answer(const struct transcript *t)
 {
-    size_t i = t->n_path, selected = transcript_find(t, t->selected_id);
-    if (selected < t->n_path && is_answer(t, selected))
-        return t->selected_id;
-    if (!t->follows)
-        for (i = transcript_find(t, t->top_id); i < t->n_path && !is_answer(t, i);)
-            i++;
+    size_t i = transcript_find(t, t->selected_id);
+    if (i == t->n_path && !t->follows)
+        i = transcript_find(t, t->top_id);
+    while (i < t->n_path && !is_answer(t, i))
+        i++;
     if (i < t->n_path)
         return t->path[i]->id;
     while (i > 0 && !is_answer(t, i - 1))
         i--;
     return i > 0 ? t->path[i - 1]->id : 0;
+}
+
+bool transcript_has_branches(const struct transcript *t, size_t i)
+{
+    return i < t->n_path && t->siblings[i].n > 1;
 }

@@ -56,8 +56,10 @@ void transcript_reveal(struct transcript *t, const struct app *app, size_t i);
 size_t transcript_find(const struct transcript *t, int64_t id);
 /* Folds or unfolds the reasoning of a message. */
 void transcript_turn(struct transcript *t, int64_t id);
-/* The answer that is looked at: the selected, the newest, or the first on a screen that was
- * scrolled; 0: there is none. */
+/* The answer that is looked at: the selected or that to the selected question, the newest, or
+ * the first on a screen that was scrolled; 0: there is none. */
 int64_t transcript_answer(const struct transcript *t);
+/* Is there another branch in place of message i of the path? */
+bool transcript_has_branches(const struct transcript *t, size_t i);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * chat_why.h - the popup under the transcript that says why an answer came from where it came
- * from. It opens on the answer that is being looked at and steps to the others.
+ * from. It is about the answer that is being looked at, the newest once it comes, and steps to
+ * the others.
  */
 #ifndef TUI_CHAT_WHY_H
 #define TUI_CHAT_WHY_H
@@ -15,6 +16,7 @@ struct transcript;
 struct chat_why {
     bool is_open;
     int64_t session_id, message_id; /* what it is about */
+    int64_t leaf_id, selected_id;   /* of the conversation when that was chosen */
     int top, n_lines, n_rows;       /* scrolled lines; all lines and visible ones when drawn */
     struct why why;
 };
@@ -25,8 +27,9 @@ void chat_why_toggle(struct chat_why *w, struct transcript *t, struct app *app);
 /* A command while the popup is open. False: closed, or not one of its own. */
 bool chat_why_run(
         struct chat_why *w, struct transcript *t, enum command command, struct app *app);
-/* In the lower part of the transcript's surface; returns the rows it takes. */
-int chat_why_draw(struct chat_why *w, const struct app *app, struct surface *out);
+/* In the lower part of the surface of the transcript; returns the rows it takes. */
+int chat_why_draw(
+        struct chat_why *w, struct transcript *t, const struct app *app, struct surface *out);
 void chat_why_release(struct chat_why *w);
 
 #endif

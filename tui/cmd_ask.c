@@ -133,7 +133,9 @@ static enum status choose_endpoint(struct ask *ask, struct err *err)
     int i;
     if (cmd_find_endpoint(&hub_core(ask->hub)->fleet, ask->in.endpoint, &i, err) != OK)
         return err->status;
-    hub_act(ask->hub, new_action(ACTION_USE_ENDPOINT, ask->in.endpoint));
+    struct action *action = new_action(ACTION_USE_ENDPOINT, ask->in.endpoint);
+    action->id = 1;
+    hub_act(ask->hub, action);
     return OK;
 }
 

@@ -366,11 +366,23 @@ static void check_theme(struct config *config)
     arena_release(&arena);
 }
 
+bool config_look_for_models(struct config *config)
+{
+    int64_t changed_ns = file_changed_ns(config->models_dir);
+    if (!config->models_folder || changed_ns == config->models_ns)
+        return false;
+    config->models_ns = changed_ns;
+    config->n_endpoints = config->n_sections;
+    add_models_folder(config);
+    return true;
+}
+
 static void read_endpoints(struct config *config, struct conf *conf)
 {
-    config->n_endpoints = endpoints_read(conf, &config->arena, &config->endpoints);
-    if (config->models_folder)
-        add_models_folder(config);
+    config->n_endpoints = config->n_sections =
+            endpoints_read(conf, &config->arena, &config->endpoints);
+    config->models_ns = 0;
+    config_look_for_models(config);
 }
 
 enum status config_read_file(const struct config *config, struct conf **out, struct err *err)

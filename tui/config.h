@@ -27,6 +27,8 @@ struct config {
     struct conf *conf;
     struct endpoint_conf *endpoints;
     size_t n_endpoints;
+    size_t n_sections;  /* of the endpoints: the others are files of models_dir */
+    int64_t models_ns;  /* when models_dir was changed, as far as it is known here */
     struct arena arena; /* the endpoints' strings */
     /* fields of options.def */
     const char *theme, *kernel;
@@ -57,6 +59,9 @@ enum status config_read_file(
  * live as long. */
 enum status config_save_endpoints(
         struct config *config, struct conf *conf, struct err *err) MUST_USE;
+/* Takes what lies in models_dir now. False: nothing there has changed. The endpoints of before
+ * live as long as `config`. */
+bool config_look_for_models(struct config *config);
 /* The default keys with the user's over them: [bind "CONTEXT"] COMMAND = KEYS, or `none` to
  * take its keys away. Mistakes become warnings. The caller frees the map. */
 struct keymap *config_keymap(struct config *config);

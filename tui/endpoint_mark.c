@@ -30,7 +30,7 @@ enum endpoint_mark endpoint_mark(const struct endpoint_state *e, uint64_t now_ns
         return MARK_DISABLED;
     if (e->is_drained)
         return MARK_DRAINED;
-    if (e->conf->fault)
+    if (e->fault[0])
         return MARK_FAULTY;
     if (is_used_up(&e->requests, now_ns) || is_used_up(&e->tokens, now_ns))
         return MARK_LIMITED;

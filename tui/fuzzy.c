@@ -108,6 +108,18 @@ int fuzzy_score(struct slice pattern, struct slice text)
     return score > 0 ? score : 1;
 }
 
+bool fuzzy_begins_word(struct slice letters, struct slice text)
+{
+    struct points pattern, points;
+    decode(&pattern, letters, PATTERN_MAX);
+    decode(&points, text, TEXT_MAX);
+    for (int i = 0; i + pattern.n <= points.n; i++)
+        if (bonus_at(&points, i) && memcmp(points.folded + i, pattern.folded,
+                                            (size_t)pattern.n * sizeof *points.folded) == 0)
+            return true;
+    return false;
+}
+
 static int compare(const void *a, const void *b)
 {
     const struct fuzzy_hit *x = a, *y = b;

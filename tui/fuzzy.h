@@ -15,6 +15,9 @@
  */
 int fuzzy_score(struct slice pattern, struct slice text);
 
+/* Does a word of the text begin with these letters, in either case? */
+bool fuzzy_begins_word(struct slice letters, struct slice text);
+
 /* One of the names that fit. */
 struct fuzzy_hit {
     int i, score;

@@ -47,8 +47,9 @@ static void put(struct bar *bar, const char *keys, const char *what)
 /* As the view sees it whose bindings these are. */
 static bool is_idle_in_view(const struct bar *bar, enum command command)
 {
+    enum context context = bar->context == CTX_TRANSCRIPT ? CTX_CHAT : bar->context;
     for (int i = 0; i < VIEW_COUNT; i++)
-        if (views[i].ops->context == bar->context)
+        if (views[i].ops->context == context)
             return views[i].ops->is_idle &&
                    views[i].ops->is_idle(app_view_state(bar->app, i), bar->app, command);
     return false;

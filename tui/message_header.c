@@ -110,7 +110,8 @@ static void draw_answer(const struct message *m, const struct message_header *h,
         put_figure(&f, "%u tok", count_tokens(m));
     if (tok_per_s(m) > 0)
         put_figure(&f, "%.1f tok/s", tok_per_s(m));
-    if (m->cost_nusd >= 0 && m->state != MESSAGE_RUNNING)
+    if (m->cost_nusd >= 0 && m->state != MESSAGE_RUNNING &&
+            (m->cost_nusd || m->state != MESSAGE_FAILED)) /* nothing for nothing is no price */
         put_figure(&f, "%s", m->cost_nusd ? usd_text(m->cost_nusd, dollars) : "free");
     surface_puts(out, row, f.col, ROLE_WARN, after);
 }
@@ -128,6 +129,6 @@ void message_header_draw(const struct message *m, const struct message_header *h
     col += surface_printf(out, row, col, ROLE_DIM, "  %s%s", figure_clock(clock, m->created_ms),
             m->is_saved ? "" : "  not saved yet");
     if (m->n_attached)
-        surface_printf(
-                out, row, col, ROLE_DIM, "  with %s of files", size_text(m->n_attached, size));
+        surface_printf(out, row, col, ROLE_DIM, "  with %s of attached text",
+                size_text(m->n_attached, size));
 }

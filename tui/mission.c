@@ -2,7 +2,9 @@
 #include "tui/mission.h"
 
 #include "router/core.h"
+#include "router/session.h"
 
+#include "tui/pane_side.h"
 #include "tui/view.h"
 
 #define UPDATE_NS     100000000ull
@@ -14,6 +16,14 @@ static int count_endpoints(const struct core *core)
     int n = 0;
     for (int i = 0; i < core->fleet.n_endpoints; i++)
         n += !core->fleet.endpoints[i].is_gone;
+    return n;
+}
+
+static int count_decisions(const struct core *core)
+{
+    int n = 0;
+    for (size_t i = 0; i < core->log.n; i++)
+        n += session_find(core->session, core->log.entries[i]->message_id) != NULL;
     return n;
 }
 
@@ -31,20 +41,28 @@ static int fleet_rows(const struct core *core, int n_rows)
 
 static int router_rows(const struct core *core, int n_rows)
 {
-    int n = core->log.n < DECISIONS_MAX ? (int)core->log.n : DECISIONS_MAX;
+    int n = count_decisions(core);
     if (n == 0)
         return 0;
-    return core->balance ? n + WHY_ROWS : n_rows - fleet_rows(core, n_rows) - 2;
+    return core->balance ? (n < DECISIONS_MAX ? n : DECISIONS_MAX) + WHY_ROWS
+                         : n_rows - fleet_rows(core, n_rows) - SIDE_SESSION_ROWS - 3;
+}
+
+static int session_rows(const struct core *core, int n_rows)
+{
+    (void)n_rows;
+    return core->session->n_messages ? SIDE_SESSION_ROWS : 0;
 }
 
 static const struct {
-    enum view_id view;
+    enum view_id view; /* VIEW_COUNT: the session's figures */
     const char *title;
     int (*rows)(const struct core *core, int n_rows);
 } panes[MISSION_PANES] = {
         [MISSION_EXPERTS] = {VIEW_EXPERTS, "experts", experts_rows},
         [MISSION_FLEET] = {VIEW_FLEET, "fleet", fleet_rows},
         [MISSION_ROUTER] = {VIEW_ROUTER, "decisions", router_rows},
+        [MISSION_SESSION] = {VIEW_COUNT, "last answer, cost", session_rows},
 };
 
 int mission_cols(int n_cols)
@@ -54,7 +72,7 @@ int mission_cols(int n_cols)
 
 static void open_views(struct mission *m, struct app *app)
 {
-    for (int i = 0; i < MISSION_PANES; i++) {
+    for (int i = 0; i < MISSION_VIEWS; i++) {
         const struct view_ops *ops = views[panes[i].view].ops;
         if (m->states[i])
             continue;
@@ -76,7 +94,10 @@ static void draw_panes(struct mission *m, const struct app *app, struct surface 
         bottom -= n + 1;
         struct surface pane = surface_part(out, (struct rect){bottom + 1, 0, n, n_cols});
         surface_rule(out, bottom, ROLE_RULE, panes[i].title);
-        views[panes[i].view].ops->draw(m->states[i], app, &pane);
+        if (panes[i].view == VIEW_COUNT)
+            pane_side_draw_session(app_core(app), &pane);
+        else
+            views[panes[i].view].ops->draw(m->states[i], app, &pane);
     }
 }
 
@@ -107,7 +128,7 @@ void mission_draw(struct mission *m, const struct app *app, struct surface *out)
 
 void mission_release(struct mission *m)
 {
-    for (int i = 0; i < MISSION_PANES; i++) {
+    for (int i = 0; i < MISSION_VIEWS; i++) {
         const struct view_ops *ops = views[panes[i].view].ops;
         if (m->states[i] && ops->release)
             ops->release(m->states[i]);

@@ -20,16 +20,22 @@ static const struct {
         [MODEL_FAILED] = {{"\xE2\x9C\x97", ROLE_ERROR}, "failed"},
 };
 
-/* What its head already says against it, before anybody has tried. */
-static const char *fault_of(const struct model_state *m)
+/* Without the path, which stands beside it and would push the reason off the screen. */
+static const char *reason_of(const struct core *core, const struct model_state *m)
 {
-    bool is_untried = m->phase == MODEL_UNLOADED && m->file && m->file->facts.err.status;
-    return is_untried ? m->file->facts.err.text : NULL;
+    const char *fault = model_fault(m);
+    const char *path = m->file            ? m->file->path
+                       : m->endpoint >= 0 ? core->fleet.endpoints[m->endpoint].conf->model
+                                          : NULL;
+    size_t n = path ? strlen(path) : 0;
+    if (!fault || !n || strncmp(fault, path, n) != 0)
+        return fault;
+    return fault + n + strspn(fault + n, ": ");
 }
 
 struct model_sign model_sign(const struct model_state *m)
 {
-    return phases[fault_of(m) ? MODEL_FAILED : m->phase].sign;
+    return phases[model_fault(m) ? MODEL_FAILED : m->phase].sign;
 }
 
 static int print_work(const struct endpoint_state *e, char *out, size_t n_bytes)
@@ -45,17 +51,16 @@ static int print_work(const struct endpoint_state *e, char *out, size_t n_bytes)
 void model_state_text(
         const struct core *core, const struct model_state *m, char *out, size_t n_bytes)
 {
-    const char *fault = fault_of(m);
-    if (fault)
-        snprintf(out, n_bytes, "cannot be loaded: %s", fault);
+    const char *reason = reason_of(core, m);
+    if (reason)
+        snprintf(out, n_bytes, "%s: %s",
+                m->phase == MODEL_FAILED ? "failed" : "cannot be loaded", reason);
     else if (m->endpoint < 0)
-        snprintf(out, n_bytes, "no endpoint yet: restart, or add one in Fleet");
+        snprintf(out, n_bytes, "no endpoint yet: add one in Fleet");
     else if (m->phase == MODEL_READY)
         print_work(&core->fleet.endpoints[m->endpoint], out, n_bytes);
     else if (m->phase == MODEL_LOADING && m->fraction >= 0)
         snprintf(out, n_bytes, "loading %.0f %%", (double)m->fraction * 100);
-    else if (m->phase == MODEL_FAILED)
-        snprintf(out, n_bytes, "failed: %s", m->why);
     else if (m->phase == MODEL_UNLOADED && m->why[0])
         snprintf(out, n_bytes, "%s", m->why);
     else

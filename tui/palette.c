@@ -87,11 +87,13 @@ static void add_endpoints(struct items *items, const struct app *app)
     const struct fleet *fleet = &app_core(app)->fleet;
     for (int i = 0; i < fleet->n_endpoints; i++) {
         const struct endpoint_conf *conf = fleet->endpoints[i].conf;
+        const char *slash = conf->model ? strrchr(conf->model, '/') : NULL;
+        const char *file = slash && conf->kind == PROVIDER_LOCAL ? slash + 1 : conf->model;
         if (!fleet->endpoints[i].is_gone)
             add(items, (struct item){ITEM_ENDPOINT, i,
                                arena_printf(&items->arena, "endpoint: %s", conf->name),
                                arena_printf(&items->arena, "Send everything to %s",
-                                       conf->model ? conf->model : conf->name),
+                                       file ? file : conf->name),
                                ""});
     }
 }
@@ -108,13 +110,25 @@ static void add_sessions(struct items *items, const struct core *core)
     }
 }
 
+/* Each word by its letters in the name, or as the beginning of a word of the help. */
+static int score_item(const struct item *item, struct slice typed)
+{
+    int score = 0;
+    for (struct slice rest = slice_trim(typed); rest.ptr;) {
+        struct slice word = slice_cut(&rest, ' ');
+        int in_name = fuzzy_score(word, slice_of(item->name));
+        if (in_name != FUZZY_NONE)
+            score += in_name + (word.n ? NAME_BONUS : 0);
+        else if (!fuzzy_begins_word(word, slice_of(item->help)))
+            return FUZZY_NONE;
+    }
+    return score;
+}
+
 static void rank(struct items *items, struct slice typed)
 {
     for (int i = 0; i < items->n; i++) {
-        const struct item *item = &items->all[i];
-        const char *both = arena_printf(&items->arena, "%s %s", item->name, item->help);
-        int score = fuzzy_score(typed, slice_of(item->name));
-        score = score == FUZZY_NONE ? fuzzy_score(typed, slice_of(both)) : score + NAME_BONUS;
+        int score = score_item(&items->all[i], typed);
         if (score != FUZZY_NONE)
             items->hits[items->n_hits++] = (struct fuzzy_hit){i, score, NULL};
     }
@@ -171,8 +185,9 @@ static void run(const struct item *item, struct app *app)
     }
     bool is_session = item->kind == ITEM_SESSION;
     struct action *a = action_new(is_session ? ACTION_OPEN_SESSION : ACTION_USE_ENDPOINT);
-    a->id = item->id;
-    if (!is_session)
+    if (is_session)
+        a->id = item->id;
+    else
         a->text = mem_strdup(app_core(app)->fleet.endpoints[item->id].conf->name);
     a->now_ms = app_now_ms(app);
     app_act(app, a);
@@ -235,9 +250,10 @@ static void draw_items(struct palette *p, const struct items *items, struct surf
         draw_item(&items->all[items->hits[p->top + row].i], p->top + row == p->selected, out,
                 row);
     if (items->n_hits == 0)
-        surface_puts(out, 0, 3, ROLE_DIM, "Nothing has these letters in this order.");
+        surface_puts(out, 0, 3, ROLE_DIM, "No name has these letters, no help such words.");
 }
 
+/* A free row and column around it keep it apart from what is below. */
 void palette_draw(struct palette *p, const struct app *app, struct surface *out)
 {
     int n_cols = out->rect.n_cols - 4 < MOST_COLS ? out->rect.n_cols - 4 : MOST_COLS;
@@ -245,7 +261,7 @@ void palette_draw(struct palette *p, const struct app *app, struct surface *out)
     struct rect rect = {1, (out->rect.n_cols - n_cols) / 2, n_rows, n_cols};
     struct surface box = surface_part(out, rect);
     struct items *items = find(p, app);
-    surface_fill(&box, (struct rect){0, 0, n_rows, n_cols}, ROLE_TEXT, ' ');
+    surface_fill(out, (struct rect){0, rect.col - 2, n_rows + 2, n_cols + 4}, ROLE_TEXT, ' ');
     surface_rule(&box, 0, ROLE_RULE, "palette");
     surface_rule(&box, n_rows - 1, ROLE_RULE, "");
     surface_puts(&box, 1, 1, ROLE_HINT_KEY, ">");

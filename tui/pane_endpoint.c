@@ -38,7 +38,7 @@ static void print_state(
         print_clock(app, until_ns, clock);
     snprintf(out, n_bytes, "%s%s%s%s%s", endpoint_mark_defs[mark].word,
             clock[0] ? " until " : "", clock, mark == MARK_FAULTY ? ": " : "",
-            mark == MARK_FAULTY         ? e->conf->fault
+            mark == MARK_FAULTY         ? e->fault
             : mark != MARK_DISABLED     ? ""
             : e->conf->is_faulty        ? ": a mistake in its section"
             : e->switched == SWITCH_OFF ? " for this run"

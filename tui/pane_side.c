@@ -14,7 +14,7 @@
 #include "tui/text.h"
 #include "tui/view.h"
 
-#define COST_END_COL 25 /* amounts end here */
+#define FIGURE_END_COL 26 /* figures and amounts end here, their units follow */
 
 static const struct message *newest_answer(const struct core *core)
 {
@@ -41,7 +41,6 @@ static int draw_count(struct surface *out, int row, const char *name, uint32_t n
 
 static int draw_figures(const struct message *m, struct surface *out, int row)
 {
-    surface_rule(out, row++, ROLE_RULE, "answer");
     row = draw_count(out, row, "prompt", m->usage.input);
     row = draw_count(out, row, "of it from cache", m->usage.cached_input);
     row = draw_count(out, row, "answer", m->usage.output);
@@ -61,7 +60,13 @@ static void draw_dollars(struct surface *out, int row, const char *name, int64_t
 {
     char dollars[FIGURE_BYTES];
     surface_puts(out, row, 1, ROLE_DIM, name);
-    surface_puts_right(out, row, COST_END_COL, ROLE_NUMBER, figure_dollars(dollars, nusd));
+    surface_puts_right(out, row, FIGURE_END_COL, ROLE_NUMBER, figure_dollars(dollars, nusd));
+}
+
+static void draw_unknown(struct surface *out, int row, const char *name)
+{
+    surface_puts(out, row, 1, ROLE_DIM, name);
+    surface_puts_right(out, row, FIGURE_END_COL, ROLE_WARN, "unknown");
 }
 
 /* What is not known is counted beside the sum, never as nothing. */
@@ -81,7 +86,7 @@ static int draw_session_cost(const struct session *s, struct surface *out, int r
         return row;
     draw_dollars(out, row, "session", sum_nusd);
     if (n_unknown)
-        surface_printf(out, row, COST_END_COL + 1, ROLE_WARN, "+ %d unknown", n_unknown);
+        surface_printf(out, row, FIGURE_END_COL + 1, ROLE_WARN, "+ %d unknown", n_unknown);
     return row + 1;
 }
 
@@ -91,7 +96,7 @@ static int draw_today(const struct budget *budget, struct surface *out, int row)
     bool is_near = (double)budget->spent_nusd >= BUDGET_WARN_SHARE * (double)budget->day_nusd;
     draw_dollars(out, row, "today", budget->spent_nusd);
     if (budget->day_nusd >= 0)
-        surface_printf(out, row, COST_END_COL + 1,
+        surface_printf(out, row, FIGURE_END_COL + 1,
                 budget->spent_nusd >= budget->day_nusd ? ROLE_ERROR
                 : is_near                              ? ROLE_WARN
                                                        : ROLE_DIM,
@@ -102,9 +107,11 @@ static int draw_today(const struct budget *budget, struct surface *out, int row)
 static int draw_cost(
         const struct core *core, const struct message *answer, struct surface *out, int row)
 {
-    surface_rule(out, row++, ROLE_RULE, "cost");
-    if (answer && answer->cost_nusd >= 0 && answer->state != MESSAGE_RUNNING)
+    bool is_over = answer && answer->state != MESSAGE_RUNNING;
+    if (is_over && answer->cost_nusd >= 0)
         draw_dollars(out, row++, "answer", answer->cost_nusd);
+    else if (is_over && answer->endpoint[0])
+        draw_unknown(out, row++, "answer");
     row = draw_session_cost(core->session, out, row);
     return draw_today(&core->budget, out, row) + 1;
 }
@@ -174,11 +181,27 @@ void pane_side_draw(const struct app *app, struct surface *out)
     int row = 0;
     if (core->has_decision && core->last_decision.n_candidates)
         row = draw_route(core, out, row);
-    if (answer && (answer->ttft_ms || answer->usage.input != TOKENS_UNKNOWN))
-        row = draw_figures(answer, out, row);
-    if (answer || core->budget.spent_nusd || core->budget.day_nusd >= 0)
-        row = draw_cost(core, answer, out, row);
+    if (answer && (answer->ttft_ms || answer->usage.input != TOKENS_UNKNOWN)) {
+        surface_rule(out, row, ROLE_RULE, "answer");
+        row = draw_figures(answer, out, row + 1);
+    }
+    if (answer || core->budget.spent_nusd || core->budget.day_nusd >= 0) {
+        surface_rule(out, row, ROLE_RULE, "cost");
+        row = draw_cost(core, answer, out, row + 1);
+    }
     row = draw_latency(&core->fleet, out, row);
     if (core->balance)
         draw_experts(core->balance, out, row, !app_has_heat(app));
+}
+
+void pane_side_draw_session(const struct core *core, struct surface *out)
+{
+    const struct message *answer = newest_answer(core);
+    int n_rows = out->rect.n_rows, half = out->rect.n_cols / 2;
+    struct surface left = surface_part(out, (struct rect){0, 0, n_rows, half});
+    struct surface right =
+            surface_part(out, (struct rect){0, half, n_rows, out->rect.n_cols - half});
+    if (answer)
+        draw_figures(answer, &left, 0);
+    draw_cost(core, answer, &right, 0);
 }

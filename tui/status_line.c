@@ -11,20 +11,31 @@
 #include "tui/surface.h"
 #include "tui/text.h"
 
-#define READ_NS 1500000000ull /* a notice younger than this may not have been seen */
+#define READ_NS 800000000ull /* a notice younger than this may not have been seen */
+
+static uint64_t end_ns(const struct notice *notice)
+{
+    return notice->t_ns + STATUS_NOTICE_NS / (notice->status == OK ? 2 : 1);
+}
 
 void status_line_say(struct status_line *line, enum status status, uint64_t now_ns,
-        uint64_t for_ns, const char *fmt, va_list va)
+        const char *fmt, va_list va)
 {
     vsnprintf(line->own.text, sizeof line->own.text, fmt, va);
     line->own.status = status;
     line->own.t_ns = now_ns;
-    line->own_until_ns = now_ns + for_ns;
+    line->own_until_ns = end_ns(&line->own);
 }
 
 void status_line_read(struct status_line *line, uint64_t now_ns)
 {
-    line->read_until_ns = now_ns > READ_NS ? now_ns - READ_NS : 0;
+    if (now_ns > line->read_until_ns + READ_NS)
+        line->read_until_ns = now_ns - READ_NS;
+}
+
+void status_line_pass(struct status_line *line, uint64_t now_ns)
+{
+    line->read_until_ns = now_ns - 1;
 }
 
 static const struct notice *newest(const struct status_line *line, const struct core *core)
@@ -41,7 +52,7 @@ static const struct notice *current(const struct status_line *line, const struct
         uint64_t now_ns, uint64_t *until_ns)
 {
     const struct notice *notice = newest(line, core);
-    *until_ns = notice == &line->own ? line->own_until_ns : notice->t_ns + STATUS_NOTICE_NS;
+    *until_ns = notice == &line->own ? line->own_until_ns : end_ns(notice);
     bool is_fresh = now_ns < *until_ns && notice->t_ns > line->read_until_ns;
     return notice->text[0] && (is_fresh || core->disk_failed_ns) ? notice : NULL;
 }

@@ -7,6 +7,6 @@
 /* is_help: the help of the open view is shown in its place. */
 void tab_bar_draw(const struct app *app, bool is_help, struct surface *out);
 /* The view whose name stands at this column of a screen so wide; VIEW_COUNT: none. */
-enum view_id tab_bar_find(int n_cols, int col);
+enum view_id tab_bar_find(const struct app *app, bool is_help, int n_cols, int col);
 
 #endif

@@ -82,6 +82,7 @@ void app_suspend(struct app *app);
 void app_interrupt(struct app *app); /* stop, else clear, else arm quitting */
 void app_quit(struct app *app);
 const struct keymap *app_keymap(const struct app *app);
+const char *app_models_dir(const struct app *app); /* where model files are looked for */
 bool app_side_pane(const struct app *app); /* the configured default */
 enum reasoning_mode app_reasoning(const struct app *app);
 bool app_is_mono(const struct app *app);  /* no colours */
@@ -103,6 +104,8 @@ const struct model_info *app_model_info(
 /* The configuration file as it is now; the caller frees it. */
 enum status app_read_conf(const struct app *app, struct conf **out, struct err *err) MUST_USE;
 /* Writes it, frees it and goes on with its endpoints. */
+/* Model files that came or went since are endpoints, or are no longer. */
+void app_look_for_models(struct app *app);
 enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err) MUST_USE;
 
 #endif

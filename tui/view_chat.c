@@ -5,8 +5,10 @@
 #include "tui/view_chat.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "router/core.h"
+#include "router/endpoint.h"
 #include "router/session.h"
 
 #include "tui/file_word.h"
@@ -99,7 +101,8 @@ static void cycle_color(struct chat *c, struct app *app)
 
 static void begin_edit(struct chat *c, struct app *app)
 {
-    if (!chat_edit_begin(&c->edit, &c->editor, c->transcript.selected_id, app))
+    c->was_refused = !chat_edit_begin(&c->edit, &c->editor, c->transcript.selected_id, app);
+    if (c->was_refused)
         return;
     chat_focus_remember(&c->focus, app, (struct step_back){BACK_TO_DRAFT, 0});
     chat_focus_leave(&c->transcript);
@@ -209,6 +212,7 @@ static bool run(void *state, enum command command, struct app *app)
     struct chat *c = state;
     struct file_word word;
     chat_prepare(c, app);
+    c->was_refused = false;
     if (file_choices_run(&c->files, &c->editor, command) ||
             slash_run(&c->slash, app, &c->editor, command)) {
         chat_tell_draft(c, app);
@@ -264,6 +268,8 @@ static bool take_key(void *state, const struct key *key, struct app *app)
 {
     struct chat *c = state;
     chat_prepare(c, app);
+    if (c->was_refused && chat_focus_is_on(&c->transcript))
+        return true; /* was typed for the message that cannot be edited */
     if (!editor_key(&c->editor, key))
         return false;
     return_to_input(c);
@@ -341,10 +347,44 @@ static bool can_go_on(const struct core *core)
            (leaf->role == MSG_ASSISTANT && leaf->state != MESSAGE_DONE);
 }
 
+/* Its tokens are recorded, or were when it was answered here. */
+static bool has_tokens(const struct core *core, int64_t answer_id)
+{
+    const struct message *m = session_find(core->session, answer_id);
+    int i = m ? fleet_find(&core->fleet, m->endpoint) : -1;
+    return m && (m->tokens.record_bytes ||
+                        (i >= 0 && core->fleet.endpoints[i].conf->kind == PROVIDER_LOCAL));
+}
+
+static bool has_any_branches(const struct transcript *t)
+{
+    size_t i = 0;
+    while (i < t->n_path && !transcript_has_branches(t, i))
+        i++;
+    return i < t->n_path;
+}
+
 static bool is_idle(const void *state, const struct app *app, enum command command)
 {
-    (void)state;
-    return command == CMD_CONTINUE && !can_go_on(app_core(app));
+    const struct chat *c = state;
+    const struct transcript *t = &c->transcript;
+    size_t i = transcript_find(t, t->selected_id);
+    switch (command) {
+    case CMD_CONTINUE:
+        return !can_go_on(app_core(app));
+    case CMD_EDIT:
+        return i < t->n_path && t->path[i]->role != MSG_USER;
+    case CMD_BRANCH_BEFORE:
+        return !transcript_has_branches(t, i);
+    case CMD_BRANCHES:
+        return !has_any_branches(t);
+    case CMD_COPY_CODE:
+        return i < t->n_path && !memmem(t->path[i]->text.ptr, t->path[i]->text.n, "```", 3);
+    case CMD_STEP:
+        return !has_tokens(app_core(app), transcript_answer(t));
+    default:
+        return false;
+    }
 }
 
 static void release(void *state)
@@ -352,6 +392,7 @@ static void release(void *state)
     struct chat *c = state;
     transcript_release(&c->transcript);
     chat_why_release(&c->why);
+    chat_next_release(&c->next);
     mission_release(&c->mission);
     file_choices_close(&c->files);
     chat_branches_release(&c->branches);

@@ -49,7 +49,7 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
         token_color_draw_legend(c->transcript.color, out, 0);
         top = surface_part(&top, (struct rect){1, 0, top.rect.n_rows - 1, n_cols});
     }
-    top.rect.n_rows -= chat_why_draw(&c->why, app, &top);
+    top.rect.n_rows -= chat_why_draw(&c->why, &c->transcript, app, &top);
     top.rect.n_rows -= chat_branches_draw(&c->branches, app, &top);
     if (top.rect.n_rows > 0 && app_core(app)->session->leaf_id == 0)
         chat_greeting_draw(app, &top);
@@ -106,23 +106,23 @@ const struct view_hint *chat_hints(const void *state, const struct app *app)
 {
     static const struct view_hint choosing[] = {{"Enter", "run"}, {"Up/Down", "choose"},
             {"Tab", "complete"}, {"Esc", "close"}, {NULL, NULL}};
-    static const struct view_hint explaining[] = {
+    static const struct view_hint inserting[] = {
+            {"Enter", "insert"}, {"Up/Down", "choose"}, {"Esc", "close"}, {NULL, NULL}};
+    static const struct view_hint explaining[] = {{"Enter", "send"},
             {"Up/Down", "other answers"}, {"PageDown", "more"}, {"Esc", "close"}, {NULL, NULL}};
     static const struct view_hint listing[] = {
             {"Up/Down", "choose"}, {"Enter", "show"}, {"Esc", "close"}, {NULL, NULL}};
     static const struct view_hint editing[] = {{"Enter", "send as a new branch"},
             {"Esc", "give up"}, {"C-j", "newline"}, {NULL, NULL}};
     const struct chat *c = state;
+    bool is_reading = chat_focus_is_on(&c->transcript);
+    if (file_choices_are_shown(&c->files))
+        return inserting;
+    if (c->is_ready && slash_is_open(&c->slash, app, buf_slice(&c->editor.text)))
+        return choosing;
     if (chat_why_is_open(&c->why, app_core(app)))
-        return explaining;
+        return is_reading ? explaining + 1 : explaining;
     if (chat_branches_is_open(&c->branches, app_core(app)))
         return listing;
-    bool is_choosing =
-            file_choices_are_shown(&c->files) ||
-            (c->is_ready && slash_is_open(&c->slash, app, buf_slice(&c->editor.text)));
-    if (is_choosing)
-        return choosing;
-    bool is_editing =
-            chat_edit_is_on(&c->edit, app_core(app)) && !chat_focus_is_on(&c->transcript);
-    return is_editing ? editing : NULL;
+    return chat_edit_is_on(&c->edit, app_core(app)) && !is_reading ? editing : NULL;
 }

@@ -32,6 +32,7 @@ struct chat {
     bool side_is_toggled;
     struct slash slash;
     struct file_choices files;
+    bool was_refused;     /* the last command was to edit what cannot be */
     bool ignores_missing; /* Enter was pressed on a text with an `@path` that is no file */
     struct chat_copy copy;
     int64_t sought_id; /* session; 0: nothing is sought */

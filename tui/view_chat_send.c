@@ -108,8 +108,9 @@ static bool attach_files(struct chat *c, struct app *app, struct action *a)
     if (files.n_files) {
         char size[SIZE_TEXT_BYTES];
         a->text2 = mem_strdup(buf_text(&files.text));
-        app_notice(app, OK, "attached %s: %s, about %.0f tokens", files.names,
-                size_text(files.n_bytes, size), text_count_tok(buf_slice(&files.text)));
+        app_notice(app, OK, "attached %s: %s with names and fences, about %.0f tokens",
+                files.names, size_text(attachments_bytes(&files), size),
+                text_count_tok(buf_slice(&files.text)));
     }
     attachments_release(&files);
     return true;
@@ -127,6 +128,7 @@ void chat_send(struct chat *c, struct app *app)
     }
     if (is_busy(app) || is_foreign(app))
         return;
+    app_look_for_models(app);
     struct action *a = action_new(ACTION_SEND);
     if (!attach_files(c, app, a)) {
         action_free(a);

@@ -206,6 +206,8 @@ static void draw_map(const struct experts *v, const struct balance *b, struct su
         surface_puts(out, top, side, ROLE_DIM, "  eff  gini");
     for (int r = 0; has_side && r < m->n_rows; r += per_screen_row)
         draw_row_figures(v, b, out, top + 1 + r / per_screen_row, side, r);
+    if (out->is_passive)
+        return;
     int cursor_row = top + 1 + heat_map_row(m, v->layer) / per_screen_row;
     int cursor_col = LABEL_COLS + heat_map_col(m, v->expert) * m->cell_cols;
     struct rect cursor = {cursor_row, cursor_col, 1, m->cell_cols};
@@ -412,14 +414,29 @@ static int balance_rows(int n_cols)
     return n_cols < 47 ? 7 : n_cols < 62 ? 6 : 4;
 }
 
+/* The cursor's lines from `row` on, and the end of the answer; returns the row behind them. */
+static int draw_details(const struct experts *v, const struct shown *shown, bool has_strip,
+        int n_choice, struct surface *out, int row)
+{
+    surface_rule(out, row++, ROLE_RULE, "cursor");
+    draw_cursor(v, shown, out, row++);
+    draw_choice(v, shown, out, row, n_choice);
+    row += n_choice;
+    if (has_strip)
+        draw_strip(shown->strip, out, row++);
+    return row;
+}
+
+/* Beside the conversation nobody moves a cursor: what it would be about is left out. */
 static void draw_mixture(struct experts *v, const struct app *app, const struct shown *shown,
         struct surface *out)
 {
     const struct balance *b = shown->balance;
     int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols;
     bool has_side = n_cols >= SIDE_MIN, is_small = n_rows < 12, has_strip = n_rows >= 18;
-    bool is_mono = !app_has_heat(app);
-    int n_below = is_small ? 1 : 3 + has_strip + balance_rows(n_cols);
+    bool is_mono = !app_has_heat(app), has_cursor = !out->is_passive;
+    int n_details = has_cursor ? 3 + has_strip : 0;
+    int n_below = is_small ? has_cursor : n_details + balance_rows(n_cols);
     int room_cols = n_cols - LABEL_COLS - (has_side ? SIDE_COLS : 1);
     int map_rows = n_rows - 2 - n_below;
     fit_map(v, b, map_rows < 1 ? 1 : map_rows, room_cols < 1 ? 1 : room_cols, is_mono);
@@ -428,18 +445,13 @@ static void draw_mixture(struct experts *v, const struct app *app, const struct 
     draw_head(v, shown, out);
     draw_map(v, b, out, 1, has_side, is_mono);
     int row = 2 + heat_map_screen_rows(&v->map);
-    if (is_small) {
-        draw_cursor(v, shown, out, n_rows - 1);
-        return;
-    }
     int n_choice = n_rows - row > n_below ? choice_rows(b, n_cols) : 1;
-    surface_rule(out, row++, ROLE_RULE, "cursor");
-    draw_cursor(v, shown, out, row++);
-    draw_choice(v, shown, out, row, n_choice);
-    row += n_choice;
-    if (has_strip)
-        draw_strip(shown->strip, out, row++);
-    draw_balance(b, out, row);
+    if (is_small && has_cursor)
+        draw_cursor(v, shown, out, n_rows - 1);
+    else if (has_cursor)
+        row = draw_details(v, shown, has_strip, n_choice, out, row);
+    if (!is_small)
+        draw_balance(b, out, row);
 }
 
 static void draw_lines(struct surface *out, const char *const *lines, size_t n)

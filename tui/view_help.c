@@ -22,7 +22,7 @@ struct printer {
     struct help *help;
     const struct keymap *map;
     struct surface *out;
-    int line;
+    int line, at; /* at: the line where the part begins that it opens with */
 };
 
 static int next_row(struct printer *p)
@@ -126,6 +126,8 @@ static void print_context(struct printer *p, enum context context)
 {
     if (!is_shown(p->help, context))
         return;
+    if (context == p->help->at)
+        p->at = p->line;
     int row = next_row(p);
     if (row >= 0)
         surface_puts(p->out, row, 1, ROLE_TITLE, context_defs[context].title);
@@ -137,10 +139,11 @@ static void print_context(struct printer *p, enum context context)
         print_notes(p);
 }
 
-/* All of it, of which the rows of `out` are seen. Returns how many lines it is. */
-static int print_all(struct help *help, const struct keymap *map, struct surface *out)
+/* All of it, of which the rows of `out` are seen. Returns how many lines it is; *at: where it
+ * opens. */
+static int print_all(struct help *help, const struct keymap *map, struct surface *out, int *at)
 {
-    struct printer p = {help, map, out, 0};
+    struct printer p = {help, map, out, 0, 0};
     print_wrapped(&p, next_row(&p), 1, 1, ROLE_DIM,
             SLICE("The keys of all views: man shunt-keys, or shunt help keys"));
     next_row(&p);
@@ -151,21 +154,35 @@ static int print_all(struct help *help, const struct keymap *map, struct surface
         print_named(&p);
         next_row(&p);
     }
+    *at = p.at;
     return p.line - 1; /* nothing follows the last blank line */
 }
 
 #define BELOW_MIN_ROWS 3 /* less is all for the text */
+
+/* Once: from then on it is where it was scrolled to. */
+static void open_at(struct help *help, int line)
+{
+    int last = help->n_lines - help->n_rows;
+    if (help->at == CTX_GLOBAL)
+        return;
+    if (help->at != help->context)
+        help->top = line < last ? line : last > 0 ? last : 0;
+    help->at = CTX_GLOBAL;
+}
 
 /* What does not fit gives its last row to say how much is below. */
 void help_draw(struct help *help, const struct app *app, struct surface *out)
 {
     struct rect rect = {0, 0, 0, out->rect.n_cols};
     struct surface part = surface_part(out, rect);
-    help->n_lines = print_all(help, app_keymap(app), &part);
+    int at;
+    help->n_lines = print_all(help, app_keymap(app), &part, &at);
     bool is_long = help->n_lines > out->rect.n_rows && out->rect.n_rows >= BELOW_MIN_ROWS;
     rect.n_rows = help->n_rows = out->rect.n_rows - is_long;
     part = surface_part(out, rect);
-    print_all(help, app_keymap(app), &part);
+    open_at(help, at);
+    print_all(help, app_keymap(app), &part, &at);
     int n_below = help->n_lines - help->n_rows - help->top;
     char text[48];
     snprintf(

@@ -12,6 +12,7 @@ struct surface;
 
 struct help {
     enum context context; /* whose keys are shown */
+    enum context at; /* opens there; CTX_GLOBAL: at the beginning, or it was drawn already */
     int top, n_rows, n_lines;
 };
 

@@ -356,6 +356,7 @@ static bool take_key(void *state, const struct key *key, struct app *app)
 static void open_view(void *state, struct app *app)
 {
     (void)state;
+    app_look_for_models(app);
     act(app, ACTION_LIST_MODELS, -1);
 }
 

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "router/core.h"
+#include "router/session.h"
 
 #include "tui/figures.h"
 #include "tui/pane_why.h"
@@ -32,6 +33,7 @@ struct router {
     uint64_t selected;                 /* serial; 0: whatever is newest */
     bool is_why_only;                  /* the table has the whole view and scrolls */
     int why_top, n_why_lines, n_why_rows;
+    bool is_of_session; /* those of other sessions are left out */
     struct search_line search;
     struct why why;
 };
@@ -86,13 +88,15 @@ static bool is_wanted(const struct shown *s, const char *query)
 
 /* The cursor stays on its decision while new ones come in above it; on the newest it stays on
  * the newest. */
-static void gather(struct router *v, const struct decision_log *log)
+static void gather(struct router *v, const struct core *core)
 {
+    const struct decision_log *log = &core->log;
     v->n_shown = 0;
     int found = -1;
     for (size_t i = 0; i < log->n; i++) {
         const struct shown s = {log->entries[i], has_failed(log, i)};
-        if (!is_wanted(&s, v->search.text))
+        bool is_here = !v->is_of_session || session_find(core->session, s.entry->message_id);
+        if (!is_here || !is_wanted(&s, v->search.text))
             continue;
         if (s.entry->serial == v->selected)
             found = v->n_shown;
@@ -106,7 +110,7 @@ static void gather(struct router *v, const struct decision_log *log)
 
 static void move(struct router *v, const struct core *core, int by)
 {
-    gather(v, &core->log);
+    gather(v, core);
     v->cursor += by;
     v->cursor = v->cursor >= v->n_shown ? v->n_shown - 1 : v->cursor;
     v->cursor = v->cursor < 0 ? 0 : v->cursor;
@@ -272,8 +276,8 @@ static void draw_entry(
         surface_printf(out, row, c.difficulty, ROLE_DIM, "%10.2f  %s", (double)e->difficulty,
                 domain_name(e->domain));
     if (n_cols - c.question > 3)
-        surface_text(out, row, c.question, ROLE_TEXT, 0,
-                text_fit(slice_of(e->question), n_cols - c.question - 1, &cols));
+        surface_cut(out, row, c.question, n_cols - c.question - 1, ROLE_TEXT, 0,
+                slice_of(e->question));
     if (is_selected)
         surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);
 }
@@ -284,9 +288,9 @@ static void draw_head(
     if (search_line_is_shown(&v->search)) {
         int col = search_line_draw(&v->search, out);
         surface_printf(out, 0, col + 3, ROLE_DIM, "%d of %zu", v->n_shown, log->n);
-    } else if (log->n) {
-        surface_printf(out, 0, 1, ROLE_DIM, "%zu decision%s, newest first", log->n,
-                log->n == 1 ? "" : "s");
+    } else if (v->n_shown) {
+        surface_printf(out, 0, 1, ROLE_DIM, "%d decision%s%s, newest first", v->n_shown,
+                v->n_shown == 1 ? "" : "s", v->is_of_session ? " of this session" : "");
     }
 }
 
@@ -352,7 +356,8 @@ static void draw(void *state, const struct app *app, struct surface *out)
     struct router *v = state;
     const struct core *core = app_core(app);
     int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols, n_why = 0;
-    gather(v, &core->log);
+    v->is_of_session = out->is_passive; /* beside a conversation: its own */
+    gather(v, core);
     if (v->n_shown)
         why_read(&v->why, v->shown[v->cursor].entry);
     if (v->n_shown && v->why.is_readable)

@@ -309,17 +309,18 @@ static bool take_string(struct vtin *in, unsigned char c, struct key *out)
 static void end_paste(struct vtin *in, struct key *out)
 {
     buf_clear(&in->done_paste);
+    const char *text = buf_text(&in->paste);
     size_t done = 0; /* what stays is added in runs */
     for (size_t i = 0; i < in->paste.n; i++) {
-        char c = in->paste.ptr[i];
+        char c = text[i];
         if ((unsigned char)c >= 0x20 ? c != 0x7F : c == '\n' || c == '\t')
             continue;
-        bool is_crlf = c == '\r' && i + 1 < in->paste.n && in->paste.ptr[i + 1] == '\n';
-        buf_add(&in->done_paste, in->paste.ptr + done, i - done);
+        bool is_crlf = c == '\r' && i + 1 < in->paste.n && text[i + 1] == '\n';
+        buf_add(&in->done_paste, text + done, i - done);
         buf_add_text(&in->done_paste, c == '\r' && !is_crlf ? "\n" : ""); /* a line's end */
         done = i + 1;
     }
-    buf_add(&in->done_paste, in->paste.ptr + done, in->paste.n - done);
+    buf_add(&in->done_paste, text + done, in->paste.n - done);
     buf_clear(&in->paste);
     in->state = IN_TEXT;
     *out = plain(KEY_PASTE, 0);
@@ -333,7 +334,8 @@ static bool take_paste(struct vtin *in, struct key *out)
     static const char end[] = "\x1B[201~";
     size_t kept = in->paste.n < 5 ? in->paste.n : 5, from = in->paste.n - kept;
     buf_add(&in->paste, in->input.ptr + in->at, in->input.n - in->at);
-    const char *at = memmem(in->paste.ptr + from, in->paste.n - from, end, sizeof end - 1);
+    const char *at =
+            memmem(buf_text(&in->paste) + from, in->paste.n - from, end, sizeof end - 1);
     if (!at) {
         in->at = in->input.n;
         return false;
