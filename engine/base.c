@@ -632,6 +632,13 @@ struct file_id file_id_of(const char *path)
     return stat(path, &st) == 0 ? (struct file_id){st.st_dev, st.st_ino} : (struct file_id){0};
 }
 
+int64_t file_changed_ns(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec
+                                : 0;
+}
+
 bool file_id_is_among(const struct file_id *ids, size_t n, struct file_id id)
 {
     for (size_t i = 0; i < n && id.inode; i++)

@@ -161,6 +161,8 @@ struct file_id {
 struct file_id file_id_of(const char *path);
 bool file_id_is_among(const struct file_id *ids, size_t n, struct file_id id); /* none never is */
 /* Files of dir whose names end in suffix, sorted; paths in the arena. No such folder: none. */
+/* When it was changed last, for comparisons; 0: it is not there. */
+int64_t file_changed_ns(const char *path);
 size_t dir_list(const char *dir, const char *suffix, struct arena *arena, char ***out);
 #define SIZE_TEXT_BYTES 16
 /* "98 MB", "18.6 GB": powers of 1000, as file managers and disks count; returns out. */

@@ -21,12 +21,13 @@ static struct message *leaf_of(const struct core *core)
 /* The first line of the first message, cut at a word. */
 static void set_title(struct session *s, const char *text)
 {
-    size_t n = strcspn(text, "\n"), most = 60;
-    if (n > most)
-        for (n = most; n > most / 2 && text[n] != ' '; n--)
+    struct slice rest = slice_trim(slice_of(text)), line = slice_trim(slice_cut(&rest, '\n'));
+    size_t most = 60;
+    if (line.n > most)
+        for (line.n = most; line.n > most / 2 && line.ptr[line.n] != ' '; line.n--)
             continue;
-    n = utf8_whole(text, n);
-    snprintf(s->title, sizeof s->title, "%.*s", (int)n, text);
+    line = slice_trim((struct slice){line.ptr, utf8_whole(line.ptr, line.n)});
+    snprintf(s->title, sizeof s->title, "%.*s", (int)line.n, line.ptr);
 }
 
 static void take_params(struct run *run, struct action *a)

@@ -60,11 +60,12 @@ void sessions_rename(struct core *core, int64_t id, const char *text, uint64_t t
     bool is_open = s == core->session;
     if (is_open && core_refuse_foreign(core, t_ns))
         return;
-    if (!text[0]) {
+    struct slice words = slice_trim(slice_of(text));
+    if (words.n == 0) {
         core_notice(core, t_ns, ERR_USAGE, "say what: /rename TITLE");
         return;
     }
-    snprintf(title, sizeof title, "%s", text);
+    snprintf(title, sizeof title, "%.*s", (int)words.n, words.ptr);
     title[utf8_whole(title, strlen(title))] = '\0';
     if (s)
         memcpy(s->title, title, sizeof title);

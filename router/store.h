@@ -50,6 +50,7 @@ struct session_row {
     uint32_t n_messages;             /* filled by LIST and LOAD */
     struct slice snippet;            /* LIST: matching text or newest user message */
     bool has_interrupted, has_draft; /* filled by LIST */
+    bool is_stopped;                 /* LIST: the newest answer of what is shown was */
 };
 
 /* An answer as far as something can be learned from it about its endpoint. */

@@ -315,7 +315,8 @@ static struct slice match_of(struct slice query, struct arena *arena)
 #define LIST_COLUMNS                                                                           \
     SESSION_COLUMNS                                                                            \
     ", (SELECT count(*) FROM message m WHERE m.session_id = s.id)"                             \
-    ", (SELECT count(*) FROM message m WHERE m.session_id = s.id AND m.state IN (1, 2))"
+    ", (SELECT count(*) FROM message m WHERE m.session_id = s.id AND m.state IN (1, 2))"       \
+    ", EXISTS (SELECT 1 FROM message m WHERE m.id = s.leaf_id AND m.state = 3)"
 
 static void read_listed(struct query *q, struct stored *c)
 {
@@ -323,6 +324,7 @@ static void read_listed(struct query *q, struct stored *c)
     read_session(q, &c->arena, s);
     s->n_messages = (uint32_t)read_int(q);
     s->has_interrupted = read_int(q) > 0;
+    s->is_stopped = read_int(q) > 0;
     s->snippet = read_text(q, &c->arena);
     s->has_draft = s->draft.n > 0;
 }

@@ -111,7 +111,7 @@ static void themes_are_listed_plainly_into_a_pipe(void **state)
     expect_no_escapes();
     expect_exit(RUN("themes", "--json", CONFIG), EXIT_DONE);
     expect_in(&result.out, "{\"name\":\"mono\",\"variant\":\"any\",\"file\":null,"
-                           "\"configured\":true}");
+                           "\"used\":true,\"configured\":true}");
     expect_exit(RUN("themes", "dark", CONFIG), EXIT_USAGE);
     write_text("shunt.conf", "");
 }

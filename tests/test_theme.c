@@ -294,13 +294,17 @@ static void expect_problem(const char *text, const char *problem)
 static void a_mistake_is_named_with_its_line(void **state)
 {
     (void)state;
-    expect_problem("[ui]\ntext = #zzzzzz default\n", "mine.theme:2: \"#zzzzzz\" is no colour");
+    expect_problem(
+            "[ui]\ntext = #zzzzzz default\n", "mine.theme:2: text: \"#zzzzzz\" is no colour");
     expect_problem("[ui]\nstate.eror = default\n",
             "mine.theme:2: no role \"state.eror\": did you mean \"state.error\"?");
     expect_problem("[ui]\ntext = default default blink\n", "mine.theme:2: \"blink\"");
-    expect_problem("[ui]\ntext = snow default\n", "mine.theme:2: \"snow\" is no colour");
-    expect_problem(
-            "[palette]\nsnow = #ffffff 999\n[ui]\ntext = snow\n", "mine.theme:4: \"999\"");
+    expect_problem("[ui]\ntext = snow default\n", "mine.theme:2: text: \"snow\" is no colour");
+    expect_problem("[palette]\nsnow = #ffffff 999\n[ui]\ntext = snow\n",
+            "mine.theme:2: snow: \"999\"");
+    expect_problem("[palette]\nsnow = #ffffff 231 brightwite\n", /* though nobody uses it */
+            "mine.theme:2: snow: \"brightwite\" is neither a number below 256 nor one of the "
+            "sixteen: black, red,");
     expect_problem(
             "[hat]\n x = 1\n", "mine.theme:2: no section \"hat\": did you mean \"heat\"?");
     expect_problem("inherit = dark\n", "mine.theme:1: no key \"inherit\"");

@@ -1,123 +1,167 @@
-/* test_view_sessions.c - sessions listed, searched, opened, renamed, thrown away. */
+/*
+ * test_view_sessions.c - what the list of sessions tells of one that is open, only a draft, or
+ * was stopped, and how titles begin.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "router/endpoint.h"
+#include "router/session.h"
 #include "router/store.h"
+#include "router/store_sql.h"
 
-#include "tests/helper_views.h"
+#include "tui/surface.h"
 
-static void fill_sessions(struct app *app)
+#include "tests/helper_app.h"
+
+static struct app app;
+static void *view;
+static char text[8192]; /* what is shown */
+
+static int set_up(void **state)
 {
-    struct stored *list = stored_new(STORE_LIST);
-    list->sessions = arena_alloc(&list->arena, 3 * sizeof *list->sessions);
-    list->n_sessions = 3;
-    list->sessions[0] = (struct session_row){.id = 11,
-            .used_ms = NOW_MS,
-            .title = SLICE("regex backtracking"),
-            .n_messages = 22,
-            .snippet = SLICE("Prove it, formally."),
-            .has_interrupted = true};
-    list->sessions[1] = (struct session_row){.id = 12,
-            .used_ms = NOW_MS - 86400000ll * 3,
-            .title = SLICE("\xE4\xB8\xAD\xE6\x96\x87 mail filter"),
-            .n_messages = 30};
-    list->sessions[2] = (struct session_row){.id = 13,
-            .used_ms = NOW_MS - 86400000ll * 9,
+    (void)state;
+    struct endpoint_conf local = endpoint_local("local", "/m.gguf");
+    app_fake_init(&app, &local, 1);
+    view = mem_alloc(views[VIEW_SESSIONS].ops->state_bytes);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    mem_free(view);
+    app_fake_release(&app);
+    return 0;
+}
+
+static void list(struct session_row row)
+{
+    struct stored *c = stored_new(STORE_LIST);
+    c->sessions = arena_alloc(&c->arena, sizeof *c->sessions);
+    c->n_sessions = 1;
+    c->sessions[0] = row;
+    core_apply(&app.core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.stored = c});
+    struct screen screen = app_fake_draw(&app, VIEW_SESSIONS, view, 100, 14);
+    struct buf out;
+    buf_init(&out, sizeof text - 1);
+    screen_print(&screen, &out);
+    snprintf(text, sizeof text, "%s", buf_text(&out));
+    buf_release(&out);
+    screen_release(&screen);
+}
+
+static void expect_shown(const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("no \"%s\" in\n%s", part, text);
+}
+
+static void a_draft_alone_is_its_own_preview(void **state)
+{
+    (void)state;
+    list((struct session_row){
+            .id = 3, .title = SLICE("t"), .draft = SLICE("not sent yet"), .has_draft = true});
+    expect_shown("\n \xE2\x9C\x8E not sent yet\n");
+    list((struct session_row){.id = 3,
+            .title = SLICE("t"),
+            .snippet = SLICE("asked last"),
             .draft = SLICE("not sent yet"),
-            .has_draft = true};
-    core_apply(&app->core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.stored = list});
+            .has_draft = true});
+    expect_shown("\n   asked last\n \xE2\x9C\x8E not sent yet\n");
 }
 
-static void sessions_are_listed_searched_and_opened(void **state)
+static void the_open_one_and_a_stopped_one_are_marked(void **state)
 {
     (void)state;
-    struct app app;
-    init_app(&app);
-    void *sessions = mem_alloc(views[VIEW_SESSIONS].ops->state_bytes);
-    const struct view_ops *ops = views[VIEW_SESSIONS].ops;
-    app.states[VIEW_CHAT] = mem_alloc(views[VIEW_CHAT].ops->state_bytes);
-    expect_screen(&app, VIEW_SESSIONS, sessions, 80, 21, "sessions_none_80x24");
-    fill_sessions(&app);
-    expect_screen(&app, VIEW_SESSIONS, sessions, 80, 21, "sessions_80x24");
-    expect_screen(&app, VIEW_SESSIONS, sessions, 40, 7, "sessions_40x10");
-    assert_true(ops->run(sessions, CMD_DOWN, &app));
-    assert_true(ops->run(sessions, CMD_OPEN, &app));
-    assert_int_equal(app.last_action, ACTION_OPEN_SESSION);
-    assert_int_equal(app.view, VIEW_CHAT);
-    assert_true(ops->run(sessions, CMD_SEARCH, &app));
-    for (const char *c = "jq"; *c; c++) /* letters are text now, not commands */
-        assert_true(ops->key(sessions, &(struct key){.code = (uint32_t)*c}, &app));
-    assert_string_equal(app.last_text, "jq");
-    assert_string_equal(ops->hints(sessions, &app)[0].keys, "Enter");
-    assert_true(ops->key(sessions, &(struct key){.code = KEY_ESC}, &app));
-    assert_string_equal(app.last_text, "");
-    assert_null(ops->hints(sessions, &app));
-    mem_free(app.states[VIEW_CHAT]);
-    mem_free(sessions);
-    app_fake_release(&app);
+    list((struct session_row){
+            .id = app.core.session->id, .title = SLICE("mine"), .is_stopped = true});
+    expect_shown("\n\xE2\x97\x8F\xE2\x96\xA0 mine ");
+    expect_shown("preview: \xE2\x96\xA0 the last answer was stopped");
+    list((struct session_row){.id = 9, .title = SLICE("other")});
+    expect_shown("\n   other ");
 }
 
-static void press_session(struct app *app, void *sessions, uint32_t code)
-{
-    assert_true(views[VIEW_SESSIONS].ops->key(sessions, &(struct key){.code = code}, app));
-}
-
-static void a_session_is_renamed_where_it_stands(void **state)
+static void the_id_is_what_ask_takes(void **state)
 {
     (void)state;
-    struct app app;
-    init_app(&app);
-    void *sessions = mem_alloc(views[VIEW_SESSIONS].ops->state_bytes);
-    const struct view_ops *ops = views[VIEW_SESSIONS].ops;
-    fill_sessions(&app);
-    assert_true(ops->run(sessions, CMD_RENAME, &app));
-    press_session(&app, sessions, '!');
-    press_session(&app, sessions, KEY_DOWN); /* the list stands still */
-    expect_screen(&app, VIEW_SESSIONS, sessions, 80, 21, "sessions_rename_80x24");
-    assert_string_equal(ops->hints(sessions, &app)[0].keys, "Enter");
-    press_session(&app, sessions, KEY_ENTER);
-    assert_int_equal(app.last_action, ACTION_RENAME);
-    assert_int_equal(app.last_id, 11);
-    assert_string_equal(app.last_text, "regex backtracking!");
-    int n = app.n_actions;
-    assert_true(ops->run(sessions, CMD_RENAME, &app));
-    press_session(&app, sessions, KEY_ESC);
-    assert_int_equal(app.n_actions, n);
-    assert_null(ops->hints(sessions, &app));
-    mem_free(sessions);
-    app_fake_release(&app);
+    list((struct session_row){.id = 0x18bcfe5680012345, .title = SLICE("t")});
+    expect_shown(" shunt ask -c 18bcfe5680012345 ");
 }
 
-static void the_selected_session_goes_to_the_trash(void **state)
+static struct stored *run(sqlite3 *db, struct stored *c)
+{
+    db_run(db, c);
+    assert_int_equal(c->err.status, OK);
+    return c;
+}
+
+static void a_list_knows_that_the_newest_answer_was_stopped(void **state)
 {
     (void)state;
-    struct app app;
-    init_app(&app);
-    void *sessions = mem_alloc(views[VIEW_SESSIONS].ops->state_bytes);
-    const struct view_ops *ops = views[VIEW_SESSIONS].ops;
-    assert_true(ops->run(sessions, CMD_TRASH, &app)); /* of none: nothing */
-    assert_int_equal(app.n_actions, 0);
-    fill_sessions(&app);
-    assert_true(ops->run(sessions, CMD_DOWN, &app));
-    assert_true(ops->run(sessions, CMD_TRASH, &app));
-    assert_int_equal(app.last_action, ACTION_TRASH);
-    assert_int_equal(app.last_id, 12);
-    assert_true(ops->run(sessions, CMD_UNDO, &app));
-    assert_int_equal(app.last_action, ACTION_UNTRASH);
-    mem_free(sessions);
-    app_fake_release(&app);
+    char path[64];
+    sqlite3 *db;
+    struct err err;
+    snprintf(path, sizeof path, "/tmp/shunt-list-%d.db", (int)getpid());
+    assert_int_equal(db_open(&db, path, &err), OK);
+    for (int i = 1; i <= 2; i++) {
+        struct stored *c = stored_new(STORE_PUT_MESSAGE);
+        c->session = (struct session_row){.id = 1, .leaf_id = i};
+        c->messages = arena_alloc(&c->arena, sizeof *c->messages);
+        c->n_messages = 1;
+        c->messages[0] = (struct message_row){.id = i,
+                .session_id = 1,
+                .parent_id = i - 1,
+                .state = i == 1 ? MESSAGE_STOPPED : MESSAGE_DONE};
+        stored_free(run(db, c));
+        struct stored *found = run(db, stored_new(STORE_LIST));
+        assert_int_equal(found->sessions[0].is_stopped, i == 1);
+        stored_free(found);
+    }
+    db_close(db);
+    char command[128];
+    snprintf(command, sizeof command, "rm -f %s*", path);
+    assert_int_equal(system(command), 0);
+}
+
+static void act(enum action_kind kind, const char *words)
+{
+    struct action *a = action_new(kind);
+    a->text = mem_strdup(words);
+    app_act(&app, a);
+}
+
+static void a_title_has_no_blanks_at_its_ends(void **state)
+{
+    (void)state;
+    act(ACTION_SEND, "\n  three rivers  \nand more");
+    assert_string_equal(app.core.session->title, "three rivers");
+    act(ACTION_RENAME, " four  ");
+    assert_string_equal(app.core.session->title, "four");
+    act(ACTION_NEW_SESSION, "");
+    act(ACTION_SEND,
+            "name the longest river of every continent, then                    of the moon");
+    assert_string_equal(
+            app.core.session->title, "name the longest river of every continent, then");
 }
 
 int main(void)
 {
+#define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-            cmocka_unit_test(sessions_are_listed_searched_and_opened),
-            cmocka_unit_test(a_session_is_renamed_where_it_stands),
-            cmocka_unit_test(the_selected_session_goes_to_the_trash),
+            T(a_draft_alone_is_its_own_preview),
+            T(the_open_one_and_a_stopped_one_are_marked),
+            T(the_id_is_what_ask_takes),
+            T(a_list_knows_that_the_newest_answer_was_stopped),
+            T(a_title_has_no_blanks_at_its_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

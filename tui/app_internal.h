@@ -30,6 +30,7 @@ struct app {
     uint64_t started_ns;
     int body_row; /* of the screen, where the view begins */
     bool is_dirty, must_quit, has_session, has_theme, has_look, has_mouse;
+    bool tells_unfit; /* a theme was picked before the terminal's background is known */
     int signal_pipe[2];
     struct status_line status;
     int exit_code;

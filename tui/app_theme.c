@@ -28,16 +28,29 @@ void app_use_look(struct app *app)
 
 size_t app_theme_names(const struct app *app, const char *const **out)
 {
-    *out = app->look.names;
-    return app->look.n_names;
+    return look_names(&app->look, out);
+}
+
+static void tell_unfit(struct app *app)
+{
+    const char *const *names = theme_variant_names;
+    const struct look *look = &app->look;
+    if (look_is_unfit(look))
+        app_notice(app, OK,
+                "the theme %s is made for a %s background, and this terminal's is %s; /theme "
+                "auto "
+                "takes the one that fits",
+                look_name(look), names[look->theme.variant], names[look->background]);
 }
 
 void app_use_theme(struct app *app, const char *name)
 {
     if (!name[0]) {
+        char source[4200];
+        look_print_source(&app->look, source, sizeof source);
         app_notice(app, OK,
-                "the theme is %s; /theme NAME takes another, `shunt themes` lists them",
-                look_name(&app->look));
+                "the theme is %s (%s); /theme NAME takes another, `shunt themes` lists them",
+                look_name(&app->look), source);
         return;
     }
     if (!look_pick(&app->look, name)) {
@@ -50,8 +63,10 @@ void app_use_theme(struct app *app, const char *name)
     a->text = mem_strdup(kept);
     app_act(app, a);
     app_notice(app, OK, "the theme is %s", name);
+    tell_unfit(app);
     app_use_look(app);
-    if (look_is_auto(&app->look))
+    app->tells_unfit = !app->look.background;
+    if (look_is_auto(&app->look) || app->tells_unfit)
         app_ask_background(app);
 }
 
@@ -60,6 +75,9 @@ void app_take_background(struct app *app, struct slice answer)
     term_background_came(app->term);
     if (look_take_background(&app->look, answer))
         app_use_look(app);
+    if (app->tells_unfit)
+        tell_unfit(app);
+    app->tells_unfit = false;
 }
 
 void app_restore_theme(struct app *app)

@@ -130,7 +130,7 @@ static void draw_beginning(const struct app *app, struct surface *out, int row)
     const char *retry = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_RETRY);
     char text[160];
     snprintf(text, sizeof text,
-            "Another begins when you edit a message (%s, then %s) or repeat an answer (%s).",
+            "Another begins when you edit a message (%s, %s) or repeat an answer (%s).",
             focus ? focus : "-", edit ? edit : "/edit", retry ? retry : "/retry");
     surface_cut(out, row, 3, out->rect.n_cols - 4, ROLE_DIM, 0, slice_of(text));
 }

@@ -15,8 +15,9 @@
 #include "tui/text.h"
 #include "tui/view.h"
 
-#define PAUSE_NS  50000000ull
-#define SHOWN_MAX 3
+#define PAUSE_NS    50000000ull
+#define WORDS_BYTES 65536 /* of a draft are searched for `@path` between two keystrokes */
+#define SHOWN_MAX   3
 
 void chat_next_change(struct chat_next *next)
 {
@@ -96,6 +97,7 @@ static void read_files(struct chat_next *next, struct slice draft)
     struct file_word word;
     struct err err;
     uint64_t key = 0;
+    draft.n = draft.n < WORDS_BYTES ? draft.n : WORDS_BYTES;
     bool has_words = draft.n && memchr(draft.ptr, '@', draft.n);
     for (size_t at = 0; has_words && file_word_next(draft, at, &word); at = word.end)
         for (const char *c = word.path; *c; c++)

@@ -12,6 +12,7 @@
 
 struct config;
 struct fleet;
+struct look;
 struct stored;
 
 enum exit_code {
@@ -51,6 +52,8 @@ const char *cmd_model_path(const struct config *config, const char *name);
  * freed by the caller, whatever is returned. */
 enum status cmd_ask_store(const struct config *config, struct stored *command,
         struct stored **answer, struct err *err) MUST_USE;
+/* What `/theme` picked last is picked in `look` too; a database is not made for it. */
+void cmd_restore_pick(struct look *look);
 /* One line for a person; what a terminal must not see becomes spaces. */
 void cmd_print_line(FILE *out, const char *fmt, ...) PRINTF(2, 3);
 /* "shunt: …" on stderr; returns the exit status that fits. */

@@ -78,10 +78,13 @@ static void check_config(struct report *report, const struct config *config)
 static void check_theme(struct report *report, const struct config *config)
 {
     struct look look;
+    char source[4200];
     look_init(&look, config);
+    cmd_restore_pick(&look);
+    look_print_source(&look, source, sizeof source);
     struct slice rest = buf_slice(&look.problems), line;
     if (rest.n == 0)
-        say(report, FINE, "theme", "%s", look_name(&look));
+        say(report, FINE, "theme", "%s, %s", look_name(&look), source);
     while (rest.n && (line = slice_cut(&rest, '\n')).n)
         say(report, BAD, "theme", "%.*s", (int)line.n, line.ptr);
     look_release(&look);

@@ -1,5 +1,6 @@
 /* cmd_store.c - one question to the database, beside a running program. */
 #include <poll.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -7,6 +8,7 @@
 
 #include "tui/cmd.h"
 #include "tui/config.h"
+#include "tui/look.h"
 
 static struct stored *wait_for_answer(struct store *store, int fd)
 {
@@ -37,4 +39,18 @@ enum status cmd_ask_store(const struct config *config, struct stored *command,
     }
     close(fd);
     return err->status;
+}
+
+void cmd_restore_pick(struct look *look)
+{
+    char path[4096];
+    struct stored *command = stored_new(STORE_GET_SETTING), *answer = command;
+    struct err err;
+    snprintf(path, sizeof path, "%s/shunt.db", look->config->data_dir);
+    command->key = SLICE("theme");
+    if (access(path, F_OK) == 0 && cmd_ask_store(look->config, command, &answer, &err) == OK &&
+            answer->value.n)
+        look_restore_pick(
+                look, arena_strndup(&answer->arena, answer->value.ptr, answer->value.n));
+    stored_free(answer);
 }

@@ -1,5 +1,5 @@
 /*
- * cmd_themes.c - `shunt themes`: which there are, which one is configured, and on a terminal
+ * cmd_themes.c - `shunt themes`: which there are, which one is used and why, and on a terminal
  * how they look.
  */
 #include <stdio.h>
@@ -63,6 +63,17 @@ static bool is_used(const struct look *look, const char *name)
     return strcmp(name, look_name(look)) == 0;
 }
 
+/* Behind the one that is used: who says so. */
+static void end_row(const struct look *look, const char *name)
+{
+    char source[4200];
+    look_print_source(look, source, sizeof source);
+    if (is_used(look, name))
+        cmd_print_line(stdout, "  (%s)", source);
+    else
+        puts("");
+}
+
 static void print_row(const struct look *look, const char *name, const struct theme *theme)
 {
     enum color_depth depth = look->config->color;
@@ -70,7 +81,7 @@ static void print_row(const struct look *look, const char *name, const struct th
             theme_variant_names[theme->variant]);
     if (isatty(STDOUT_FILENO) && depth != COLOR_NEVER)
         print_sample(theme, depth);
-    puts("");
+    end_row(look, name);
 }
 
 static void print_json(const struct look *look, const char *name, const struct theme *theme,
@@ -85,7 +96,9 @@ static void print_json(const struct look *look, const char *name, const struct t
         json_add_string(&out, slice_of(path));
     else
         buf_add_text(&out, "null");
-    buf_printf(&out, ",\"configured\":%s}", is_used(look, name) ? "true" : "false");
+    bool is_configured = strcmp(name, look->config->theme) == 0;
+    buf_printf(&out, ",\"used\":%s,\"configured\":%s}", is_used(look, name) ? "true" : "false",
+            is_configured ? "true" : "false");
     fputs(buf_text(&out), stdout);
     buf_release(&out);
 }
@@ -95,17 +108,21 @@ static void list(const struct look *look, bool is_json)
     struct buf problems;
     struct theme theme;
     char path[4096];
+    const char *const *names;
+    size_t n = look_names(look, &names);
     buf_init(&problems, 1 << 16);
     if (!is_json)
-        printf("%s %-12s dark or light, as the terminal's background is\n",
+        printf("%s %-12s dark or light, as the terminal's background is",
                 look_is_auto(look) ? "*" : " ", "auto");
-    for (size_t i = 0; i < look->n_names; i++) {
-        snprintf(path, sizeof path, "%s/%s.theme", look->config->themes_dir, look->names[i]);
-        theme_load(&theme, look->names[i], look->config->themes_dir, &problems);
+    if (!is_json)
+        end_row(look, "auto");
+    for (size_t i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "%s/%s.theme", look->config->themes_dir, names[i]);
+        theme_load(&theme, names[i], look->config->themes_dir, &problems);
         if (is_json)
-            print_json(look, look->names[i], &theme, path, i == 0);
+            print_json(look, names[i], &theme, path, i == 0);
         else
-            print_row(look, look->names[i], &theme);
+            print_row(look, names[i], &theme);
     }
     if (is_json)
         puts("]");
@@ -130,6 +147,7 @@ int cmd_themes(struct args *args)
         return cmd_fail(&err);
     config_print_warnings(&config);
     look_init(&look, &config);
+    cmd_restore_pick(&look);
     list(&look, is_json);
     look_release(&look);
     config_release(&config);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "router/conf.h"
@@ -369,10 +368,7 @@ static void check_theme(struct config *config)
 
 bool config_look_for_models(struct config *config)
 {
-    struct stat st;
-    bool is_there = stat(config->models_dir, &st) == 0;
-    int64_t changed_ns =
-            is_there ? (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec : 0;
+    int64_t changed_ns = file_changed_ns(config->models_dir);
     if (!config->models_folder || changed_ns == config->models_ns)
         return false;
     config->models_ns = changed_ns;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "router/conf.h"
+
 #include "tui/config.h"
 
 #define AUTO "auto"
@@ -37,18 +39,55 @@ static void load(struct look *look)
         theme_load(&look->theme, "dark", dir, &look->problems);
 }
 
+struct theme_names {
+    struct arena arena;
+    const char **all;
+    size_t n;
+    int64_t changed_ns; /* the folder, when they were listed */
+};
+
+size_t look_names(const struct look *look, const char *const **out)
+{
+    struct theme_names *names = look->names;
+    int64_t changed_ns = file_changed_ns(look->config->themes_dir);
+    if (!names->all || changed_ns != names->changed_ns) {
+        arena_release(&names->arena);
+        names->n = theme_list(look->config->themes_dir, &names->arena, &names->all);
+        names->changed_ns = changed_ns;
+    }
+    *out = names->all;
+    return names->n;
+}
+
+void look_print_source(const struct look *look, char *out, size_t n)
+{
+    if (look->picked[0])
+        snprintf(out, n, "picked with /theme");
+    else if (conf_get(look->config->conf, "shunt", "", "theme"))
+        snprintf(out, n, "theme = %s in %s", look->config->theme, look->config->path);
+    else
+        snprintf(out, n, "the default");
+}
+
+bool look_is_unfit(const struct look *look)
+{
+    enum theme_variant is_for = look->theme.variant, is = look->background;
+    return is_for != VARIANT_ANY && is != VARIANT_ANY && is_for != is;
+}
+
 void look_init(struct look *look, const struct config *config)
 {
     *look = (struct look){.config = config, .background = config->background};
     buf_init(&look->problems, 1 << 16);
-    look->n_names = theme_list(config->themes_dir, &look->arena, &look->names);
+    look->names = mem_alloc(sizeof *look->names);
     load(look);
 }
 
 void look_release(struct look *look)
 {
     buf_release(&look->problems);
-    arena_release(&look->arena);
+    arena_release(&look->names->arena);
+    mem_free(look->names);
 }
 
 bool look_pick(struct look *look, const char *name)

@@ -19,15 +19,19 @@ struct look {
     char picked[THEME_NAME_BYTES]; /* "": nothing */
     enum theme_variant background; /* of the terminal; VARIANT_ANY: not known */
     struct buf problems;           /* of the theme: sentences, a line each */
-    const char **names;            /* of all themes */
-    size_t n_names;
-    struct arena arena; /* of the names */
+    struct theme_names *names;
 };
 
 /* Loads the theme as far as it is known without asking anybody. */
 void look_init(struct look *look, const struct config *config);
 void look_release(struct look *look);
 const char *look_name(const struct look *look); /* `auto` is one */
+/* Who says so: "picked with /theme", "theme = dark in FILE", "the default". */
+void look_print_source(const struct look *look, char *out, size_t n);
+/* Of all themes; those of the user's folder as it is now. They live until the next call. */
+size_t look_names(const struct look *look, const char *const **out);
+/* The theme is for another background than the terminal has, as far as both are known. */
+bool look_is_unfit(const struct look *look);
 /* Whether the terminal's background decides. */
 bool look_is_auto(const struct look *look);
 /* True: the theme has changed. False for a name that there is no theme of: all stays. */

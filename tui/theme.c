@@ -131,8 +131,17 @@ static struct slice next_word(struct slice *rest)
     return slice_trim(slice_cut(rest, ' '));
 }
 
+/* Where a colour stands; NULL: it is looked at in another place too. */
+struct place {
+    struct conf *conf;
+    const struct conf_entry *entry;
+};
+
+#define SIXTEEN                                                                                \
+    "black, red, green, yellow, blue, magenta, cyan, white, the same with bright before it"
+
 /* "#rrggbb 75 cyan", or default. */
-static struct color read_color(struct conf *conf, int line, struct slice text)
+static struct color read_color(const struct place *place, struct slice text)
 {
     char hex[8] = "", end;
     unsigned rgb;
@@ -141,29 +150,30 @@ static struct color read_color(struct conf *conf, int line, struct slice text)
         return no_color;
     snprintf(hex, sizeof hex, "%.*s", (int)word.n, word.ptr);
     if (word.n != 7 || sscanf(hex, "#%6x%c", &rgb, &end) != 1) {
-        conf_warn(conf, line,
-                "\"%.*s\" is no colour: use #rrggbb, default or a name of [palette]",
-                (int)word.n, word.ptr);
+        if (place)
+            conf_warn(place->conf, place->entry->line,
+                    "%s: \"%.*s\" is no colour: use #rrggbb, default or a name of [palette]",
+                    place->entry->key, (int)word.n, word.ptr);
         return no_color;
     }
     struct color color = {(int32_t)rgb, (int16_t)nearest_256((int32_t)rgb),
             (int16_t)nearest_16((int32_t)rgb)};
     while (text.ptr && (word = next_word(&text)).n)
-        if (!read_number(word, &color))
-            conf_warn(conf, line,
-                    "\"%.*s\" is neither a number below 256 nor one of the sixteen "
-                    "names such as brightcyan",
-                    (int)word.n, word.ptr);
+        if (!read_number(word, &color) && place)
+            conf_warn(place->conf, place->entry->line,
+                    "%s: \"%.*s\" is neither a number below 256 nor one of the "
+                    "sixteen: " SIXTEEN,
+                    place->entry->key, (int)word.n, word.ptr);
     return color;
 }
 
 /* A name of [palette], or a colour itself. */
-static struct color find_color(struct conf *conf, int line, struct slice word)
+static struct color find_color(const struct place *place, struct slice word)
 {
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)word.n, word.ptr);
-    const char *value = conf_get(conf, "palette", "", name);
-    return read_color(conf, line, value ? slice_of(value) : word);
+    const char *value = conf_get(place->conf, "palette", "", name);
+    return value ? read_color(NULL, slice_of(value)) : read_color(place, word);
 }
 
 /* ---- lines ------------------------------------------------------------------------------ */
@@ -189,9 +199,10 @@ static uint8_t read_attr(struct conf *conf, int line, struct slice word)
 static struct style read_style(struct conf *conf, const struct conf_entry *e)
 {
     struct slice rest = slice_of(e->value), word;
-    struct style style = {find_color(conf, e->line, next_word(&rest)), no_color, 0};
+    const struct place place = {conf, e};
+    struct style style = {find_color(&place, next_word(&rest)), no_color, 0};
     if (rest.ptr)
-        style.bg = find_color(conf, e->line, next_word(&rest));
+        style.bg = find_color(&place, next_word(&rest));
     while (rest.ptr && (word = next_word(&rest)).n)
         style.attrs |= read_attr(conf, e->line, word);
     return style;
@@ -216,7 +227,7 @@ static void read_ramp(struct conf *conf, const struct conf_entry *e, struct colo
     struct color stops[STOPS_MAX];
     int n = 0;
     for (struct slice rest = slice_of(e->value); rest.ptr && n < STOPS_MAX; n++)
-        stops[n] = read_color(conf, e->line, slice_trim(slice_cut(&rest, ',')));
+        stops[n] = read_color(&(struct place){conf, e}, slice_trim(slice_cut(&rest, ',')));
     for (int i = 0; i < RAMP_LEVELS; i++)
         out[i] = stops[n == 1 ? 0 : i * (n - 1) / (RAMP_LEVELS - 1)];
 }
@@ -261,15 +272,18 @@ static void read_head(struct loader *l, struct conf *conf, const struct conf_ent
     }
 }
 
-static void ignore(struct loader *l, struct conf *conf, const struct conf_entry *e)
+/* It is looked up by name; what is wrong in it is said here, whoever uses it. */
+static void check_color(struct loader *l, struct conf *conf, const struct conf_entry *e)
 {
-    (void)l, (void)conf, (void)e; /* the palette is looked up by name */
+    (void)l;
+    read_color(&(struct place){conf, e}, slice_of(e->value));
 }
 
 static const struct {
     const char *name;
     void (*read)(struct loader *l, struct conf *conf, const struct conf_entry *e);
-} sections[] = {{"", read_head}, {"palette", ignore}, {"ui", read_role}, {"heat", read_heat}};
+} sections[] = {
+        {"", read_head}, {"palette", check_color}, {"ui", read_role}, {"heat", read_heat}};
 
 static void read_entry(struct loader *l, struct conf *conf, const struct conf_entry *e)
 {

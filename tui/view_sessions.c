@@ -1,4 +1,5 @@
 /* view_sessions.c - the list of sessions with a search in all their text. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -177,7 +178,10 @@ static void when(int64_t unix_ms, int64_t now_ms, char out[24])
 
 #define MARK_INTERRUPTED "\xE2\x96\xA0"
 #define MARK_DRAFT       "\xE2\x9C\x8E"
-#define LEGEND           MARK_INTERRUPTED " interrupted  " MARK_DRAFT " unsent draft"
+#define MARK_OPEN        "\xE2\x97\x8F"
+#define LEGEND                                                                                 \
+    MARK_OPEN " open  " MARK_INTERRUPTED " interrupted or stopped  " MARK_DRAFT " unsent "     \
+                                                                                "draft"
 #define DATE_COLS        18
 #define COUNT_COLS       12
 
@@ -190,10 +194,11 @@ static void draw_row(const struct app *app, const struct session_row *s, struct 
     bool has_date = n_cols >= 50, has_count = n_cols >= 64;
     int end = n_cols - 1 - has_date * DATE_COLS - has_count * COUNT_COLS;
     bool is_open = s->id == app_core(app)->session->id;
+    surface_puts(out, row, 0, ROLE_OK, is_open ? MARK_OPEN : " ");
     surface_puts(out, row, 1, ROLE_WARN,
-            s->has_interrupted ? MARK_INTERRUPTED
-            : s->has_draft     ? MARK_DRAFT
-                               : " ");
+            s->has_interrupted || s->is_stopped ? MARK_INTERRUPTED
+            : s->has_draft                      ? MARK_DRAFT
+                                                : " ");
     struct slice title = s->title.n ? s->title : s->has_draft ? s->draft : SLICE("(empty)");
     surface_cut(out, row, 3, end - 3, is_open ? ROLE_OK : ROLE_TEXT,
             is_selected ? ATTR_BOLD : 0, title);
@@ -222,15 +227,33 @@ static void draw_title(const struct search_line *title, struct surface *out, int
     surface_cursor(out, row, 3 + surface_text(out, row, 3, ROLE_INPUT, 0, text));
 }
 
-static void draw_preview(const struct session_row *s, struct surface *out, int row)
+static int draw_text(
+        struct slice text, const char *mark, int most_rows, struct surface *out, int row)
 {
-    struct slice rest = s->snippet, line;
-    surface_rule(out, row++, ROLE_RULE,
-            s->has_interrupted ? "preview \xE2\x80\x93 an answer was interrupted"
-            : s->has_draft     ? "preview \xE2\x80\x93 with an unsent draft"
-                               : "preview");
-    while (row < out->rect.n_rows && text_wrap(&rest, out->rect.n_cols - 4, &line))
-        surface_text(out, row++, 2, ROLE_DIM, 0, line);
+    struct slice line;
+    int end = row + most_rows;
+    if (slice_trim(text).n)
+        surface_puts(out, row, 1, ROLE_WARN, mark);
+    for (; row < end && text_wrap(&text, out->rect.n_cols - 5, &line); row++)
+        surface_text(out, row, 3, ROLE_DIM, 0, line);
+    return row;
+}
+
+/* What was asked last, and what is not sent yet; the id is what `shunt ask -c` takes. */
+static void draw_preview(const struct session_row *s, struct surface *out)
+{
+    char id[40];
+    int n_rows = out->rect.n_rows - 1, n_draft = s->has_draft && s->snippet.n ? 1 : 0;
+    const char *title =
+            s->has_interrupted ? "preview: " MARK_INTERRUPTED " an answer was interrupted"
+            : s->is_stopped    ? "preview: " MARK_INTERRUPTED " the last answer was stopped"
+                               : "preview";
+    surface_rule(out, 0, ROLE_RULE, title);
+    int n_id = snprintf(id, sizeof id, " shunt ask -c %016" PRIx64 " ", (uint64_t)s->id);
+    if (text_width(slice_of(title)) + n_id + 6 < out->rect.n_cols)
+        surface_puts_right(out, 0, out->rect.n_cols - 2, ROLE_DIM, id);
+    int row = draw_text(s->snippet, " ", n_rows - n_draft, out, 1);
+    draw_text(s->draft, MARK_DRAFT, n_rows + 1 - row, out, row);
 }
 
 static void draw_head(const struct sessions *v, const struct core *core, struct surface *out)
@@ -274,7 +297,7 @@ static void draw(void *state, const struct app *app, struct surface *out)
     if (n_preview && (size_t)v->cursor < core->n_found) {
         struct surface part =
                 surface_part(out, (struct rect){n_rows - n_preview, 0, n_preview, n_cols});
-        draw_preview(&core->found[v->cursor], &part, 0);
+        draw_preview(&core->found[v->cursor], &part);
     }
 }
 
