@@ -167,8 +167,8 @@ static void a_single_branch_says_how_another_begins(void **state)
     answer(f, "mini", "One.");
     chat_run(f, CMD_BRANCHES);
     assert_true(chat_shows(f, "the only branch"));
-    assert_true(
-            chat_shows(f, "Another begins when you edit a message (Tab, e) or repeat an answer (M-r)."));
+    assert_true(chat_shows(
+            f, "Another begins when you edit a message (Tab, e) or repeat an answer (M-r)."));
 }
 
 static void a_branch_is_named_by_what_was_typed(void **state)

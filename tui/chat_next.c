@@ -16,7 +16,7 @@
 #include "tui/view.h"
 
 #define PAUSE_NS    50000000ull
-#define WORDS_BYTES 65536 /* of the draft that `@path` is looked for in, between two keystrokes */
+#define WORDS_BYTES 65536 /* of a draft are searched for `@path` between two keystrokes */
 #define SHOWN_MAX   3
 
 void chat_next_change(struct chat_next *next)
