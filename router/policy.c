@@ -307,7 +307,8 @@ static void list_out(
     if (n_more)
         buf_printf(text, " and %d more", n_more);
     if (n_off)
-        buf_printf(text, "%s %d %s off", n_off < n ? ";" : "", n_off, n_off > 1 ? "are" : "is");
+        buf_printf(text, n_off < n ? "; %d %s off" : " all %d %s off", n_off,
+                n_off > 1 ? "are" : "is");
 }
 
 static void refuse(struct decision *d, const struct fleet *fleet)
