@@ -116,7 +116,7 @@ static void a_verdict_that_is_not_to_send_says_why(void **state)
     expect_shown("next: \xE2\x96\xB6 local", true);
     local->is_drained = true;
     app.now_ns += S;
-    expect_shown("next: no endpoint may take it: local (switched off", true);
+    expect_shown("next: no endpoint may take it: all 4 are off", true);
     app.core.fleet.endpoints[1].is_drained = false;
     app.core.budget = (struct budget){1000, 900};
     app.now_ns += S;

@@ -124,14 +124,6 @@ static void open_newest_session(struct app *app)
     hub_act(app->hub, a);
 }
 
-/* What cannot be loaded is known before a message goes there. */
-static void look_at_models(struct app *app)
-{
-    struct action *a = action_new(ACTION_LIST_MODELS);
-    a->now_ms = clock_unix_ms();
-    hub_act(app->hub, a);
-}
-
 static void attach(struct app *app, struct slice text)
 {
     struct key paste = {.code = KEY_PASTE, .text = text};
@@ -183,7 +175,7 @@ int app_run(struct config *config, struct slice attached)
     app.started_ns = app.now_ns;
     app_resize(&app);
     open_newest_session(&app);
-    look_at_models(&app);
+    app_scan_models(&app); /* what cannot be loaded is known before a message goes there */
     if (conf_n_warnings(config->conf) && !app.status.keeps_nothing)
         app_notice(&app, ERR_CONFIG, "%s%s", conf_warning_at(config->conf, 0),
                 conf_n_warnings(config->conf) > 1 ? " (`shunt doctor` shows all)" : "");

@@ -37,6 +37,8 @@ struct app {
     int exit_code;
 };
 
+void app_scan_models(struct app *app); /* app_offer.c: reads the heads of the files again */
+
 /* app_theme.c */
 void app_ask_background(struct app *app); /* the answer is a key */
 void app_take_background(struct app *app, struct slice answer);

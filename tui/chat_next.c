@@ -301,7 +301,7 @@ static void print_wait(const struct app *app, const struct decision *d, char *ou
 static int draw_verdict(
         const struct app *app, const struct decision *d, struct surface *out, int col)
 {
-    char text[512];
+    char text[sizeof d->reason + 32];
     if (d->verdict == VERDICT_WAIT)
         print_wait(app, d, text, sizeof text);
     else

@@ -1,7 +1,7 @@
 /*
  * palette.h - one place to find anything by a few of its letters: commands with their keys,
- * views, sessions, endpoints. All of it comes from the tables and the core at each look, so
- * nothing has to be kept up to date here.
+ * views, sessions, endpoints, themes. All of it comes from the tables and the core at each
+ * look, so nothing has to be kept up to date here.
  */
 #ifndef TUI_PALETTE_H
 #define TUI_PALETTE_H
