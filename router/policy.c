@@ -266,8 +266,6 @@ static bool is_better(
     return fleet->endpoints[a->endpoint].conf->zone < fleet->endpoints[b->endpoint].conf->zone;
 }
 
-#define REASONS_MAX 3
-
 static const char *why_out(const struct candidate *c, const struct fleet *fleet)
 {
     const char *fault = fleet->endpoints[c->endpoint].fault;
@@ -286,7 +284,33 @@ static int find_out(const struct decision *d, const struct candidate *out[CANDID
     return n;
 }
 
-/* "no endpoint may take it: A (why), B (why), C (why) and 2 more" */
+/* ": A (why), B (why) and 2 more; 3 are off": as many as the reason of a decision holds. */
+static void list_out(
+        const struct candidate *const out[], int n, const struct fleet *fleet, struct buf *text)
+{
+    enum { TAIL_BYTES = 40 };
+    size_t begin = text->n, most = sizeof((struct decision *)0)->reason - TAIL_BYTES;
+    int n_more = 0, n_off = 0;
+    for (int i = 0; i < n; i++) {
+        size_t before = text->n;
+        if (out[i]->filter == FILTER_DISABLED) {
+            n_off++;
+            continue;
+        }
+        buf_printf(text, "%s %s (%s)", before > begin ? "," : "",
+                fleet->endpoints[out[i]->endpoint].conf->name, why_out(out[i], fleet));
+        if (text->n > most) {
+            text->n = before;
+            n_more++;
+        }
+    }
+    if (n_more)
+        buf_printf(text, " and %d more", n_more);
+    if (n_off)
+        buf_printf(text, n_off < n ? "; %d %s off" : " all %d %s off", n_off,
+                n_off > 1 ? "are" : "is");
+}
+
 static void refuse(struct decision *d, const struct fleet *fleet)
 {
     const struct candidate *out[CANDIDATES_MAX];
@@ -300,16 +324,13 @@ static void refuse(struct decision *d, const struct fleet *fleet)
     }
     int n = find_out(d, out);
     buf_init(&text, 4096);
-    if (n == 1)
+    if (n == 1) {
         buf_printf(&text, "%s cannot take it: %s",
                 fleet->endpoints[out[0]->endpoint].conf->name, why_out(out[0], fleet));
-    else
+    } else {
         buf_add_text(&text, "no endpoint may take it:");
-    for (int i = 0; n > 1 && i < n && i < REASONS_MAX; i++)
-        buf_printf(&text, "%s %s (%s)", i ? "," : "",
-                fleet->endpoints[out[i]->endpoint].conf->name, why_out(out[i], fleet));
-    if (n > REASONS_MAX)
-        buf_printf(&text, " and %d more", n - REASONS_MAX);
+        list_out(out, n, fleet, &text);
+    }
     size_t n_bytes = utf8_whole(
             buf_text(&text), text.n < sizeof d->reason ? text.n : sizeof d->reason - 1);
     memcpy(d->reason, buf_text(&text), n_bytes);

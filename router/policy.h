@@ -115,7 +115,7 @@ struct decision {
     int n_candidates;
     struct candidate candidates[CANDIDATES_MAX];
     uint64_t wait_until_ns; /* VERDICT_WAIT */
-    char reason[400];       /* one sentence, for a person */
+    char reason[ERR_TEXT_BYTES]; /* one sentence, for a person */
     char flip[200];         /* what would have changed the choice, or "" */
     struct features features;
 };

@@ -68,12 +68,17 @@ struct buf chat_screen(struct chat_fixture *f, int n_cols, int n_rows)
     return out;
 }
 
-bool chat_shows(struct chat_fixture *f, const char *text)
+bool chat_shows_at(struct chat_fixture *f, int n_cols, int n_rows, const char *text)
 {
-    struct buf screen = chat_screen(f, 80, 21);
+    struct buf screen = chat_screen(f, n_cols, n_rows);
     bool is_there = strstr(buf_text(&screen), text) != NULL;
     buf_release(&screen);
     return is_there;
+}
+
+bool chat_shows(struct chat_fixture *f, const char *text)
+{
+    return chat_shows_at(f, 80, 21, text);
 }
 
 void chat_expect_input(const struct chat_fixture *f, const char *text)

@@ -18,6 +18,7 @@ bool chat_run(struct chat_fixture *f, enum command command);
 void chat_type(struct chat_fixture *f, const char *text);
 /* The screen as text; the caller releases it. */
 struct buf chat_screen(struct chat_fixture *f, int n_cols, int n_rows);
+bool chat_shows_at(struct chat_fixture *f, int n_cols, int n_rows, const char *text);
 bool chat_shows(struct chat_fixture *f, const char *text); /* at 80 x 21 */
 /* The draft is what the input holds. */
 void chat_expect_input(const struct chat_fixture *f, const char *text);

@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "engine/json.h"
+
 #include "tests/helper_hostile.h"
 
 static char folder[64];
@@ -196,4 +198,19 @@ void stop_serving(void)
 {
     server_close(server);
     server = NULL;
+}
+
+void expect_sent(const char *joined)
+{
+    struct buf got;
+    assert_int_equal(server_n_requests(server), 1);
+    const char *body = strstr(server_request(server, 0), "\r\n\r\n");
+    struct json *root = json_parse(slice_of(body + 4));
+    buf_init(&got, 1 << 20);
+    assert_non_null(root);
+    for (const struct json *m = json_first(json_get(root, "messages")); m; m = json_next(m))
+        buf_printf(&got, "[%s: %s]", json_get_text(m, "role"), json_get_text(m, "content"));
+    assert_string_equal(buf_text(&got), joined);
+    buf_release(&got);
+    json_free(root);
 }

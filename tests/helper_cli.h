@@ -72,4 +72,7 @@ void serve_script(const struct server_script *answer, const char *conf_lines);
 void serve(const char *response, bool hangs);
 void stop_serving(void);
 
+/* The texts of the messages in the one request that was sent, each with its role. */
+void expect_sent(const char *joined);
+
 #endif

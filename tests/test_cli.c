@@ -1,47 +1,22 @@
 /*
- * test_cli.c - the contract of the command line, from outside: exit statuses, what goes to
- * which stream, what is read, what is sent, and that no key and no escape sequence comes out.
+ * test_cli.c - the program from outside, as a script runs it: help, mistakes in words and in the
+ * configuration, and the commands that ask nobody.
  */
-#include <fcntl.h>
-#include <poll.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "engine/json.h"
 
-#include "tui/args.h"
 #include "tui/cmd.h"
 
 #include "tests/helper_cli.h"
 #include "tests/helper_tiny_model.h"
-
-/* The texts of the messages that were sent, each with its role. */
-static void expect_sent(const char *joined)
-{
-    struct buf got;
-    assert_int_equal(server_n_requests(server), 1);
-    const char *body = strstr(server_request(server, 0), "\r\n\r\n");
-    struct json *root = json_parse(slice_of(body + 4));
-    buf_init(&got, 1 << 20);
-    assert_non_null(root);
-    for (const struct json *m = json_first(json_get(root, "messages")); m; m = json_next(m))
-        buf_printf(&got, "[%s: %s]", json_get_text(m, "role"), json_get_text(m, "content"));
-    assert_string_equal(buf_text(&got), joined);
-    buf_release(&got);
-    json_free(root);
-}
-
-/* ---- help and usage --------------------------------------------------------------------- */
 
 static void help_and_version_go_to_stdout(void **state)
 {
@@ -105,8 +80,6 @@ static void a_double_dash_ends_options(void **state)
     expect_sent("[user: --json -x]");
     stop_serving();
 }
-
-/* ---- configuration ---------------------------------------------------------------------- */
 
 static void a_mistake_in_the_configuration_is_said_and_survived(void **state)
 {
@@ -282,282 +255,6 @@ static void a_host_that_does_not_answer_is_a_failure(void **state)
     expect_sentence("no-such-host.invalid");
 }
 
-/* ---- answers ---------------------------------------------------------------------------- */
-
-static void stdin_is_read_behind_the_prompt(void **state)
-{
-    (void)state;
-    serve(STREAM("ok"), false);
-    expect_exit(run_with("from the pipe\n", ARGS("ask", CONFIG, "two", "words")), EXIT_DONE);
-    assert_string_equal(buf_text(&result.out), "ok\n");
-    assert_int_equal(result.err.n, 0);
-    expect_sent("[user: two words\n\nfrom the pipe\n]");
-    stop_serving();
-    serve(STREAM("ok"), false);
-    expect_exit(
-            run_with("from the pipe\n", ARGS("ask", CONFIG, "-n", "-s", "be brief", "words")),
-            EXIT_DONE);
-    expect_sent("[system: be brief][user: words]");
-    stop_serving();
-}
-
-/* With -n a pipe that never ends is no reason to wait. */
-static void an_open_pipe_is_not_waited_for(void **state)
-{
-    (void)state;
-    serve(STREAM("ok"), false);
-    struct child child = spawn(ARGS("ask", CONFIG, "-n", "hello"), NULL, NULL);
-    finish(&child);
-    close(child.in);
-    expect_exit(WEXITSTATUS(result.status), EXIT_DONE);
-    stop_serving();
-}
-
-static void a_request_file_is_sent_as_it_stands(void **state)
-{
-    (void)state;
-    write_text("request.json",
-            "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\","
-            "\"content\":\"u\"},"
-            "{\"role\":\"assistant\",\"content\":\"a\"},{\"role\":\"user\",\"content\":\"v\"}],"
-            "\"temperature\":0.5,\"logit_bias\":{\"5\":1}}");
-    serve(STREAM("ok"), false);
-    expect_exit(RUN("ask", CONFIG, "-n", "--request", path_of("request.json")), EXIT_DONE);
-    expect_sent("[system: s][user: u][assistant: a][user: v]");
-    assert_non_null(strstr(server_request(server, 0), "\"temperature\":0.5"));
-    assert_non_null(strstr(server_request(server, 0), "\"logit_bias\":{\"5\":1}"));
-    stop_serving();
-    write_text("request.json", "[1]");
-    expect_exit(RUN("ask", CONFIG, "-n", "--request", path_of("request.json")), EXIT_FAILED);
-    expect_sentence("request.json");
-}
-
-static void an_answer_that_is_cut_is_incomplete(void **state)
-{
-    (void)state;
-    serve(HEAD("200 OK", "text/event-stream") DELTA("half an ans"), false);
-    expect_exit(RUN("ask", CONFIG, "-n", "hello"), EXIT_INCOMPLETE);
-    assert_string_equal(buf_text(&result.out), "half an ans\n");
-    expect_sentence("\"e\"");
-    stop_serving();
-}
-
-static void an_answer_at_its_limit_is_incomplete(void **state)
-{
-    (void)state;
-    serve(HEAD("200 OK", "text/event-stream") DELTA(
-                  "one two") "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":"
-                             "\"length\"}]}\n\ndata: [DONE]\n\n",
-            false);
-    expect_exit(RUN("ask", CONFIG, "-n", "--max-tokens", "2", "hello"), EXIT_INCOMPLETE);
-    assert_string_equal(buf_text(&result.out), "one two\n");
-    expect_sentence("limit of tokens");
-    stop_serving();
-}
-
-static void interrupting_keeps_what_came(void **state)
-{
-    (void)state;
-    serve(HEAD("200 OK", "text/event-stream") DELTA("so far"), true);
-    struct child child = spawn(ARGS("ask", CONFIG, "-n", "hello"), "/dev/null", NULL);
-    struct pollfd p = {child.out, POLLIN, 0};
-    assert_int_equal(poll(&p, 1, WAIT_MS), 1);
-    kill(child.pid, SIGINT);
-    finish(&child);
-    close(child.in);
-    assert_true(WIFEXITED(result.status));
-    expect_exit(WEXITSTATUS(result.status), EXIT_INTERRUPTED);
-    assert_string_equal(buf_text(&result.out), "so far\n");
-    stop_serving();
-}
-
-/* ---- JSON ------------------------------------------------------------------------------- */
-
-/* One object with every member that is promised; its error class, "" for none. */
-static const char *expect_object(void)
-{
-    static const char *const names[] = {"text", "reasoning", "tool_calls", "finish_reason",
-            "usage", "error", "route", "timing", "cost_usd", "session", "model"};
-    static char class_name[64];
-    struct json *root = json_parse(buf_slice(&result.out));
-    if (!json_is_object(root))
-        fail_msg("no object: \"%s\" (%s)", buf_text(&result.out), buf_text(&result.err));
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (!json_get(root, names[i]))
-            fail_msg("\"%s\" is missing in %s", names[i], buf_text(&result.out));
-    assert_non_null(json_get_text(root, "text"));
-    assert_non_null(json_get_text(root, "reasoning"));
-    const char *name = json_get_text(json_get(root, "error"), "class");
-    snprintf(class_name, sizeof class_name, "%s", name ? name : "");
-    json_free(root);
-    return class_name;
-}
-
-static void the_object_is_printed_when_all_is_well(void **state)
-{
-    (void)state;
-    serve(STREAM("ok"), false);
-    expect_exit(RUN("ask", CONFIG, "-n", "--json", "hello"), EXIT_DONE);
-    assert_string_equal(expect_object(), "");
-    expect_in(&result.out, "{\"text\":\"ok\",");
-    expect_in(&result.out, "\"usage\":{\"input\":7,\"output\":2,");
-    stop_serving();
-}
-
-static void the_object_is_printed_whatever_the_exit_status(void **state)
-{
-    (void)state;
-    serve(HEAD("200 OK", "text/event-stream") DELTA("half"), false);
-    expect_exit(RUN("ask", CONFIG, "-n", "--json", "hello"), EXIT_INCOMPLETE);
-    assert_string_not_equal(expect_object(), "");
-    stop_serving();
-    serve(HEAD("500 Oops", "text/plain") "broken", false);
-    expect_exit(RUN("ask", CONFIG, "-n", "--json", "hello"), EXIT_FAILED);
-    assert_string_equal(expect_object(), "server_error");
-    stop_serving();
-    expect_exit(RUN("ask", CONFIG, "-n", "--json", "-e", "nobody", "hello"), EXIT_USAGE);
-    expect_object();
-    expect_exit(RUN("ask", CONFIG, "-n", "--json", "-c", "123456789abc", "hello"), EXIT_FAILED);
-    expect_object();
-    expect_exit(RUN("ask", CONFIG, "-n", "--json", "--continue=x", "hello"), EXIT_USAGE);
-    expect_object();
-    expect_exit(
-            RUN("ask", CONFIG, "-n", "--json", "-f", "/no/such/file", "hello"), EXIT_FAILED);
-    expect_object();
-    expect_exit(RUN("ask", CONFIG, "-n", "--json"), EXIT_USAGE);
-    expect_object();
-    expect_exit(RUN("ask", CONFIG, "--nonsense", "--json", "hello"), EXIT_USAGE);
-    expect_object();
-    write_text("shunt.conf", "");
-    expect_exit(RUN("ask", CONFIG, "-n", "--json", "hello"), EXIT_REFUSED);
-    expect_object();
-}
-
-/* ---- hostile answers ------------------------------------------------------------------- */
-
-static void what_a_server_says_never_steers_the_terminal(void **state)
-{
-    (void)state;
-    static const char *const responses[] = {
-            HEAD("400 Bad", "application/json") "{\"error\":{\"message\":\"\\u001b["
-                                                "31mred\\u0007\\n\\u001b]0;x\"}}",
-            HEAD("400 Bad",
-                    "application/json") "{\"error\":{\"message\":\"\\u009b31mred \\u202e\"}}",
-            HEAD("502 Bad", "text/html") "<h1>\x1B[31mred</h1>\x9B"
-                                         "31m",
-            HEAD("200 OK", "text/plain") "\x1B[31mred\x9B"
-                                         "31m"};
-    for (size_t i = 0; i < ARRAY_LEN(responses); i++) {
-        serve(responses[i], false);
-        expect_exit(RUN("ask", CONFIG, "-n", "hello"), EXIT_FAILED);
-        expect_in(&result.err, "31m");
-        expect_no_escapes();
-        stop_serving();
-    }
-}
-
-/* A model file is somebody else's, its name and what it says about itself included. */
-static void names_from_files_never_steer_the_terminal(void **state)
-{
-    (void)state;
-    static const char plain[] = "tiny", hostile[] = "\x1B[6n";
-    static const struct tiny_model dense = {"llama", 1, 0, 0, 64, 32, 1};
-    static char *const commands[][4] = {{"model", "list"}, {"doctor"}, {"route", "hello"},
-            {"fleet", "list"}, {"fleet", "costs"}, {"top", "-b", "--view", "fleet"},
-            {"top", "-b", "--view", "router"}};
-    struct buf text;
-    struct err err;
-    char path[200];
-    snprintf(path, sizeof path, "%s/models", path_of("data"));
-    assert_int_equal(dir_make(path, &err), OK);
-    snprintf(path, sizeof path, "%s/models/\x1B[31m\xE2\x80\xAE.gguf", path_of("data"));
-    assert_true(tiny_model_write(path, &dense));
-    assert_int_equal(file_read(&text, path, 64 << 20, &err), OK);
-    for (char *at = text.ptr; (at = memmem(at, (size_t)(text.ptr + text.n - at), plain, 4));)
-        memcpy(at, hostile, 4);
-    assert_int_equal(file_write(path, text.ptr, text.n, 0600, &err), OK);
-    buf_release(&text);
-    write_text("shunt.conf", "[endpoint \"\xC2\x9B"
-                             "6n\"]\nkind = vllm\nurl = http://127.0.0.1:1/\x1B[6n\nmodel = "
-                             "\x1B]0;x\x07\nkey_file = /nowhere/\x1B[6n\n");
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        RUN(CONFIG, commands[i][0], commands[i][1], commands[i][2], commands[i][3]);
-        assert_true(result.out.n + result.err.n > 0);
-        expect_no_escapes();
-    }
-    RUN("model", CONFIG, "info", path);
-    expect_no_escapes();
-    unlink(path);
-}
-
-static void output_that_is_no_terminal_has_no_escapes(void **state)
-{
-    (void)state;
-    write_text("shunt.conf", "[endpoint \"far\"]\nkind = vllm\nurl = "
-                             "http://127.0.0.1:1/v1\nmodel = m\nretries = 0\n");
-    static char *const commands[][3] = {{"keys"}, {"doctor"}, {"route", "hello"}};
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        RUN(CONFIG, commands[i][0], commands[i][1]);
-        assert_true(result.out.n > 0);
-        expect_no_escapes();
-        RUN(CONFIG, "--color", "rgb", commands[i][0], commands[i][1]);
-        assert_true(result.out.n > 0);
-        expect_no_escapes();
-    }
-}
-
-/* Standard output is a terminal: control characters of the model become dots. */
-static void a_terminal_gets_clean_text(void **state)
-{
-    (void)state;
-    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-    char name[64], bytes[1000] = "";
-    assert_true(grantpt(fd) == 0 && unlockpt(fd) == 0 && ptsname_r(fd, name, sizeof name) == 0);
-    int slave = open(
-            name, O_RDWR | O_NOCTTY | O_CLOEXEC); /* keeps what was written until it is read */
-    serve(STREAM("a\\u001b[31mb\\u202ec"), false);
-    struct child child = spawn(ARGS("ask", CONFIG, "-n", "hello"), "/dev/null", name);
-    finish(&child);
-    close(child.in);
-    expect_exit(WEXITSTATUS(result.status), EXIT_DONE);
-    assert_true(read(fd, bytes, sizeof bytes - 1) > 0);
-    assert_string_equal(bytes, "a\xC2\xB7[31mb\xC2\xB7"
-                               "c\r\n");
-    close(slave);
-    close(fd);
-    stop_serving();
-}
-
-/* ---- output that nobody takes ----------------------------------------------------------- */
-
-static void a_closed_pipe_ends_it_quietly(void **state)
-{
-    (void)state;
-    struct child child = spawn(ARGS("keys"), "/dev/null", NULL);
-    close(child.out);
-    child.out = open("/dev/null", O_RDONLY);
-    signal(SIGPIPE, SIG_DFL);
-    finish(&child);
-    close(child.in);
-    assert_true(WIFSIGNALED(result.status) && WTERMSIG(result.status) == SIGPIPE);
-    assert_int_equal(result.err.n, 0);
-}
-
-static void a_full_disk_is_a_failure(void **state)
-{
-    (void)state;
-    static char *const commands[] = {"keys", "--help", "--version"};
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        struct child child = spawn(ARGS(commands[i]), "/dev/null", "/dev/full");
-        finish(&child);
-        close(child.in);
-        expect_exit(WEXITSTATUS(result.status), EXIT_FAILED);
-        expect_sentence("standard output");
-    }
-}
-
-/* ---- what a newcomer tries -------------------------------------------------------------- */
-
 static void what_is_typed_first_leads_on(void **state)
 {
     (void)state;
@@ -681,69 +378,6 @@ static void models_say_whether_they_are_used(void **state)
     unlink(path);
 }
 
-static void max_tokens_are_sent_and_nothing_else(void **state)
-{
-    (void)state;
-    serve(STREAM("ok"), false);
-    expect_exit(RUN("ask", CONFIG, "-n", "--max-tokens", "9", "hello"), EXIT_DONE);
-    assert_non_null(strstr(server_request(server, 0), "\"max_tokens\":9"));
-    assert_null(strstr(server_request(server, 0), "\"temperature\""));
-    stop_serving();
-    write_text("request.json", "{\"messages\":[{\"role\":\"user\",\"content\":\"u\"}],"
-                               "\"max_tokens\":5}");
-    serve(STREAM("ok"), false);
-    expect_exit(
-            RUN("ask", CONFIG, "-n", "--max-tokens", "7", "--request", path_of("request.json")),
-            EXIT_DONE);
-    assert_non_null(strstr(server_request(server, 0), "\"max_tokens\":7"));
-    stop_serving();
-    expect_exit(RUN("ask", CONFIG, "-n", "--max-tokens", "0", "hello"), EXIT_USAGE);
-    expect_sentence("--max-tokens 0");
-}
-
-static void a_session_that_is_named_goes_on(void **state)
-{
-    (void)state;
-    char id[32];
-    serve(STREAM("one"), false);
-    expect_exit(RUN("ask", CONFIG, "-n", "--json", "first"), EXIT_DONE);
-    struct json *root = json_parse(buf_slice(&result.out));
-    assert_string_equal(json_get_text(root, "model"), "m");
-    snprintf(id, sizeof id, "%s", json_get_text(root, "session"));
-    assert_int_equal(strlen(id), 16);
-    json_free(root);
-    stop_serving();
-    serve(STREAM("two"), false);
-    expect_exit(RUN("ask", CONFIG, "-n", "--stats", "-c", id, "second"), EXIT_DONE);
-    expect_sent("[user: first][assistant: one][user: second]");
-    expect_in(&result.err, id);
-    expect_in(&result.err, "price unknown");
-    stop_serving();
-    serve(STREAM("three"), false); /* any other word belongs to the prompt */
-    expect_exit(RUN("ask", CONFIG, "-n", "-c", "third", "word"), EXIT_DONE);
-    expect_sent(
-            "[user: first][assistant: one][user: second][assistant: two][user: third word]");
-    stop_serving();
-    expect_exit(RUN("ask", CONFIG, "-n", "-c=999", "hello"), EXIT_USAGE);
-    expect_sentence("--continue: 999 is not a session id");
-}
-
-static void what_costs_nothing_is_free(void **state)
-{
-    (void)state;
-    char text[512];
-    serve(STREAM("ok"), false);
-    snprintf(text, sizeof text,
-            "[endpoint \"e\"]\nkind = vllm\nurl = http://127.0.0.1:%d/v1\nmodel = m\n"
-            "price_in_usd = 0\nprice_out_usd = 0\n",
-            server_port(server));
-    write_text("shunt.conf", text);
-    expect_exit(RUN("ask", CONFIG, "-n", "--stats", "hello"), EXIT_DONE);
-    expect_in(&result.err, ", free\n");
-    assert_null(strchr(buf_text(&result.err), '$'));
-    stop_serving();
-}
-
 #define TEST(f) cmocka_unit_test_teardown(f, tear_down_result)
 
 int main(void)
@@ -761,27 +395,10 @@ int main(void)
             TEST(blocks_become_floats),
             TEST(the_bench_measures_a_made_up_model),
             TEST(a_host_that_does_not_answer_is_a_failure),
-            TEST(stdin_is_read_behind_the_prompt),
-            TEST(an_open_pipe_is_not_waited_for),
-            TEST(a_request_file_is_sent_as_it_stands),
-            TEST(an_answer_that_is_cut_is_incomplete),
-            TEST(an_answer_at_its_limit_is_incomplete),
-            TEST(interrupting_keeps_what_came),
-            TEST(the_object_is_printed_when_all_is_well),
-            TEST(the_object_is_printed_whatever_the_exit_status),
-            TEST(what_a_server_says_never_steers_the_terminal),
-            TEST(names_from_files_never_steer_the_terminal),
-            TEST(output_that_is_no_terminal_has_no_escapes),
-            TEST(a_terminal_gets_clean_text),
-            TEST(a_closed_pipe_ends_it_quietly),
-            TEST(a_full_disk_is_a_failure),
             TEST(what_is_typed_first_leads_on),
             TEST(route_and_doctor_know_the_same_faults),
             TEST(doctor_calls_nothing_fine_that_is_not),
             TEST(models_say_whether_they_are_used),
-            TEST(max_tokens_are_sent_and_nothing_else),
-            TEST(a_session_that_is_named_goes_on),
-            TEST(what_costs_nothing_is_free),
     };
     return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

@@ -176,6 +176,15 @@ static void endpoints_and_sessions_are_found(void **state)
     assert_int_equal(app.last_action, ACTION_OPEN_SESSION);
 }
 
+static void themes_are_found_and_taken(void **state)
+{
+    (void)state;
+    type("theme li");
+    expect_row(3, "theme: light", "start");
+    press(KEY_ENTER);
+    assert_string_equal(app.notice, "theme light");
+}
+
 static void arrows_choose_and_esc_closes(void **state)
 {
     (void)state;
@@ -205,6 +214,7 @@ int main(void)
             TEST(a_command_with_words_is_written_into_the_input),
             TEST(commands_of_chat_are_run_there),
             TEST(endpoints_and_sessions_are_found),
+            TEST(themes_are_found_and_taken),
             TEST(arrows_choose_and_esc_closes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

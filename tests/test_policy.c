@@ -114,7 +114,25 @@ static void what_lacks_its_key_or_file_is_out_unless_it_is_named(void **state)
     set_fault(3, "its key is missing");
     assert_string_equal(chosen(&f, 0, &d), "-");
     assert_int_equal(d.verdict, VERDICT_REFUSE);
-    assert_non_null(strstr(d.reason, "take it: lab (its key is missing), local (disabled"));
+    assert_non_null(strstr(d.reason, "take it: lab (its key is missing); 3 are off"));
+}
+
+static void a_refusal_names_all_that_could_be_mended(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(100);
+    confs[3].enabled = false;
+    for (int i = 0; i < 3; i++)
+        set_fault(i, "its key comes from the variable KEY, which is not set");
+    chosen(&f, 0, &d);
+    for (int i = 0; i < 3; i++)
+        assert_non_null(strstr(d.reason, confs[i].name));
+    assert_non_null(strstr(d.reason, "; 1 is off"));
+    for (int i = 0; i < 3; i++) /* what is long must not hide that there are more */
+        memset(states[i].fault, 'x', 300), states[i].fault[300] = '\0';
+    chosen(&f, 0, &d);
+    assert_non_null(strstr(d.reason, "xx) and 2 more; 1 is off"));
 }
 
 static void a_zone_holds_for_everything(void **state)
@@ -143,7 +161,8 @@ static void nobody_left_is_a_refusal_with_reasons(void **state)
     assert_string_equal(d.reason,
             "no endpoint may take it: local (about 5000 tokens do not fit its context of 4096),"
             " cheap (zone external; this may travel to local at most),"
-            " dear (zone external; this may travel to local at most) and 1 more");
+            " dear (zone external; this may travel to local at most),"
+            " lab (zone lab; this may travel to local at most)");
     struct fleet none = {states, 0};
     policy_decide(&d, &f, &(struct policy_world){&none, {-1, 0}, prefs_default(), 0}, 0);
     assert_non_null(strstr(d.reason, "shunt doctor"));
@@ -407,6 +426,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             TEST(the_cheapest_that_can_is_chosen),
             TEST(what_lacks_its_key_or_file_is_out_unless_it_is_named),
+            TEST(a_refusal_names_all_that_could_be_mended),
             TEST(a_zone_holds_for_everything),
             TEST(nobody_left_is_a_refusal_with_reasons),
             TEST(the_same_input_decides_the_same),

@@ -80,6 +80,16 @@ static bool take_mouse(struct app *app, const struct key *key)
     return true;
 }
 
+/* A model may have been put there or mended since. */
+static void look_for_somebody(struct app *app, const struct key *key)
+{
+    bool has_nobody = fleet_has_nobody(&app_core(app)->fleet);
+    if (key->code == KEY_FOCUS_IN || has_nobody)
+        app_look_for_models(app);
+    if (has_nobody)
+        app_scan_models(app);
+}
+
 static void take_key(struct app *app, const struct key *key)
 {
     const struct view_ops *ops = views[app->view].ops;
@@ -91,8 +101,7 @@ static void take_key(struct app *app, const struct key *key)
     }
     app->is_dirty = true;
     status_line_read(&app->status, app->now_ns);
-    if (key->code == KEY_FOCUS_IN || fleet_has_nobody(&app_core(app)->fleet))
-        app_look_for_models(app);
+    look_for_somebody(app, key);
     if (key->code == KEY_FOCUS_IN || key->code == KEY_FOCUS_OUT || take_mouse(app, key))
         return;
     if (app->palette.is_open && !app->pending.code && palette_key(&app->palette, key, app))

@@ -234,6 +234,13 @@ enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *e
     return status;
 }
 
+void app_scan_models(struct app *app)
+{
+    struct action *a = action_new(ACTION_LIST_MODELS);
+    a->now_ms = app_now_ms(app);
+    app_act(app, a);
+}
+
 void app_look_for_models(struct app *app)
 {
     if (config_look_for_models(app->config))

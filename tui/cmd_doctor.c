@@ -177,6 +177,7 @@ int cmd_doctor(struct args *args)
     if (config_load(&config, &args->globals, &err) != OK)
         return cmd_fail(&err);
     struct report report = {0};
+    char size[SIZE_TEXT_BYTES];
     say(&report, FINE, "version", "%s", SHUNT_VERSION);
     keymap_free(config_keymap(&config)); /* collects the warnings of [bind] */
     check_terminal(&report, &config);
@@ -185,9 +186,9 @@ int cmd_doctor(struct args *args)
     check_data(&report, &config);
     check_models_folder(&report, &config);
     check_endpoints(&report, &config);
-    say(&report, FINE, "processor", "%ld cores, %ld MB of memory",
-            sysconf(_SC_NPROCESSORS_ONLN),
-            sysconf(_SC_PHYS_PAGES) / 1024 * sysconf(_SC_PAGESIZE) / 1024);
+    uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    say(&report, FINE, "processor", "%ld cores, %s of memory", sysconf(_SC_NPROCESSORS_ONLN),
+            size_text(bytes, size));
     config_release(&config);
     return report.n_bad ? EXIT_FAILED : EXIT_DONE;
 }

@@ -76,6 +76,32 @@ static const char *text_of(const struct endpoint_form *f, enum field field)
     return f->form.values[field].text;
 }
 
+static int kind_of(const struct endpoint_form *f)
+{
+    int kind = 0;
+    while (kind < PROVIDER_COUNT && strcmp(text_of(f, FIELD_KIND), provider_names[kind]) != 0)
+        kind++;
+    return kind;
+}
+
+/* Negative: none, or none that can be read. */
+static double price_of(const struct endpoint_form *f, enum field field)
+{
+    double usd;
+    return slice_to_double(slice_of(text_of(f, field)), &usd) ? usd : -1;
+}
+
+/* Without a source nothing is typed for it: what is looked at then is shown in its place. */
+static void adapt(struct endpoint_form *f)
+{
+    struct form_value *value = &f->form.values[FIELD_KEY_VALUE];
+    bool has_source = text_of(f, FIELD_KEY_FROM)[0], has_url = text_of(f, FIELD_URL)[0];
+    int kind = kind_of(f);
+    const char *usual = kind < PROVIDER_COUNT && !has_url ? providers[kind].key_env : NULL;
+    value->is_fixed = !has_source && !value->text[0];
+    value->blank = has_source ? "" : usual ? usual : "no key";
+}
+
 const char *endpoint_form_name(const struct endpoint_form *f)
 {
     return text_of(f, FIELD_NAME);
@@ -120,6 +146,7 @@ void endpoint_form_open(struct endpoint_form *f, const struct conf *conf, const 
     }
     f->form.values[FIELD_NAME].is_fixed = !f->is_new;
     f->form.focus = f->is_new ? FIELD_NAME : FIELD_KIND;
+    adapt(f);
 }
 
 /* ---- checking --------------------------------------------------------------------------- */
@@ -179,10 +206,9 @@ static void check_key(struct endpoint_form *f)
 
 static void check_whole(struct endpoint_form *f)
 {
-    struct endpoint_conf trial = {0};
-    int kind = 0;
-    while (kind < PROVIDER_COUNT && strcmp(text_of(f, FIELD_KIND), provider_names[kind]) != 0)
-        kind++;
+    struct endpoint_conf trial = {.usd_per_mtok_in = price_of(f, FIELD_PRICE_IN),
+            .usd_per_mtok_out = price_of(f, FIELD_PRICE_OUT)};
+    int kind = kind_of(f);
     if (kind == PROVIDER_COUNT) {
         form_fail(&f->form, FIELD_KIND, "a kind of this version is needed");
         return;
@@ -197,14 +223,38 @@ static void check_whole(struct endpoint_form *f)
     }
 }
 
-bool endpoint_form_check(struct endpoint_form *f, const struct fleet *fleet)
+static void check(struct endpoint_form *f, const struct fleet *fleet)
 {
     form_forgive(&f->form);
     check_name(f, fleet);
     check_values(f);
     check_key(f);
     check_whole(f);
+}
+
+bool endpoint_form_check(struct endpoint_form *f, const struct fleet *fleet)
+{
+    check(f, fleet);
     return !form_show_error(&f->form);
+}
+
+/* ---- keys ------------------------------------------------------------------------------- */
+
+/* One change may mend what another field was told; what is wrong anew waits for the next save.
+ */
+enum form_result endpoint_form_key(
+        struct endpoint_form *f, const struct key *key, const struct fleet *fleet)
+{
+    bool had_error[FIELD_COUNT];
+    enum form_result result = form_key(&f->form, key);
+    for (int i = 0; i < FIELD_COUNT; i++)
+        had_error[i] = f->form.values[i].error[0];
+    check(f, fleet);
+    for (int i = 0; i < FIELD_COUNT; i++)
+        if (!had_error[i])
+            f->form.values[i].error[0] = '\0';
+    adapt(f);
+    return result;
 }
 
 /* ---- writing ---------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 
 struct conf;
 struct fleet;
+struct key;
 
 struct endpoint_form {
     struct form form;
@@ -20,6 +21,8 @@ struct endpoint_form {
 void endpoint_form_open(struct endpoint_form *f, const struct conf *conf, const char *name);
 const char *endpoint_form_name(const struct endpoint_form *f);
 /* False: what is wrong stands beside its field, and the first of it has the focus. */
+enum form_result endpoint_form_key(
+        struct endpoint_form *f, const struct key *key, const struct fleet *fleet);
 bool endpoint_form_check(struct endpoint_form *f, const struct fleet *fleet);
 void endpoint_form_write(const struct endpoint_form *f, struct conf *conf);
 

@@ -224,10 +224,11 @@ static void draw_value(const struct form *form, int i, struct surface *out, int 
         surface_puts(out, row, col + 1, ROLE_HINT_KEY, is_focused ? "\xE2\x96\xB8" : " ");
         return;
     }
+    const char *blank = value->blank ? value->blank : field->blank;
     struct slice text = visible(value, out->rect.n_cols - col - 3);
     surface_text(out, row, col + 2, role, 0, text);
-    if (!value->text[0] && field->blank)
-        surface_puts(out, row, col + 2 + is_focused, ROLE_DIM, field->blank);
+    if (!value->text[0] && blank)
+        surface_puts(out, row, col + 2, ROLE_DIM, blank);
     if (is_focused)
         surface_cursor(out, row,
                 col + 2 +

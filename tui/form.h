@@ -26,7 +26,8 @@ struct form_value {
     char text[FORM_TEXT_BYTES];
     size_t cursor; /* byte offset on a cluster border */
     char error[96];
-    bool is_fixed; /* shown, not changed */
+    bool is_fixed;     /* shown, not changed */
+    const char *blank; /* in place of the field's; NULL: that one */
 };
 
 struct form {

@@ -318,6 +318,8 @@ static int take_text(MD_TEXTTYPE type, const MD_CHAR *text, MD_SIZE n, void *use
     return 0;
 }
 
+/* md4c 0.4.8 looks at bytes behind an address that ends the text: it gets a copy, whose end is
+ * a NUL. */
 static void render_part(struct markdown *md, struct slice source)
 {
     static const MD_PARSER parser = {0,
@@ -325,18 +327,17 @@ static void render_part(struct markdown *md, struct slice source)
                     MD_FLAG_NOHTMLBLOCKS | MD_FLAG_PERMISSIVEURLAUTOLINKS,
             enter_block, leave_block, enter_span, leave_span, take_text, NULL, NULL};
     struct renderer r = {.text.md = md, .role = ROLE_TEXT, .was_block = md->n_lines > 0};
-    struct buf with_definitions;
-    buf_init(&with_definitions, UINT32_MAX - 1);
+    struct buf text;
+    buf_init(&text, UINT32_MAX - 1);
     buf_init(&r.text.text, SIZE_MAX / 2);
-    if (md->definitions.n && buf_add_slice(&with_definitions, buf_slice(&md->definitions)) &&
-            buf_add_text(&with_definitions, "\n") && buf_add_slice(&with_definitions, source))
-        source = buf_slice(&with_definitions);
-    if (source.n && source.n < UINT32_MAX)
-        md_parse(source.ptr, (MD_SIZE)source.n, &parser, &r);
+    buf_add_slice(&text, buf_slice(&md->definitions));
+    buf_add_text(&text, md->definitions.n ? "\n" : "");
+    if (source.n && buf_add_slice(&text, source))
+        md_parse(text.ptr, (MD_SIZE)text.n, &parser, &r);
     if (r.text.text.n)
         md_text_flush(&r.text, indent_of(&r), false);
     md_table_release(&r.table);
-    buf_release(&with_definitions);
+    buf_release(&text);
     md_text_release(&r.text);
     for (int i = 0; i < NESTING_MAX; i++)
         mem_free(r.targets[i]);

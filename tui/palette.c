@@ -13,6 +13,7 @@
 #include "tui/slash.h"
 #include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 #include "tui/view_chat.h"
 #include "tui/vtin.h"
 
@@ -20,11 +21,12 @@
 #define MOST_ROWS  14 /* of things to choose from */
 #define NAME_COLS  24
 #define ITEMS_MAX  1024
+#define THEME      "theme: "
 #define NAME_BONUS 4000 /* the letters stand in the name: that is what was meant */
 
 struct item {
-    enum { ITEM_COMMAND, ITEM_SESSION, ITEM_ENDPOINT } kind;
-    int64_t id; /* enum command, session, endpoint */
+    enum { ITEM_COMMAND, ITEM_SESSION, ITEM_ENDPOINT, ITEM_THEME } kind;
+    int64_t id; /* enum command, session, endpoint; of a theme the name behind THEME says all */
     const char *name, *help, *keys;
 };
 
@@ -110,6 +112,21 @@ static void add_sessions(struct items *items, const struct core *core)
     }
 }
 
+static void add_theme(struct items *items, const char *name, const char *help)
+{
+    add(items, (struct item){
+                       ITEM_THEME, 0, arena_printf(&items->arena, THEME "%s", name), help, ""});
+}
+
+static void add_themes(struct items *items, const struct app *app)
+{
+    const char *const *names;
+    size_t n = app_theme_names(app, &names);
+    add_theme(items, "auto", "Dark or light, as the terminal's background is");
+    for (size_t i = 0; i < n; i++)
+        add_theme(items, names[i], "Its colours, now and at the next start");
+}
+
 /* Each word by its letters in the name, or as the beginning of a word of the help. */
 static int score_item(const struct item *item, struct slice typed)
 {
@@ -140,6 +157,7 @@ static struct items *find(const struct palette *p, const struct app *app)
     struct items *items = mem_alloc(sizeof *items);
     add_commands(items, app);
     add_endpoints(items, app);
+    add_themes(items, app);
     add_sessions(items, app_core(app));
     rank(items, slice_of(p->typed.text));
     return items;
@@ -183,6 +201,10 @@ static void run(const struct item *item, struct app *app)
         run_command(app, (enum command)item->id);
         return;
     }
+    if (item->kind == ITEM_THEME) {
+        app_use_theme(app, item->name + strlen(THEME));
+        return;
+    }
     bool is_session = item->kind == ITEM_SESSION;
     struct action *a = action_new(is_session ? ACTION_OPEN_SESSION : ACTION_USE_ENDPOINT);
     if (is_session)
@@ -223,8 +245,9 @@ bool palette_key(struct palette *p, const struct key *key, struct app *app)
     return true;
 }
 
-const struct view_hint palette_hints[] = {
+static const struct view_hint hints[] = {
         {"Enter", "run"}, {"Up/Down", "choose"}, {"Esc", "close"}, {NULL, NULL}};
+const struct view_hint *const palette_hints = hints;
 
 /* ---- drawing ---------------------------------------------------------------------------- */
 

@@ -183,7 +183,8 @@ static const struct column_def {
         [COLUMN_ZONE] = {{"zone", 4, 10, false}, 8, zone_of},
         [COLUMN_TIER] = {{"tier", 4, 12, true}, .number = tier_of},
         [COLUMN_IN_FLIGHT] = {{"running", 7, 7, true}, .number = in_flight_of},
-        [COLUMN_TREND] = {{"trend", SPARK_COLS, 5, false}, .number = ttft_p50_of},
+        [COLUMN_TREND] = {{"ttft \xE2\x96\x81\xE2\x96\x86\xE2\x96\x83", SPARK_COLS, 5, false},
+                .number = ttft_p50_of},
         [COLUMN_TTFT_P50] = {{"ttft p50", 8, 1, true}, 0, NULL, ttft_p50_of, UNIT_SECONDS},
         [COLUMN_TTFT_P95] = {{"p95", 7, 4, true}, 0, NULL, ttft_p95_of, UNIT_SECONDS},
         [COLUMN_TOK_PER_S] = {{"tok/s", 6, 3, true}, 0, NULL, tok_per_s_of, UNIT_RATE},
@@ -373,7 +374,7 @@ static bool take_key(void *state, const struct key *key, struct app *app)
     struct fleet_view *v = state;
     if (!v->has_form)
         return false;
-    enum form_result result = form_key(&v->form.form, key);
+    enum form_result result = endpoint_form_key(&v->form, key, &app_core(app)->fleet);
     if (result == FORM_SAVE)
         save_form(v, app);
     v->has_form &= result != FORM_CANCEL;
