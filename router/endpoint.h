@@ -80,6 +80,9 @@ const char *endpoint_lacks(const struct endpoint_conf *conf, const char *key);
 struct endpoint_conf endpoint_local(const char *name, const char *path);
 struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf);
 
+/* Its url for showing, the provider's own too: without the user and password in it. */
+void endpoint_print_url(const struct endpoint_conf *conf, char *out, size_t n_bytes);
+
 /* What can be known of an endpoint without contacting it: the model file, the ca_file, the
  * key's variable or file. Cheap; runs no command. The sentence does not name the endpoint. */
 enum status endpoint_check(const struct endpoint_conf *conf, struct err *err) MUST_USE;

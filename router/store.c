@@ -67,8 +67,7 @@ static void *run(void *arg)
         struct pollfd fd = {store->command_fd, POLLIN, 0};
         uint64_t count;
         if (poll(&fd, 1, -1) > 0)
-            while (read(store->command_fd, &count, sizeof count) < 0)
-                break;
+            (void)!read(store->command_fd, &count, sizeof count); /* only to be woken again */
     }
 }
 
