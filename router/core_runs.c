@@ -204,7 +204,7 @@ static void send(struct core *core, struct run *run, struct request *request, ui
                 arena_strndup(&request->arena, run->params.stop[i].ptr, run->params.stop[i].n));
     request->endpoint = endpoint_conf_copy(&request->arena, conf);
     run->phase = RUN_SENT;
-    run->state = RUN_QUEUED;
+    run->stage = STAGE_QUEUED;
     run->fraction = -1;
     run->t_sent_ns = t_ns;
     run->t_saved_ns = t_ns;
@@ -524,7 +524,7 @@ static void take_content(
     if (run->t_first_ns)
         return;
     run->t_first_ns = t_ns;
-    run->state = RUN_DECODE;
+    run->stage = STAGE_DECODE;
     answer->ttft_ms = run->before.ttft_ms + ms_between(run->t_sent_ns, t_ns);
     count_attempt(core, run, answer,
             t_ns); /* if the program dies now, the sum is not told as whole */
@@ -621,9 +621,9 @@ void runs_apply(struct core *core, const struct event *event)
     case EV_USAGE:
         take_usage(run, answer, &event->u.usage);
         break;
-    case EV_STATE:
-        run->state = event->u.state.state;
-        run->fraction = event->u.state.fraction;
+    case EV_STAGE:
+        run->stage = event->u.stage.stage;
+        run->fraction = event->u.stage.fraction;
         core->version++;
         break;
     case EV_LIMITS:

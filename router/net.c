@@ -93,11 +93,11 @@ static void emit(void *arg, struct event *event)
     flush_unsent(t);
 }
 
-static void emit_state(struct transfer *t, enum run_state state)
+static void emit_stage(struct transfer *t, enum stage stage)
 {
-    struct event event = {.kind = EV_STATE};
-    event.u.state.state = state;
-    event.u.state.fraction = -1;
+    struct event event = {.kind = EV_STAGE};
+    event.u.stage.stage = stage;
+    event.u.stage.fraction = -1;
     emit(t, &event);
 }
 
@@ -324,7 +324,7 @@ static void begin(struct net *net, struct net_command *command)
     if (!t->is_probe) {
         t->parser = t->wire->open(e->stream, emit, t);
         t->wire->build(t->request, &t->body);
-        emit_state(t, RUN_CONNECTING);
+        emit_stage(t, STAGE_CONNECTING);
     }
     t->easy = curl_easy_init();
     if (t->easy)
