@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "tui/editor.h"
 #include "tui/file_choices.h"
 
 static char folder[] = "/tmp/shunt-files-XXXXXX";

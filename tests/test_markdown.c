@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -141,6 +143,16 @@ static const struct md_span *find_span(const struct markdown *md, const char *te
             return &md->spans[i];
     fail_msg("there is no span \"%s\"", text);
     return NULL;
+}
+
+/* md4c 0.4.8 tells that this address begins in its cell, and never that it ends. */
+static void a_style_ends_with_its_block(void **state)
+{
+    (void)state;
+    struct markdown md = {0};
+    markdown_render(&md, SLICE("- > a\n  > :-:|\n  > http://.-|\n- after"), 80);
+    assert_int_equal(find_span(&md, "after")->role, ROLE_TEXT);
+    markdown_release(&md);
 }
 
 static void styles_begin_and_end(void **state)
@@ -410,6 +422,28 @@ static void hostile_bytes_never_reach_the_grid(void **state)
     }
 }
 
+/* md4c looks behind the end of an address: whatever lies there, the lines are the same. */
+static void nothing_behind_the_text_is_looked_at(void **state)
+{
+    (void)state;
+    static const char text[] =
+            "see http://a.b/c?d=(e) and https://x.org, `c` [a](b) ![i](j) *k*\n";
+    size_t n_page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages =
+            mmap(NULL, 2 * n_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    assert_int_equal(mprotect(pages + n_page, n_page, PROT_NONE), 0);
+    for (size_t n = 1; n < sizeof text; n++) {
+        struct markdown md = {0};
+        char *source = pages + n_page - n; /* a look behind it ends the test */
+        memcpy(source, text, n);
+        markdown_render(&md, (struct slice){source, n}, 80);
+        assert_int_equal(md.n_lines, 1);
+        markdown_release(&md);
+    }
+    munmap(pages, 2 * n_page);
+}
+
 /* ---- size ------------------------------------------------------------------------------- */
 
 static void expect_quick(const char *head, const char *piece, size_t n_bytes, const char *name)
@@ -483,12 +517,14 @@ int main(void)
             cmocka_unit_test(targets_of_links_are_shown),
             cmocka_unit_test(definitions_are_found_wherever_they_stand),
             cmocka_unit_test(entities_are_characters_and_html_is_text),
+            cmocka_unit_test(a_style_ends_with_its_block),
             cmocka_unit_test(styles_begin_and_end),
             cmocka_unit_test(a_growing_text_ends_as_the_whole_one),
             cmocka_unit_test(a_new_width_or_a_shorter_text_begins_anew),
             cmocka_unit_test(lines_fit_the_width),
             cmocka_unit_test(parts_are_cut_outside_code),
             cmocka_unit_test(hostile_bytes_never_reach_the_grid),
+            cmocka_unit_test(nothing_behind_the_text_is_looked_at),
             cmocka_unit_test(large_texts_end_in_time),
             cmocka_unit_test(deep_nesting_ends_in_time),
             cmocka_unit_test(text_stays_visible_at_any_depth),

@@ -293,6 +293,58 @@ static void every_include_is_allowed_by_a_row(void **state)
     expect_no_fault();
 }
 
+/* ---- chains ----------------------------------------------------------------------------- */
+
+#define CHAIN_MAX    3               /* headers, from a .c file down */
+#define CHAIN_ENDS   "engine/base.h" /* all share it, it counts as none */
+#define CHAIN_CIRCLE 20
+
+static const struct source_file *find_file(struct slice path)
+{
+    for (size_t i = 0; i < n_source_files; i++)
+        if (slice_eq(path, source_files[i].path))
+            return &source_files[i];
+    return NULL;
+}
+
+/* The longest chain of headers below the file; `path` gets their names. */
+static int chain_below(const struct source_file *file, int depth, struct buf *path)
+{
+    struct slice rest = buf_slice(&file->text), line;
+    int number = 0, longest = 0;
+    while (depth < CHAIN_CIRCLE && source_next_line(&rest, &line, &number)) {
+        struct slice header = source_included(line);
+        const struct source_file *next = find_file(header);
+        bool counts = next && header.ptr[header.n - 1] == 'h' && !slice_eq(header, CHAIN_ENDS);
+        struct buf below;
+        buf_init(&below, 1 << 16);
+        int n = counts ? 1 + chain_below(next, depth + 1, &below) : 0;
+        if (n > longest) {
+            buf_clear(path);
+            buf_printf(path, " > %s%s", next->path, buf_text(&below));
+            longest = n;
+        }
+        buf_release(&below);
+    }
+    return longest;
+}
+
+static void no_chain_of_includes_is_longer_than_three(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_source_files; i++) {
+        const struct source_file *file = &source_files[i];
+        struct buf path;
+        buf_init(&path, 1 << 16);
+        bool is_source = file->code && file->path[strlen(file->path) - 1] == 'c';
+        int n = is_source ? chain_below(file, 0, &path) : 0;
+        if (n > CHAIN_MAX)
+            fault(file->path, 1, "a chain of %d headers%s", n, buf_text(&path));
+        buf_release(&path);
+    }
+    expect_no_fault();
+}
+
 /* ---- words and calls -------------------------------------------------------------------- */
 
 /* A call or a definition of this name, not a member of a struct. */
@@ -616,6 +668,7 @@ int main(void)
             cmocka_unit_test(the_walk_sees_code_and_not_comments),
             cmocka_unit_test(every_pure_file_exists),
             cmocka_unit_test(every_include_is_allowed_by_a_row),
+            cmocka_unit_test(no_chain_of_includes_is_longer_than_three),
             cmocka_unit_test(banned_calls_are_made_by_their_owners_only),
             cmocka_unit_test(one_idea_has_one_word),
             cmocka_unit_test(no_c_file_declares_for_another),

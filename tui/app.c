@@ -17,6 +17,7 @@
 #include "tui/cmd.h"
 #include "tui/config.h"
 #include "tui/keys.h"
+#include "tui/look.h"
 #include "tui/term.h"
 
 #define STEP_NS 2000000ull
@@ -139,7 +140,7 @@ static void close_all(struct app *app)
         mem_free(app->states[i]);
     }
     vtin_close(app->in);
-    look_release(&app->look);
+    look_release(app->look);
     keymap_free(app->keymap);
     screen_release(&app->screen);
     close(app->signal_pipe[0]);
@@ -152,19 +153,21 @@ int app_run(struct config *config, struct slice attached)
             .screen.charset = config->charset,
             .is_dirty = true,
             .now_ns = clock_now_ns()};
+    struct look look;
     struct err err;
     if (open_hub(&app, &err) != OK)
         return cmd_fail(&err);
-    look_init(&app.look, config);
+    look_init(&look, config);
+    app.look = &look;
     if (pipe(app.signal_pipe) != 0 ||
-            term_open(&app.term, config->term, &app.look.theme, config->color, &err) != OK) {
-        look_release(&app.look);
+            term_open(&app.term, config->term, &look.theme, config->color, &err) != OK) {
+        look_release(&look);
         hub_close(app.hub);
         return cmd_fail(&err);
     }
     app_install_signals(&app);
     app.in = vtin_open();
-    if (look_is_auto(&app.look))
+    if (look_is_auto(&look))
         app_ask_background(&app);
     app.keymap = config_keymap(config);
     for (int i = 0; i < VIEW_COUNT; i++)
@@ -176,7 +179,7 @@ int app_run(struct config *config, struct slice attached)
     if (conf_n_warnings(config->conf) && !app.status.keeps_nothing)
         app_notice(&app, ERR_CONFIG, "%s%s", conf_warning_at(config->conf, 0),
                 conf_n_warnings(config->conf) > 1 ? " (`shunt doctor` shows all)" : "");
-    if (app.look.problems.n)
+    if (look.problems.n)
         app_use_look(&app);
     app.has_mouse = config->mouse;
     if (app.has_mouse)

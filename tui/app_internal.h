@@ -3,7 +3,6 @@
 #define TUI_APP_INTERNAL_H
 
 #include "tui/external_editor.h"
-#include "tui/look.h"
 #include "tui/palette.h"
 #include "tui/status_line.h"
 #include "tui/surface.h"
@@ -11,13 +10,15 @@
 #include "tui/view_help.h"
 #include "tui/vtin.h"
 
+struct look;
+
 struct app {
     struct hub *hub;
     struct term *term;
     struct vtin *in;
     struct keymap *keymap;
     struct config *config;
-    struct look look;
+    struct look *look;
     struct screen screen;
     void *states[VIEW_COUNT];
     enum view_id view;

@@ -6,6 +6,9 @@
 #include "router/core.h"
 #include "router/session.h"
 
+#include "tui/editor.h"
+#include "tui/view.h"
+
 #define TWICE_NS        1000000000ull /* two Esc within it belong together */
 #define STOPPED_LATE_NS 1000000000ull /* an Esc this soon was meant for the answer */
 

@@ -6,8 +6,11 @@
 #ifndef TUI_CHAT_EDIT_H
 #define TUI_CHAT_EDIT_H
 
-#include "tui/editor.h"
-#include "tui/view.h"
+#include "engine/base.h"
+
+struct app;
+struct core;
+struct editor;
 
 struct chat_edit {
     int64_t session_id, message_id; /* 0: nothing is edited */

@@ -24,11 +24,17 @@ void chat_next_change(struct chat_next *next)
     next->is_stale = true;
 }
 
-void chat_next_release(struct chat_next *next)
+static void forget_files(struct chat_next *next)
 {
     attachments_release(&next->files);
     next->files = (struct attachments){0};
     next->files_key = 0;
+}
+
+void chat_next_release(struct chat_next *next)
+{
+    forget_files(next);
+    mem_free(next->decision);
 }
 
 /* ---- when to decide anew ---------------------------------------------------------------- */
@@ -104,7 +110,7 @@ static void read_files(struct chat_next *next, struct slice draft)
             mix(&key, (uint64_t)(uint8_t)*c + 1);
     if (key == next->files_key)
         return;
-    chat_next_release(next);
+    forget_files(next);
     next->files_key = key;
     if (key && attachments_read(&next->files, draft, true, &err) != OK)
         next->files = (struct attachments){0};
@@ -118,14 +124,16 @@ static void preview(
     struct slice typed = {draft.ptr + is_escaped, draft.n - is_escaped};
     struct buf all;
     read_files(next, draft);
+    if (!next->decision)
+        next->decision = mem_alloc(sizeof *next->decision);
     if (next->files.n_files == 0) {
-        core_preview(core, typed, now_ns, &next->decision);
+        core_preview(core, typed, now_ns, next->decision);
         return;
     }
     buf_init(&all, MESSAGE_MAX_BYTES);
     buf_add_slice(&all, typed);
     buf_printf(&all, "\n\n%s", buf_text(&next->files.text));
-    core_preview(core, buf_slice(&all), now_ns, &next->decision);
+    core_preview(core, buf_slice(&all), now_ns, next->decision);
     buf_release(&all);
 }
 
@@ -146,7 +154,7 @@ static void refresh(struct chat_next *next, const struct app *app, struct slice 
     next->is_stale = false;
     next->state = state;
     next->t_ns = now_ns;
-    next->until_ns = next_change_ns(&next->decision, now_ns);
+    next->until_ns = next_change_ns(next->decision, now_ns);
     wake_at(app, next->until_ns);
 }
 
@@ -321,7 +329,6 @@ int chat_next_draw(
         struct chat_next *next, const struct app *app, struct slice draft, struct surface *out)
 {
     const struct core *core = app_core(app);
-    const struct decision *d = &next->decision;
     char text[256];
     if (core->session->writer_pid)
         return draw_read_only(core->session->writer_pid, out);
@@ -332,6 +339,7 @@ int chat_next_draw(
                 out, 0, col, out->rect.n_cols - col - 1, ROLE_TITLE, 0, slice_of(text));
     } else {
         refresh(next, app, draft);
+        const struct decision *d = next->decision;
         col = d->verdict == VERDICT_SEND ? draw_candidates(core, d, out, col)
                                          : draw_verdict(app, d, out, col);
     }

@@ -6,11 +6,10 @@
 #ifndef TUI_CHAT_NEXT_H
 #define TUI_CHAT_NEXT_H
 
-#include "router/policy.h"
-
 #include "tui/attachment.h"
 
 struct app;
+struct decision;
 struct surface;
 
 struct chat_next {
@@ -18,7 +17,7 @@ struct chat_next {
     uint64_t state;    /* of session and fleet when it was decided: a hash */
     uint64_t t_ns;     /* when it was decided; 0: never */
     uint64_t until_ns; /* when time alone may change it; 0: it does not */
-    struct decision decision;
+    struct decision *decision; /* NULL: never */
     uint64_t files_key; /* of the `@path` words that files were read for: a hash */
     struct attachments files;
 };

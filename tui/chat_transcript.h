@@ -8,10 +8,9 @@
 
 #include "engine/base.h"
 
-#include "tui/token_color.h"
-
 struct app;
 struct message;
+struct surface;
 
 #define LAID_OUT_MAX 512 /* messages kept laid out: the others cost nothing */
 
@@ -25,7 +24,7 @@ struct transcript {
     size_t n_path;
     int64_t *turned; /* messages whose reasoning is shown other than the setting says */
     size_t n_turned;
-    enum token_color color; /* of answers that have token records */
+    uint8_t color;          /* enum token_color: of answers that have token records */
     bool follows;           /* the end stays in view */
     int64_t top_id;         /* else: this message's line top_line is the first on the screen */
     int top_line;

@@ -6,6 +6,7 @@
 
 #include "tui/choice_list.h"
 #include "tui/config.h"
+#include "tui/editor.h"
 #include "tui/file_word.h"
 
 #define READ_NS   1500000 /* of a folder between two looks at the keyboard */

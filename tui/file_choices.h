@@ -5,9 +5,12 @@
 #ifndef TUI_FILE_CHOICES_H
 #define TUI_FILE_CHOICES_H
 
-#include "tui/editor.h"
+#include "tui/commands.h"
 #include "tui/file_list.h"
 #include "tui/fuzzy.h"
+
+struct editor;
+struct surface;
 
 struct file_choices { /* zero-initialised is closed */
     bool is_open, is_walked;

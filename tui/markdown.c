@@ -36,6 +36,7 @@ struct renderer {
     uint8_t role_stack[NESTING_MAX], attr_stack[NESTING_MAX];
     char *targets[NESTING_MAX]; /* of links and images, beside the styles */
     int n_styles;
+    int n_styles_of[NESTING_MAX]; /* open when the block at this depth began */
     bool was_block;
     struct md_table table; /* the open one */
 };
@@ -73,7 +74,7 @@ static void push_style(struct renderer *r, uint8_t role, uint8_t attrs)
 
 static void pop_style(struct renderer *r)
 {
-    if (--r->n_styles < NESTING_MAX && r->n_styles >= 0) {
+    if (--r->n_styles < NESTING_MAX) {
         r->role = r->role_stack[r->n_styles];
         r->attrs = r->attr_stack[r->n_styles];
     }
@@ -100,11 +101,8 @@ static void enter_item(struct renderer *r)
     r->indent += n > 3 ? n : 3;
 }
 
-static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
+static void begin_block(struct renderer *r, MD_BLOCKTYPE type, void *detail)
 {
-    struct renderer *r = user;
-    if (++r->depth > NESTING_MAX)
-        return 0;
     switch (type) {
     case MD_BLOCK_UL:
     case MD_BLOCK_OL:
@@ -160,13 +158,46 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
     default:
         break;
     }
+}
+
+static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
+{
+    struct renderer *r = user;
+    if (++r->depth > NESTING_MAX)
+        return 0;
+    begin_block(r, type, detail);
+    r->n_styles_of[r->depth - 1] = r->n_styles;
     return 0;
+}
+
+static int n_styles_of_block(const struct renderer *r)
+{
+    int depth = r->depth < NESTING_MAX ? r->depth : NESTING_MAX;
+    return depth > 0 ? r->n_styles_of[depth - 1] : 0;
+}
+
+static void drop_target(struct renderer *r)
+{
+    if (r->n_styles >= NESTING_MAX)
+        return;
+    mem_free(r->targets[r->n_styles]);
+    r->targets[r->n_styles] = NULL;
+}
+
+/* md4c 0.4.8 never tells the end of an address that goes on behind its cell. */
+static void close_spans(struct renderer *r)
+{
+    while (r->n_styles > n_styles_of_block(r)) {
+        pop_style(r);
+        drop_target(r);
+    }
 }
 
 static int leave_block(MD_BLOCKTYPE type, void *detail, void *user)
 {
     struct renderer *r = user;
     (void)detail;
+    close_spans(r);
     if (r->depth-- > NESTING_MAX)
         return 0;
     switch (type) {
@@ -239,8 +270,7 @@ static void show_target(struct renderer *r)
         md_text_add(&r->text, slice_of(target), ROLE_MD_LINK, 0);
         md_text_add(&r->text, SLICE(")"), ROLE_DIM, 0);
     }
-    mem_free(target);
-    r->targets[r->n_styles] = NULL;
+    drop_target(r);
 }
 
 static int enter_span(MD_SPANTYPE type, void *detail, void *user)
@@ -274,6 +304,8 @@ static int leave_span(MD_SPANTYPE type, void *detail, void *user)
 {
     struct renderer *r = user;
     (void)detail;
+    if (r->n_styles <= n_styles_of_block(r))
+        return 0; /* of a block before */
     pop_style(r);
     if (type == MD_SPAN_A || type == MD_SPAN_IMG)
         show_target(r);
@@ -318,6 +350,8 @@ static int take_text(MD_TEXTTYPE type, const MD_CHAR *text, MD_SIZE n, void *use
     return 0;
 }
 
+/* md4c 0.4.8 looks at bytes behind an address that ends the text: it gets a copy, whose end is
+ * a NUL. */
 static void render_part(struct markdown *md, struct slice source)
 {
     static const MD_PARSER parser = {0,
@@ -325,18 +359,17 @@ static void render_part(struct markdown *md, struct slice source)
                     MD_FLAG_NOHTMLBLOCKS | MD_FLAG_PERMISSIVEURLAUTOLINKS,
             enter_block, leave_block, enter_span, leave_span, take_text, NULL, NULL};
     struct renderer r = {.text.md = md, .role = ROLE_TEXT, .was_block = md->n_lines > 0};
-    struct buf with_definitions;
-    buf_init(&with_definitions, UINT32_MAX - 1);
+    struct buf text;
+    buf_init(&text, UINT32_MAX - 1);
     buf_init(&r.text.text, SIZE_MAX / 2);
-    if (md->definitions.n && buf_add_slice(&with_definitions, buf_slice(&md->definitions)) &&
-            buf_add_text(&with_definitions, "\n") && buf_add_slice(&with_definitions, source))
-        source = buf_slice(&with_definitions);
-    if (source.n && source.n < UINT32_MAX)
-        md_parse(source.ptr, (MD_SIZE)source.n, &parser, &r);
+    buf_add_slice(&text, buf_slice(&md->definitions));
+    buf_add_text(&text, md->definitions.n ? "\n" : "");
+    if (source.n && buf_add_slice(&text, source))
+        md_parse(text.ptr, (MD_SIZE)text.n, &parser, &r);
     if (r.text.text.n)
         md_text_flush(&r.text, indent_of(&r), false);
     md_table_release(&r.table);
-    buf_release(&with_definitions);
+    buf_release(&text);
     md_text_release(&r.text);
     for (int i = 0; i < NESTING_MAX; i++)
         mem_free(r.targets[i]);

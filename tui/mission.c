@@ -5,6 +5,7 @@
 #include "router/session.h"
 
 #include "tui/pane_side.h"
+#include "tui/surface.h"
 #include "tui/view.h"
 
 #define UPDATE_NS     100000000ull
@@ -103,8 +104,8 @@ static void draw_panes(struct mission *m, const struct app *app, struct surface 
 
 static bool is_due(const struct mission *m, const struct app *app, const struct surface *out)
 {
-    if (m->shown.n_rows != out->rect.n_rows || m->shown.n_cols != out->rect.n_cols ||
-            m->shown.charset != out->charset)
+    if (!m->shown || m->shown->n_rows != out->rect.n_rows ||
+            m->shown->n_cols != out->rect.n_cols || m->shown->charset != out->charset)
         return true;
     uint64_t next_ns = m->t_shown_ns + UPDATE_NS;
     if (app_now_ns(app) < next_ns && m->version_shown != app_core(app)->version)
@@ -116,14 +117,16 @@ void mission_draw(struct mission *m, const struct app *app, struct surface *out)
 {
     if (is_due(m, app, out)) {
         open_views(m, (struct app *)(uintptr_t)app);
-        m->shown.charset = out->charset;
-        screen_resize(&m->shown, out->rect.n_rows, out->rect.n_cols);
-        struct surface all = screen_surface(&m->shown), passive = surface_passive(&all);
+        if (!m->shown)
+            m->shown = mem_alloc(sizeof *m->shown);
+        m->shown->charset = out->charset;
+        screen_resize(m->shown, out->rect.n_rows, out->rect.n_cols);
+        struct surface all = screen_surface(m->shown), passive = surface_passive(&all);
         draw_panes(m, app, &passive);
         m->t_shown_ns = app_now_ns(app);
         m->version_shown = app_core(app)->version;
     }
-    surface_copy(out, &m->shown);
+    surface_copy(out, m->shown);
 }
 
 void mission_release(struct mission *m)
@@ -134,6 +137,8 @@ void mission_release(struct mission *m)
             ops->release(m->states[i]);
         mem_free(m->states[i]);
     }
-    screen_release(&m->shown);
+    if (m->shown)
+        screen_release(m->shown);
+    mem_free(m->shown);
     *m = (struct mission){0};
 }

@@ -7,9 +7,11 @@
 #ifndef TUI_MISSION_H
 #define TUI_MISSION_H
 
-#include "tui/surface.h"
+#include <stdint.h>
 
 struct app;
+struct screen;
+struct surface;
 
 /* The least size of the Chat view that has room for it. */
 #define MISSION_MIN_COLS 180
@@ -26,7 +28,7 @@ enum {
 
 struct mission {                 /* zero-initialised is closed */
     void *states[MISSION_VIEWS]; /* of the views, apart from those of the full views */
-    struct screen shown;         /* the panes as they were drawn last */
+    struct screen *shown;        /* the panes as they were drawn last; NULL: never */
     uint64_t t_shown_ns, version_shown;
 };
 

@@ -13,6 +13,7 @@
 #include "tui/slash.h"
 #include "tui/surface.h"
 #include "tui/text.h"
+#include "tui/view.h"
 #include "tui/view_chat.h"
 #include "tui/vtin.h"
 
@@ -244,8 +245,9 @@ bool palette_key(struct palette *p, const struct key *key, struct app *app)
     return true;
 }
 
-const struct view_hint palette_hints[] = {
+static const struct view_hint hints[] = {
         {"Enter", "run"}, {"Up/Down", "choose"}, {"Esc", "close"}, {NULL, NULL}};
+const struct view_hint *const palette_hints = hints;
 
 /* ---- drawing ---------------------------------------------------------------------------- */
 

@@ -13,6 +13,8 @@
 
 #include "tui/file_word.h"
 #include "tui/keys.h"
+#include "tui/token_color.h"
+#include "tui/view.h"
 #include "tui/view_chat_internal.h"
 #include "tui/view_stepper.h"
 
@@ -89,14 +91,14 @@ static bool has_margins(const struct core *core, int64_t answer_id)
 
 static void cycle_color(struct chat *c, struct app *app)
 {
-    enum token_color *color = &c->transcript.color;
-    *color = (enum token_color)((*color + 1) % TOKEN_COLOR_COUNT);
-    if (*color == TOKEN_COLOR_MARGIN &&
+    enum token_color color = (enum token_color)((c->transcript.color + 1) % TOKEN_COLOR_COUNT);
+    if (color == TOKEN_COLOR_MARGIN &&
             !has_margins(app_core(app), transcript_answer(&c->transcript)))
-        *color = TOKEN_COLOR_ENTROPY;
-    app_notice(app, OK, "text colour: %s%s%s", token_color_name(*color),
-            *color ? " (local answers only)" : "",
-            *color && app_is_mono(app) ? "; without colours: underlined, then bold" : "");
+        color = TOKEN_COLOR_ENTROPY;
+    c->transcript.color = color;
+    app_notice(app, OK, "text colour: %s%s%s", token_color_name(color),
+            color ? " (local answers only)" : "",
+            color && app_is_mono(app) ? "; without colours: underlined, then bold" : "");
 }
 
 static void begin_edit(struct chat *c, struct app *app)

@@ -8,6 +8,9 @@
 #include "tui/chat_greeting.h"
 #include "tui/chat_rule.h"
 #include "tui/pane_side.h"
+#include "tui/surface.h"
+#include "tui/token_color.h"
+#include "tui/view.h"
 #include "tui/view_chat_internal.h"
 
 #define SIDE_COLS   38

@@ -11,6 +11,7 @@
 
 #include "tui/attachment.h"
 #include "tui/keys.h"
+#include "tui/view.h"
 #include "tui/view_chat_internal.h"
 
 /* A command that failed is worth getting back; one that did its work is no message. */
