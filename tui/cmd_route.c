@@ -91,6 +91,7 @@ static int decide(
     struct decision decision;
     int code;
     core_init(&core, &cfg);
+    cmd_look_at_models(&core);
     read_today(config, &core);
     features.max_zone = config->zone;
     if (endpoint &&
