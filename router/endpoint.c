@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
-
 #include "router/conf.h"
 #include "router/prices.h"
 #include "router/secret.h"
@@ -79,7 +77,7 @@ static const char *const later_kinds[] = {"openai_responses", "azure", "gemini",
         "vertex_anthropic", "bedrock", "sglang", "trtllm", "triton", "ollama", "litellm",
         "openrouter", "deepseek", "mistral", "groq", "together"};
 
-_Static_assert(ENGINE_SLOTS_MAX == 64, "what_is_valid says so");
+_Static_assert(ENDPOINT_SLOTS_MAX == 64, "what_is_valid says so");
 
 static const char *what_is_valid(enum value_kind kind)
 {
@@ -126,7 +124,7 @@ static bool set_field(struct arena *arena, struct endpoint_conf *e, size_t i, co
         *(int *)at = (int)n;
         return true;
     case VALUE_SLOTS:
-        if (!slice_to_u64(slice_of(text), &n) || n < 1 || n > ENGINE_SLOTS_MAX)
+        if (!slice_to_u64(slice_of(text), &n) || n < 1 || n > ENDPOINT_SLOTS_MAX)
             return false;
         *(uint32_t *)at = (uint32_t)n;
         return true;
