@@ -149,6 +149,10 @@ static void a_model_that_cannot_be_read_is_named(void **state)
         write_text("shunt.conf", conf);
         expect_exit(RUN("ask", CONFIG, "-n", "hello"), i == 0 ? EXIT_REFUSED : EXIT_FAILED);
         expect_sentence(path);
+        expect_exit(RUN("route", CONFIG, "hello"), EXIT_REFUSED);
+        expect_in(&result.out, path);
+        expect_exit(RUN("fleet", "list", CONFIG), EXIT_DONE);
+        expect_in(&result.out, i == 0 ? " no file " : " bad file ");
         expect_exit(RUN("model", "info", path), EXIT_FAILED);
         expect_sentence(path);
         expect_exit(RUN("eval", "logits", path, "--tokens", "1", "--json"), EXIT_FAILED);
