@@ -26,6 +26,8 @@
 #define LONELY_CHUNK_MS   400.0 /* alone: short enough to show progress */
 #define FULL_RING_WAIT_MS 5
 
+_Static_assert(ENGINE_SLOTS_MAX <= KV_SEQ_MAX, "a slot is a sequence of the KV cache");
+
 bool engine_push(struct engine *e, struct event *event)
 {
     if (!queue_push(&e->events, event))
@@ -34,15 +36,15 @@ bool engine_push(struct engine *e, struct event *event)
     return true;
 }
 
-void engine_emit_state(
-        struct engine *e, const struct request *request, enum run_state state, float fraction)
+void engine_emit_stage(
+        struct engine *e, const struct request *request, enum stage stage, float fraction)
 {
     struct event event = {.request_id = request->id,
-            .kind = EV_STATE,
+            .kind = EV_STAGE,
             .t_ns = clock_now_ns(),
             .attempt = request->attempt};
-    event.u.state.state = state;
-    event.u.state.fraction = fraction;
+    event.u.stage.stage = stage;
+    event.u.stage.fraction = fraction;
     if (queue_room(&e->events) > N_EVENTS / 4)
         engine_push(e, &event);
 }
@@ -110,7 +112,7 @@ static void take_commands(struct engine *e)
                                             sizeof *e->waiting);
             e->waiting[e->n_waiting++] = command.request;
             if (atomic_load(&e->state) == ENGINE_LOADING)
-                engine_emit_state(e, command.request, RUN_LOADING, -1);
+                engine_emit_stage(e, command.request, STAGE_LOADING, -1);
         }
     }
 }
@@ -149,7 +151,7 @@ static bool report_loading(void *user, const struct model_info *info, float frac
     if (percent != e->percent_told) {
         tell_model(e, ENGINE_LOADING, fraction, info, NULL);
         for (size_t i = 0; i < e->n_waiting; i++)
-            engine_emit_state(e, e->waiting[i], RUN_LOADING, fraction);
+            engine_emit_stage(e, e->waiting[i], STAGE_LOADING, fraction);
     }
     e->percent_told = percent;
     return !atomic_load(&e->is_closing);
@@ -159,7 +161,8 @@ static enum status load(struct engine *e, struct err *err)
 {
     struct model_config cfg = {.path = e->path,
             .n_threads = e->cfg.n_threads,
-            .context_tok = e->cfg.context_tok * (uint32_t)e->cfg.n_slots,
+            .context_tok = e->cfg.context_tok,
+            .n_seqs = e->cfg.n_slots,
             .batch_tok = BATCH_TOK,
             .kernel = e->kernel,
             .progress = report_loading,
@@ -336,15 +339,15 @@ static void take_results(struct engine *e, const struct turn *turn)
         record_token(e, i, slot, turn->tokens[i], PHASE_PREFILL, (uint32_t)slot->n_done - 1);
         if (turn->want[i]) {
             slot->state = SLOT_DECODE;
-            engine_emit_state(e, slot->request, RUN_DECODE, -1);
+            engine_emit_stage(e, slot->request, STAGE_DECODE, -1);
             choose_next(e, i, slot);
         }
     }
     for (int i = 0; i < e->cfg.n_slots; i++) {
         struct slot *slot = &e->slots[i];
         if (slot->state == SLOT_PREFILL)
-            engine_emit_state(
-                    e, slot->request, RUN_PREFILL, (float)slot->n_done / (float)slot->prompt.n);
+            engine_emit_stage(e, slot->request, STAGE_PREFILL,
+                    (float)slot->n_done / (float)slot->prompt.n);
     }
 }
 
@@ -478,7 +481,7 @@ struct engine *engine_open(const struct engine_config *cfg)
     e->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     queue_init(&e->commands, N_COMMANDS, sizeof(struct engine_command));
     queue_init(&e->events, N_EVENTS, sizeof(struct event));
-    if (!thread_start(&e->thread, run, e)) {
+    if (e->command_fd < 0 || !thread_start(&e->thread, run, e)) {
         err_set(&e->error, ERR_NOMEM, "cannot start a thread for the local model");
         tell_model(e, ENGINE_FAILED, -1, NULL, &e->error);
         atomic_store(&e->state, ENGINE_FAILED);
@@ -524,7 +527,8 @@ void engine_close(struct engine *e)
     mem_free(e->waiting);
     queue_release(&e->commands);
     queue_release(&e->events);
-    close(e->command_fd);
+    if (e->command_fd >= 0)
+        close(e->command_fd);
     mem_free(e->path);
     mem_free(e->kernel);
     mem_free(e);

@@ -111,7 +111,7 @@ struct run {
     bool knows_budget;     /* the store was asked what is left, for this request */
     int64_t reserved_nusd; /* of today's budget, for the endpoint it goes to */
     char reserved_day[12];
-    enum run_state state;
+    enum stage stage;
     float fraction;
     uint64_t t_sent_ns, t_first_ns, t_retry_ns, t_saved_ns;
     uint64_t t_reasoning_ns, reasoning_ns; /* the newest of it if nothing came since, else 0;
@@ -197,7 +197,8 @@ struct core {
     uint64_t n_tokens_lost;
     struct notice notices[NOTICE_MAX];
     size_t n_notices;        /* ever; the newest is notices[(n_notices - 1) % NOTICE_MAX] */
-    uint64_t disk_failed_ns; /* 0: the store works; else when it first refused */
+    uint64_t disk_failed_ns; /* 0: the store works; else when it first refused, … */
+    struct notice disk_notice; /* … and what was said about it last */
     uint64_t disk_retry_ns;
     uint64_t version; /* grows with every change: a front end draws when it moved */
     uint64_t rng;

@@ -19,6 +19,9 @@
 #include "router/secret.h"
 #include "router/store.h"
 
+_Static_assert(
+        ENDPOINT_SLOTS_MAX <= ENGINE_SLOTS_MAX, "an engine takes what a section may say");
+
 #define CLOSE_WAIT_NS 10000000000ull /* a disk that takes longer than this keeps nobody */
 
 struct local {

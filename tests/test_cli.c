@@ -149,6 +149,10 @@ static void a_model_that_cannot_be_read_is_named(void **state)
         write_text("shunt.conf", conf);
         expect_exit(RUN("ask", CONFIG, "-n", "hello"), i == 0 ? EXIT_REFUSED : EXIT_FAILED);
         expect_sentence(path);
+        expect_exit(RUN("route", CONFIG, "hello"), EXIT_REFUSED);
+        expect_in(&result.out, path);
+        expect_exit(RUN("fleet", "list", CONFIG), EXIT_DONE);
+        expect_in(&result.out, i == 0 ? " no file " : " bad file ");
         expect_exit(RUN("model", "info", path), EXIT_FAILED);
         expect_sentence(path);
         expect_exit(RUN("eval", "logits", path, "--tokens", "1", "--json"), EXIT_FAILED);
@@ -344,7 +348,7 @@ static void looking_creates_nothing(void **state)
     (void)state;
     static char *const commands[][3] = {{"doctor"}, {"route", "hello"}, {"fleet", "list"},
             {"fleet", "costs"}, {"top", "-b"}, {"themes"}};
-    char config[160], data[160];
+    char config[160], data[170];
     snprintf(config, sizeof config, "%s", path_of("shunt.conf"));
     snprintf(data, sizeof data, "%s", path_of("nothing"));
     write_text("shunt.conf", "[endpoint \"far\"]\nkind = vllm\nurl = "
@@ -357,8 +361,9 @@ static void looking_creates_nothing(void **state)
     }
     expect_exit(RUN("doctor", "--config", config, "--data", data), EXIT_DONE);
     expect_in(&result.out, "nothing/shunt.db is not there yet");
-    expect_exit(RUN("doctor", "--config", config, "--data", "/proc/nothing/at"), EXIT_FAILED);
-    expect_in(&result.out, "BAD  sessions       cannot create /proc/nothing/at");
+    snprintf(data, sizeof data, "%s/at", config); /* not in a file */
+    expect_exit(RUN("doctor", "--config", config, "--data", data), EXIT_FAILED);
+    expect_in(&result.out, "BAD  sessions       ");
 }
 
 static void models_say_whether_they_are_used(void **state)

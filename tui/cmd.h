@@ -11,6 +11,7 @@
 #include "tui/args.h"
 
 struct config;
+struct core;
 struct fleet;
 struct look;
 struct stored;
@@ -48,6 +49,8 @@ int cmd_tui(struct args *args);
 
 /* The file of the local endpoint of this name, or the name itself: a path. */
 const char *cmd_model_path(const struct config *config, const char *name);
+/* Reads the heads of the local models' files: what cannot be loaded is faulty then. */
+void cmd_look_at_models(struct core *core);
 bool cmd_has_store(const struct config *config);
 /* Moves one question to the database and waits; *answer is the command with its results and is
  * freed by the caller, whatever is returned. Where there is no database none is made, and

@@ -26,7 +26,7 @@ static void print_table(const struct decision *d, const struct fleet *fleet)
                 : c->filter != FILTER_NONE ? "x"
                                            : " ",
                 fleet->endpoints[c->endpoint].conf->name, c->expected_ms / 1000.0,
-                usd_text(c->cost_nusd, usd), c->reason);
+                prices_usd_text(c->cost_nusd, usd), c->reason);
     }
     if (d->flip[0])
         cmd_print_line(stdout, "%s", d->flip);
@@ -91,6 +91,7 @@ static int decide(
     struct decision decision;
     int code;
     core_init(&core, &cfg);
+    cmd_look_at_models(&core);
     read_today(config, &core);
     features.max_zone = config->zone;
     if (endpoint &&
