@@ -34,15 +34,15 @@ bool engine_push(struct engine *e, struct event *event)
     return true;
 }
 
-void engine_emit_state(
-        struct engine *e, const struct request *request, enum run_state state, float fraction)
+void engine_emit_stage(
+        struct engine *e, const struct request *request, enum stage stage, float fraction)
 {
     struct event event = {.request_id = request->id,
-            .kind = EV_STATE,
+            .kind = EV_STAGE,
             .t_ns = clock_now_ns(),
             .attempt = request->attempt};
-    event.u.state.state = state;
-    event.u.state.fraction = fraction;
+    event.u.stage.stage = stage;
+    event.u.stage.fraction = fraction;
     if (queue_room(&e->events) > N_EVENTS / 4)
         engine_push(e, &event);
 }
@@ -110,7 +110,7 @@ static void take_commands(struct engine *e)
                                             sizeof *e->waiting);
             e->waiting[e->n_waiting++] = command.request;
             if (atomic_load(&e->state) == ENGINE_LOADING)
-                engine_emit_state(e, command.request, RUN_LOADING, -1);
+                engine_emit_stage(e, command.request, STAGE_LOADING, -1);
         }
     }
 }
@@ -149,7 +149,7 @@ static bool report_loading(void *user, const struct model_info *info, float frac
     if (percent != e->percent_told) {
         tell_model(e, ENGINE_LOADING, fraction, info, NULL);
         for (size_t i = 0; i < e->n_waiting; i++)
-            engine_emit_state(e, e->waiting[i], RUN_LOADING, fraction);
+            engine_emit_stage(e, e->waiting[i], STAGE_LOADING, fraction);
     }
     e->percent_told = percent;
     return !atomic_load(&e->is_closing);
@@ -336,15 +336,15 @@ static void take_results(struct engine *e, const struct turn *turn)
         record_token(e, i, slot, turn->tokens[i], PHASE_PREFILL, (uint32_t)slot->n_done - 1);
         if (turn->want[i]) {
             slot->state = SLOT_DECODE;
-            engine_emit_state(e, slot->request, RUN_DECODE, -1);
+            engine_emit_stage(e, slot->request, STAGE_DECODE, -1);
             choose_next(e, i, slot);
         }
     }
     for (int i = 0; i < e->cfg.n_slots; i++) {
         struct slot *slot = &e->slots[i];
         if (slot->state == SLOT_PREFILL)
-            engine_emit_state(
-                    e, slot->request, RUN_PREFILL, (float)slot->n_done / (float)slot->prompt.n);
+            engine_emit_stage(e, slot->request, STAGE_PREFILL,
+                    (float)slot->n_done / (float)slot->prompt.n);
     }
 }
 

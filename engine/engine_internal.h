@@ -89,8 +89,8 @@ void slot_end(struct engine *e, struct slot *slot, enum finish_reason finish,
 /* Sends what the ring has room for; frees the slot when all is out. */
 void slot_flush(struct engine *e, struct slot *slot);
 /* Events that may be dropped when the ring is full: states. */
-void engine_emit_state(
-        struct engine *e, const struct request *request, enum run_state state, float fraction);
+void engine_emit_stage(
+        struct engine *e, const struct request *request, enum stage stage, float fraction);
 bool engine_push(struct engine *e, struct event *event);
 
 #endif

@@ -63,7 +63,7 @@ void slot_begin(struct engine *e, struct slot *slot, struct request *request)
     slot->sampler = sampler_open(&request->params, model_info(e->model)->n_vocab);
     for (size_t i = 0; i < slot->prompt.n; i++)
         sampler_accept(slot->sampler, slot->prompt.ids[i]);
-    engine_emit_state(e, request, RUN_PREFILL, 0);
+    engine_emit_stage(e, request, STAGE_PREFILL, 0);
 }
 
 static void put(struct slot *slot, const char *bytes, size_t n, bool is_reasoning)

@@ -16,7 +16,7 @@ enum event_kind {
     EV_REASONING, /* u.text[0..n_bytes) */
     EV_TOOL,      /* u.tool, moved: one finished tool call */
     EV_USAGE,     /* u.usage; the last one wins, field by field */
-    EV_STATE,     /* u.state: loading, connected, prefill progress */
+    EV_STAGE,     /* u.stage: loading, connected, prefill progress */
     EV_LIMITS,    /* u.limits: what the response's headers say is left */
     EV_DONE,      /* u.outcome, moved: the last event of an attempt */
     EV_MODEL, /* u.model, its err moved: a local model loads, is ready, failed or gone; about no
@@ -72,7 +72,7 @@ struct tool_call { /* one allocation per field; freed by tool_call_free */
 };
 void tool_call_free(struct tool_call *call);
 
-enum run_state { RUN_QUEUED, RUN_LOADING, RUN_CONNECTING, RUN_PREFILL, RUN_DECODE };
+enum stage { STAGE_QUEUED, STAGE_LOADING, STAGE_CONNECTING, STAGE_PREFILL, STAGE_DECODE };
 
 enum engine_state { ENGINE_LOADING, ENGINE_READY, ENGINE_FAILED, ENGINE_STOPPED };
 
@@ -91,9 +91,9 @@ struct event {
         struct usage usage;
         struct rate_limits limits;
         struct {
-            enum run_state state;
-            float fraction; /* done of this state, 0..1; negative: unknown */
-        } state;
+            enum stage stage;
+            float fraction; /* done of this stage, 0..1; negative: unknown */
+        } stage;
         struct tool_call *tool;
         struct outcome *outcome;
         struct {

@@ -357,6 +357,11 @@ void core_show_tokens(struct core *core, const struct message *m)
         balance_add(core->balance, (const struct token_record *)(log->records.ptr + at));
 }
 
+uint32_t core_ms_between(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? (uint32_t)((to_ns - from_ns) / 1000000u) : 0;
+}
+
 uint64_t core_earlier(uint64_t a, uint64_t b)
 {
     return a == 0 ? b : b == 0 ? a : a < b ? a : b;

@@ -113,7 +113,7 @@ struct run {
     bool knows_budget;     /* the store was asked what is left, for this request */
     int64_t reserved_nusd; /* of today's budget, for the endpoint it goes to */
     char reserved_day[12];
-    enum run_state state;
+    enum stage stage;
     float fraction;
     uint64_t t_sent_ns, t_first_ns, t_retry_ns, t_saved_ns;
     uint64_t t_reasoning_ns, reasoning_ns; /* the newest of it if nothing came since, else 0;

@@ -44,7 +44,7 @@ static void warn_of_budget(struct core *core, uint64_t t_ns)
                    (double)b->spent_nusd >= BUDGET_WARN_SHARE * (double)b->day_nusd;
     if (is_near && !core->was_warned)
         core_notice(core, t_ns, ERR_QUOTA, "%s of today's budget of %s are spent or reserved",
-                usd_text(b->spent_nusd, spent), usd_text(b->day_nusd, day));
+                prices_usd_text(b->spent_nusd, spent), prices_usd_text(b->day_nusd, day));
     core->was_warned = is_near;
 }
 

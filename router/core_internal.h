@@ -1,9 +1,9 @@
 /*
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
  * core_actions.c (what the user does), core_branches.c (to the tree of messages), core_runs.c
- * (a request's way), core_disk.c (what is saved when), core_probe.c (whether endpoints live),
- * core_decisions.c (the log of decisions), core_models.c (local models, in memory or not),
- * core_preview.c (a decision in advance).
+ * (a request's way), core_answer.c (what comes of it), core_disk.c (what is saved when),
+ * core_probe.c (whether endpoints live), core_decisions.c (the log of decisions), core_models.c
+ * (local models, in memory or not), core_preview.c (a decision in advance).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H
@@ -15,6 +15,7 @@
 struct action;
 struct core;
 struct effect;
+struct endpoint_conf;
 struct event;
 struct memory;
 struct message;
@@ -27,6 +28,7 @@ struct stored;
 void core_notice(struct core *core, uint64_t t_ns, enum status status, const char *fmt, ...)
         PRINTF(4, 5);
 int64_t core_unix_ms(const struct core *core, uint64_t t_ns);
+uint32_t core_ms_between(uint64_t from_ns, uint64_t to_ns);
 uint64_t core_earlier(uint64_t a, uint64_t b); /* 0: never */
 int64_t core_new_id(struct core *core, uint64_t t_ns);
 void core_saw_id(
@@ -89,6 +91,18 @@ uint64_t runs_deadline(const struct core *core);
 /* Ends the run; the answer's state, error and times are set, and all is sent to the store. */
 void runs_end(struct core *core, struct run *run, enum message_state state,
         const struct outcome *outcome, uint64_t t_ns);
+
+/* An attempt begins: what earlier ones took is kept apart. */
+void answer_begin_attempt(
+        struct run *run, struct message *answer, const struct endpoint_conf *conf);
+/* Text, reasoning, a tool call, usage. */
+void answer_take(
+        struct core *core, struct run *run, struct message *answer, const struct event *event);
+/* What looked like an echo and was held back is part of the answer after all. */
+void answer_give_back_echo(struct run *run, struct message *answer);
+/* Adds what this attempt took so far to what the earlier ones took. */
+void answer_count_attempt(
+        struct core *core, const struct run *run, struct message *answer, uint64_t t_ns);
 
 /* endpoint -1: all that may be asked. */
 void probe_begin(struct core *core, int64_t endpoint, uint64_t t_ns);

@@ -240,8 +240,9 @@ static void explain(struct candidate *c, const struct features *f, const struct 
         break;
     case FILTER_BUDGET:
         snprintf(out, n, "about %s more than today's budget of %s allows",
-                usd_text(w->budget.spent_nusd + c->price_nusd - w->budget.day_nusd, more),
-                usd_text(w->budget.day_nusd, day));
+                prices_usd_text(
+                        w->budget.spent_nusd + c->price_nusd - w->budget.day_nusd, more),
+                prices_usd_text(w->budget.day_nusd, day));
         break;
     case FILTER_FAULTY:
         snprintf(out, n, "%.*s", (int)n - 1, e->fault);
@@ -433,9 +434,10 @@ static void wait_ask_or_refuse(struct decision *d, const struct policy_world *w)
         d->verdict = VERDICT_ASK;
         snprintf(d->reason, sizeof d->reason,
                 "it would pass today's budget of %s, of which %s are spent: %s costs about %s",
-                usd_text(w->budget.day_nusd, day), usd_text(w->budget.spent_nusd, spent),
+                prices_usd_text(w->budget.day_nusd, day),
+                prices_usd_text(w->budget.spent_nusd, spent),
                 w->fleet->endpoints[dear->endpoint].conf->name,
-                usd_text(dear->price_nusd, price));
+                prices_usd_text(dear->price_nusd, price));
     } else if (soonest_ns && soonest_ns <= w->now_ns + WAIT_MAX_NS) {
         d->verdict = VERDICT_WAIT;
         d->wait_until_ns = soonest_ns;

@@ -60,7 +60,7 @@ void prices_fill(struct endpoint_conf *e)
     }
 }
 
-const char *usd_text(int64_t nusd, char out[32])
+const char *prices_usd_text(int64_t nusd, char out[32])
 {
     double usd = (double)nusd / 1e9, size = fabs(usd);
     snprintf(out, 32, "%s$%.*f", usd < 0 ? "-" : "",

@@ -141,7 +141,7 @@ static int draw_actual(const struct message *m, struct surface *out, int row)
     }
     n += (size_t)snprintf(text, sizeof text, "actual: %s",
             m->cost_nusd < 0   ? "cost unknown"
-            : m->cost_nusd > 0 ? usd_text(m->cost_nusd, cost)
+            : m->cost_nusd > 0 ? prices_usd_text(m->cost_nusd, cost)
                                : "free");
     if (m->usage.input != TOKENS_UNKNOWN && m->usage.output != TOKENS_UNKNOWN)
         n += (size_t)snprintf(text + n, sizeof text - n, " for %u + %u tokens", m->usage.input,

@@ -156,7 +156,7 @@ static void add_cost(struct listing *l, int64_t nusd, uint32_t n_unpriced)
     if (nusd < 0)
         listing_add(l, "%s", "");
     else
-        listing_add(l, "%s%s", usd_text(nusd, usd), n_unpriced ? "+" : "");
+        listing_add(l, "%s%s", prices_usd_text(nusd, usd), n_unpriced ? "+" : "");
 }
 
 static void explain_plus(bool is_used)

@@ -26,7 +26,7 @@ static void print_table(const struct decision *d, const struct fleet *fleet)
                 : c->filter != FILTER_NONE ? "x"
                                            : " ",
                 fleet->endpoints[c->endpoint].conf->name, c->expected_ms / 1000.0,
-                usd_text(c->cost_nusd, usd), c->reason);
+                prices_usd_text(c->cost_nusd, usd), c->reason);
     }
     if (d->flip[0])
         cmd_print_line(stdout, "%s", d->flip);

@@ -154,9 +154,9 @@ static void add_facts(struct facts *f, const struct app *app, const struct endpo
     add_window(f, app, "tokens left", &e->tokens);
     facts_add(f, "requests", "%u, %u failed", e->n_requests, e->n_errors);
     if (e->cost_nusd)
-        facts_add(f, "this run", "%s", usd_text(e->cost_nusd, usd));
+        facts_add(f, "this run", "%s", prices_usd_text(e->cost_nusd, usd));
     if (e->spent_today_nusd)
-        facts_add(f, "today", "%s", usd_text(e->spent_today_nusd, usd));
+        facts_add(f, "today", "%s", prices_usd_text(e->spent_today_nusd, usd));
     add_count(f, "limit", conf->rpm, " requests/min");
     add_count(f, "limit", conf->tpm, " tok/min");
     add_count(f, "slots", conf->slots, "");
