@@ -416,7 +416,6 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
             take_session(core, c, t_ns);
         break;
     case STORE_LOAD_FLEET:
-        tell_once(core, c, t_ns);
         history_replay(&core->fleet, c);
         budget_take_history(core, c);
         break;
