@@ -145,7 +145,8 @@ void utf8_make_printable(char *text);
 
 /* ---- files ------------------------------------------------------------------------------ */
 
-/* Reads a whole regular file of at most max_bytes into b (initialised by the callee). */
+/* Reads a whole file of at most max_bytes into b (initialised by the callee); of a pipe what
+ * its writer sends. A pipe that nobody writes to is an error: it is not waited for. */
 enum status file_read(
         struct buf *b, const char *path, size_t max_bytes, struct err *err) MUST_USE;
 /* Replaces the file that path names (through symlinks) by the bytes: temporary file beside it,
@@ -159,15 +160,12 @@ struct file_id {
     uint64_t device, inode; /* 0, 0: there is none */
 };
 struct file_id file_id_of(const char *path);
-bool file_id_is_among(const struct file_id *ids, size_t n, struct file_id id); /* none never is */
-/* Files of dir whose names end in suffix, sorted; paths in the arena. No such folder: none. */
+bool file_id_is_among(
+        const struct file_id *ids, size_t n, struct file_id id); /* none never is */
 /* When it was changed last, for comparisons; 0: it is not there. */
 int64_t file_changed_ns(const char *path);
+/* Files of dir whose names end in suffix, sorted; paths in the arena. No such folder: none. */
 size_t dir_list(const char *dir, const char *suffix, struct arena *arena, char ***out);
-#define SIZE_TEXT_BYTES 16
-/* "98 MB", "18.6 GB": powers of 1000, as file managers and disks count; returns out. */
-const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES]);
-
 #define SIZE_TEXT_BYTES 16
 /* "98 MB", "18.6 GB": powers of 1000, as file managers and disks count; returns out. */
 const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES]);

@@ -21,11 +21,13 @@ static enum status errno_status(int e)
 enum status file_read(struct buf *b, const char *path, size_t max_bytes, struct err *err)
 {
     buf_init(b, max_bytes);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe's writer may be missing */
     if (fd < 0)
         return err_set(err, errno_status(errno), "cannot open %s: %s", path, strerror(errno));
-    struct stat st;
-    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+    struct stat st = {0};
+    fstat(fd, &st);
+    fcntl(fd, F_SETFL, 0);
+    if (S_ISDIR(st.st_mode)) {
         close(fd);
         return err_set(err, ERR_IO, "cannot read %s: it is a directory", path);
     }
@@ -44,6 +46,8 @@ enum status file_read(struct buf *b, const char *path, size_t max_bytes, struct 
         }
     }
     close(fd);
+    if (S_ISFIFO(st.st_mode) && b->n == 0)
+        return err_set(err, ERR_IO, "cannot read %s: it is a pipe that nobody writes to", path);
     return OK;
 }
 
@@ -134,7 +138,6 @@ static int compare_paths(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Files of dir whose names end so, sorted; paths in the arena. */
 size_t dir_list(const char *dir, const char *suffix, struct arena *arena, char ***out)
 {
     size_t n_suffix = strlen(suffix);

@@ -26,6 +26,8 @@
 #define LONELY_CHUNK_MS   400.0 /* alone: short enough to show progress */
 #define FULL_RING_WAIT_MS 5
 
+_Static_assert(ENGINE_SLOTS_MAX <= KV_SEQ_MAX, "a slot is a sequence of the KV cache");
+
 bool engine_push(struct engine *e, struct event *event)
 {
     if (!queue_push(&e->events, event))
@@ -159,7 +161,8 @@ static enum status load(struct engine *e, struct err *err)
 {
     struct model_config cfg = {.path = e->path,
             .n_threads = e->cfg.n_threads,
-            .context_tok = e->cfg.context_tok * (uint32_t)e->cfg.n_slots,
+            .context_tok = e->cfg.context_tok,
+            .n_seqs = e->cfg.n_slots,
             .batch_tok = BATCH_TOK,
             .kernel = e->kernel,
             .progress = report_loading,
@@ -478,7 +481,7 @@ struct engine *engine_open(const struct engine_config *cfg)
     e->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     queue_init(&e->commands, N_COMMANDS, sizeof(struct engine_command));
     queue_init(&e->events, N_EVENTS, sizeof(struct event));
-    if (!thread_start(&e->thread, run, e)) {
+    if (e->command_fd < 0 || !thread_start(&e->thread, run, e)) {
         err_set(&e->error, ERR_NOMEM, "cannot start a thread for the local model");
         tell_model(e, ENGINE_FAILED, -1, NULL, &e->error);
         atomic_store(&e->state, ENGINE_FAILED);
@@ -524,7 +527,8 @@ void engine_close(struct engine *e)
     mem_free(e->waiting);
     queue_release(&e->commands);
     queue_release(&e->events);
-    close(e->command_fd);
+    if (e->command_fd >= 0)
+        close(e->command_fd);
     mem_free(e->path);
     mem_free(e->kernel);
     mem_free(e);

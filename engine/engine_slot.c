@@ -151,20 +151,22 @@ static bool take_tag(struct slot *slot, size_t *held)
 /* Moves what is certain from pending to unsent. True: a stop string was found. */
 static bool filter(struct engine *e, struct slot *slot)
 {
-    size_t held, stop;
+    bool is_stopped = false;
+    size_t held;
     do {
-        stop = find_stop(e, slot, &held);
+        size_t stop = find_stop(e, slot, &held);
+        is_stopped |= stop != SIZE_MAX;
         if (stop != SIZE_MAX)
             slot->out.pending.n = stop;
     } while (take_tag(slot, &held));
     struct slice text = buf_slice(&slot->out.pending);
-    size_t n = stop != SIZE_MAX ? text.n : utf8_whole(text.ptr, text.n - held);
+    size_t n = is_stopped ? text.n : utf8_whole(text.ptr, text.n - held);
     if (n == 0)
-        return stop != SIZE_MAX;
+        return is_stopped;
     put(slot, text.ptr, n, slot->out.is_reasoning);
     slot->out.has_begun = true;
     buf_drop_front(&slot->out.pending, n);
-    return stop != SIZE_MAX;
+    return is_stopped;
 }
 
 void slot_take_token(struct engine *e, struct slot *slot, int32_t token)

@@ -12,6 +12,7 @@
 #include "engine/model_internal.h"
 
 #define CONTEXT_DEFAULT_TOK 8192
+#define CELLS_MAX           (1u << 28)
 #define BATCH_DEFAULT_TOK   512
 #define READ_STEP_BYTES     (4u << 20) /* a slow disk gives this in a tenth of a second */
 
@@ -173,12 +174,19 @@ enum status model_read_head(struct model *m, struct err *err)
     return status == OK ? hparams_read(&m->hp, m->arch, m->gguf, err) : status;
 }
 
-uint32_t model_context_tok(const struct hparams *hp, uint32_t asked_tok)
+enum status model_count_cells(
+        struct model *m, uint32_t context_tok, int n_seqs, struct err *err)
 {
-    uint32_t trained = hp->context_train_tok;
-    return asked_tok                       ? asked_tok
-           : trained < CONTEXT_DEFAULT_TOK ? trained
-                                           : CONTEXT_DEFAULT_TOK;
+    uint32_t trained = m->hp.context_train_tok, n = n_seqs > 0 ? (uint32_t)n_seqs : 1;
+    if (context_tok == 0)
+        context_tok = trained < CONTEXT_DEFAULT_TOK ? trained : CONTEXT_DEFAULT_TOK;
+    if (context_tok > CELLS_MAX / n)
+        return err_set(err, ERR_NOMEM,
+                "%s: a context of %u tokens for each of %u requests at once is more than a KV "
+                "cache can hold; set a smaller context on the endpoint",
+                gguf_path(m->gguf), context_tok, n);
+    m->kv.n_cells = context_tok * n;
+    return OK;
 }
 
 static enum status open_parts(struct model *m, const struct model_config *cfg, struct err *err)
@@ -197,8 +205,10 @@ static enum status open_parts(struct model *m, const struct model_config *cfg, s
     if (status != OK)
         return status;
     m->batch_tok = cfg->batch_tok ? cfg->batch_tok : BATCH_DEFAULT_TOK;
-    status = kv_cache_open(&m->kv, model_context_tok(&m->hp, cfg->context_tok), m->hp.n_layers,
-            (size_t)m->hp.n_kv_heads * m->hp.head_dim, !cfg->is_exact, err);
+    status = model_count_cells(m, cfg->context_tok, cfg->n_seqs, err);
+    if (status == OK)
+        status = kv_cache_open(&m->kv, m->kv.n_cells, m->hp.n_layers,
+                (size_t)m->hp.n_kv_heads * m->hp.head_dim, !cfg->is_exact, err);
     if (status == OK)
         status = open_buffers(m, err);
     return status;

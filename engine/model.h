@@ -20,8 +20,8 @@ struct telemetry_shape;
 struct model_config {
     const char *path;
     int n_threads;        /* 0: one per core */
-    uint32_t context_tok; /* KV cells over all sequences; 0: the model's own, at most 8192. Also
-                             selects long or short rope factors */
+    uint32_t context_tok; /* KV cells per sequence; 0: the model's own, at most 8192 */
+    int n_seqs;           /* KV sequences, at most KV_SEQ_MAX; 0: 1 */
     uint32_t batch_tok;   /* largest batch; 0: 512 */
     bool is_exact;        /* float32 activations and float32 KV cache */
     const char *kernel;   /* "scalar", "avx2", …; NULL: the best this CPU has */

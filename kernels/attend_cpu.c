@@ -71,7 +71,8 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
     }
     struct act act = act_for(k, &buf, &s->wo, width);
     struct matmul_out to = {s->x, s->d, NULL, NULL, s->bo, true};
-    matmul(k, &s->wo, 0, split_range(s->d, 1, ith, nth), &act, NULL, s->n_tokens, &to);
+    matmul(k, split_range(s->d, 1, ith, nth), &(struct matmul_in){&s->wo, &act, s->n_tokens},
+            &to);
     pool_barrier(k->pool);
 }
 

@@ -166,19 +166,19 @@ void quantise_share(const struct kernels *k, const struct act_buf *buf, uint32_t
                 (r.end - r.begin) * 32);
 }
 
-void norm_share(const float *x, const float *norm, float eps, uint32_t n_rows, uint32_t d,
-        float *out, int ith, int nth)
+void norm_share(const struct norm_in *in, float *out, int ith, int nth)
 {
-    struct range r = split_range(n_rows, 1, ith, nth);
+    uint32_t d = in->d;
+    struct range r = split_range(in->n_rows, 1, ith, nth);
     for (uint32_t t = r.begin; t < r.end; t++) {
-        const float *in = x + (size_t)t * d;
+        const float *x = in->x + (size_t)t * d;
         float *h = out + (size_t)t * d;
         double sum = 0;
         for (uint32_t i = 0; i < d; i++)
-            sum += (double)in[i] * in[i];
-        float scale = 1 / sqrtf((float)(sum / d) + eps);
+            sum += (double)x[i] * x[i];
+        float scale = 1 / sqrtf((float)(sum / d) + in->eps);
         for (uint32_t i = 0; i < d; i++)
-            h[i] = in[i] * scale * norm[i];
+            h[i] = x[i] * scale * in->norm[i];
     }
 }
 
@@ -197,10 +197,13 @@ static void put_tile(
 #define ROW_BLOCK                                                                              \
     16 /* weight rows that pass over a tile of activations together: both stay in L1 */
 
-void matmul(const struct kernels *k, const struct weight *w, uint32_t slab, struct range range,
-        const struct act *act, const uint32_t *rows, uint32_t n, const struct matmul_out *to)
+void matmul(const struct kernels *k, struct range range, const struct matmul_in *in,
+        const struct matmul_out *to)
 {
-    const char *base = (const char *)w->data + (size_t)slab * w->n_out * w->row_bytes;
+    const struct weight *w = in->w;
+    const struct act *act = in->act;
+    const char *base = (const char *)w->data + (size_t)in->slab * w->n_out * w->row_bytes;
+    uint32_t n = in->n;
     for (uint32_t block = range.begin; block < range.end; block += ROW_BLOCK) {
         uint32_t block_end = block + ROW_BLOCK < range.end ? block + ROW_BLOCK : range.end;
         for (uint32_t i = 0; i < n; i += DOT_TILE) {
@@ -208,7 +211,7 @@ void matmul(const struct kernels *k, const struct weight *w, uint32_t slab, stru
             float values[DOT_TILE];
             int n_tile = n - i < DOT_TILE ? (int)(n - i) : DOT_TILE;
             for (int j = 0; j < n_tile; j++)
-                ids[j] = rows ? rows[i + (uint32_t)j] : i + (uint32_t)j;
+                ids[j] = in->rows ? in->rows[i + (uint32_t)j] : i + (uint32_t)j;
             for (uint32_t row = block; row < block_end; row++) {
                 const void *weights = base + (size_t)row * w->row_bytes;
                 if (act->q8)

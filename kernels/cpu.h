@@ -72,10 +72,22 @@ struct act act_for(
 void quantise_share(const struct kernels *k, const struct act_buf *buf, uint32_t n_rows,
         uint32_t n, int ith, int nth);
 
+struct norm_in {
+    const float *x, *norm; /* [n_rows][d], [d] */
+    float eps;
+    uint32_t n_rows, d;
+};
 /* out[r] = rms(x[r]) * norm of worker ith's share of rows. */
-void norm_share(const float *x, const float *norm, float eps, uint32_t n_rows, uint32_t d,
-        float *out, int ith, int nth);
+void norm_share(const struct norm_in *in, float *out, int ith, int nth);
 
+/* What is multiplied: a slab of w with n activation rows. */
+struct matmul_in {
+    const struct weight *w;
+    const struct act *act;
+    uint32_t n;
+    const uint32_t *rows; /* of act; NULL: i itself */
+    uint32_t slab;        /* of w */
+};
 /* Where products go: out[targets[i] * stride + row] = or += scales[i] * value + bias[row]. */
 struct matmul_out {
     float *out;
@@ -85,10 +97,9 @@ struct matmul_out {
     const float *bias;       /* NULL: 0 */
     bool is_added;
 };
-/* Products of rows [begin, end) of one slab of w with n activation rows: rows[i], or i itself
- * when rows is NULL. */
-void matmul(const struct kernels *k, const struct weight *w, uint32_t slab, struct range range,
-        const struct act *act, const uint32_t *rows, uint32_t n, const struct matmul_out *to);
+/* The products of the weight rows in `range`. */
+void matmul(const struct kernels *k, struct range range, const struct matmul_in *in,
+        const struct matmul_out *to);
 
 /* u = silu(g) * u; its one expression for dense layers and experts. */
 float silu_mul(float gate, float up);

@@ -51,13 +51,13 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
     uint32_t n = s->n_tokens;
     struct act_buf buf = act_buf_at(k->normed.ptr, k->quants.ptr, n, s->d);
     float *logits = k->inner.ptr;
-    norm_share(s->x, s->norm, s->eps, n, s->d, buf.f32, ith, nth);
+    norm_share(&(struct norm_in){s->x, s->norm, s->eps, n, s->d}, buf.f32, ith, nth);
     pool_barrier(k->pool);
     /* The 8-bit form is for the experts that follow; the gate itself always sees float32: a
      * flipped choice costs more than these few products. */
     quantise_share(k, &buf, n, s->d / 32 * 32 == s->d ? s->d : 0, ith, nth);
     struct act act = {buf.f32, NULL, NULL, NULL, s->d};
-    matmul(k, &s->gate, 0, split_range(s->n_experts, 1, ith, nth), &act, NULL, n,
+    matmul(k, split_range(s->n_experts, 1, ith, nth), &(struct matmul_in){&s->gate, &act, n},
             &(struct matmul_out){logits, s->n_experts});
     pool_barrier(k->pool);
     struct range r = split_range(n, 1, ith, nth);

@@ -185,8 +185,8 @@ static const struct {
     const char *kind, *word;
 } kind_words[] = {{"TEXT", "text"}, {"COUNT", "number"}, {"ZONE", "zone"},
         {"COLOR", "auto|never|16|256|rgb"}, {"BOOL", "yes|no"}, {"MONEY", "dollars"},
-        {"MS", "duration"}, {"PRICE", "dollars"}, {"TIER", "1-5"}, {"KIND", "kind"},
-        {"VARIABLE", "variable"}, {"FILE", "file"}, {"COMMAND", "command"},
+        {"MS", "duration"}, {"PRICE", "dollars"}, {"TIER", "1-5"}, {"SLOTS", "1-64"},
+        {"KIND", "kind"}, {"VARIABLE", "variable"}, {"FILE", "file"}, {"COMMAND", "command"},
         {"REASONING", "fold|show|hide"}, {0}};
 
 static const char *kind_word(const char *kind)

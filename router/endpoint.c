@@ -35,7 +35,8 @@ enum value_kind {
     VALUE_BOOL,
     VALUE_ZONE,
     VALUE_PRICE,
-    VALUE_TIER
+    VALUE_TIER,
+    VALUE_SLOTS
 };
 
 #define TYPE_TEXT  const char *
@@ -45,6 +46,7 @@ enum value_kind {
 #define TYPE_ZONE  enum zone
 #define TYPE_PRICE double
 #define TYPE_TIER  int
+#define TYPE_SLOTS uint32_t
 
 /* A row whose member has another type does not compile. */
 #define KEY(name, kind, member, ...)                                                           \
@@ -76,6 +78,8 @@ static const char *const later_kinds[] = {"openai_responses", "azure", "gemini",
         "vertex_anthropic", "bedrock", "sglang", "trtllm", "triton", "ollama", "litellm",
         "openrouter", "deepseek", "mistral", "groq", "together"};
 
+_Static_assert(ENDPOINT_SLOTS_MAX == 64, "what_is_valid says so");
+
 static const char *what_is_valid(enum value_kind kind)
 {
     static const char *const texts[] = {
@@ -86,6 +90,7 @@ static const char *what_is_valid(enum value_kind kind)
             [VALUE_ZONE] = "local, lab, region or external",
             [VALUE_PRICE] = "a price in dollars per million tokens",
             [VALUE_TIER] = "1 to 5",
+            [VALUE_SLOTS] = "1 to 64",
     };
     return texts[kind];
 }
@@ -118,6 +123,11 @@ static bool set_field(struct arena *arena, struct endpoint_conf *e, size_t i, co
         if (!slice_to_u64(slice_of(text), &n) || n < 1 || n > 5)
             return false;
         *(int *)at = (int)n;
+        return true;
+    case VALUE_SLOTS:
+        if (!slice_to_u64(slice_of(text), &n) || n < 1 || n > ENDPOINT_SLOTS_MAX)
+            return false;
+        *(uint32_t *)at = (uint32_t)n;
         return true;
     }
     return false;

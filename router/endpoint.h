@@ -39,6 +39,8 @@ struct long_price {
     double usd_per_mtok_in, usd_per_mtok_out, usd_per_mtok_cached;
 };
 
+#define ENDPOINT_SLOTS_MAX 64
+
 #define ENDPOINTS_MAX 64 /* that the router weighs: a request remembers in 64 bits who failed  \
                           */
 
@@ -63,7 +65,8 @@ struct endpoint_conf {
     uint32_t retries;  /* further HTTP requests after the first */
     uint32_t connect_timeout_ms, first_token_timeout_ms, idle_timeout_ms,
             total_timeout_ms; /* 0: none */
-    uint32_t rpm, tpm, slots; /* 0: no limit known */
+    uint32_t rpm, tpm;        /* 0: no limit known */
+    uint32_t slots;           /* at most ENDPOINT_SLOTS_MAX; 0: 1 */
     const char *ca_file;
     int line; /* of its section header */
 };

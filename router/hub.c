@@ -20,6 +20,9 @@
 #include "router/store.h"
 #include "router/store_export.h"
 
+_Static_assert(
+        ENDPOINT_SLOTS_MAX <= ENGINE_SLOTS_MAX, "an engine takes what a section may say");
+
 #define CLOSE_WAIT_NS 10000000000ull /* a disk that takes longer than this keeps nobody */
 
 struct local {

@@ -144,6 +144,8 @@ static void mistakes_disable_and_say_where(void **state)
                     false},
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nprice_in_usd = cheap\n", "a price",
                     false},
+            {"[endpoint \"x\"]\nkind = local\nmodel = m\nslots = 65\n",
+                    "slots = 65 in [endpoint \"x\"]: 1 to 64", false},
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nretires = 1\n",
                     "did you mean \"retries\"", true},
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nregion = eu\n", "", true},

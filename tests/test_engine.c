@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "engine/engine.h"
-#include "engine/event.h"
-#include "engine/model.h"
+#include "engine/engine_internal.h"
+#include "engine/model_info.h"
 #include "engine/request.h"
 #include "engine/telemetry.h"
 
@@ -193,6 +193,44 @@ static void a_limit_and_a_stop_string_end_the_answer(void **state)
     release(a, 4);
 }
 
+/* Pending text is what the tokens so far left behind; the next token is one line break. */
+static struct slot take_line_break(struct engine *e, const char *pending, const char *stop)
+{
+    struct slot slot = {.state = SLOT_DECODE, .request = ask(1, "", 0)};
+    struct tokens ids = {0};
+    buf_init(&slot.out.pending, 1 << 20);
+    buf_init(&slot.unsent, 1 << 20);
+    buf_init(&slot.unsent_kind, 1 << 20);
+    slot.out.is_reasoning = true;
+    slot.request->params.stop[0] = slice_of(stop);
+    slot.request->params.n_stop = 1;
+    buf_add_text(&slot.out.pending, pending);
+    tokenizer_encode(e->tok, SLICE("\n"), 0, &ids);
+    slot_take_token(e, &slot, ids.ids[0]);
+    tokens_release(&ids);
+    return slot;
+}
+
+static void a_stop_string_right_behind_a_tag_ends_the_answer(void **state)
+{
+    (void)state;
+    struct engine *e = open_engine(1);
+    while (engine_state(e) == ENGINE_LOADING)
+        poll(NULL, 0, 1);
+    struct slot slot = take_line_break(e, "so</think>", "\n");
+    assert_int_equal(slot.state, SLOT_FREE);
+    struct event event = {0}, text = {0};
+    while (engine_poll_event(e, &event) && event.kind != EV_DONE)
+        text = event.kind == EV_REASONING ? event : text;
+    assert_int_equal(event.u.outcome->finish_reason, FINISH_STOP);
+    assert_memory_equal(text.u.text, "so", 2);
+    mem_free(event.u.outcome);
+    buf_release(&slot.out.pending);
+    buf_release(&slot.unsent);
+    buf_release(&slot.unsent_kind);
+    engine_close(e);
+}
+
 static void cancelling_ends_it_soon(void **state)
 {
     (void)state;
@@ -223,6 +261,60 @@ static void a_prompt_that_is_too_long_says_the_numbers(void **state)
     assert_int_equal(a[1].outcome.err.status, ERR_CONTEXT);
     assert_non_null(strstr(a[1].outcome.err.text, "400"));
     engine_close(e);
+    release(a, 2);
+}
+
+/* The context is that of each slot, whether it was asked for or is the model's own. */
+static void every_slot_has_the_whole_context(void **state)
+{
+    (void)state;
+    uint32_t n_cells[2];
+    for (int i = 0; i < 2; i++) {
+        struct engine *e = engine_open(&(struct engine_config){
+                .path = model_path, .n_threads = 1, .n_slots = i ? 3 : 1, .wake_fd = -1});
+        while (engine_state(e) == ENGINE_LOADING)
+            poll(NULL, 0, 1);
+        n_cells[i] = engine_info(e)->context_tok;
+        engine_close(e);
+    }
+    assert_int_equal(n_cells[1], 3 * n_cells[0]);
+}
+
+static void a_context_that_cannot_be_counted_is_refused(void **state)
+{
+    (void)state;
+    struct engine *e = engine_open(&(struct engine_config){.path = model_path,
+            .n_threads = 1,
+            .n_slots = 2,
+            .context_tok = 0x80000000,
+            .wake_fd = -1});
+    while (engine_state(e) == ENGINE_LOADING)
+        poll(NULL, 0, 1);
+    assert_int_equal(engine_state(e), ENGINE_FAILED);
+    assert_non_null(strstr(engine_error(e)->text, "context"));
+    engine_close(e);
+}
+
+static void without_descriptors_it_fails_and_closes(void **state)
+{
+    (void)state;
+    struct answer a[2];
+    struct rlimit kept, none;
+    init(a, 2);
+    int lowest = dup(0);
+    close(lowest);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &kept), 0);
+    none = kept;
+    none.rlim_cur = (rlim_t)lowest;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    alarm(60);
+    struct engine *e = open_engine(1);
+    setrlimit(RLIMIT_NOFILE, &kept);
+    assert_true(engine_send(e, ask(1, "a", 1)));
+    collect(e, a, 1);
+    assert_int_equal(a[1].outcome.err.status, ERR_NOMEM);
+    engine_close(e);
+    alarm(0);
     release(a, 2);
 }
 
@@ -361,6 +453,10 @@ int main(void)
             cmocka_unit_test(three_at_once_say_the_same_as_alone),
             cmocka_unit_test(a_second_turn_reuses_the_first),
             cmocka_unit_test(a_limit_and_a_stop_string_end_the_answer),
+            cmocka_unit_test(a_stop_string_right_behind_a_tag_ends_the_answer),
+            cmocka_unit_test(every_slot_has_the_whole_context),
+            cmocka_unit_test(a_context_that_cannot_be_counted_is_refused),
+            cmocka_unit_test(without_descriptors_it_fails_and_closes),
             cmocka_unit_test(cancelling_ends_it_soon),
             cmocka_unit_test(stopping_ends_the_thread_at_any_time),
             cmocka_unit_test(a_load_tells_what_it_takes_and_how_it_ended),

@@ -533,8 +533,8 @@ static void a_mark_at_a_break_stands_behind_the_line(void **state)
     assert_int_equal(t.n_lines, 2);
     assert_int_equal(tinted_text_line_of(&t, 7), 0);
     assert_int_equal(tinted_text_line_of(&t, 8), 1);
-    tinted_text_draw_line(&t, text, 0, &all, 0, 0, ROLE_TEXT);
-    tinted_text_mark(&t, text, 0, 7, 1, &all, 0, 0);
+    tinted_text_draw_line(&t, text, 0, &all, ROLE_TEXT);
+    tinted_text_mark(&t, text, 0, 7, 1, &all);
     for (int i = 0; i < 10; i++)
         assert_int_equal(screen.cells[i].attrs, i == 7 ? ATTR_REVERSE : 0);
     tinted_text_release(&t);

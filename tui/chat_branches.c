@@ -115,8 +115,8 @@ static void draw_row(const struct branch *b, bool is_selected, struct surface *o
             figure_clock(clock, b->last->created_ms));
     int end_cols = text_width(slice_of(end)), col = 3 + indent;
     surface_puts(out, row, 1 + indent, ROLE_OK, b->is_shown ? "\xE2\x97\x8F" : "");
-    surface_cut(out, row, col, out->rect.n_cols - col - end_cols - 3, ROLE_TEXT, 0,
-            slice_of(words));
+    surface_cut(
+            out, row, col, out->rect.n_cols - col - end_cols - 3, ROLE_TEXT, slice_of(words));
     surface_puts_right(out, row, out->rect.n_cols - 1, ROLE_DIM, end);
     if (is_selected)
         surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_SELECTED, 0);
@@ -132,7 +132,7 @@ static void draw_beginning(const struct app *app, struct surface *out, int row)
     snprintf(text, sizeof text,
             "Another begins when you edit a message (%s, %s) or repeat an answer (%s).",
             focus ? focus : "-", edit ? edit : "/edit", retry ? retry : "/retry");
-    surface_cut(out, row, 3, out->rect.n_cols - 4, ROLE_DIM, 0, slice_of(text));
+    surface_cut(out, row, 3, out->rect.n_cols - 4, ROLE_DIM, slice_of(text));
 }
 
 /* At most half of the transcript: what is chosen is seen above it. */

@@ -308,7 +308,7 @@ static int draw_verdict(
         snprintf(text, sizeof text, "%s%s", d->verdict == VERDICT_ASK ? "asks you first: " : "",
                 d->reason);
     return col +
-           surface_cut(out, 0, col, out->rect.n_cols - col - 1, ROLE_WARN, 0, slice_of(text));
+           surface_cut(out, 0, col, out->rect.n_cols - col - 1, ROLE_WARN, slice_of(text));
 }
 
 /* A command is not sent to anybody. */
@@ -322,7 +322,7 @@ static int draw_read_only(int writer_pid, struct surface *out)
 {
     char text[96];
     snprintf(text, sizeof text, " read only: process %d writes it; /fork ", writer_pid);
-    return 1 + surface_cut(out, 0, 1, out->rect.n_cols - 2, ROLE_WARN, 0, slice_of(text));
+    return 1 + surface_cut(out, 0, 1, out->rect.n_cols - 2, ROLE_WARN, slice_of(text));
 }
 
 int chat_next_draw(
@@ -335,8 +335,7 @@ int chat_next_draw(
     int col = 1 + surface_puts(out, 0, 1, ROLE_TITLE, " next: ");
     if (!is_message(draft) || core->fleet.n_endpoints == 0) {
         print_fixed(core, text, sizeof text);
-        col += surface_cut(
-                out, 0, col, out->rect.n_cols - col - 1, ROLE_TITLE, 0, slice_of(text));
+        col += surface_cut(out, 0, col, out->rect.n_cols - col - 1, ROLE_TITLE, slice_of(text));
     } else {
         refresh(next, app, draft);
         const struct decision *d = next->decision;

@@ -187,7 +187,8 @@ static int draw_message(struct transcript *t, const struct app *app, size_t i, i
     struct message_lines *l = lines_of(t, app, i, out->rect.n_cols);
     message_header_refresh(&l->header, app_core(app), m);
     for (; line < l->n_lines && row < out->rect.n_rows; line++, row++) {
-        message_lines_draw(l, app, m, &t->siblings[i], line, out, row);
+        struct surface one = surface_part(out, (struct rect){row, 0, 1, out->rect.n_cols});
+        message_lines_draw(l, app, m, &t->siblings[i], line, &one);
         if (m->id == t->selected_id && line < l->n_lines - 1)
             mark_selected(t, line, out, row);
     }

@@ -182,7 +182,7 @@ static void draw_title(const struct core *core, const struct message *m, struct 
     int col = 1 + surface_printf(out, 0, 1, ROLE_TITLE, " why %s  %s  ",
                           m->endpoint[0] ? m->endpoint : "no endpoint",
                           figure_clock(clock, m->created_ms));
-    col += surface_cut(out, 0, col, out->rect.n_cols - col - 3, ROLE_TITLE, 0, slice_of(words));
+    col += surface_cut(out, 0, col, out->rect.n_cols - col - 3, ROLE_TITLE, slice_of(words));
     surface_puts(out, 0, col, ROLE_RULE, " ");
 }
 

@@ -254,9 +254,9 @@ const struct view_hint *const palette_hints = hints;
 static void draw_item(const struct item *item, bool is_selected, struct surface *out, int row)
 {
     int n_cols = out->rect.n_cols, end = n_cols - 2 - text_width(slice_of(item->keys));
-    int col = 3 + surface_cut(out, row, 3, end - 4, ROLE_TEXT, 0, slice_of(item->name));
+    int col = 3 + surface_cut(out, row, 3, end - 4, ROLE_TEXT, slice_of(item->name));
     col = col < 3 + NAME_COLS ? 3 + NAME_COLS : col + 2;
-    surface_cut(out, row, col, end - 2 - col, ROLE_DIM, 0, slice_of(item->help));
+    surface_cut(out, row, col, end - 2 - col, ROLE_DIM, slice_of(item->help));
     surface_puts(out, row, end, ROLE_HINT_KEY, item->keys);
     if (is_selected)
         surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);

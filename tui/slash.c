@@ -212,6 +212,7 @@ void slash_draw(struct slash *slash, const struct app *app, struct slice text,
     struct items items;
     find(&items, app, text);
     if (items.n > 0 && !slash->is_closed)
-        choice_list_draw(&slash->top, selection(slash, &items), items.rows, items.n,
-                items.head.n > 1 ? "" : "/", out, bottom);
+        choice_list_draw(&(struct choice_list){items.rows, items.n, selection(slash, &items),
+                                 items.head.n > 1 ? "" : "/"},
+                &slash->top, out, bottom);
 }

@@ -214,16 +214,16 @@ int surface_printf(struct surface *s, int row, int col, enum role role, const ch
     return surface_puts(s, row, col, role, text);
 }
 
-int surface_cut(struct surface *s, int row, int col, int n_cols, enum role role, int attrs,
-        struct slice text)
+int surface_cut(
+        struct surface *s, int row, int col, int n_cols, enum role role, struct slice text)
 {
     int cols;
     if (n_cols < 1)
         return 0;
     if (text_fit(text, n_cols, &cols).n == text.n)
-        return surface_text(s, row, col, role, attrs, text);
-    surface_text(s, row, col, role, attrs, text_fit(text, n_cols - 1, &cols));
-    return cols + surface_text(s, row, col + cols, role, attrs, SLICE("\xE2\x80\xA6"));
+        return surface_text(s, row, col, role, 0, text);
+    surface_text(s, row, col, role, 0, text_fit(text, n_cols - 1, &cols));
+    return cols + surface_text(s, row, col + cols, role, 0, SLICE("\xE2\x80\xA6"));
 }
 
 void surface_puts_right(struct surface *s, int row, int end, enum role role, const char *text)

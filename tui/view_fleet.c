@@ -301,7 +301,7 @@ static void draw_table(struct fleet_view *v, const struct app *app, const struct
     v->n_rows = out->rect.n_rows > 1 ? out->rect.n_rows - 1 : 1;
     v->top = at < v->top ? at : at >= v->top + v->n_rows ? at - v->n_rows + 1 : v->top;
     fit_columns(app_core(app), out->rect.n_cols, table, v->starts);
-    table_draw_titles(table, v->starts, COLUMN_COUNT, v->sorted - 1, v->is_reverse, out, 0);
+    table_draw_titles(table, v->starts, COLUMN_COUNT, v->sorted - 1, v->is_reverse, out);
     for (int i = v->top; i < shown->n && i < v->top + v->n_rows; i++)
         draw_row(v, app, table, shown->order[i], out, 1 + i - v->top);
 }

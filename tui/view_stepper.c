@@ -266,11 +266,12 @@ static void draw_text(const struct stepper *v, const struct message *m, struct s
     if (top + n_rows > n)
         top = n > n_rows ? n - n_rows : 0;
     for (size_t i = top; i < n && i < top + n_rows; i++) {
-        int row = (int)(i - top);
+        struct surface row =
+                surface_part(out, (struct rect){(int)(i - top), 1, 1, out->rect.n_cols - 1});
         tinted_text_draw_line(
-                &v->text, text, i, out, row, 1, part == PART_TEXT ? ROLE_TEXT : ROLE_REASONING);
+                &v->text, text, i, &row, part == PART_TEXT ? ROLE_TEXT : ROLE_REASONING);
         if (span.n)
-            tinted_text_mark(&v->text, text, i, span.start, span.n, out, row, 1);
+            tinted_text_mark(&v->text, text, i, span.start, span.n, &row);
     }
 }
 
