@@ -200,7 +200,8 @@ struct core {
     uint64_t n_tokens_lost;
     struct notice notices[NOTICE_MAX];
     size_t n_notices;        /* ever; the newest is notices[(n_notices - 1) % NOTICE_MAX] */
-    uint64_t disk_failed_ns; /* 0: the store works; else when it first refused */
+    uint64_t disk_failed_ns; /* 0: the store works; else when it first refused, … */
+    struct notice disk_notice; /* … and what was said about it last */
     uint64_t disk_retry_ns;
     uint64_t version; /* grows with every change: a front end draws when it moved */
     uint64_t rng;

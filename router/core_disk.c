@@ -187,6 +187,7 @@ static void take_refusal(struct core *core, struct stored *c, bool was_retry, ui
                 "%s: everything is kept in memory and tried again at %s; /send-unsaved sends "
                 "without saving, /export FILE writes to another place",
                 c->err.text, when);
+        core->disk_notice = core->notices[(core->n_notices - 1) % NOTICE_MAX];
     }
 }
 

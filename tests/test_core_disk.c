@@ -24,6 +24,7 @@ static void a_full_disk_keeps_order_and_sends_nothing(void **state)
     assert_true(core.disk_failed_ns != 0);
     assert_non_null(
             strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "/send-unsaved"));
+    assert_non_null(strstr(core.disk_notice.text, "/send-unsaved"));
     assert_string_equal(buf_text(&core.session->messages[0]->text), "first");
     act(ACTION_SEND_UNSAVED, NULL);
     e = take(EFFECT_STORE);

@@ -4,8 +4,11 @@
  */
 #include "tui/app.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "router/conf.h"
@@ -147,6 +150,13 @@ static void close_all(struct app *app)
     close(app->signal_pipe[1]);
 }
 
+static enum status open_signal_pipe(struct app *app, struct err *err)
+{
+    return pipe2(app->signal_pipe, O_CLOEXEC) == 0
+                   ? OK
+                   : err_set(err, ERR_IO, "cannot make a pipe: %s", strerror(errno));
+}
+
 int app_run(struct config *config, struct slice attached)
 {
     struct app app = {.config = config,
@@ -159,7 +169,7 @@ int app_run(struct config *config, struct slice attached)
         return cmd_fail(&err);
     look_init(&look, config);
     app.look = &look;
-    if (pipe(app.signal_pipe) != 0 ||
+    if (open_signal_pipe(&app, &err) != OK ||
             term_open(&app.term, config->term, &look.theme, config->color, &err) != OK) {
         look_release(&look);
         hub_close(app.hub);

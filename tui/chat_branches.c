@@ -31,6 +31,9 @@ void chat_branches_release(struct chat_branches *b)
 
 static void read_list(struct chat_branches *b, const struct session *s)
 {
+    if (b->list && b->session_id == s->id && b->load == s->load &&
+            b->n_messages == s->n_messages)
+        return;
     mem_free(b->list);
     b->n = session_branches(s, &b->list);
     b->session_id = s->id;
@@ -65,8 +68,9 @@ static void go(struct chat_branches *b, struct chat_focus *focus, struct transcr
 bool chat_branches_run(struct chat_branches *b, struct chat_focus *focus, struct transcript *t,
         enum command command, struct app *app)
 {
-    if (!chat_branches_is_open(b, app_core(app)) || b->n == 0)
+    if (!chat_branches_is_open(b, app_core(app)))
         return false;
+    read_list(b, app_core(app)->session);
     switch (command) {
     case CMD_UP:
         b->selected -= b->selected > 0;
@@ -142,8 +146,7 @@ int chat_branches_draw(struct chat_branches *b, const struct app *app, struct su
     int most = out->rect.n_rows / 2 - 1;
     if (!chat_branches_is_open(b, app_core(app)) || most < 1)
         return 0;
-    if (b->n_messages != s->n_messages || b->load != s->load)
-        read_list(b, s);
+    read_list(b, s);
     size_t n_rows = b->n < (size_t)most ? b->n : (size_t)most;
     int n_hint = b->n == 1 && most > 1;
     b->top = b->selected < b->top ? b->selected : b->top;

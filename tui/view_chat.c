@@ -25,6 +25,9 @@ void chat_prepare(struct chat *c, const struct app *app)
         editor_init(&c->editor);
         c->is_ready = true;
     }
+    transcript_refresh(&c->transcript, app);
+    if (!chat_focus_is_on(&c->transcript))
+        c->search.is_typing = false;
     if (c->session_id == s->id)
         return;
     c->session_id = s->id;
@@ -285,6 +288,7 @@ static bool take_key(void *state, const struct key *key, struct app *app)
 static bool take_key_first(void *state, const struct key *key, struct app *app)
 {
     struct chat *c = state;
+    chat_prepare(c, app);
     return chat_focus_is_on(&c->transcript) &&
            chat_search_key(&c->search, &c->transcript, key, app);
 }

@@ -26,8 +26,8 @@ static int input_rows(struct chat *c, int n_rows, int n_cols)
 static void draw_transcript(struct chat *c, const struct app *app, struct surface *out)
 {
     struct surface lines = *out;
-    bool has_search = chat_focus_is_on(&c->transcript) &&
-                      search_line_is_shown(&c->search.line) && out->rect.n_rows > 1;
+    bool has_search = chat_focus_is_on(&c->transcript) && search_line_is_shown(&c->search) &&
+                      out->rect.n_rows > 1;
     lines.rect.n_rows -= has_search;
     transcript_draw(&c->transcript, app, &lines);
     if (has_search)
@@ -69,7 +69,7 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     struct surface input = surface_part(
             out, (struct rect){n_rows - n_input, PROMPT_COLS, n_input, c->input_cols});
     editor_draw(&c->editor, &input);
-    if (chat_focus_is_on(&c->transcript) && !c->search.line.is_typing)
+    if (chat_focus_is_on(&c->transcript) && !c->search.is_typing)
         surface_cursor(&top, c->transcript.selected_row, 0);
 }
 

@@ -21,7 +21,7 @@ struct chat {
     struct transcript transcript;
     struct chat_focus focus;
     struct chat_branches branches;
-    struct chat_search search;
+    struct search_line search;
     struct editor editor;
     struct chat_edit edit;
     struct chat_next next;
