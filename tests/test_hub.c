@@ -463,12 +463,12 @@ static void an_export_is_written_without_a_database(void **state)
     act(hub, ACTION_ADD_MESSAGE, "to be kept");
     snprintf(path, sizeof path, "%s/out.md", dir);
     act(hub, ACTION_EXPORT, path);
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_int_equal(file_read(&text, path, 1 << 20, &err), OK);
     assert_non_null(strstr(buf_text(&text), "to be kept"));
     buf_release(&text);
     act(hub, ACTION_EXPORT, path); /* never over another file */
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     const struct core *core = hub_core(hub);
     assert_int_not_equal(core->notices[(core->n_notices - 1) % NOTICE_MAX].status, OK);
     hub_close(hub);
@@ -516,7 +516,7 @@ static void a_message_that_waits_does_not_go_to_what_the_endpoint_became(void **
     a->endpoints = &conf;
     a->n_endpoints = 1;
     hub_act(hub, a);
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
     assert_non_null(strstr(buf_text(&leaf(hub)->error), "was changed"));
     hub_close(hub);
