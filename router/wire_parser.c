@@ -1,4 +1,8 @@
-/* wire_parser.c - see wire_parser.h. */
+/*
+ * wire_parser.c - see wire_parser.h. Every event goes through cJSON by itself; halves of a
+ * surrogate pair, which some gateways cut apart, become U+FFFD rather than the end of the
+ * answer. On the net thread.
+ */
 #include "router/wire_parser.h"
 
 #include <string.h>
