@@ -1,4 +1,8 @@
-/* base.c - see base.h. */
+/*
+ * base.c - the status, memory, slices, buffers and clocks of base.h. An arena's blocks double
+ * up to 1 MB: small ones cost little, large ones few calls. Nothing here locks; what is shared
+ * between threads is the caller's affair.
+ */
 #include "engine/base.h"
 
 #include <locale.h>

@@ -77,7 +77,8 @@ void mem_unmap(void *ptr, size_t n_bytes);
 bool size_mul(size_t a, size_t b, size_t *out) MUST_USE; /* false on overflow */
 bool size_add(size_t a, size_t b, size_t *out) MUST_USE;
 
-/* Arena: allocations that die together. Zero-initialised is valid and empty. One owner. */
+/* Arena: allocations that die together. Zero-initialised is valid and empty. One owner. None of
+ * its functions returns NULL. */
 struct arena {
     struct arena_block *head;
     size_t n_bytes; /* handed out so far */

@@ -120,10 +120,8 @@ static void take_commands(struct engine *e)
 static void wait_for_command(struct engine *e, int timeout_ms)
 {
     struct pollfd fd = {e->command_fd, POLLIN, 0};
-    uint64_t count;
     if (poll(&fd, 1, timeout_ms) > 0)
-        while (read(e->command_fd, &count, sizeof count) < 0)
-            break;
+        queue_unpoke(e->command_fd);
 }
 
 /* Whoever looks at the model as such hears of it beside the requests that wait for it. Progress
@@ -189,25 +187,19 @@ static enum status load(struct engine *e, struct err *err)
     return OK;
 }
 
-/* The free slot whose cache begins like the request's prompt: found by the newest text both
- * saw. */
-static struct slot *find_free_slot(struct engine *e, const struct request *request)
+/* The free slot whose cache begins with most of the prompt. */
+static struct slot *find_free_slot(struct engine *e, const struct tokens *prompt)
 {
-    struct tokens prompt = {0};
     struct slot *best = NULL;
     size_t longest = 0;
-    chat_format_encode(&e->format, e->tok, request->messages, request->n_messages, &prompt);
     for (int i = 0; i < e->cfg.n_slots; i++) {
         struct slot *slot = &e->slots[i];
         if (slot->state != SLOT_FREE)
             continue;
-        size_t n = 0;
-        while (n < slot->cached.n && n < prompt.n && slot->cached.ids[n] == prompt.ids[n])
-            n++;
+        size_t n = tokens_common_prefix(&slot->cached, prompt);
         if (!best || n > longest)
             best = slot, longest = n;
     }
-    tokens_release(&prompt);
     return best;
 }
 
@@ -224,7 +216,9 @@ static void begin_waiting(struct engine *e)
     while (e->n_waiting && has_free_slot(e)) {
         struct request *request = e->waiting[0];
         memmove(e->waiting, e->waiting + 1, --e->n_waiting * sizeof *e->waiting);
-        slot_begin(e, find_free_slot(e, request), request);
+        struct tokens prompt = {0};
+        chat_format_encode(&e->format, e->tok, request->messages, request->n_messages, &prompt);
+        slot_begin(e, find_free_slot(e, &prompt), request, prompt);
     }
 }
 

@@ -78,9 +78,10 @@ struct engine {
     double prefill_ms_per_tok; /* measured; 0: not yet */
 };
 
-/* Begins a request in a free slot: prompt, prefix reuse, sampler. On failure the request ends
- * with an error. */
-void slot_begin(struct engine *e, struct slot *slot, struct request *request);
+/* Begins a request, whose prompt is moved, in a free slot: prefix reuse, sampler. On failure
+ * the request ends with an error. */
+void slot_begin(
+        struct engine *e, struct slot *slot, struct request *request, struct tokens prompt);
 /* The token was chosen: text out, end conditions. */
 void slot_take_token(struct engine *e, struct slot *slot, int32_t token);
 /* Ends the slot's request: remaining text, usage, outcome. */

@@ -11,14 +11,6 @@
 #include "engine/request.h"
 #include "engine/sampler.h"
 
-static size_t common_prefix(const struct tokens *a, const struct tokens *b)
-{
-    size_t n = 0;
-    while (n < a->n && n < b->n && a->ids[n] == b->ids[n])
-        n++;
-    return n;
-}
-
 static uint32_t slot_context(const struct engine *e)
 {
     uint32_t n_slots = (uint32_t)e->cfg.n_slots;
@@ -29,7 +21,7 @@ static uint32_t slot_context(const struct engine *e)
  * for its logits. */
 static void reuse_prefix(struct engine *e, struct slot *slot)
 {
-    size_t n = common_prefix(&slot->cached, &slot->prompt);
+    size_t n = tokens_common_prefix(&slot->cached, &slot->prompt);
     if (n >= slot->prompt.n)
         n = slot->prompt.n - 1;
     model_kv_remove(e->model, slot->seq, (uint32_t)n, UINT32_MAX);
@@ -37,16 +29,16 @@ static void reuse_prefix(struct engine *e, struct slot *slot)
     slot->n_done = slot->n_reused = n;
 }
 
-void slot_begin(struct engine *e, struct slot *slot, struct request *request)
+void slot_begin(
+        struct engine *e, struct slot *slot, struct request *request, struct tokens prompt)
 {
     slot->request = request;
-    slot->prompt.n = 0;
+    tokens_release(&slot->prompt);
+    slot->prompt = prompt;
     slot->n_done = slot->n_reused = slot->n_output = 0;
     slot->usage_sent = false;
     slot->out.is_reasoning = slot->out.has_begun = false;
     buf_clear(&slot->out.pending);
-    chat_format_encode(
-            &e->format, e->tok, request->messages, request->n_messages, &slot->prompt);
     slot->state = SLOT_PREFILL;
     uint32_t context_tok = slot_context(e);
     if (slot->prompt.n == 0 || slot->prompt.n >= context_tok) {

@@ -12,7 +12,7 @@
 enum event_kind {
     EV_NONE = 0,
     /* from a producer (engine, net), about request_id */
-    EV_TEXT,      /* u.text[0..n_bytes) of part i_part */
+    EV_TEXT,      /* u.text[0..n_bytes) */
     EV_REASONING, /* u.text[0..n_bytes) */
     EV_TOOL,      /* u.tool, moved: one finished tool call */
     EV_USAGE,     /* u.usage; the last one wins, field by field */
@@ -40,11 +40,11 @@ struct rate_limits { /* TOKENS_UNKNOWN: not told */
     uint32_t token_limit, tokens_left, tokens_reset_ms;
 };
 
-struct usage {
-    uint32_t input;        /* all prompt tokens, cached and cache-written ones included */
-    uint32_t output;       /* all generated tokens, reasoning included */
-    uint32_t cached_input; /* TOKENS_UNKNOWN where the server did not say */
-    uint32_t cache_write;
+struct usage {       /* TOKENS_UNKNOWN: the server did not say */
+    uint32_t input;  /* all prompt tokens, cached and cache-written ones included */
+    uint32_t output; /* all generated tokens, reasoning included */
+    uint32_t cached_input;
+    uint32_t cache_write; /* prompt tokens that the server stored for later */
     uint32_t reasoning;
 };
 

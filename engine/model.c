@@ -122,15 +122,33 @@ static enum status set_shape(struct model *m, struct err *err)
     return OK;
 }
 
-static enum status open_kernels(
-        struct model *m, const struct model_config *cfg, struct err *err)
+/* Why there are no kernels: a name that this processor does not know, or no threads. */
+static enum status refuse_kernel(const char *kernel, struct err *err)
 {
-    m->kernels = kernels_open(cfg->kernel, cfg->n_threads, cfg->is_exact);
-    return m->kernels ? OK
-                      : err_set(err, ERR_UNSUPPORTED,
-                                "kernel \"%s\" is unknown or not supported by this processor; "
-                                "use scalar or avx2",
-                                cfg->kernel ? cfg->kernel : "");
+    struct buf names;
+    bool is_known = !kernel;
+    const char *name;
+    buf_init(&names, 256);
+    for (int i = 0; (name = kernels_name_at(i)); i++) {
+        buf_printf(&names, "%s%s", i ? " or " : "", name);
+        is_known |= kernel && strcmp(kernel, name) == 0;
+    }
+    if (is_known)
+        err_set(err, ERR_NOMEM,
+                "cannot start the threads of the local engine: set fewer with `threads`");
+    else
+        err_set(err, ERR_UNSUPPORTED,
+                "kernel \"%s\" is unknown or not supported by this processor; use %s", kernel,
+                buf_text(&names));
+    buf_release(&names);
+    return is_known ? ERR_NOMEM : ERR_UNSUPPORTED;
+}
+
+enum status model_open_kernels(
+        struct kernels **out, const char *kernel, int n_threads, bool is_exact, struct err *err)
+{
+    *out = kernels_open(kernel, n_threads, is_exact);
+    return *out ? OK : refuse_kernel(kernel, err);
 }
 
 /* One allocation per buffer; all are bounded by batch_tok. */
@@ -201,7 +219,8 @@ static enum status open_parts(struct model *m, const struct model_config *cfg, s
     if (status == OK)
         status = set_shape(m, err);
     if (status == OK)
-        status = open_kernels(m, cfg, err);
+        status = model_open_kernels(
+                &m->kernels, cfg->kernel, cfg->n_threads, cfg->is_exact, err);
     if (status != OK)
         return status;
     m->batch_tok = cfg->batch_tok ? cfg->batch_tok : BATCH_DEFAULT_TOK;

@@ -14,6 +14,7 @@
 
 struct expert_pick;
 struct gguf;
+struct kernels;
 struct model;
 struct telemetry_shape;
 
@@ -30,6 +31,10 @@ struct model_config {
     bool (*progress)(void *user, const struct model_info *info, float fraction);
     void *user;
 };
+
+/* kernels_open, with a sentence when it fails. */
+enum status model_open_kernels(struct kernels **out, const char *kernel, int n_threads,
+        bool is_exact, struct err *err) MUST_USE;
 
 /* Maps the file, checks every tensor, binds it. Errors name the file and the field. */
 enum status model_open(

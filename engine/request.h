@@ -31,7 +31,6 @@ struct gen_params {
     struct slice stop[STOP_MAX];
     int n_stop;
 };
-/* temperature 0.7, top_k 40, top_p 0.95, min_p 0.05, no penalties, seed 0, max_tokens 0. */
 struct gen_params gen_params_default(void);
 
 struct endpoint_conf; /* router/endpoint.h; the engine never looks inside */

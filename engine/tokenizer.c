@@ -24,6 +24,14 @@ void tokens_release(struct tokens *t)
     *t = (struct tokens){0};
 }
 
+size_t tokens_common_prefix(const struct tokens *a, const struct tokens *b)
+{
+    size_t n = 0;
+    while (n < a->n && n < b->n && a->ids[n] == b->ids[n])
+        n++;
+    return n;
+}
+
 static enum status read_tokens(struct tokenizer *tok, const struct gguf *gguf, struct err *err)
 {
     struct gguf_array tokens;
@@ -249,6 +257,12 @@ void tokenizer_close(struct tokenizer *tok)
     mem_free(tok->strips_right);
     mem_free(tok->specials);
     mem_free(tok);
+}
+
+bool is_text_token(const struct tokenizer *tok, int32_t id)
+{
+    return id >= 0 && (uint32_t)id < tok->n_vocab && tok->types[id] != TOKEN_CONTROL &&
+           tok->types[id] != TOKEN_UNKNOWN;
 }
 
 /* A part of the text: plain, or one special token. */

@@ -21,6 +21,7 @@ struct tokens { /* growing list of ids, owned by the caller; zero-initialised is
 };
 void tokens_add(struct tokens *t, int32_t id);
 void tokens_release(struct tokens *t);
+size_t tokens_common_prefix(const struct tokens *a, const struct tokens *b);
 
 enum {
     TOKENIZE_SPECIAL = 1, /* recognise control tokens in the text: trusted template text only */

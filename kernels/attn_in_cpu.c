@@ -2,20 +2,9 @@
  * attn_in_cpu.c - everything before attention: norm, the three projections, norms of q and k,
  * RoPE, and the append to the cache.
  */
-#include <math.h>
 #include <string.h>
 
 #include "kernels/cpu.h"
-
-static void norm_row(float *x, const float *norm, float eps, uint32_t n)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        sum += (double)x[i] * x[i];
-    float scale = 1 / sqrtf((float)(sum / n) + eps);
-    for (uint32_t i = 0; i < n; i++)
-        x[i] *= scale * norm[i];
-}
 
 /* table: n_rot/2 pairs of cos and sin. */
 static void rotate(float *head, const float *table, uint32_t n_rot, enum rope_kind kind)
@@ -36,11 +25,12 @@ static void finish_heads(const struct attn_in_step *s, float *rows, uint32_t n_h
     float *row = rows + (size_t)t * n_heads * s->head_dim;
     const float *table = s->rope_table + (size_t)t * s->n_rot;
     if (norm && s->is_norm_whole)
-        norm_row(row, norm, s->eps, n_heads * s->head_dim);
+        norm_row(row, norm, s->eps, n_heads * s->head_dim, row);
     for (uint32_t h = 0; h < n_heads; h++) {
+        float *head = row + h * s->head_dim;
         if (norm && !s->is_norm_whole)
-            norm_row(row + h * s->head_dim, norm, s->eps, s->head_dim);
-        rotate(row + h * s->head_dim, table, s->n_rot, s->rope);
+            norm_row(head, norm, s->eps, s->head_dim, head);
+        rotate(head, table, s->n_rot, s->rope);
     }
 }
 

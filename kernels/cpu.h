@@ -11,8 +11,8 @@
 #include "kernels/kernels.h"
 #include "kernels/pool.h"
 
-/* A function of the list: every worker calls it with its own ith. It ends with a barrier when a
- * later step reads what it wrote. */
+/* A function of the list: every worker calls it with its own ith. It ends with a barrier, so
+ * that later steps read what it wrote and no worker runs ahead of the decision to stop. */
 typedef void step_fn(struct kernels *k, const void *step, int ith, int nth);
 
 struct list_item {
@@ -28,8 +28,8 @@ struct list_item {
     } u;
 };
 
-/* Memory that grows to what the largest step needs; contents live within one step, or from gate
- * to experts. */
+/* Memory that grows to what the largest step needs, got before the list runs. Contents live
+ * within one step, but for `normed` and `quants`: the gate's are still the experts' input. */
 struct scratch {
     void *ptr;
     size_t n_bytes;
@@ -79,6 +79,9 @@ struct norm_in {
 };
 /* out[r] = rms(x[r]) * norm of worker ith's share of rows. */
 void norm_share(const struct norm_in *in, float *out, int ith, int nth);
+/* One row; out may be x. */
+void norm_row(const float *x, const float *norm, float eps, uint32_t n, float *out);
+void softmax(float *values, uint32_t n);
 
 /* What is multiplied: a slab of w with n activation rows. */
 struct matmul_in {

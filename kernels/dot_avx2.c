@@ -12,7 +12,6 @@
 #include "kernels/dot.h"
 
 #define INLINE  static inline __attribute__((always_inline))
-#define CHUNK   256
 #define UNROLL  _Pragma("GCC unroll 4")
 #define UNROLL8 _Pragma("GCC unroll 8")
 
@@ -381,12 +380,12 @@ static float dot_brain(const uint16_t *a, const float *b, uint32_t n)
 static void row_f32(enum quant quant, const void *weights, const struct act *act,
         const uint32_t *rows, int n_rows, float *out)
 {
-    float w[CHUNK];
+    float w[DOT_CHUNK];
     UNROLL
     for (int r = 0; r < n_rows; r++)
         out[r] = 0;
-    for (uint32_t i = 0; i < act->n; i += CHUNK) {
-        uint32_t n = act->n - i < CHUNK ? act->n - i : CHUNK;
+    for (uint32_t i = 0; i < act->n; i += DOT_CHUNK) {
+        uint32_t n = act->n - i < DOT_CHUNK ? act->n - i : DOT_CHUNK;
         const char *at = (const char *)weights + quant_row_bytes(quant, i);
         UNROLL
         for (int r = 0; r < n_rows; r++) {

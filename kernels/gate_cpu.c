@@ -3,17 +3,6 @@
 
 #include "kernels/cpu.h"
 
-static void softmax(float *p, uint32_t n)
-{
-    float top = -INFINITY, sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        top = fmaxf(top, p[i]);
-    for (uint32_t i = 0; i < n; i++)
-        sum += p[i] = expf(p[i] - top);
-    for (uint32_t i = 0; i < n; i++)
-        p[i] /= sum;
-}
-
 /* The largest of p that is not taken yet (taken: -1); lowest index first. NaN is never larger.
  */
 static uint32_t take_largest(const float *p, uint32_t n)

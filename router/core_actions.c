@@ -1,4 +1,8 @@
-/* core_actions.c - what the user can do to the core, one function per action. */
+/*
+ * core_actions.c - what the user can do to the core, one function per action. Who asks for what
+ * is not possible now (a session of another process, an answer that runs) gets a notice and
+ * nothing is changed.
+ */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,9 @@
-/* fleet.c - see fleet.h. */
+/*
+ * fleet.c - see fleet.h. The breaker opens after three failures in a row, for 15 s, and twice
+ * as long with each further one; only failures that say something about the endpoint count.
+ * Speeds are an average that the newest observation moves by a third, beside the newest few as
+ * they were: the former for estimates, the latter for quantiles.
+ */
 #include "router/fleet.h"
 
 #include <math.h>

@@ -1,4 +1,8 @@
-/* history.c - see history.h. */
+/*
+ * history.c - see history.h. A stored answer is played back as the observations that it was, so
+ * that estimates have one source. Days are local ones: clocks that were changed make some of 23
+ * or 25 hours.
+ */
 #include "router/history.h"
 
 #include <stdio.h>

@@ -1,4 +1,8 @@
-/* limits.c - see limits.h. */
+/*
+ * limits.c - see limits.h. Headers are kept as text until the head is complete: which of
+ * several windows of tokens counts (the one with the least left) and when "now" is, is known
+ * only then.
+ */
 #include "router/limits.h"
 
 #include <stdio.h>

@@ -1,4 +1,8 @@
-/* policy.c - see policy.h. */
+/*
+ * policy.c - see policy.h. All costs are money, so that a second, a failure and a poor answer
+ * can be added up and shown. A candidate that is out keeps its estimate and the reason: the
+ * sentence of a refusal and the table behind a decision are made of them.
+ */
 #include "router/policy.h"
 
 #include <math.h>

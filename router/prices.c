@@ -1,4 +1,8 @@
-/* prices.c - see prices.h. */
+/*
+ * prices.c - see prices.h. A row stands for a model's name with or without a date behind it. An
+ * endpoint with an address of its own gets no list price: whoever serves there asks what he
+ * likes.
+ */
 #include "router/prices.h"
 
 #include <math.h>

@@ -1,4 +1,8 @@
-/* scan.c - see scan.h. */
+/*
+ * scan.c - see scan.h. Files of endpoints come first, and those of the folder that are the same
+ * file (device and inode, not path) are left out. A ring that is full holds this thread up:
+ * nobody else waits for it.
+ */
 #include "router/scan.h"
 
 #include <poll.h>

@@ -1,4 +1,8 @@
-/* secret.c - see secret.h. */
+/*
+ * secret.c - see secret.h. A key is fetched anew for every request and overwritten behind it,
+ * so it can be changed meanwhile and no copy stays in memory. On the thread of the front end,
+ * which waits for a key command.
+ */
 #include "router/secret.h"
 
 #include <errno.h>

@@ -1,4 +1,7 @@
-/* session.c - see session.h. */
+/*
+ * session.c - see session.h. Ids grow, so messages lie in their order and are found by halving;
+ * rows from a damaged database may not, and then all are looked at.
+ */
 #include "router/session.h"
 
 #include <string.h>

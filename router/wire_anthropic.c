@@ -70,12 +70,7 @@ static void add_params(const struct request *request, struct buf *body)
         return;
     buf_add_text(body, ",\"temperature\":");
     json_add_float(body, p->temperature < 1 ? p->temperature : 1);
-    for (int i = 0; i < p->n_stop; i++) {
-        buf_add_text(body, i ? "," : ",\"stop_sequences\":[");
-        json_add_string(body, p->stop[i]);
-    }
-    if (p->n_stop)
-        buf_add_text(body, "]");
+    wire_add_stops(body, "stop_sequences", p);
 }
 
 static void build(const struct request *request, struct buf *body)

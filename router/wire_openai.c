@@ -43,12 +43,7 @@ static void add_params(const struct request *request, struct buf *body)
         add_float(body, "frequency_penalty", p->frequency_penalty);
     if (p->seed)
         buf_printf(body, ",\"seed\":%llu", (unsigned long long)p->seed);
-    for (int i = 0; i < p->n_stop; i++) {
-        buf_add_text(body, i ? "," : ",\"stop\":[");
-        json_add_string(body, p->stop[i]);
-    }
-    if (p->n_stop)
-        buf_add_text(body, "]");
+    wire_add_stops(body, "stop", p);
 }
 
 static void build(const struct request *request, struct buf *body)

@@ -1,9 +1,14 @@
-/* wire_parser.c - see wire_parser.h. */
+/*
+ * wire_parser.c - see wire_parser.h. Every event goes through cJSON by itself; halves of a
+ * surrogate pair, which some gateways cut apart, become U+FFFD rather than the end of the
+ * answer. On the net thread.
+ */
 #include "router/wire_parser.h"
 
 #include <string.h>
 
 #include "engine/json.h"
+#include "engine/request.h"
 
 #define BODY_MAX_BYTES (64u << 20)
 
@@ -19,6 +24,19 @@ void wire_emit_text(emit_fn *emit, void *arg, enum event_kind kind, struct slice
         emit(arg, &event);
         text = (struct slice){text.ptr + n, text.n - n};
     }
+}
+
+void wire_add_stops(struct buf *body, const char *name, const struct gen_params *params)
+{
+    for (int i = 0; i < params->n_stop; i++) {
+        if (i)
+            buf_add_text(body, ",");
+        else
+            buf_printf(body, ",\"%s\":[", name);
+        json_add_string(body, params->stop[i]);
+    }
+    if (params->n_stop)
+        buf_add_text(body, "]");
 }
 
 struct wire_parser *wire_parser_open(

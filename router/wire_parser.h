@@ -1,7 +1,7 @@
 /*
  * wire_parser.h - what the parsers of all protocols share: a stream of JSON events or one JSON
  * body, tool calls that come in pieces, the last usage, the way it ended. A protocol adds how
- * one object is read.
+ * one object is read. Of a request they spell alike the list of stop strings.
  */
 #ifndef ROUTER_WIRE_PARSER_H
 #define ROUTER_WIRE_PARSER_H
@@ -11,6 +11,7 @@
 #include "router/sse.h"
 #include "router/wire.h"
 
+struct gen_params;
 struct json;
 
 #define WIRE_CALLS_MAX 128
@@ -58,6 +59,8 @@ void wire_emit_text(emit_fn *emit, void *arg, enum event_kind kind, struct slice
 /* The tool call number i < WIRE_CALLS_MAX, made when it is new. */
 struct wire_call *wire_call_at(struct wire_parser *parser, int i);
 
+/* ,"NAME":[…], or nothing where there are none. */
+void wire_add_stops(struct buf *body, const char *name, const struct gen_params *params);
 /* Keeps the reason when the text is one; a word that no row knows is a normal stop, NULL and ""
  * say nothing. */
 void wire_read_finish(

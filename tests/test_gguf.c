@@ -241,6 +241,24 @@ static void any_byte_of_the_head_may_be_wrong(void **state)
     buf_release(&whole);
 }
 
+/* Factors of the angles that nothing reads: the answers would be wrong. */
+static void tensors_that_change_the_result_unread_are_refused(void **state)
+{
+    (void)state;
+    struct buf whole;
+    struct err err = {0};
+    char path[32];
+    make_model(&whole, path);
+    char *at = memmem(whole.ptr, whole.n, "output.weight", 13); /* need not be there */
+    assert_non_null(at);
+    memcpy(at, "rope_factors_", 13);
+    write_model(&whole, path);
+    assert_int_equal(load(path, &err), ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "rope_factors_"));
+    unlink(path);
+    buf_release(&whole);
+}
+
 /* Cutting a file anywhere must never be read past. */
 static void a_file_cut_anywhere_is_refused(void **state)
 {
@@ -317,6 +335,7 @@ int main(void)
             cmocka_unit_test(absurd_hyperparameters_are_refused_by_name),
             cmocka_unit_test(a_list_longer_than_any_model_is_refused),
             cmocka_unit_test(any_byte_of_the_head_may_be_wrong),
+            cmocka_unit_test(tensors_that_change_the_result_unread_are_refused),
             cmocka_unit_test(a_file_cut_anywhere_is_refused),
             cmocka_unit_test(a_missing_file_and_a_folder_say_so),
             cmocka_unit_test(a_pipe_is_refused_at_once),

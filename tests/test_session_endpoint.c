@@ -2,7 +2,6 @@
  * test_session_endpoint.c - the endpoint that the user chose for a session: it is there again
  * after a restart and in a copy, belongs to no other session, and is missed when it is gone.
  */
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,9 +16,10 @@
 
 #include "router/core.h"
 #include "router/endpoint.h"
-#include "router/hub.h"
 #include "router/session.h"
 #include "router/store.h"
+
+#include "tests/helper_hub.h"
 
 static char dir[64];
 static struct endpoint_conf confs[2];
@@ -58,17 +58,6 @@ static int tear_down(void **state)
     return system(command);
 }
 
-static void wait_until_idle(void)
-{
-    uint64_t end = clock_now_ns() + 30000000000u;
-    while (core_is_busy(hub_core(hub)) && clock_now_ns() < end) {
-        struct pollfd fd = {hub_fd(hub), POLLIN, 0};
-        poll(&fd, 1, hub_timeout_ms(hub));
-        hub_step(hub, 2000000);
-    }
-    assert_false(core_is_busy(hub_core(hub)));
-}
-
 static void act(enum action_kind kind, int64_t id, const char *text)
 {
     struct action *a = action_new(kind);
@@ -76,7 +65,7 @@ static void act(enum action_kind kind, int64_t id, const char *text)
     a->text = text ? mem_strdup(text) : NULL;
     a->now_ms = clock_unix_ms();
     hub_act(hub, a);
-    wait_until_idle();
+    hub_wait_until_idle(hub);
 }
 
 static void restart(size_t n_confs)

@@ -158,7 +158,6 @@ static const char *const nobody_calls[] = {"strcpy", "strcat", "sprintf", "vspri
 
 /* Calls that only the named files make. */
 static struct rule may_call[] = {
-        {"kernels/pool.c", "malloc"},
         {"kernels/*", "calloc"},
         {"kernels/cpu.c", "realloc"},
         {"kernels/*", "aligned_alloc"},
