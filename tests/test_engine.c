@@ -192,6 +192,18 @@ static void a_limit_and_a_stop_string_end_the_answer(void **state)
     release(a, 4);
 }
 
+/* As the hub does: asleep until the thread wakes it. */
+static enum engine_state wait_for_end_of_load(struct engine *e, int fd)
+{
+    struct event event;
+    for (struct pollfd p = {fd, POLLIN, 0};; poll(&p, 1, 10))
+        if (engine_poll_event(e, &event) && event.kind == EV_MODEL) {
+            mem_free(event.u.model.err);
+            if (event.u.model.state != ENGINE_LOADING)
+                return event.u.model.state;
+        }
+}
+
 /* Pending text is what the tokens so far left behind; the next token is one line break. */
 static struct slot take_line_break(struct engine *e, const char *pending, const char *stop)
 {
@@ -214,8 +226,7 @@ static void a_stop_string_right_behind_a_tag_ends_the_answer(void **state)
 {
     (void)state;
     struct engine *e = open_engine(1);
-    while (engine_state(e) == ENGINE_LOADING)
-        poll(NULL, 0, 1);
+    assert_int_equal(wait_for_end_of_load(e, -1), ENGINE_READY); /* it tells nothing more */
     struct slot slot = take_line_break(e, "so</think>", "\n");
     assert_int_equal(slot.state, SLOT_FREE);
     struct event event = {0}, text = {0};
@@ -391,18 +402,6 @@ static void a_load_tells_what_it_takes_and_how_it_ended(void **state)
             last.u.model.need_bytes == engine_info(e)->file_bytes + engine_info(e)->kv_bytes);
     assert_true(last.u.model.available_bytes > 0);
     engine_close(e);
-}
-
-/* As the hub does: asleep until the thread wakes it. */
-static enum engine_state wait_for_end_of_load(struct engine *e, int fd)
-{
-    struct event event;
-    for (struct pollfd p = {fd, POLLIN, 0};; poll(&p, 1, 10))
-        if (engine_poll_event(e, &event) && event.kind == EV_MODEL) {
-            mem_free(event.u.model.err);
-            if (event.u.model.state != ENGINE_LOADING)
-                return event.u.model.state;
-        }
 }
 
 /* Who is told that a load failed may begin another at once. */
