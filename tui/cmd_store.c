@@ -5,6 +5,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "engine/queue.h"
+
 #include "router/store.h"
 
 #include "tui/cmd.h"
@@ -16,9 +18,8 @@ static struct stored *wait_for_answer(struct store *store, int fd)
     struct event event;
     while (!store_poll_event(store, &event)) {
         struct pollfd p = {fd, POLLIN, 0};
-        uint64_t count;
         if (poll(&p, 1, -1) > 0)
-            (void)!read(fd, &count, sizeof count); /* only to be woken again */
+            queue_unpoke(fd);
     }
     return event.u.stored;
 }
