@@ -102,8 +102,11 @@ enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err 
 {
     struct hub *hub = mem_alloc(sizeof *hub);
     hub->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    enum status status =
-            cfg->data_dir ? store_open(&hub->store, cfg->data_dir, hub->fd, err) : OK;
+    enum status status = OK;
+    if (hub->fd < 0)
+        status = err_set(err, ERR_NOMEM, "cannot start: too many files are open");
+    else if (cfg->data_dir)
+        status = store_open(&hub->store, cfg->data_dir, hub->fd, err);
     if (status != OK) {
         close(hub->fd);
         mem_free(hub);
