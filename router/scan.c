@@ -122,7 +122,7 @@ struct scan *scan_open(int wake_fd)
     s->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     queue_init(&s->commands, 1, sizeof(struct scan_request *));
     queue_init(&s->events, N_EVENTS, sizeof(struct event));
-    if (thread_start(&s->thread, run, s))
+    if (s->command_fd >= 0 && thread_start(&s->thread, run, s))
         return s;
     release(s);
     return NULL;
