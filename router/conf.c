@@ -71,6 +71,15 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+/* Sections and keys have no case: one spelling of each is what everybody compares. */
+static char *fold(struct slice name)
+{
+    char *out = copy(name.ptr, name.n);
+    for (size_t i = 0; i < name.n; i++)
+        out[i] = out[i] >= 'A' && out[i] <= 'Z' ? (char)(out[i] - 'A' + 'a') : out[i];
+    return out;
+}
+
 /* [section "subsection"] */
 static bool read_header(struct line *line, struct slice s)
 {
@@ -90,7 +99,7 @@ static bool read_header(struct line *line, struct slice s)
     }
     if (section.n == 0 || memchr(section.ptr, ' ', section.n))
         return false;
-    line->section = copy(section.ptr, section.n);
+    line->section = fold(section);
     line->subsection = copy(sub.ptr, sub.n);
     return true;
 }
@@ -152,8 +161,8 @@ static void add_entry(struct conf *conf, struct line *line, const char *section,
                         sizeof *conf->entries);
     line->i_entry = (int)conf->n_entries;
     conf->entries[conf->n_entries++] =
-            (struct conf_entry){mem_strdup(section), mem_strdup(subsection),
-                    copy(key.ptr, key.n), read_value(conf, line, equals + 1, number), number};
+            (struct conf_entry){mem_strdup(section), mem_strdup(subsection), fold(key),
+                    read_value(conf, line, equals + 1, number), number};
 }
 
 static struct line *add_line(

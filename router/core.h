@@ -14,6 +14,7 @@
 #include "engine/request.h"
 #include "engine/telemetry.h"
 
+#include "router/endpoint_name.h"
 #include "router/fleet.h"
 #include "router/models.h"
 #include "router/notice.h"
@@ -133,7 +134,7 @@ struct decision_entry {
     int64_t t_ms, message_id;
     enum verdict verdict;
     bool is_fallback;   /* the request had failed elsewhere */
-    char endpoint[64];  /* "": none was chosen */
+    char endpoint[ENDPOINT_NAME_BYTES]; /* "": none was chosen */
     int64_t price_nusd; /* of what was chosen; -1: not known, or nothing was */
     uint32_t expected_ms;
     float difficulty;

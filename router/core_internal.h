@@ -108,7 +108,7 @@ void answer_count_attempt(
 void probe_begin(struct core *core, int64_t endpoint, uint64_t t_ns);
 void probe_apply(struct core *core, const struct event *event);
 
-/* After a change of the fleet: every local endpoint has its model. */
+/* After a change of the fleet: every local endpoint that names a file has its model. */
 void models_match(struct core *core);
 void models_release(struct core *core);
 void models_scan(struct core *core);
@@ -146,7 +146,7 @@ void disk_put(
 void disk_ask(struct core *core, struct stored *command);       /* a read */
 void disk_ask_first(struct core *core, struct stored *command); /* before that of the history */
 /* The session's row and these messages. request_id 0: nobody waits for it. */
-void disk_put_messages(struct core *core, const struct session *session,
+void disk_put_messages(struct core *core, struct session *session,
         struct message *const *messages, size_t n, uint32_t request_id);
 void disk_put_tokens(struct core *core, struct message *message);
 void disk_ask_theme(struct core *core);

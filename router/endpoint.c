@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "router/conf.h"
+#include "router/endpoint_name.h"
 #include "router/prices.h"
 #include "router/secret.h"
 #include "router/wire.h"
@@ -207,7 +208,7 @@ struct reader {
     struct conf *conf;
     struct arena *arena;
     struct endpoint_conf *e;
-    bool has_zone;
+    bool has_kind, has_zone;
 };
 
 /* "[endpoint "x"] …": what is wrong with it as a whole. */
@@ -220,6 +221,7 @@ static void bad(struct reader *r, const char *what)
 
 static void read_kind(struct reader *r, const struct conf_entry *entry)
 {
+    r->has_kind = true;
     for (int i = 0; i < PROVIDER_COUNT; i++)
         if (strcmp(entry->value, providers[i].name) == 0) {
             r->e->kind = (enum provider_kind)i;
@@ -413,28 +415,55 @@ struct endpoint_conf endpoint_local(const char *name, const char *path)
     return e;
 }
 
+static bool is_of(const struct conf_entry *entry, const char *name)
+{
+    return strcmp(entry->section, "endpoint") == 0 && strcmp(entry->subsection, name) == 0;
+}
+
+static void read_section(struct reader *r, size_t i_first)
+{
+    for (size_t i = i_first; i < conf_n_entries(r->conf); i++)
+        if (is_of(conf_entry_at(r->conf, i), r->e->name))
+            read_entry(r, conf_entry_at(r->conf, i));
+    if (!r->has_kind)
+        bad(r, "has no kind: add kind = local or kind = openai");
+    finish(r);
+}
+
+/* What cannot name an endpoint, said once. "" is the router's own choice. */
+static bool is_name(struct conf *conf, size_t i_entry)
+{
+    const struct conf_entry *entry = conf_entry_at(conf, i_entry);
+    const char *name = entry->subsection;
+    size_t n = strlen(name), i = 0;
+    if (n && n < ENDPOINT_NAME_BYTES)
+        return true;
+    while (!is_of(conf_entry_at(conf, i), name))
+        i++;
+    if (i < i_entry)
+        return false;
+    if (n == 0)
+        conf_warn(conf, entry->line, "[endpoint \"\"] needs a name: [endpoint \"NAME\"]");
+    else
+        conf_warn(conf, entry->line,
+                "[endpoint \"%.40s\xE2\x80\xA6\"]: a name has at most %d bytes", name,
+                ENDPOINT_NAME_BYTES - 1);
+    return false;
+}
+
 size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_conf **out)
 {
     size_t n = 0, most = conf_n_entries(conf);
     struct endpoint_conf *list = arena_alloc(arena, (most + 1) * sizeof *list);
     for (size_t i = 0; i < most; i++) {
         const struct conf_entry *entry = conf_entry_at(conf, i);
-        if (strcmp(entry->section, "endpoint") != 0 || find(list, n, entry->subsection))
+        const char *name = entry->subsection;
+        if (!is_of(entry, name) || find(list, n, name) || !is_name(conf, i))
             continue;
         struct endpoint_conf *e = &list[n++];
-        *e = defaults(arena_strdup(arena, entry->subsection));
+        *e = defaults(arena_strdup(arena, name));
         e->line = entry->line;
-        struct reader r = {conf, arena, e, false};
-        if (e->name[0] == '\0')
-            bad(&r, "needs a name: [endpoint \"NAME\"]");
-        if (!conf_get(conf, "endpoint", entry->subsection, "kind"))
-            bad(&r, "has no kind: add kind = local or kind = openai");
-        for (size_t j = i; j < most; j++) {
-            const struct conf_entry *own = conf_entry_at(conf, j);
-            if (strcmp(own->section, "endpoint") == 0 && strcmp(own->subsection, e->name) == 0)
-                read_entry(&r, own);
-        }
-        finish(&r);
+        read_section(&(struct reader){.conf = conf, .arena = arena, .e = e}, i);
         if (n == ENDPOINTS_MAX + 1)
             conf_warn(conf, e->line,
                     "more than %d endpoints: the router never chooses this one and those below",

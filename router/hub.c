@@ -11,6 +11,7 @@
 
 #include "engine/engine.h"
 #include "engine/gguf.h"
+#include "engine/queue.h"
 
 #include "router/core.h"
 #include "router/endpoint.h"
@@ -18,6 +19,7 @@
 #include "router/scan.h"
 #include "router/secret.h"
 #include "router/store.h"
+#include "router/store_export.h"
 
 _Static_assert(
         ENDPOINT_SLOTS_MAX <= ENGINE_SLOTS_MAX, "an engine takes what a section may say");
@@ -66,14 +68,19 @@ static void stop_local(struct local *local)
     local->is_closing = true;
 }
 
+static bool names_model(const struct endpoint_conf *conf)
+{
+    return conf->kind == PROVIDER_LOCAL && conf->model;
+}
+
 /* The model in memory is not the one that the configuration names now. */
 static bool is_stale(const struct hub *hub, int endpoint)
 {
     const struct endpoint_conf *was = hub->locals[endpoint].conf;
     const struct endpoint_conf *is = hub->core.fleet.endpoints[endpoint].conf;
     return hub->locals[endpoint].engine &&
-           (is->kind != PROVIDER_LOCAL || !is->model || strcmp(was->model, is->model) != 0 ||
-                   was->slots != is->slots || was->context_tok != is->context_tok);
+           (!names_model(is) || strcmp(was->model, is->model) != 0 || was->slots != is->slots ||
+                   was->context_tok != is->context_tok);
 }
 
 /* After a change of the configuration: room for all, and nothing loaded that is not wanted.
@@ -96,8 +103,11 @@ enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err 
 {
     struct hub *hub = mem_alloc(sizeof *hub);
     hub->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    enum status status =
-            cfg->data_dir ? store_open(&hub->store, cfg->data_dir, hub->fd, err) : OK;
+    enum status status = OK;
+    if (hub->fd < 0)
+        status = err_set(err, ERR_NOMEM, "too many files are open for this program to work");
+    else if (cfg->data_dir)
+        status = store_open(&hub->store, cfg->data_dir, hub->fd, err);
     if (status != OK) {
         close(hub->fd);
         mem_free(hub);
@@ -224,7 +234,7 @@ static void scan_models(struct hub *hub)
     r->dir = hub->models_dir ? arena_strdup(&r->arena, hub->models_dir) : NULL;
     for (int i = 0; i < fleet->n_endpoints; i++) {
         const struct endpoint_conf *conf = fleet->endpoints[i].conf;
-        if (conf->kind == PROVIDER_LOCAL && conf->model && !fleet->endpoints[i].is_gone)
+        if (names_model(conf) && !fleet->endpoints[i].is_gone)
             r->endpoints[r->n_endpoints++] = (struct scan_endpoint){i,
                     arena_strdup(&r->arena, conf->model), conf->context_tok, (int)conf->slots};
     }
@@ -265,9 +275,26 @@ static bool send_remote(struct hub *hub, struct effect *effect)
     return was_taken;
 }
 
-static bool is_local(const struct hub *hub, int endpoint)
+/* The configuration may have changed while the request waited: what was meant for a file does
+ * not leave the machine. */
+static bool send(struct hub *hub, struct effect *effect)
 {
-    return hub->core.fleet.endpoints[endpoint].conf->kind == PROVIDER_LOCAL;
+    const struct endpoint_conf *meant = effect->request->endpoint;
+    struct err err = {0};
+    if (meant->kind != PROVIDER_LOCAL)
+        return send_remote(hub, effect);
+    if (names_model(hub->core.fleet.endpoints[effect->endpoint].conf))
+        return send_local(hub, effect);
+    err_set(&err, ERR_CONFIG, "%s was changed while the message waited for it", meant->name);
+    apply_failure(hub, effect->request, &err);
+    request_free(effect->request);
+    return true;
+}
+
+/* True also when there is nothing left to load. */
+static bool load(struct hub *hub, int endpoint)
+{
+    return !names_model(hub->core.fleet.endpoints[endpoint].conf) || open_local(hub, endpoint);
 }
 
 static void apply_probe(struct hub *hub, int endpoint, uint64_t start_ns, const struct err *err)
@@ -302,7 +329,7 @@ static bool probe(struct hub *hub, struct effect *effect)
     struct secret key = {0};
     struct err err = {0};
     bool was_taken = true;
-    if (is_local(hub, effect->endpoint))
+    if (effect->request->endpoint->kind == PROVIDER_LOCAL)
         probe_local(hub, effect);
     else if (open_remote(hub, effect->request->endpoint, &key, &err) != OK)
         apply_probe(hub, effect->endpoint, clock_now_ns(), &err);
@@ -351,14 +378,38 @@ static void reserve_without_store(struct hub *hub, struct stored *c)
     c->total_nusd = hub->spent_nusd;
 }
 
-/* Without a database every command succeeds at once and nothing is there to read. */
+/* What is written succeeds at once, and nothing is there to read. */
 static void answer_without_store(struct hub *hub, struct stored *command)
 {
     struct event event = {.kind = EV_STORE, .t_ns = clock_now_ns(), .u.stored = command};
-    if (command->op == STORE_LOAD)
+    switch (command->op) {
+    case STORE_LOAD:
         err_set(&command->err, ERR_NOT_FOUND, "nothing is stored");
-    if (command->op == STORE_RESERVE)
+        break;
+    case STORE_RESERVE:
         reserve_without_store(hub, command);
+        break;
+    case STORE_EXPORT:
+        store_export(command);
+        break;
+    case STORE_PUT_SESSION:
+    case STORE_PUT_MESSAGE:
+    case STORE_PUT_DRAFT:
+    case STORE_PUT_TOKENS:
+    case STORE_PUT_DECISION:
+    case STORE_PUT_SETTING:
+    case STORE_PUT_TITLE:
+    case STORE_TRASH:
+    case STORE_RELEASE:
+    case STORE_LIST:
+    case STORE_LIST_DECISIONS:
+    case STORE_LOAD_TOKENS:
+    case STORE_LOAD_FLEET:
+    case STORE_LOAD_COSTS:
+    case STORE_GET_SETTING:
+    case STORE_OP_COUNT:
+        break;
+    }
     core_apply(&hub->core, &event);
 }
 
@@ -372,15 +423,14 @@ static bool carry_out(struct hub *hub, struct effect *effect)
         answer_without_store(hub, effect->command);
         return true;
     case EFFECT_SEND:
-        return is_local(hub, effect->endpoint) ? send_local(hub, effect)
-                                               : send_remote(hub, effect);
+        return send(hub, effect);
     case EFFECT_CANCEL:
         cancel(hub, effect);
         return true;
     case EFFECT_PROBE:
         return probe(hub, effect);
     case EFFECT_LOAD:
-        return open_local(hub, effect->endpoint);
+        return load(hub, effect->endpoint);
     case EFFECT_UNLOAD:
         return unload(hub, effect->endpoint);
     case EFFECT_SCAN_MODELS:
@@ -489,9 +539,8 @@ static bool drain(struct hub *hub, uint64_t end_ns)
 
 void hub_step(struct hub *hub, uint64_t budget_ns)
 {
-    uint64_t count, now = clock_now_ns(), deadline = core_deadline(&hub->core);
-    while (read(hub->fd, &count, sizeof count) < 0)
-        break;
+    uint64_t now = clock_now_ns(), deadline = core_deadline(&hub->core);
+    queue_unpoke(hub->fd);
     if (deadline && now >= deadline)
         core_apply(&hub->core, &(struct event){.kind = EV_TIMER, .t_ns = now});
     carry_out_all(hub);

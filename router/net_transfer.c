@@ -60,11 +60,11 @@ static void emit_stage(struct transfer *t, enum stage stage)
  * cut: a beginning of the key at their end counts too. */
 static void redact(struct err *err, const struct secret *key)
 {
-    char *text = err->text, *at;
+    char *text = err->text, *at = text;
     size_t n_text = strlen(text), n;
     if (key->n < KEY_MIN_BYTES)
         return;
-    while ((at = memmem(text, n_text, key->bytes, key->n)))
+    for (; (at = memmem(at, n_text - (size_t)(at - text), key->bytes, key->n)); at += key->n)
         memset(at, '*', key->n);
     for (n = key->n < n_text ? key->n : n_text; n >= KEY_MIN_BYTES / 2; n--)
         if (memcmp(text + n_text - n, key->bytes, n) == 0)

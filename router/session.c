@@ -192,6 +192,7 @@ struct session *session_from_rows(
         const struct session_row *row, const struct message_row *rows, size_t n_rows)
 {
     struct session *s = session_new(row->id, row->created_ms);
+    s->is_stored = true;
     s->used_ms = row->used_ms;
     s->leaf_id = row->leaf_id;
     copy_name(s->title, sizeof s->title, row->title);

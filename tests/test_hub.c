@@ -450,6 +450,78 @@ static void a_scan_finds_the_files_of_the_folder(void **state)
     hub_close(hub);
 }
 
+/* It is then the only way to keep what was said. */
+static void an_export_is_written_without_a_database(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    char path[96];
+    struct buf text;
+    struct err err;
+    has_no_store = true;
+    struct hub *hub = open_hub(&conf, 1);
+    act(hub, ACTION_ADD_MESSAGE, "to be kept");
+    snprintf(path, sizeof path, "%s/out.md", dir);
+    act(hub, ACTION_EXPORT, path);
+    hub_wait_until_idle(hub);
+    assert_int_equal(file_read(&text, path, 1 << 20, &err), OK);
+    assert_non_null(strstr(buf_text(&text), "to be kept"));
+    buf_release(&text);
+    act(hub, ACTION_EXPORT, path); /* never over another file */
+    hub_wait_until_idle(hub);
+    const struct core *core = hub_core(hub);
+    assert_int_not_equal(core->notices[(core->n_notices - 1) % NOTICE_MAX].status, OK);
+    hub_close(hub);
+}
+
+static void an_export_that_does_not_fit_leaves_no_file(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    char path[96];
+    has_no_store = true;
+    struct hub *hub = open_hub(&conf, 1);
+    const struct core *core = hub_core(hub);
+    add_large_message(hub);
+    snprintf(path, sizeof path, "%s/out.md", dir);
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(300000);
+    act(hub, ACTION_EXPORT, path);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(core->notices[(core->n_notices - 1) % NOTICE_MAX].status, ERR_FULL);
+    act(hub, ACTION_EXPORT, path); /* there is room now, and the name is free */
+    assert_int_equal(core->notices[(core->n_notices - 1) % NOTICE_MAX].status, OK);
+    hub_close(hub);
+}
+
+static void a_message_that_waits_does_not_go_to_what_the_endpoint_became(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", "/nonexistent/model.gguf");
+    conf.retries = 0;
+    struct hub *hub = open_hub(&conf, 1);
+    act(hub, ACTION_SEND, "one");
+    for (int i = 0; i < 5000 && !hub_engine(hub, 0); i++) {
+        poll(NULL, 0, 1);
+        hub_step(hub, 2000000);
+    }
+    for (int i = 0; i < 5000 && engine_state(hub_engine(hub, 0)) != ENGINE_FAILED; i++)
+        poll(NULL, 0, 1);
+    act(hub, ACTION_NEW_SESSION, NULL);
+    act(hub, ACTION_ADD_MESSAGE, "two");
+    act(hub, ACTION_CONTINUE, NULL); /* it waits for the failed engine to tell its last */
+    conf.kind = PROVIDER_OPENAI;
+    conf.url = "http://127.0.0.1:1/v1";
+    struct action *a = action_new(ACTION_CONFIGURE);
+    a->endpoints = &conf;
+    a->n_endpoints = 1;
+    hub_act(hub, a);
+    hub_wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
+    assert_non_null(strstr(buf_text(&leaf(hub)->error), "was changed"));
+    hub_close(hub);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -468,6 +540,9 @@ int main(void)
             TEST(unloading_ends_the_answer_that_runs),
             TEST(a_file_that_was_mended_can_be_loaded),
             TEST(a_scan_finds_the_files_of_the_folder),
+            TEST(an_export_is_written_without_a_database),
+            TEST(an_export_that_does_not_fit_leaves_no_file),
+            TEST(a_message_that_waits_does_not_go_to_what_the_endpoint_became),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

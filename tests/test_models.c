@@ -416,6 +416,25 @@ static void a_load_is_cancelled_in_the_middle_of_the_file(void **state)
     unlink(path);
 }
 
+static void what_names_no_file_is_no_model(void **state)
+{
+    (void)state;
+    struct endpoint_conf confs[] = {endpoint_local("big", NULL),
+            endpoint_local("old", "/m/old.gguf"), endpoint_local("blank", NULL)};
+    confs[1].kind = PROVIDER_OPENAI;
+    struct action *a = action_new(ACTION_CONFIGURE);
+    a->endpoints = confs;
+    a->n_endpoints = ARRAY_LEN(confs);
+    core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+    assert_null(core_model_of(&core, 0));     /* its file was taken out of its section */
+    assert_null(core_model_of(&core, 1));     /* it has become a provider's */
+    assert_non_null(core_model_of(&core, 2)); /* gone, but it names one */
+    assert_null(core_model_of(&core, 4));
+    act_on(ACTION_LOAD_MODEL, 0, NULL);
+    act_on(ACTION_LOAD_MODEL, 4, NULL);
+    expect_nothing();
+}
+
 #define TEST(f)       cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 #define TEST_FILES(f) cmocka_unit_test_setup_teardown(f, set_up_files, tear_down)
 
@@ -436,6 +455,7 @@ int main(void)
             cmocka_unit_test(facts_agree_with_the_loaded_model),
             cmocka_unit_test(a_long_architecture_is_cut_at_a_character),
             cmocka_unit_test(a_load_is_cancelled_in_the_middle_of_the_file),
+            TEST(what_names_no_file_is_no_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

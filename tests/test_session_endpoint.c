@@ -138,6 +138,23 @@ static void one_for_this_run_is_not_kept(void **state)
     restart(2);
     assert_int_equal(in_use(), 1);
 }
+/* Those of a models folder are as long as names of files. */
+static void a_long_name_is_remembered_whole(void **state)
+{
+    (void)state;
+    char name[201];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    confs[1] = endpoint_local(name, "/nowhere/b.gguf");
+    restart(2);
+    act(ACTION_USE_ENDPOINT, 0, name);
+    act(ACTION_SEND, 0, "x");
+    assert_string_equal(hub_core(hub)->session->messages[1]->endpoint, name);
+    restart(2);
+    assert_int_equal(in_use(), 1);
+    act(ACTION_LIST_DECISIONS, 0, NULL);
+    assert_string_equal(hub_core(hub)->log.entries[0]->endpoint, name);
+}
 
 int main(void)
 {
@@ -147,6 +164,7 @@ int main(void)
             T(each_session_has_its_own),
             T(one_that_is_gone_is_missed_and_the_router_chooses),
             T(one_for_this_run_is_not_kept),
+            T(a_long_name_is_remembered_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,7 +106,7 @@ static const char *const ends[] = {[MESSAGE_RUNNING] = ", running",
 /* ● you: first words … 12 messages, stopped  14:02 */
 static void draw_row(const struct branch *b, bool is_selected, struct surface *out, int row)
 {
-    char words[200], end[64], clock[FIGURE_BYTES];
+    char words[ENDPOINT_NAME_BYTES + 170], end[64], clock[FIGURE_BYTES];
     const struct message *m = b->first;
     int indent = b->depth * INDENT_COLS < INDENT_MAX ? b->depth * INDENT_COLS : INDENT_MAX;
     struct slice text = slice_trim(m->text.n ? message_typed(m) : buf_slice(&m->reasoning));

@@ -429,7 +429,7 @@ static void draw_token(
 /* Why there is nothing to step through. */
 static void draw_nothing(const struct core *core, const struct message *m, struct surface *out)
 {
-    char text[256];
+    char text[ENDPOINT_NAME_BYTES + 100];
     if (!m)
         snprintf(text, sizeof text, "There is no answer yet.");
     else if (view_stepper_is_remote(core, m))
