@@ -536,15 +536,16 @@ bool engine_send(struct engine *e, struct request *request)
     return true;
 }
 
-void engine_cancel(struct engine *e, uint32_t request_id)
+bool engine_cancel(struct engine *e, uint32_t request_id)
 {
     struct engine_command command = {ENGINE_CANCEL, request_id, NULL};
-    while (!queue_push(&e->commands, &command))
-        queue_poke(e->command_fd); /* the thread drains its commands every turn */
+    if (!queue_push(&e->commands, &command))
+        return false;
     struct model *model = atomic_load(&e->model_running);
     if (model)
         model_cancel(model);
     queue_poke(e->command_fd);
+    return true;
 }
 
 bool engine_poll_event(struct engine *e, struct event *out)

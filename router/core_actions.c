@@ -12,6 +12,8 @@
 #include "router/session.h"
 #include "router/store.h"
 
+#define FILES_BEGIN "\n\n" /* between what was typed and the files that go along */
+
 static const char *text_of(const struct action *a)
 {
     return a->text ? a->text : "";
@@ -52,14 +54,28 @@ static struct message *add_answer(struct core *core, uint64_t t_ns)
     return answer;
 }
 
-static bool attach(struct message *user, const char *files)
+static struct message *add_question(struct core *core, const struct action *a, uint64_t t_ns)
 {
-    size_t n_before = user->text.n;
-    if (!files)
-        return true;
-    bool fits = buf_printf(&user->text, "\n\n%s", files);
-    user->n_attached = user->text.n - n_before;
-    return fits;
+    struct message *user = session_add(
+            core->session, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
+    buf_add_text(&user->text, text_of(a));
+    size_t n_typed = user->text.n;
+    if (a->text2) {
+        buf_add_text(&user->text, FILES_BEGIN);
+        buf_add_text(&user->text, a->text2);
+    }
+    user->n_attached = user->text.n - n_typed;
+    return user;
+}
+
+static bool refuse_large(struct core *core, const struct action *a, uint64_t t_ns)
+{
+    size_t n_files = a->text2 ? strlen(FILES_BEGIN) + strlen(a->text2) : 0;
+    bool is_large = strlen(text_of(a)) + n_files > MESSAGE_MAX_BYTES;
+    if (is_large)
+        core_notice(core, t_ns, ERR_USAGE, "the message is larger than %u MB",
+                MESSAGE_MAX_BYTES >> 20);
+    return is_large;
 }
 
 /* The user's message is in the store before anything is sent: the run waits for that answer. */
@@ -67,22 +83,14 @@ static void send(struct core *core, struct action *a, uint64_t t_ns)
 {
     struct session *s = core->session;
     const char *text = text_of(a);
-    int64_t shown_id = s->leaf_id;
     struct message *beside = a->id ? session_find(s, a->id) : NULL;
     if (slice_trim(slice_of(text)).n == 0 || core_refuse_while_running(core, t_ns) ||
-            core_refuse_foreign(core, t_ns))
+            core_refuse_foreign(core, t_ns) || refuse_large(core, a, t_ns))
         return;
     core->is_loading = false; /* the user goes on here */
     if (beside)
         branches_leave(core, beside);
-    struct message *user =
-            session_add(s, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
-    if (!buf_add_text(&user->text, text) || !attach(user, a->text2)) {
-        core_notice(core, t_ns, ERR_USAGE, "the message is larger than %u MB",
-                MESSAGE_MAX_BYTES >> 20);
-        s->leaf_id = shown_id;
-        return;
-    }
+    struct message *user = add_question(core, a, t_ns);
     if (!s->title[0])
         set_title(s, text);
     buf_clear(&s->draft);

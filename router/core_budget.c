@@ -23,8 +23,6 @@ void budget_reserve(struct core *core, const char *endpoint, const char *day,
     disk_ask(core, c);
 }
 
-/* What the request took in the end stands in place of what was reserved; what is not known
- * stays reserved. */
 void budget_settle(struct core *core, struct run *run)
 {
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;

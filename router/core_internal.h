@@ -99,6 +99,8 @@ void answer_begin_attempt(
 void answer_take(
         struct core *core, struct run *run, struct message *answer, const struct event *event);
 /* What looked like an echo and was held back is part of the answer after all. */
+/* Something of it did not fit: it is larger than what is kept of a message. */
+bool answer_is_cut(const struct message *answer);
 void answer_give_back_echo(struct run *run, struct message *answer);
 /* Adds what this attempt took so far to what the earlier ones took. */
 void answer_count_attempt(

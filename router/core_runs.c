@@ -119,8 +119,18 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+static void tell_of_extra(struct core *core, const struct run *run, uint64_t t_ns)
+{
+    const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
+    if (run->extra_json && !endpoint_takes_extra(conf))
+        core_notice(core, t_ns, ERR_UNSUPPORTED,
+                "%s does not take these fields of the request, they are left out: %.100s",
+                conf->name, run->extra_json);
+}
+
 static void send(struct core *core, struct run *run, struct request *request, uint64_t t_ns)
 {
+    tell_of_extra(core, run, t_ns);
     struct message *answer;
     struct session *s = core_find_message(core, run->message_id, &answer);
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
@@ -180,19 +190,36 @@ static void go(struct core *core, struct run *run, uint64_t t_ns)
             run->is_confirmed ? -1 : core->budget.day_nusd, run->request_id);
 }
 
+/* It was switched off or drained while the reservation was on its way. */
+static bool is_out(const struct core *core, const struct run *run)
+{
+    const struct endpoint_state *e = &core->fleet.endpoints[run->endpoint];
+    return !e->conf->enabled || (e->is_drained && run->only_endpoint != run->endpoint);
+}
+
+static void give_back(struct core *core, const struct stored *answer)
+{
+    if (answer->err.status == OK && !answer->is_over)
+        budget_reserve(core, answer->key.ptr, answer->value.ptr, -answer->amount_nusd, -1, 0);
+}
+
 void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns)
 {
     struct run *run = answer->tag ? core_find_run(core, (uint32_t)answer->tag) : NULL;
     bool is_ours = run && run->phase == RUN_RESERVES;
     budget_take(core, answer, is_ours, t_ns);
     if (!is_ours) {
-        if (answer->tag && answer->err.status == OK && !answer->is_over) /* stopped meanwhile */
-            budget_reserve(
-                    core, answer->key.ptr, answer->value.ptr, -answer->amount_nusd, -1, 0);
+        if (answer->tag) /* stopped meanwhile */
+            give_back(core, answer);
         return;
     }
     if (answer->amount_nusd == 0 || answer->is_over) { /* another process was faster: with what
                               is left now, the choice may be another */
+        runs_dispatch(core, run, t_ns);
+        return;
+    }
+    if (is_out(core, run)) {
+        give_back(core, answer);
         runs_dispatch(core, run, t_ns);
         return;
     }
@@ -425,6 +452,17 @@ static void free_payload(const struct event *event)
         tool_call_free(event->u.tool);
 }
 
+/* Pieces that still fit would follow those that did not. */
+static void end_too_large(
+        struct core *core, struct run *run, struct message *answer, uint64_t t_ns)
+{
+    struct outcome outcome = {.retry_after_ms = -1};
+    err_set(&outcome.err, ERR_PROTOCOL, "the answer is larger than %u MB",
+            MESSAGE_MAX_BYTES >> 20);
+    core_cancel_request(core, run);
+    take_done(core, run, answer, &outcome, t_ns);
+}
+
 void runs_apply(struct core *core, const struct event *event)
 {
     struct run *run = core_find_run(core, event->request_id);
@@ -443,6 +481,8 @@ void runs_apply(struct core *core, const struct event *event)
     case EV_TOOL:
     case EV_USAGE:
         answer_take(core, run, answer, event);
+        if (run->phase == RUN_SENT && answer_is_cut(answer))
+            end_too_large(core, run, answer, event->t_ns);
         break;
     case EV_STAGE:
         run->stage = event->u.stage.stage;
@@ -493,11 +533,10 @@ uint64_t runs_deadline(const struct core *core)
     for (size_t i = 0; i < core->n_runs; i++) {
         const struct run *run = &core->runs[i];
         bool waits = run->phase == RUN_WAITS_FOR_RETRY || run->phase == RUN_WAITS_FOR_ROUTE;
-        uint64_t at = waits                    ? run->t_retry_ns
-                      : run->phase == RUN_SENT ? run->t_saved_ns + CHECKPOINT_NS
-                                               : 0;
-        if (at && (!nearest || at < nearest))
-            nearest = at;
+        nearest =
+                core_earlier(nearest, waits                    ? run->t_retry_ns
+                                      : run->phase == RUN_SENT ? run->t_saved_ns + CHECKPOINT_NS
+                                                               : 0);
     }
     return nearest;
 }

@@ -474,6 +474,12 @@ size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_co
     return n;
 }
 
+bool endpoint_takes_extra(const struct endpoint_conf *conf)
+{
+    const struct wire_ops *wire = providers[conf->kind].wire;
+    return wire && wire->takes_extra;
+}
+
 static const char *copy(struct arena *arena, const char *text)
 {
     return text ? arena_strdup(arena, text) : NULL;

@@ -81,6 +81,8 @@ const char *endpoint_need(const char *key, const char *value);
 const char *endpoint_lacks(const struct endpoint_conf *conf, const char *key);
 /* An endpoint for a model file, with every default; both texts are borrowed. */
 struct endpoint_conf endpoint_local(const char *name, const char *path);
+/* What shunt does not read of a request goes along: tools, response_format, … */
+bool endpoint_takes_extra(const struct endpoint_conf *conf);
 struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf);
 
 /* Its url for showing, the provider's own too: without the user and password in it. */

@@ -17,6 +17,7 @@
 #define FAILURES_TO_OPEN 3
 #define OPEN_MIN_NS      15000000000ull
 #define OPEN_MAX_NS      300000000000ull
+#define SERVER_MAX_NS    3600000000000ull /* a server may ask for more: once an hour one tries */
 #define LEARN            0.3 /* weight of the newest observation */
 
 float samples_quantile(const struct samples *samples, double q)
@@ -63,8 +64,10 @@ static void open_breaker(struct endpoint_state *e, const struct observation *o, 
         open_ns *= 2;
     if (open_ns > OPEN_MAX_NS)
         open_ns = OPEN_MAX_NS;
-    if (o->retry_after_ms >= 0 && o->status == ERR_RATE_LIMIT)
-        open_ns = (uint64_t)o->retry_after_ms * 1000000u; /* the server knows better */
+    if (o->retry_after_ms >= 0 && o->status == ERR_RATE_LIMIT) { /* the server knows better */
+        open_ns = (uint64_t)o->retry_after_ms * 1000000u;
+        open_ns = open_ns < SERVER_MAX_NS ? open_ns : SERVER_MAX_NS;
+    }
     e->open_until_ns = now_ns + open_ns;
 }
 

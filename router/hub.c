@@ -1,6 +1,7 @@
 /*
  * hub.c - see hub.h. Only this file knows that the core has threads around it. Rings that are
- * full leave the effect in hub's list; the order of effects to one thread is kept.
+ * full leave the effect in hub's list; what goes to the store keeps its order there, a request
+ * may overtake another that waits.
  */
 #include "router/hub.h"
 
@@ -358,14 +359,17 @@ static bool cancel_waiting(struct hub *hub, uint32_t request_id)
     return false;
 }
 
-static void cancel(struct hub *hub, const struct effect *effect)
+/* False: a ring is full. */
+static bool cancel(struct hub *hub, const struct effect *effect)
 {
+    bool was_taken = true;
     if (effect->endpoint < 0 || cancel_waiting(hub, effect->request_id))
-        return;
+        return true;
     if (hub->locals[effect->endpoint].engine && !hub->locals[effect->endpoint].is_closing)
-        engine_cancel(hub->locals[effect->endpoint].engine, effect->request_id);
+        was_taken = engine_cancel(hub->locals[effect->endpoint].engine, effect->request_id);
     if (hub->net) /* its kind may have been another when it was sent */
-        net_cancel(hub->net, effect->request_id);
+        was_taken &= net_cancel(hub->net, effect->request_id);
+    return was_taken;
 }
 
 /* The budget holds for what this run spends, since nobody knows of more. */
@@ -425,8 +429,7 @@ static bool carry_out(struct hub *hub, struct effect *effect)
     case EFFECT_SEND:
         return send(hub, effect);
     case EFFECT_CANCEL:
-        cancel(hub, effect);
-        return true;
+        return cancel(hub, effect);
     case EFFECT_PROBE:
         return probe(hub, effect);
     case EFFECT_LOAD:

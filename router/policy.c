@@ -101,7 +101,7 @@ static enum filter filter_of(
         return FILTER_FAULTY;
     if (conf->context_tok && f->n_input_tok + MIN_ANSWER_TOK > conf->context_tok)
         return FILTER_CONTEXT;
-    if (f->needs_tools && conf->kind == PROVIDER_LOCAL)
+    if (f->needs_tools && !endpoint_takes_extra(conf))
         return FILTER_TOOLS;
     if (f->needs_vision)
         return FILTER_VISION; /* no wire carries pictures yet */
@@ -151,12 +151,12 @@ static double expected_ms(const struct endpoint_state *e, const struct features 
     double tok_per_s = e->tok_per_s > 0 ? e->tok_per_s
                        : is_local       ? local_tok_per_s(e->conf->tier)
                                         : FAR_TOK_PER_S;
-    double queue =
-            is_local && e->n_in_flight ? 2 : 1; /* one slot: what runs there comes first */
+    uint32_t n_slots = e->conf->slots ? e->conf->slots : 1;
+    double queue = is_local && e->n_in_flight >= n_slots ? 2 : 1; /* what runs comes first */
     return queue * (ttft_ms + f->n_output_tok * 1000.0 / tok_per_s);
 }
 
-/* Of the last requests, with one failure in twenty assumed before the first. */
+/* Of today's requests, with one failure in twenty assumed before the first. */
 static double p_failure(const struct endpoint_state *e)
 {
     return (e->n_errors + 0.5) / (e->n_requests + 10.0);
@@ -225,7 +225,7 @@ static void explain(struct candidate *c, const struct features *f, const struct 
                 conf->context_tok);
         break;
     case FILTER_TOOLS:
-        snprintf(out, n, "the request carries tools; the local engine does not call any");
+        snprintf(out, n, "the request carries tools, and none can be sent there");
         break;
     case FILTER_VISION:
         snprintf(out, n, "the request carries pictures");

@@ -41,7 +41,7 @@ struct session_row {
     int64_t id;
     int64_t created_ms, used_ms;
     int64_t leaf_id; /* newest message of the branch that is shown; 0: none */
-    struct slice title, system;
+    struct slice title, system; /* LIST: no system prompt, and the beginning of the draft */
     struct slice endpoint; /* see struct session */
     struct slice draft;
     uint32_t draft_cursor;           /* byte offset */

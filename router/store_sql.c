@@ -311,8 +311,10 @@ static struct slice match_of(struct slice query, struct arena *arena)
 #define SESSION_COLUMNS                                                                        \
     "s.id, s.created_ms, s.used_ms, s.leaf_id, s.title, s.system, s.draft, s.draft_cursor,"    \
     " s.scroll_id, s.scroll_line, s.endpoint"
+/* Of a draft its beginning, as of a message: they may be as large as those. */
 #define LIST_COLUMNS                                                                           \
-    SESSION_COLUMNS                                                                            \
+    "s.id, s.created_ms, s.used_ms, s.leaf_id, s.title, '', substr(s.draft, 1, 160),"          \
+    " s.draft_cursor, s.scroll_id, s.scroll_line, s.endpoint"                                  \
     ", (SELECT count(*) FROM message m WHERE m.session_id = s.id)"                             \
     ", (SELECT count(*) FROM message m WHERE m.session_id = s.id AND m.state IN (1, 2))"       \
     ", EXISTS (SELECT 1 FROM message m WHERE m.id = s.leaf_id AND m.state = 3)"

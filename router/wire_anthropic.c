@@ -134,10 +134,10 @@ static void read_block(struct wire_parser *p, uint32_t index, const struct json 
         return;
     struct wire_call *call = wire_call_at(p, (int)index);
     const struct json *input = json_get(block, "input");
-    buf_add_text(&call->id, json_get_text(block, "id") ? json_get_text(block, "id") : "");
-    buf_add_text(&call->name, json_get_text(block, "name") ? json_get_text(block, "name") : "");
+    wire_call_add(p, &call->id, json_get_text(block, "id"));
+    wire_call_add(p, &call->name, json_get_text(block, "name"));
     if (json_first(input))
-        json_print(input, &call->arguments);
+        wire_call_add_object(p, call, input);
 }
 
 static void read_delta(struct wire_parser *p, uint32_t index, const struct json *delta)
@@ -145,14 +145,14 @@ static void read_delta(struct wire_parser *p, uint32_t index, const struct json 
     emit(p, EV_TEXT, json_get_text(delta, "text"));
     emit(p, EV_REASONING, json_get_text(delta, "thinking"));
     const char *arguments = json_get_text(delta, "partial_json");
-    if (arguments && index < WIRE_CALLS_MAX && p->calls[index].is_used)
-        buf_add_text(&p->calls[index].arguments, arguments);
+    if (index < WIRE_CALLS_MAX && p->calls[index].is_used)
+        wire_call_add(p, &p->calls[index].arguments, arguments);
 }
 
 static void read_error(struct wire_parser *p, const struct json *root)
 {
     stream_error_read(json_get(root, "error"), &p->error);
-    p->is_over = true;
+    p->has_failed = true;
 }
 
 static void read_body(struct wire_parser *p, const struct json *root)
@@ -194,4 +194,4 @@ static struct wire_parser *open_parser(bool is_stream, emit_fn *emit_event, void
 }
 
 const struct wire_ops wire_anthropic_ops = {
-        build, open_parser, wire_parser_feed, wire_parser_finish, wire_parser_close};
+        false, build, open_parser, wire_parser_feed, wire_parser_finish, wire_parser_close};

@@ -28,7 +28,7 @@ struct wire_finish { /* a protocol's word for why the answer ended */
 
 struct wire_protocol {
     /* One event of the stream, or the whole body. Sets finish, usage (has_usage), error
-     * (is_over), is_done. */
+     * (has_failed), is_done. */
     void (*read)(struct wire_parser *parser, const struct json *root);
     const char *end_mark;      /* data of the last event that is no JSON, or NULL */
     bool input_excludes_cache; /* its count of prompt tokens leaves out what was cached */
@@ -43,9 +43,11 @@ struct wire_parser {
     struct buf body; /* without a stream, or as long as the stream has shown no event */
     struct wire_call calls[WIRE_CALLS_MAX];
     int n_calls;
+    size_t n_call_bytes; /* in all of them */
     enum finish_reason finish;
     struct usage usage;
-    bool has_usage, has_event, is_done, is_over; /* over: an error ended it */
+    bool has_usage, has_event, is_done;
+    bool has_failed; /* error says how */
     struct outcome error;
 };
 
@@ -58,6 +60,10 @@ void wire_parser_close(struct wire_parser *parser);
 void wire_emit_text(emit_fn *emit, void *arg, enum event_kind kind, struct slice text);
 /* The tool call number i < WIRE_CALLS_MAX, made when it is new. */
 struct wire_call *wire_call_at(struct wire_parser *parser, int i);
+/* More of one of its texts; NULL adds nothing. */
+void wire_call_add(struct wire_parser *parser, struct buf *to, const char *text);
+void wire_call_add_object(
+        struct wire_parser *parser, struct wire_call *call, const struct json *object);
 
 /* ,"NAME":[…], or nothing where there are none. */
 void wire_add_stops(struct buf *body, const char *name, const struct gen_params *params);

@@ -448,6 +448,30 @@ static void who_is_back_soon_is_waited_for(void **state)
     request_free(e.request);
     next_other();
 }
+static void fields_that_an_endpoint_does_not_take_are_said(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct endpoint_conf conf = *core.fleet.endpoints[0].conf;
+        conf.kind = i ? PROVIDER_ANTHROPIC : PROVIDER_OPENAI;
+        struct action *configure = action_new(ACTION_CONFIGURE);
+        configure->endpoints = &conf;
+        configure->n_endpoints = 1;
+        core_apply(
+                &core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = configure});
+        struct action *a = action_new(ACTION_SEND);
+        a->text = mem_strdup("x");
+        a->extra_json = mem_strdup("\"response_format\":{\"type\":\"json_object\"}");
+        core.n_notices = 0;
+        core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+        struct effect e = next_other();
+        assert_int_equal(e.kind, EFFECT_SEND);
+        assert_int_equal(strstr(newest_notice(), "response_format") != NULL, i == 1);
+        emit_done(e.request, OK, -1);
+        request_free(e.request);
+        next_other();
+    }
+}
 
 int main(void)
 {
@@ -472,6 +496,7 @@ int main(void)
             TEST(who_asks_for_patience_is_left_for_who_can_answer_now),
             TEST(switching_off_stops_what_runs_there),
             TEST(a_new_configuration_changes_nothing_on_its_way),
+            TEST(fields_that_an_endpoint_does_not_take_are_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -419,6 +419,42 @@ static void the_chance_of_a_poor_answer_grows_with_difficulty_and_falls_with_tie
         }
 }
 
+static void tools_go_only_where_they_are_passed_on(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(100);
+    f.needs_tools = true;
+    confs[1].kind = PROVIDER_ANTHROPIC;
+    confs[2].kind = PROVIDER_OPENAI;
+    assert_string_equal(chosen(&f, 0, &d), "dear");
+    assert_int_equal(d.candidates[0].filter, FILTER_TOOLS);
+    assert_int_equal(d.candidates[1].filter, FILTER_TOOLS);
+    f.only_endpoint = 1; /* also when it is asked for by name: nothing is left out in silence */
+    assert_string_equal(chosen(&f, 0, &d), "-");
+    confs[1].kind = confs[2].kind = PROVIDER_LOCAL;
+}
+
+static void a_local_model_with_a_free_slot_does_not_wait(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(100);
+    chosen(&f, 0, &d);
+    uint32_t alone_ms = d.candidates[0].expected_ms;
+    confs[0].slots = 2;
+    states[0].n_in_flight = 1;
+    chosen(&f, 0, &d);
+    assert_int_equal(d.candidates[0].expected_ms, alone_ms);
+    states[0].n_in_flight = 2;
+    chosen(&f, 0, &d);
+    assert_true(d.candidates[0].expected_ms > alone_ms);
+    confs[0].slots = 0;
+    states[0].n_in_flight = 1;
+    chosen(&f, 0, &d);
+    assert_true(d.candidates[0].expected_ms > alone_ms);
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, set_up)
 
 int main(void)
@@ -441,6 +477,8 @@ int main(void)
             TEST(a_price_is_said_once_and_in_one_form),
             TEST(an_unknown_price_is_never_free),
             TEST(nobody_is_told_to_cost_less_than_nothing),
+            TEST(tools_go_only_where_they_are_passed_on),
+            TEST(a_local_model_with_a_free_slot_does_not_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
