@@ -5,8 +5,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "engine/queue.h"
-
 #include "router/store.h"
 
 #include "tui/cmd.h"
@@ -19,7 +17,7 @@ static struct stored *wait_for_answer(struct store *store, int fd)
     while (!store_poll_event(store, &event)) {
         struct pollfd p = {fd, POLLIN, 0};
         if (poll(&p, 1, -1) > 0)
-            queue_unpoke(fd);
+            (void)!read(fd, &(uint64_t){0}, sizeof(uint64_t)); /* only to be woken again */
     }
     return event.u.stored;
 }
