@@ -180,7 +180,6 @@ void *arena_alloc(struct arena *arena, size_t n_bytes)
     }
     void *ptr = block->bytes + block->n;
     block->n += n;
-    arena->n_bytes += n;
     return ptr;
 }
 

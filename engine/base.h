@@ -81,7 +81,6 @@ bool size_add(size_t a, size_t b, size_t *out) MUST_USE;
  * its functions returns NULL. */
 struct arena {
     struct arena_block *head;
-    size_t n_bytes; /* handed out so far */
 };
 void *arena_alloc(struct arena *arena, size_t n_bytes); /* zeroed, 16-byte aligned */
 char *arena_strdup(struct arena *arena, const char *text);

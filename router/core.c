@@ -35,7 +35,6 @@ void core_init(struct core *core, const struct core_config *cfg)
     *core = (struct core){.use_endpoint = -1,
             .max_zone = cfg->max_zone,
             .budget = {cfg->budget_day_nusd > 0 ? cfg->budget_day_nusd : -1, 0},
-            .prefs = prefs_default(),
             .remembers_session = cfg->remembers_session,
             .can_ask = cfg->can_ask,
             .rng = cfg->seed,
@@ -338,7 +337,6 @@ void core_apply_token(struct core *core, const struct telemetry_shape *shape,
     if (!core->balance || memcmp(&core->balance->shape, shape, sizeof *shape) != 0) {
         balance_free(core->balance);
         core->balance = balance_new(shape, 512);
-        core->shape = *shape;
     }
     balance_add(core->balance, record);
 }
@@ -352,7 +350,6 @@ void core_show_tokens(struct core *core, const struct message *m)
     if (core->is_dense)
         return;
     core->balance = balance_new(&log->shape, 512);
-    core->shape = log->shape;
     for (size_t at = 0; at + log->record_bytes <= log->records.n; at += log->record_bytes)
         balance_add(core->balance, (const struct token_record *)(log->records.ptr + at));
 }

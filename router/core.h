@@ -14,7 +14,7 @@
 #include "engine/request.h"
 #include "engine/telemetry.h"
 
-#include "router/endpoint_name.h"
+#include "router/endpoint_limits.h"
 #include "router/fleet.h"
 #include "router/models.h"
 #include "router/notice.h"
@@ -190,14 +190,11 @@ struct core {
     enum zone max_zone;
     struct budget budget;
     int64_t day_end_ms; /* Unix time at which the figures of today are yesterday's */
-    struct prefs prefs;
     struct decision last_decision;
     bool has_decision;
     struct decision_log log;
-    struct balance *balance;      /* of the newest answer's model; NULL: nothing seen */
-    struct telemetry_shape shape; /* of the model that spoke last */
-    bool is_dense;                /* the last local answer came from a model without experts */
-    uint64_t n_tokens_lost;
+    struct balance *balance; /* of the newest answer's model; NULL: nothing seen */
+    bool is_dense;           /* the last local answer came from a model without experts */
     struct notice notices[NOTICE_MAX];
     size_t n_notices;        /* ever; the newest is notices[(n_notices - 1) % NOTICE_MAX] */
     uint64_t disk_failed_ns; /* 0: the store works; else when it first refused, … */

@@ -69,7 +69,7 @@ static struct decision_entry *entry_of_row(struct core *core, const struct decis
 {
     struct arena arena = {0};
     struct decision d;
-    const char *names[CANDIDATES_MAX];
+    const char *names[ENDPOINTS_MAX];
     struct decision_entry *entry = NULL;
     if (decision_read_json(row->json, &arena, &d, names))
         entry = entry_new(core, &d, d.chosen >= 0 ? names[d.chosen] : "", row);

@@ -78,7 +78,7 @@ static void decide(
 {
     struct features f = features_of(request->messages, request->n_messages,
             slice_of(run->extra_json ? run->extra_json : ""));
-    struct policy_world world = {&core->fleet, core->budget, core->prefs, t_ns};
+    struct policy_world world = {&core->fleet, core->budget, t_ns};
     if (run->is_confirmed)
         world.budget.day_nusd = -1;
     f.max_zone = core->max_zone;
@@ -386,7 +386,7 @@ static bool try_elsewhere(
         struct core *core, struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     if (run->only_endpoint >= 0 || !may_help_elsewhere(outcome->err.status) ||
-            run->attempt + 1 >= ATTEMPTS_MAX || run->endpoint >= ENDPOINTS_MAX)
+            run->attempt + 1 >= ATTEMPTS_MAX)
         return false;
     struct message *answer;
     const struct session *s = core_find_message(core, run->message_id, &answer);

@@ -85,7 +85,6 @@ struct decision_row {
 };
 
 enum store_op {
-    STORE_PUT_SESSION,  /* session */
     STORE_PUT_MESSAGE,  /* session (upsert) and messages[0..n) in one transaction */
     STORE_PUT_DRAFT,    /* session: draft, draft_cursor, scroll_* only */
     STORE_PUT_TOKENS,   /* telemetry of message_id: shape + records, appended */

@@ -192,7 +192,7 @@ static void emit_calls(struct wire_parser *p)
         call->id = mem_strdup(buf_text(&c->id));
         call->name = mem_strdup(buf_text(&c->name));
         call->arguments = mem_strdup(c->arguments.n ? buf_text(&c->arguments) : "{}");
-        struct event event = {.kind = EV_TOOL, .i_part = (uint16_t)i};
+        struct event event = {.kind = EV_TOOL};
         event.u.tool = call;
         p->emit(p->arg, &event);
     }
