@@ -45,7 +45,7 @@ void core_init(struct core *core, const struct core_config *cfg)
     models_match(core);
     core->session = session_new(core_new_id(core, 0), cfg->now_ms);
     if (core->budget.day_nusd >= 0)
-        budget_reserve(core, "", "", 0, -1, 0); /* what was spent today before us */
+        budget_ask(core, 0); /* what was spent today before us */
     if (cfg->has_history)
         disk_ask(core, history_command(cfg->now_ms));
     if (cfg->remembers_session)

@@ -77,11 +77,7 @@ void decision_print_json(const struct decision *d, const struct fleet *fleet, st
 
 static void copy_text(char *out, size_t n_out, const struct json *v, const char *member)
 {
-    struct slice text = slice_of(json_get_text(v, member));
-    size_t n = utf8_whole(text.ptr, text.n < n_out ? text.n : n_out - 1);
-    if (n)
-        memcpy(out, text.ptr, n);
-    out[n] = '\0';
+    slice_to_text(slice_of(json_get_text(v, member)), out, n_out);
 }
 
 static int64_t read_nusd(const struct json *v, const char *member)

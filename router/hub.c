@@ -372,9 +372,9 @@ static bool cancel(struct hub *hub, const struct effect *effect)
 /* The budget holds for what this run spends, since nobody knows of more. */
 static void reserve_without_store(struct hub *hub, struct stored *c)
 {
-    c->is_over = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
-                 hub->spent_nusd + c->amount_nusd > c->limit_nusd;
-    if (!c->is_over)
+    c->is_above_limit = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
+                        hub->spent_nusd + c->amount_nusd > c->limit_nusd;
+    if (!c->is_above_limit)
         hub->spent_nusd += c->amount_nusd;
     c->total_nusd = hub->spent_nusd;
 }

@@ -90,7 +90,7 @@ static enum filter filter_of(
     bool is_forced = f->only_endpoint == i;
     if (f->only_endpoint >= 0 && !is_forced)
         return FILTER_NOT_CHOSEN_BY_USER;
-    if (!conf->enabled || (e->is_drained && !is_forced))
+    if (!conf->enabled || (e->switched == SWITCH_DRAIN && !is_forced))
         return FILTER_DISABLED;
     if (tried >> i & 1)
         return FILTER_TRIED;
@@ -212,9 +212,10 @@ static void explain(struct candidate *c, const struct features *f, const struct 
         break;
     case FILTER_DISABLED:
         snprintf(out, n, "%s",
-                e->is_gone                                   ? "no longer in the configuration"
-                : e->is_drained || e->switched == SWITCH_OFF ? "switched off for now"
-                                                             : "disabled in the configuration");
+                e->is_gone ? "no longer in the configuration"
+                : e->switched == SWITCH_DRAIN || e->switched == SWITCH_OFF
+                        ? "switched off for now"
+                        : "disabled in the configuration");
         break;
     case FILTER_CONTEXT:
         snprintf(out, n, "about %u tokens do not fit its context of %u", f->n_input_tok,

@@ -276,7 +276,7 @@ void wire_parser_finish(struct wire_parser *p, bool is_cut, struct outcome *out)
 }
 
 void wire_read_finish(
-        struct wire_parser *p, const char *text, const struct wire_finish *rows, size_t n)
+        struct wire_parser *p, const char *text, const struct finish_row *rows, size_t n)
 {
     size_t i = 0;
     if (!text || !*text)
