@@ -520,8 +520,7 @@ void engine_close(struct engine *e)
     mem_free(e->waiting);
     queue_release(&e->commands);
     queue_release(&e->events);
-    if (e->command_fd >= 0)
-        close(e->command_fd);
+    close(e->command_fd);
     mem_free(e->path);
     mem_free(e->kernel);
     mem_free(e);

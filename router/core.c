@@ -237,8 +237,7 @@ void core_forget_saved(struct core *core)
 void core_take_choice(struct core *core, uint64_t t_ns)
 {
     const char *name = core->session->endpoint;
-    int i = name[0] ? fleet_find(&core->fleet, name) : -1;
-    core->use_endpoint = i >= 0 && !core->fleet.endpoints[i].is_gone ? i : -1;
+    core->use_endpoint = name[0] ? fleet_find_present(&core->fleet, name) : -1;
     if (name[0] && core->use_endpoint < 0)
         core_notice(core, t_ns, ERR_CONFIG,
                 "this session was to be answered by %s, which is no longer in the "

@@ -263,10 +263,11 @@ static void set_system(struct core *core, const char *text, uint64_t t_ns)
 static void tell_endpoints(struct core *core, const char *name, uint64_t t_ns)
 {
     struct buf names;
-    int n = core->fleet.n_endpoints;
+    int n = 0;
     buf_init(&names, 400);
-    for (int k = 0; k < n; k++)
-        buf_printf(&names, "%s%s", k ? ", " : "", core->fleet.endpoints[k].conf->name);
+    for (int i = 0; i < core->fleet.n_endpoints; i++)
+        if (!core->fleet.endpoints[i].is_gone)
+            buf_printf(&names, "%s%s", n++ ? ", " : "", core->fleet.endpoints[i].conf->name);
     const char *list = n ? buf_text(&names) : "none", *are = n > 1 ? "are" : "is";
     const char *in_use = core->use_endpoint < 0
                                  ? "auto"
@@ -283,7 +284,7 @@ static void use_endpoint(struct core *core, const struct action *a, uint64_t t_n
     const char *name = text_of(a);
     struct session *s = core->session;
     bool is_auto = strcmp(name, "auto") == 0, is_kept = a->id == 0;
-    int i = fleet_find(&core->fleet, name);
+    int i = fleet_find_present(&core->fleet, name);
     if (i < 0 && !is_auto) {
         tell_endpoints(core, name, t_ns);
         return;

@@ -44,8 +44,6 @@ void budget_give_back(struct core *core, const struct stored *answer)
         disk_ask(core, addition(answer->key.ptr, answer->value.ptr, -answer->amount_nusd));
 }
 
-/* What the request took in the end stands in place of what was reserved; what is not known
- * stays reserved. */
 void budget_settle(struct core *core, struct run *run)
 {
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;

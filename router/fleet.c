@@ -170,6 +170,12 @@ int fleet_find(const struct fleet *fleet, const char *name)
     return -1;
 }
 
+int fleet_find_present(const struct fleet *fleet, const char *name)
+{
+    int i = fleet_find(fleet, name);
+    return i >= 0 && !fleet->endpoints[i].is_gone ? i : -1;
+}
+
 /* A request on its way keeps the copy it was sent with, so the old one may only be replaced. */
 static void set_conf(
         struct fleet *fleet, struct endpoint_state *e, const struct endpoint_conf *conf)

@@ -92,6 +92,7 @@ struct observation {
 void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t now_ns);
 enum breaker fleet_breaker(const struct endpoint_state *e, uint64_t now_ns);
 int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
+int fleet_find_present(const struct fleet *fleet, const char *name); /* not one that is gone */
 /* The endpoints of the configuration of now. An index stands for the same name as long as the
  * program runs, since what is on its way is named by it: what is known by name keeps its state,
  * what is new comes behind, what is missing stays, off, as gone. A switch of this run goes

@@ -12,6 +12,7 @@
 
 #include "engine/engine.h"
 #include "engine/gguf.h"
+#include "engine/queue.h"
 
 #include "router/core.h"
 #include "router/endpoint.h"
@@ -105,7 +106,7 @@ enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err 
     hub->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     enum status status = OK;
     if (hub->fd < 0)
-        status = err_set(err, ERR_NOMEM, "cannot start: too many files are open");
+        status = err_set(err, ERR_NOMEM, "too many files are open for this program to work");
     else if (cfg->data_dir)
         status = store_open(&hub->store, cfg->data_dir, hub->fd, err);
     if (status != OK) {
@@ -539,9 +540,8 @@ static bool drain(struct hub *hub, uint64_t end_ns)
 
 void hub_step(struct hub *hub, uint64_t budget_ns)
 {
-    uint64_t count, now = clock_now_ns(), deadline = core_deadline(&hub->core);
-    while (read(hub->fd, &count, sizeof count) < 0)
-        break;
+    uint64_t now = clock_now_ns(), deadline = core_deadline(&hub->core);
+    queue_unpoke(hub->fd);
     if (deadline && now >= deadline)
         core_apply(&hub->core, &(struct event){.kind = EV_TIMER, .t_ns = now});
     carry_out_all(hub);

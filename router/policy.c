@@ -153,7 +153,7 @@ static double expected_ms(const struct endpoint_state *e, const struct features 
     return queue * (ttft_ms + f->n_output_tok * 1000.0 / tok_per_s);
 }
 
-/* Of the last requests, with one failure in twenty assumed before the first. */
+/* Of today's requests, with one failure in twenty assumed before the first. */
 static double p_failure(const struct endpoint_state *e)
 {
     return (e->n_errors + 0.5) / (e->n_requests + 10.0);

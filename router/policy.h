@@ -97,7 +97,7 @@ struct candidate {
     uint32_t expected_ms; /* to the end of the answer */
     uint64_t retry_ns;    /* out for now: when it may be in again; 0: never */
     bool is_price_known;
-    char reason[160]; /* "out: prompt 9,000 tokens > context 8,192", "free, zone local" */
+    char reason[160]; /* "about 9000 tokens do not fit its context of 8192" */
 };
 
 const char *filter_name(enum filter filter);

@@ -86,12 +86,10 @@ static void *run(void *arg)
 {
     struct scan *s = arg;
     struct scan_request *request;
-    uint64_t count;
     while (!atomic_load(&s->is_closing)) {
         struct pollfd fd = {s->command_fd, POLLIN, 0};
         poll(&fd, 1, -1);
-        while (read(s->command_fd, &count, sizeof count) < 0)
-            break;
+        queue_unpoke(s->command_fd);
         while (queue_pop(&s->commands, &request)) {
             scan_all(s, request);
             scan_request_free(request);

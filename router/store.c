@@ -65,10 +65,8 @@ static void *run(void *arg)
         if (is_closing) /* everything sent before closing was done */
             return NULL;
         struct pollfd fd = {store->command_fd, POLLIN, 0};
-        uint64_t count;
         if (poll(&fd, 1, -1) > 0)
-            while (read(store->command_fd, &count, sizeof count) < 0)
-                break;
+            queue_unpoke(store->command_fd);
     }
 }
 

@@ -65,6 +65,12 @@ void app_edit(struct app *app, struct slice text)
     app_notice(app, OK, "editor: %.*s", (int)text.n, text.ptr);
 }
 
+void app_run_command(struct app *app, enum command command)
+{
+    if (!views[app->view].ops->run(app->states[app->view], command, app))
+        command_run(app, command, "");
+}
+
 void app_redraw(struct app *app)
 {
     (void)app;

@@ -50,6 +50,13 @@ static void the_rule_hides_nobody(void **state)
     app.core.fleet.endpoints[0].switched = SWITCH_DRAIN;
     expect_shown("next: nobody: all 4 endpoints are off", true);
     app.core.max_zone = ZONE_EXTERNAL;
+    for (int i = 0; i < 3; i++)
+        app.core.fleet.endpoints[i].is_gone = true;
+    expect_shown("next: opus \xE2\x94\x80", true);
+    app.core.fleet.endpoints[3].is_gone = true;
+    expect_shown("next: nobody yet", true);
+    for (int i = 0; i < 4; i++)
+        app.core.fleet.endpoints[i].is_gone = false;
     app.core.fleet.endpoints[0].switched = app.core.fleet.endpoints[2].switched = SWITCH_NONE;
     type_text("hi");
     assert_non_null(strstr(shown(100, 21), " \xE2\x94\x82 1 more \xE2\x94\x80")); /* three are

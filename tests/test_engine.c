@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -306,29 +305,6 @@ static void a_context_that_cannot_be_counted_is_refused(void **state)
     engine_close(e);
 }
 
-static void without_descriptors_it_fails_and_closes(void **state)
-{
-    (void)state;
-    struct answer a[2];
-    struct rlimit kept, none;
-    init(a, 2);
-    int lowest = dup(0);
-    close(lowest);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &kept), 0);
-    none = kept;
-    none.rlim_cur = (rlim_t)lowest;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    alarm(60);
-    struct engine *e = open_engine(1);
-    setrlimit(RLIMIT_NOFILE, &kept);
-    assert_true(engine_send(e, ask(1, "a", 1)));
-    collect(e, a, 1);
-    assert_int_equal(a[1].outcome.err.status, ERR_NOMEM);
-    engine_close(e);
-    alarm(0);
-    release(a, 2);
-}
-
 static void a_file_that_cannot_be_loaded_ends_every_request(void **state)
 {
     (void)state;
@@ -479,7 +455,6 @@ int main(void)
             cmocka_unit_test(a_stop_string_right_behind_a_tag_ends_the_answer),
             cmocka_unit_test(every_slot_has_the_whole_context),
             cmocka_unit_test(a_context_that_cannot_be_counted_is_refused),
-            cmocka_unit_test(without_descriptors_it_fails_and_closes),
             cmocka_unit_test(cancelling_ends_it_soon),
             cmocka_unit_test(stopping_ends_the_thread_at_any_time),
             cmocka_unit_test(a_load_tells_what_it_takes_and_how_it_ended),

@@ -113,6 +113,19 @@ static void endpoints_are_completed(void **state)
     assert_int_equal(f->app.core.use_endpoint, -1); /* auto */
 }
 
+static void what_is_gone_is_not_offered_and_not_taken(void **state)
+{
+    struct chat_fixture *f = *state;
+    f->app.core.fleet.endpoints[0].is_gone = true;
+    chat_type(f, "/endpoint ");
+    assert_true(chat_shows(f, "mini"));
+    assert_false(chat_shows(f, "local"));
+    chat_type(f, "local");
+    chat_run(f, CMD_SEND);
+    assert_string_equal(newest_notice_of(f), "no endpoint \"local\"; there is: mini");
+    assert_int_equal(f->app.core.use_endpoint, -1);
+}
+
 static void a_word_too_many_does_nothing(void **state)
 {
     struct chat_fixture *f = *state;
@@ -162,6 +175,7 @@ int main(void)
             CHAT(enter_runs_what_is_selected_and_esc_closes),
             CHAT(tab_completes_what_is_common_and_then_walks),
             CHAT(endpoints_are_completed),
+            CHAT(what_is_gone_is_not_offered_and_not_taken),
             CHAT(a_word_too_many_does_nothing),
             CHAT(only_commands_that_failed_come_back),
             CHAT(a_closed_list_leaves_mistakes_to_a_hint),

@@ -83,6 +83,7 @@ static struct rule may_include[] = {
         {"router/net_transfer.h", "engine/queue.h"},
         {"router/models.h", "engine/memory.h"},
         {"router/model_file.h", "engine/model_facts.h"},
+        {"router/hub.c", "engine/queue.h"},
         {"router/scan.c", "engine/queue.h"},
         {"router/store.c", "engine/queue.h"},
 

@@ -60,15 +60,15 @@ static void keys_without_a_map_are_not_offered(void **state)
     snprintf(m->endpoint, sizeof m->endpoint, "mini");
     expect_hints(&app, CTX_EXPERTS, NULL, 80,
             " ? help  Esc back  C-x 1\xE2\x80\xA6"
-            "6 views\n");
+            "7 views\n");
     snprintf(m->endpoint, sizeof m->endpoint, "local"); /* a dense model */
     expect_hints(&app, CTX_EXPERTS, NULL, 80,
             " ? help  Esc back  x tokens  C-x 1\xE2\x80\xA6"
-            "6 views\n");
+            "7 views\n");
     fill_balance(&app, 4, 16, 2, 10);
     expect_hints(&app, CTX_EXPERTS, NULL, 80,
             " m map  Z freeze  ? help  Esc back  x tokens  C-x 1\xE2\x80\xA6"
-            "6 views\n");
+            "7 views\n");
     mem_free(app.states[VIEW_EXPERTS]);
     app_fake_release(&app);
 }

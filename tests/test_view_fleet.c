@@ -236,6 +236,20 @@ static void endpoints_are_switched_drained_and_probed(void **state)
     assert_int_equal(app->last_id, -1);
 }
 
+static void an_endpoint_that_is_gone_has_no_keys(void **state)
+{
+    static const enum command commands[] = {
+            CMD_ENDPOINT_SWITCH, CMD_ENDPOINT_DRAIN, CMD_ENDPOINT_PROBE, CMD_ENDPOINT_EDIT};
+    struct app *app = *state;
+    fill(app);
+    for (int i = 0; i < app->core.fleet.n_endpoints; i++)
+        app->core.fleet.endpoints[i].is_gone = true;
+    int n = app->n_actions;
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        assert_false(ops->run(fleet, commands[i], app));
+    assert_int_equal(app->n_actions, n);
+}
+
 static void u_takes_the_last_switch_back(void **state)
 {
     struct app *app = *state;
@@ -622,6 +636,7 @@ int main(void)
             TEST(no_key_and_no_password_is_shown),
             TEST(endpoints_are_switched_drained_and_probed),
             TEST(a_click_selects_a_row),
+            TEST(an_endpoint_that_is_gone_has_no_keys),
             TEST(u_takes_the_last_switch_back),
             TEST(switching_off_what_answers_is_asked_once),
             TEST(sorting_keeps_the_cursor_with_its_endpoint),

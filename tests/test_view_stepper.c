@@ -336,7 +336,7 @@ static void expect_hints(const char *text)
 
 #define VIEWS                                                                                  \
     "C-x 1\xE2\x80\xA6"                                                                        \
-    "6 views\n"
+    "7 views\n"
 
 static void the_arrows_are_named_where_they_do_something(void **state)
 {

@@ -30,10 +30,18 @@ static uint64_t nearer(uint64_t a, uint64_t b)
     return a == 0 ? b : b == 0 ? a : a < b ? a : b;
 }
 
+/* Keys wait that have been read; more is read behind them. */
+static bool is_behind(const struct app *app)
+{
+    return app->has_session && vtin_has_more(app->in);
+}
+
 static int timeout_ms(const struct app *app)
 {
     if (app->editor.pid)
         return hub_timeout_ms(app->hub);
+    if (is_behind(app))
+        return 0;
     uint64_t at = vtin_deadline(app->in), frame_ns = app_next_frame_ns(app);
     if (app->wake_ns)
         at = nearer(at, app->wake_ns > frame_ns ? app->wake_ns : frame_ns);
@@ -51,7 +59,8 @@ static void loop(struct app *app)
     bool is_first = true; /* turn, which waits for nobody: there may be nobody to wait for */
     while (!app->must_quit) {
         int terminal = app->editor.pid ? -1 : term_fd(app->term);
-        struct pollfd fds[] = {{terminal, POLLIN, 0}, {hub_fd(app->hub), POLLIN, 0},
+        short events = is_behind(app) ? 0 : POLLIN;
+        struct pollfd fds[] = {{terminal, events, 0}, {hub_fd(app->hub), POLLIN, 0},
                 {app->signal_pipe[0], POLLIN, 0}};
         if (terminal >= 0 && term_wants_write(app->term))
             fds[0].events |= POLLOUT;

@@ -169,32 +169,32 @@ static bool is_on(const struct core *core, const struct endpoint_state *e)
 /* What is known without a text. */
 static void print_fixed(const struct core *core, char *out, size_t n_out)
 {
-    const char *only = NULL;
-    int n_usable = 0, n_on = 0;
+    const struct endpoint_conf *only = NULL, *there = NULL;
+    int n_usable = 0, n_on = 0, n_there = 0;
     for (int i = 0; i < core->fleet.n_endpoints; i++) {
         const struct endpoint_state *e = &core->fleet.endpoints[i];
         bool is_usable = is_on(core, e) && !e->fault[0];
-        only = is_usable ? e->conf->name : only;
+        only = is_usable ? e->conf : only;
+        there = e->is_gone ? there : e->conf;
+        n_there += !e->is_gone;
         n_usable += is_usable;
         n_on += is_on(core, e);
     }
     if (core->use_endpoint >= 0)
         snprintf(out, n_out, "%s, pinned by /endpoint",
                 core->fleet.endpoints[core->use_endpoint].conf->name);
-    else if (core->fleet.n_endpoints == 0)
+    else if (n_there == 0)
         snprintf(out, n_out, "nobody yet");
     else if (n_usable == 0 && n_on)
         snprintf(out, n_out, "nobody: Fleet says why %s cannot answer",
                 n_on > 1 ? "they" : "it");
-    else if (core->fleet.n_endpoints == 1)
-        snprintf(out, n_out, "%s%s", core->fleet.endpoints[0].conf->name,
-                core->fleet.endpoints[0].conf->enabled
-                        ? ""
-                        : ", which is disabled: `shunt doctor` says why");
+    else if (n_there == 1)
+        snprintf(out, n_out, "%s%s", there->name,
+                there->enabled ? "" : ", which is disabled: `shunt doctor` says why");
     else if (n_usable == 0)
-        snprintf(out, n_out, "nobody: all %d endpoints are off", core->fleet.n_endpoints);
+        snprintf(out, n_out, "nobody: all %d endpoints are off", n_there);
     else if (n_usable == 1)
-        snprintf(out, n_out, "%s", only);
+        snprintf(out, n_out, "%s", only->name);
     else
         snprintf(out, n_out, "the best of %d endpoints", n_usable);
 }

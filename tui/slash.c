@@ -46,6 +46,8 @@ static void find_endpoints(struct items *items, const struct app *app)
     add(items, (struct choice){"auto", NULL, "Let the router choose"});
     for (int i = 0; i < fleet->n_endpoints; i++) {
         const struct endpoint_conf *conf = fleet->endpoints[i].conf;
+        if (fleet->endpoints[i].is_gone)
+            continue;
         add(items, (struct choice){conf->name, NULL, conf->model ? conf->model : ""});
     }
 }

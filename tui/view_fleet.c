@@ -479,7 +479,9 @@ static bool run_endpoint_command(struct fleet_view *v, enum command command, str
 {
     const struct fleet *fleet = &app_core(app)->fleet;
     const struct endpoint_state *e =
-            v->cursor < fleet->n_endpoints ? &fleet->endpoints[v->cursor] : NULL;
+            v->cursor < fleet->n_endpoints && !fleet->endpoints[v->cursor].is_gone
+                    ? &fleet->endpoints[v->cursor]
+                    : NULL;
     if (e && command == CMD_ENDPOINT_SWITCH)
         switch_endpoint(v, e, app);
     else if (e && command == CMD_ENDPOINT_DRAIN)

@@ -12,7 +12,7 @@
 #define REPLY_WAIT_NS 3000000000ull /* an answer of which the beginning has come */
 #define SEQUENCE_MAX  64
 #define OLD_MOUSE_BYTES 3 /* behind CSI M: button, column, row */
-#define PASTE_MAX     (64u << 20)
+#define PASTE_MAX       (64u << 20) /* what is above it is dropped */
 
 enum vtin_state { IN_TEXT, IN_ESC, IN_CSI, IN_SS3, IN_OLD_MOUSE, IN_STRING, IN_PASTE };
 
@@ -38,7 +38,7 @@ static const char background_mark[] = "]11;"; /* OSC 11 as it stands in seq */
 struct vtin *vtin_open(void)
 {
     struct vtin *in = mem_alloc(sizeof *in);
-    buf_init(&in->input, SIZE_MAX / 2);
+    buf_init(&in->input, PASTE_MAX);
     buf_init(&in->paste, PASTE_MAX);
     buf_init(&in->done_paste, PASTE_MAX);
     return in;
@@ -439,6 +439,11 @@ bool vtin_next(struct vtin *in, struct key *out, uint64_t now_ns)
     return false;
 }
 
+bool vtin_has_more(const struct vtin *in)
+{
+    return in->at < in->input.n;
+}
+
 void vtin_expect_background(struct vtin *in, uint64_t now_ns)
 {
     in->expects_until_ns = now_ns + REPLY_WAIT_NS;
@@ -468,7 +473,7 @@ bool vtin_take_background(struct vtin *in, struct key *out)
 
 uint64_t vtin_deadline(const struct vtin *in)
 {
-    if (in->state == IN_TEXT || in->at < in->input.n)
+    if (in->state == IN_TEXT || vtin_has_more(in))
         return 0;
     return in->t_last_ns + (in->state == IN_PASTE                             ? PASTE_WAIT_NS
                                    : in->state == IN_STRING && in->is_stalled ? REPLY_WAIT_NS
