@@ -58,7 +58,6 @@ static void push_done(
 {
     struct event event = {.request_id = request->id,
             .kind = EV_DONE,
-            .status = (uint16_t)status,
             .t_ns = clock_now_ns(),
             .attempt = request->attempt};
     event.u.outcome = mem_alloc(sizeof *event.u.outcome);

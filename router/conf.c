@@ -369,7 +369,8 @@ static const char *file_newline(const struct conf *conf)
 
 /* The line behind the last one of the section that says something; a new section at the end
  * when there is none. */
-static size_t section_end(struct conf *conf, const char *section, const char *subsection)
+static size_t find_or_add_section(
+        struct conf *conf, const char *section, const char *subsection)
 {
     size_t end = 0;
     bool is_inside = section[0] == '\0';
@@ -433,7 +434,7 @@ void conf_set(struct conf *conf, const char *section, const char *subsection, co
         buf_init(&text, FILE_MAX_BYTES);
         buf_printf(&text, "%s = ", key);
         add_value(&text, value, "");
-        size_t at = section_end(conf, section, subsection);
+        size_t at = find_or_add_section(conf, section, subsection);
         if (at > 0 && !conf->lines[at - 1].newline[0])
             conf->lines[at - 1].newline = file_newline(conf);
         add_line(conf, at, buf_text(&text), text.n, file_newline(conf));

@@ -344,32 +344,31 @@ static void leave_endpoint(struct core *core, int endpoint, bool stops, uint64_t
     }
 }
 
-static void switch_endpoint(struct core *core, int64_t id, const char *to, uint64_t t_ns)
+static void switch_endpoint(struct core *core, const struct action *a, uint64_t t_ns)
 {
-    if (id < 0 || id >= core->fleet.n_endpoints)
+    static const char *const said[] = {
+            [SWITCH_ON] = "%s is on",
+            [SWITCH_OFF] = "%s is off until it is switched on or the program ends",
+            [SWITCH_DRAIN] = "%s gets nothing new until it is switched on or the program ends",
+    };
+    if (a->id < 0 || a->id >= core->fleet.n_endpoints)
         return;
-    struct endpoint_state *e = &core->fleet.endpoints[id];
+    const struct endpoint_state *e = &core->fleet.endpoints[a->id];
     const char *name = e->conf->name;
-    bool is_drain = strcmp(to, "drain") == 0, is_off = strcmp(to, "off") == 0;
-    if (is_drain && !e->conf->enabled) {
+    if (a->switch_to == SWITCH_DRAIN && !e->conf->enabled) {
         core_notice(core, t_ns, ERR_USAGE, "%s is off: there is nothing to drain", name);
         return;
     }
-    if (!fleet_switch(&core->fleet, (int)id, is_off ? SWITCH_OFF : SWITCH_ON)) {
+    if (!fleet_switch(&core->fleet, (int)a->id, a->switch_to)) {
         core_notice(core, t_ns, ERR_CONFIG,
                 "%s cannot be switched on: its section (line %d) has a mistake; `shunt doctor` "
                 "says which",
                 name, e->conf->line);
         return;
     }
-    e->is_drained = is_drain;
-    if (is_off || is_drain)
-        leave_endpoint(core, (int)id, is_off, t_ns);
-    core_notice(core, t_ns, OK,
-            is_off     ? "%s is off until it is switched on or the program ends"
-            : is_drain ? "%s gets nothing new until it is switched on or the program ends"
-                       : "%s is on",
-            name);
+    if (a->switch_to != SWITCH_ON)
+        leave_endpoint(core, (int)a->id, a->switch_to == SWITCH_OFF, t_ns);
+    core_notice(core, t_ns, OK, said[a->switch_to], name);
 }
 
 static void pick_theme(struct core *core, const char *text)
@@ -450,7 +449,7 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         add_message(core, a, t_ns);
         break;
     case ACTION_SWITCH:
-        switch_endpoint(core, a->id, text_of(a), t_ns);
+        switch_endpoint(core, a, t_ns);
         break;
     case ACTION_CONFIGURE:
         fleet_configure(&core->fleet, a->endpoints, a->n_endpoints);

@@ -78,7 +78,7 @@ static void decide(
 {
     struct features f = features_of(request->messages, request->n_messages,
             slice_of(run->extra_json ? run->extra_json : ""));
-    struct policy_world world = {&core->fleet, core->budget, core->prefs, t_ns};
+    struct policy_world world = {&core->fleet, core->budget, t_ns};
     if (run->is_confirmed)
         world.budget.day_nusd = -1;
     f.max_zone = core->max_zone;
@@ -186,21 +186,15 @@ static void go(struct core *core, struct run *run, uint64_t t_ns)
         return;
     }
     run->phase = RUN_RESERVES;
-    budget_reserve(core, conf->name, "", c->price_nusd,
-            run->is_confirmed ? -1 : core->budget.day_nusd, run->request_id);
+    budget_reserve(core, run, c->price_nusd);
 }
 
 /* It was switched off or drained while the reservation was on its way. */
 static bool is_out(const struct core *core, const struct run *run)
 {
     const struct endpoint_state *e = &core->fleet.endpoints[run->endpoint];
-    return !e->conf->enabled || (e->is_drained && run->only_endpoint != run->endpoint);
-}
-
-static void give_back(struct core *core, const struct stored *answer)
-{
-    if (answer->err.status == OK && !answer->is_over)
-        budget_reserve(core, answer->key.ptr, answer->value.ptr, -answer->amount_nusd, -1, 0);
+    return !e->conf->enabled ||
+           (e->switched == SWITCH_DRAIN && run->only_endpoint != run->endpoint);
 }
 
 void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns)
@@ -210,16 +204,16 @@ void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns
     budget_take(core, answer, is_ours, t_ns);
     if (!is_ours) {
         if (answer->tag) /* stopped meanwhile */
-            give_back(core, answer);
+            budget_give_back(core, answer);
         return;
     }
-    if (answer->amount_nusd == 0 || answer->is_over) { /* another process was faster: with what
-                              is left now, the choice may be another */
+    if (answer->amount_nusd == 0 || answer->is_above_limit) { /* another process was faster:
+                              with what is left now, the choice may be another */
         runs_dispatch(core, run, t_ns);
         return;
     }
     if (is_out(core, run)) {
-        give_back(core, answer);
+        budget_give_back(core, answer);
         runs_dispatch(core, run, t_ns);
         return;
     }
@@ -256,7 +250,7 @@ static void ask_for_budget(struct core *core, struct run *run)
 {
     run->knows_budget = true;
     run->phase = RUN_RESERVES;
-    budget_reserve(core, "", "", 0, -1, run->request_id);
+    budget_ask(core, run->request_id);
 }
 
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns)
@@ -355,9 +349,7 @@ static void observe_end(
     if (core->fleet.endpoints[run->endpoint].open_until_ns != open_until_ns)
         disk_put_breaker(core, run->endpoint);
     if (outcome->err.status != OK)
-        snprintf(core->fleet.endpoints[run->endpoint].last_error,
-                sizeof core->fleet.endpoints[run->endpoint].last_error, "%.150s",
-                outcome->err.text);
+        fleet_set_error(&core->fleet, run->endpoint, slice_of(outcome->err.text));
 }
 
 /* -1: not again at this endpoint. */
@@ -385,7 +377,7 @@ static bool try_elsewhere(
         struct core *core, struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     if (run->only_endpoint >= 0 || !may_help_elsewhere(outcome->err.status) ||
-            run->attempt + 1 >= ATTEMPTS_MAX || run->endpoint >= ENDPOINTS_MAX)
+            run->attempt + 1 >= ATTEMPTS_MAX)
         return false;
     struct message *answer;
     const struct session *s = core_find_message(core, run->message_id, &answer);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "router/conf.h"
-#include "router/endpoint_name.h"
+#include "router/endpoint_limits.h"
 #include "router/prices.h"
 #include "router/secret.h"
 #include "router/wire.h"

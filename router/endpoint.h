@@ -7,6 +7,7 @@
 
 #include "engine/base.h"
 
+#include "router/endpoint_limits.h"
 #include "router/zone.h"
 
 struct conf;
@@ -40,9 +41,6 @@ struct long_price {
 };
 
 #define ENDPOINT_SLOTS_MAX 64
-
-#define ENDPOINTS_MAX 64 /* that the router weighs: a request remembers in 64 bits who failed  \
-                          */
 
 struct endpoint_conf {
     const char *name;

@@ -86,8 +86,7 @@ static void observe_probe(
     e->is_probing = false;
     e->probe_t_ns = now_ns;
     e->probe_ms = (uint32_t)o->ms;
-    snprintf(e->probe_error, sizeof e->probe_error, "%s", o->text);
-    e->probe_error[utf8_whole(e->probe_error, strlen(e->probe_error))] = '\0';
+    slice_to_text(slice_of(o->text), e->probe_error, sizeof e->probe_error);
 }
 
 static void observe_end(struct endpoint_state *e, const struct observation *o, uint64_t now_ns)
@@ -182,7 +181,7 @@ static void set_conf(
         struct fleet *fleet, struct endpoint_state *e, const struct endpoint_conf *conf)
 {
     struct endpoint_conf *own = endpoint_conf_copy(&fleet->arena, conf);
-    bool is_on = e->switched == SWITCH_NONE ? e->is_on_in_conf : e->switched == SWITCH_ON;
+    bool is_on = e->switched == SWITCH_NONE ? e->is_on_in_conf : e->switched != SWITCH_OFF;
     own->enabled = is_on && !e->is_gone && !own->is_faulty;
     e->conf = own;
 }
@@ -198,10 +197,8 @@ static void set_fault(struct endpoint_state *e, const char *fault)
 static void take_conf(
         struct fleet *fleet, struct endpoint_state *e, const struct endpoint_conf *conf)
 {
-    if (e->is_on_in_conf != conf->enabled) {
+    if (e->is_on_in_conf != conf->enabled)
         e->switched = SWITCH_NONE;
-        e->is_drained = false;
-    }
     e->is_on_in_conf = conf->enabled;
     set_conf(fleet, e, conf);
     set_fault(e, NULL);
@@ -251,6 +248,12 @@ void fleet_set_fault(struct fleet *fleet, int endpoint, const char *fault)
     set_fault(&fleet->endpoints[endpoint], fault);
 }
 
+void fleet_set_error(struct fleet *fleet, int endpoint, struct slice text)
+{
+    struct endpoint_state *e = &fleet->endpoints[endpoint];
+    slice_to_text(text, e->last_error, sizeof e->last_error);
+}
+
 void fleet_begin_day(struct fleet *fleet)
 {
     for (int i = 0; i < fleet->n_endpoints; i++) {
@@ -263,7 +266,7 @@ void fleet_begin_day(struct fleet *fleet)
 bool fleet_switch(struct fleet *fleet, int endpoint, enum endpoint_switch to)
 {
     struct endpoint_state *e = &fleet->endpoints[endpoint];
-    if (to == SWITCH_ON && (e->is_gone || e->conf->is_faulty))
+    if (to != SWITCH_OFF && (e->is_gone || e->conf->is_faulty))
         return false;
     e->switched = to;
     set_conf(fleet, e, e->conf);

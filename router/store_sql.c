@@ -114,11 +114,6 @@ static bool run_put_message(sqlite3 *db, struct stored *c)
     return ok;
 }
 
-static bool run_put_session(sqlite3 *db, struct stored *c)
-{
-    return writer_claim_to_write(db, c) && put_session(db, &c->session);
-}
-
 static bool run_put_draft(sqlite3 *db, struct stored *c)
 {
     if (!writer_claim_to_write(db, c))
@@ -474,7 +469,6 @@ static const struct {
     bool (*run)(sqlite3 *db, struct stored *command);
     bool is_write;
 } ops[STORE_OP_COUNT] = {
-        [STORE_PUT_SESSION] = {run_put_session, true},
         [STORE_PUT_MESSAGE] = {run_put_message, true},
         [STORE_PUT_DRAFT] = {run_put_draft, true},
         [STORE_PUT_TOKENS] = {run_put_tokens, true},

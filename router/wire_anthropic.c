@@ -14,17 +14,12 @@
 
 #define ANSWER_MAX_TOK 8192 /* the protocol wants a limit with every request */
 
-static bool is_in_system(const struct request *request, int i)
-{
-    return request->messages[i].role == MSG_SYSTEM;
-}
-
 static void add_system(const struct request *request, struct buf *body)
 {
     struct buf text;
     buf_init(&text, SIZE_MAX / 2);
     for (int i = 0; i < request->n_messages; i++)
-        if (is_in_system(request, i)) {
+        if (request->messages[i].role == MSG_SYSTEM) {
             buf_add_text(&text, text.n ? "\n\n" : "");
             buf_add_slice(&text, request->messages[i].text);
         }
@@ -51,7 +46,7 @@ static void add_messages(const struct request *request, struct buf *body)
         const struct chat_message *m = &request->messages[i];
         bool is_open = m->role == MSG_ASSISTANT && i + 1 == request->n_messages;
         struct slice text = is_open ? without_end(m->text) : m->text;
-        if (is_in_system(request, i) || text.n == 0)
+        if (m->role == MSG_SYSTEM || text.n == 0)
             continue;
         buf_printf(body, "%s{\"role\":\"%s\",\"content\":", is_first ? "" : ",",
                 m->role == MSG_ASSISTANT ? "assistant" : "user");
@@ -92,7 +87,7 @@ static void build(const struct request *request, struct buf *body)
     buf_add_text(body, "}");
 }
 
-static const struct wire_finish finishes[] = {{"end_turn", FINISH_STOP},
+static const struct finish_row finishes[] = {{"end_turn", FINISH_STOP},
         {"stop_sequence", FINISH_STOP}, {"pause_turn", FINISH_STOP},
         {"max_tokens", FINISH_LENGTH}, {"model_context_window_exceeded", FINISH_LENGTH},
         {"tool_use", FINISH_TOOL_CALLS}, {"refusal", FINISH_CONTENT_FILTER}};

@@ -67,7 +67,7 @@ static void build(const struct request *request, struct buf *body)
     buf_add_text(body, "}");
 }
 
-static const struct wire_finish finishes[] = {{"stop", FINISH_STOP}, {"length", FINISH_LENGTH},
+static const struct finish_row finishes[] = {{"stop", FINISH_STOP}, {"length", FINISH_LENGTH},
         {"tool_calls", FINISH_TOOL_CALLS}, {"function_call", FINISH_TOOL_CALLS},
         {"content_filter", FINISH_CONTENT_FILTER}, {"eos", FINISH_STOP},
         {"error", FINISH_ERROR}};

@@ -192,7 +192,7 @@ static void emit_calls(struct wire_parser *p)
         call->id = mem_strdup(buf_text(&c->id));
         call->name = mem_strdup(buf_text(&c->name));
         call->arguments = mem_strdup(c->arguments.n ? buf_text(&c->arguments) : "{}");
-        struct event event = {.kind = EV_TOOL, .i_part = (uint16_t)i};
+        struct event event = {.kind = EV_TOOL};
         event.u.tool = call;
         p->emit(p->arg, &event);
     }
@@ -276,7 +276,7 @@ void wire_parser_finish(struct wire_parser *p, bool is_cut, struct outcome *out)
 }
 
 void wire_read_finish(
-        struct wire_parser *p, const char *text, const struct wire_finish *rows, size_t n)
+        struct wire_parser *p, const char *text, const struct finish_row *rows, size_t n)
 {
     size_t i = 0;
     if (!text || !*text)

@@ -21,7 +21,7 @@ struct wire_call {
     bool is_used;
 };
 
-struct wire_finish { /* a protocol's word for why the answer ended */
+struct finish_row { /* a protocol's word for why the answer ended */
     const char *name;
     enum finish_reason reason;
 };
@@ -70,6 +70,6 @@ void wire_add_stops(struct buf *body, const char *name, const struct gen_params 
 /* Keeps the reason when the text is one; a word that no row knows is a normal stop, NULL and ""
  * say nothing. */
 void wire_read_finish(
-        struct wire_parser *parser, const char *text, const struct wire_finish *rows, size_t n);
+        struct wire_parser *parser, const char *text, const struct finish_row *rows, size_t n);
 
 #endif

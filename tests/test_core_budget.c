@@ -114,7 +114,7 @@ static void a_budget_that_another_process_used_up_stops_it(void **state)
     core.budget.day_nusd = 10000000;
     act(ACTION_SEND, "x");
     struct effect e = take_reservation();
-    e.command->is_over = true;
+    e.command->is_above_limit = true;
     e.command->total_nusd = 9999999;
     answer_store(e.command, OK);
     answer_spent(9999999);
@@ -158,7 +158,9 @@ static void switched_off_while_the_money_is_reserved_it_gets_nothing(void **stat
     struct effect e = take_reservation();
     assert_true(slice_eq(e.command->key, "a"));
     int64_t reserved = e.command->amount_nusd;
-    act_on(ACTION_SWITCH, 0, "off");
+    struct action *a = action_new(ACTION_SWITCH);
+    a->switch_to = SWITCH_OFF;
+    core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
     answer_store(e.command, OK);
     e = take_reservation();
     assert_true(slice_eq(e.command->key, "a"));

@@ -327,11 +327,11 @@ static void a_long_retry_after_with_nowhere_to_go_is_an_error(void **state)
     assert_int_equal(leaf()->retry_after_ms, 30001); /* so that a person knows when */
 }
 
-static void switch_endpoint(int64_t id, const char *to)
+static void switch_endpoint(int64_t id, enum endpoint_switch to)
 {
     struct action *a = action_new(ACTION_SWITCH);
     a->id = id;
-    a->text = mem_strdup(to);
+    a->switch_to = to;
     core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
 }
 
@@ -340,7 +340,7 @@ static void what_is_drained_ends_and_gets_nothing_new(void **state)
     (void)state;
     struct effect e = send_and_take("x");
     assert_int_equal(e.endpoint, 0);
-    switch_endpoint(0, "drain");
+    switch_endpoint(0, SWITCH_DRAIN);
     expect_nothing(); /* no cancel */
     emit_text(e.request, "to its end");
     emit_done(e.request, OK, -1);
@@ -352,7 +352,7 @@ static void what_is_drained_ends_and_gets_nothing_new(void **state)
     emit_done(e.request, OK, -1);
     request_free(e.request);
     next_other();
-    switch_endpoint(0, "on");
+    switch_endpoint(0, SWITCH_ON);
     e = send_and_take("z");
     assert_int_equal(e.endpoint, 0);
     request_free(e.request);
@@ -365,7 +365,7 @@ static void a_retry_leaves_an_endpoint_that_is_drained(void **state)
     emit_done(e.request, ERR_SERVER, 2000);
     request_free(e.request);
     assert_int_equal(next_other().endpoint, -2);
-    switch_endpoint(0, "drain");
+    switch_endpoint(0, SWITCH_DRAIN);
     e = next_other();
     assert_int_equal(e.kind, EFFECT_SEND);
     assert_int_equal(e.endpoint, 1);
@@ -390,16 +390,16 @@ static void switching_off_stops_what_runs_there(void **state)
 {
     (void)state;
     struct effect e = send_and_take("x");
-    switch_endpoint(1, "off");
+    switch_endpoint(1, SWITCH_OFF);
     expect_nothing(); /* not there */
-    switch_endpoint(0, "off");
+    switch_endpoint(0, SWITCH_OFF);
     assert_int_equal(take(EFFECT_CANCEL).request_id, e.request->id);
     emit_done(e.request, ERR_CANCELLED, -1);
     request_free(e.request);
     assert_int_equal(leaf()->state, MESSAGE_STOPPED);
     next_other();
-    switch_endpoint(0, "drain"); /* would switch it on, as far as /endpoint is concerned */
-    assert_false(core.fleet.endpoints[0].is_drained);
+    switch_endpoint(0, SWITCH_DRAIN); /* would switch it on, as far as /endpoint is concerned */
+    assert_int_not_equal(core.fleet.endpoints[0].switched, SWITCH_DRAIN);
     assert_false(core.fleet.endpoints[0].conf->enabled);
     act(ACTION_SEND, "y");
     next_other();

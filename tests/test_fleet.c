@@ -271,12 +271,12 @@ static void a_switch_goes_before_the_configuration(void **state)
     fleet_configure(&own, confs, 3);
     assert_false(own.endpoints[0].conf->enabled);
     assert_true(own.endpoints[1].conf->enabled);
-    own.endpoints[0].is_drained = true;
+    own.endpoints[0].switched = SWITCH_DRAIN;
     fleet_configure(&own, confs, 3);
-    assert_true(own.endpoints[0].is_drained);
+    assert_int_equal(own.endpoints[0].switched, SWITCH_DRAIN);
     confs[0].enabled = false;
     fleet_configure(&own, confs, 3);
-    assert_false(own.endpoints[0].is_drained);
+    assert_int_not_equal(own.endpoints[0].switched, SWITCH_DRAIN);
     confs[0].enabled = true; /* said anew: that holds */
     fleet_configure(&own, confs, 3);
     assert_true(own.endpoints[0].conf->enabled);

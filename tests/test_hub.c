@@ -20,9 +20,7 @@
 #include "router/core.h"
 #include "router/endpoint.h"
 #include "router/model_file.h"
-#include "router/scan.h"
 #include "router/session.h"
-#include "router/store.h"
 
 #include "tests/helper_hub.h"
 #include "tests/helper_server.h"
@@ -524,37 +522,6 @@ static void a_message_that_waits_does_not_go_to_what_the_endpoint_became(void **
     hub_close(hub);
 }
 
-/* A thread that is woken by a descriptor it does not have sleeps for ever, and with it who
- * waits for its end. */
-static void without_a_descriptor_left_nothing_is_opened_that_cannot_end(void **state)
-{
-    (void)state;
-    struct rlimit before, limit;
-    struct store *store;
-    struct scan *scan;
-    struct hub *hub;
-    struct err err;
-    struct hub_config cfg = {.core = &(struct core_config){NULL, 0, ZONE_EXTERNAL, 1, 1}};
-    getrlimit(RLIMIT_NOFILE, &before);
-    alarm(60);
-    for (rlim_t n = 3; n < 20; n++) {
-        limit = (struct rlimit){n, before.rlim_max};
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-        bool is_empty = n == 3;
-        if (store_open(&store, dir, -1, &err) == OK)
-            store_close(store);
-        if ((scan = scan_open(-1)))
-            scan_close(scan);
-        assert_true(!scan || !is_empty);
-        enum status status = hub_open(&hub, &cfg, &err);
-        if (status == OK)
-            hub_close(hub);
-        assert_true(status != OK || !is_empty);
-    }
-    alarm(0);
-    setrlimit(RLIMIT_NOFILE, &before);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -576,7 +543,6 @@ int main(void)
             TEST(an_export_is_written_without_a_database),
             TEST(an_export_that_does_not_fit_leaves_no_file),
             TEST(a_message_that_waits_does_not_go_to_what_the_endpoint_became),
-            TEST(without_a_descriptor_left_nothing_is_opened_that_cannot_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
