@@ -180,7 +180,6 @@ void *arena_alloc(struct arena *arena, size_t n_bytes)
     }
     void *ptr = block->bytes + block->n;
     block->n += n;
-    arena->n_bytes += n;
     return ptr;
 }
 
@@ -224,6 +223,14 @@ void arena_release(struct arena *arena)
 }
 
 /* ---- slices ----------------------------------------------------------------------------- */
+
+void slice_to_text(struct slice s, char *out, size_t n_out)
+{
+    size_t n = utf8_whole(s.ptr, s.n < n_out ? s.n : n_out - 1);
+    if (n)
+        memcpy(out, s.ptr, n);
+    out[n] = '\0';
+}
 
 struct slice slice_of(const char *text)
 {

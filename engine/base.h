@@ -81,7 +81,6 @@ bool size_add(size_t a, size_t b, size_t *out) MUST_USE;
  * its functions returns NULL. */
 struct arena {
     struct arena_block *head;
-    size_t n_bytes; /* handed out so far */
 };
 void *arena_alloc(struct arena *arena, size_t n_bytes); /* zeroed, 16-byte aligned */
 char *arena_strdup(struct arena *arena, const char *text);
@@ -97,6 +96,8 @@ struct slice {
 };
 #define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
 struct slice slice_of(const char *text); /* NULL gives an empty slice */
+/* As much as fits, cut behind a whole character, terminated. */
+void slice_to_text(struct slice s, char *out, size_t n_out);
 struct slice slice_trim(struct slice s); /* white space at both ends */
 bool slice_eq(struct slice s, const char *text);
 bool slice_has_prefix(struct slice s, const char *prefix);

@@ -58,7 +58,6 @@ static void push_done(
 {
     struct event event = {.request_id = request->id,
             .kind = EV_DONE,
-            .status = (uint16_t)status,
             .t_ns = clock_now_ns(),
             .attempt = request->attempt};
     event.u.outcome = mem_alloc(sizeof *event.u.outcome);
@@ -536,15 +535,16 @@ bool engine_send(struct engine *e, struct request *request)
     return true;
 }
 
-void engine_cancel(struct engine *e, uint32_t request_id)
+bool engine_cancel(struct engine *e, uint32_t request_id)
 {
     struct engine_command command = {ENGINE_CANCEL, request_id, NULL};
-    while (!queue_push(&e->commands, &command))
-        queue_poke(e->command_fd); /* the thread drains its commands every turn */
+    if (!queue_push(&e->commands, &command))
+        return false;
     struct model *model = atomic_load(&e->model_running);
     if (model)
         model_cancel(model);
     queue_poke(e->command_fd);
+    return true;
 }
 
 bool engine_poll_event(struct engine *e, struct event *out)

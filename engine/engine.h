@@ -39,8 +39,8 @@ void engine_stop(struct engine *engine);
 void engine_close(struct engine *engine);
 /* Moves the request; false: the ring is full and the caller keeps it. */
 bool engine_send(struct engine *engine, struct request *request) MUST_USE;
-/* The running answer ends with ERR_CANCELLED within one token. */
-void engine_cancel(struct engine *engine, uint32_t request_id);
+/* The running answer ends with ERR_CANCELLED within one token. False: the ring is full. */
+bool engine_cancel(struct engine *engine, uint32_t request_id) MUST_USE;
 bool engine_poll_event(struct engine *engine, struct event *out);
 /* Telemetry: out has token_record_bytes(engine_shape()) bytes. */
 bool engine_poll_token(struct engine *engine, struct token_record *out, uint64_t *n_lost);

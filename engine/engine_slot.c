@@ -207,7 +207,6 @@ static bool send_text(struct engine *e, struct slot *slot)
                 .kind = kinds[at] ? EV_REASONING : EV_TEXT,
                 .n_bytes = (uint8_t)n,
                 .t_ns = clock_now_ns(),
-                .i_token = slot->n_output,
                 .attempt = slot->request->attempt};
         memcpy(event.u.text, slot->unsent.ptr + at, n);
         if (!engine_push(e, &event))
@@ -238,9 +237,7 @@ void slot_flush(struct engine *e, struct slot *slot)
         return;
     struct event event = {.request_id = slot->request->id,
             .kind = EV_DONE,
-            .status = (uint16_t)slot->outcome->err.status,
             .t_ns = clock_now_ns(),
-            .i_token = slot->n_output,
             .attempt = slot->request->attempt};
     event.u.outcome = slot->outcome;
     if (!engine_push(e, &event))

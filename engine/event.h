@@ -80,14 +80,10 @@ struct event {
     uint32_t request_id;
     uint8_t kind;
     uint8_t n_bytes;
-    uint16_t status;
-    uint64_t t_ns; /* the producer's monotonic clock */
-    uint32_t i_token;
     uint8_t attempt; /* which attempt of the request: fallback, retry, hedge */
-    uint8_t reserved;
-    uint16_t i_part;
+    uint64_t t_ns;   /* the producer's monotonic clock */
     union {
-        char text[40];
+        char text[48];
         struct usage usage;
         struct rate_limits limits;
         struct {

@@ -12,7 +12,8 @@
 struct kv_layer; /* kernels.h */
 
 struct kv_cache {
-    uint32_t n_cells, n_used, hint;
+    uint32_t n_cells, n_used;
+    uint32_t hint;  /* no cell below it is free */
     uint64_t *seqs; /* [n_cells] bit per sequence; 0: free */
     uint32_t *pos;  /* [n_cells] */
     struct kv_layer *layers;

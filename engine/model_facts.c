@@ -18,9 +18,7 @@ static void take_text(const struct gguf *g, const char *key, char *out, size_t n
     struct slice text;
     if (gguf_get_str(g, key, &text, NULL) != OK)
         return;
-    size_t n = utf8_whole(text.ptr, text.n < n_bytes ? text.n : n_bytes - 1);
-    memcpy(out, text.ptr, n);
-    out[n] = '\0';
+    slice_to_text(text, out, n_bytes);
     utf8_make_printable(out);
 }
 

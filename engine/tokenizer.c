@@ -455,13 +455,3 @@ uint32_t tokenizer_n_vocab(const struct tokenizer *tok)
 {
     return tok->n_vocab;
 }
-
-int32_t tokenizer_bos(const struct tokenizer *tok)
-{
-    return tok->bos;
-}
-
-int32_t tokenizer_eos(const struct tokenizer *tok)
-{
-    return tok->eos;
-}

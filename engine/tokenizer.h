@@ -42,7 +42,5 @@ void tokenizer_decode(
         const struct tokenizer *tok, const int32_t *ids, size_t n, struct buf *out);
 bool tokenizer_is_end(const struct tokenizer *tok, int32_t id); /* ends a turn: eos, eot, … */
 uint32_t tokenizer_n_vocab(const struct tokenizer *tok);
-int32_t tokenizer_bos(const struct tokenizer *tok); /* -1: none */
-int32_t tokenizer_eos(const struct tokenizer *tok);
 
 #endif

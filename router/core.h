@@ -1,8 +1,9 @@
 /*
- * core.h - the one core: all state, changed only by core_apply and core_apply_token. It reads
- * no clock, file or screen: time is the event's t_ns. What should happen outside (send to an
- * engine, to the net, to the store) is left in a list of effects that the hub (hub.h) carries
- * out, so everything here is tested without a thread.
+ * core.h - the one core: all state, changed only by core_apply, core_apply_token and, at the
+ * end, core_shut_down. It reads no clock, file or screen: time is the event's t_ns. What should
+ * happen outside (send to an engine, to the net, to the store) is left in a list of effects
+ * that the hub (hub.h) takes with core_take_effect and carries out, so everything here is
+ * tested without a thread.
  *
  * Front ends look at the struct and never change it: they describe what the user did as an
  * action.
@@ -14,7 +15,7 @@
 #include "engine/request.h"
 #include "engine/telemetry.h"
 
-#include "router/endpoint_name.h"
+#include "router/endpoint_limits.h"
 #include "router/fleet.h"
 #include "router/models.h"
 #include "router/notice.h"
@@ -53,7 +54,7 @@ enum action_kind {
     ACTION_PROBE,       /* id: endpoint index, -1: all that may be asked */
     ACTION_LOAD_TOKENS, /* id: of an answer whose token records are to come from the disk */
     ACTION_ADD_MESSAGE, /* text, id: enum message_role: what was said before, from elsewhere */
-    ACTION_SWITCH, /* id: endpoint, text: on, off (what runs there stops) or drain (it ends) */
+    ACTION_SWITCH, /* id: endpoint, switch_to: not NONE; what runs there stops when it is OFF */
     ACTION_CONFIGURE,      /* endpoints: those of the configuration of now */
     ACTION_LIST_DECISIONS, /* brings the decision log up to date with the store */
     ACTION_WHY,            /* id: message: looks for the decision behind an answer */
@@ -70,6 +71,7 @@ struct action {
     char *text, *text2; /* owned; NULL reads as "" */
     int64_t id;
     uint32_t cursor, line;
+    enum endpoint_switch switch_to;
     struct gen_params
             params; /* ACTION_SEND; its stop texts are borrowed until the answer ends */
     bool has_params;
@@ -89,7 +91,8 @@ struct spent {
     uint32_t ttft_ms, total_ms, reasoning_ms;
 };
 
-/* A request on its way. */
+/* A request on its way to an answer: of one attempt after the other, to one endpoint or the
+ * next. The phase is how far the run is, the stage how far the endpoint is with the attempt. */
 struct run {
     uint32_t request_id;
     int64_t message_id; /* the answer it fills */
@@ -190,14 +193,11 @@ struct core {
     enum zone max_zone;
     struct budget budget;
     int64_t day_end_ms; /* Unix time at which the figures of today are yesterday's */
-    struct prefs prefs;
     struct decision last_decision;
     bool has_decision;
     struct decision_log log;
-    struct balance *balance;      /* of the newest answer's model; NULL: nothing seen */
-    struct telemetry_shape shape; /* of the model that spoke last */
-    bool is_dense;                /* the last local answer came from a model without experts */
-    uint64_t n_tokens_lost;
+    struct balance *balance; /* of the newest answer's model; NULL: nothing seen */
+    bool is_dense;           /* the last local answer came from a model without experts */
     struct notice notices[NOTICE_MAX];
     size_t n_notices;        /* ever; the newest is notices[(n_notices - 1) % NOTICE_MAX] */
     uint64_t disk_failed_ns; /* 0: the store works; else when it first refused, … */

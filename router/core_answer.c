@@ -160,16 +160,25 @@ static void take_usage(struct run *run, struct message *answer, const struct usa
     answer->usage = usage_with(&run->before, &run->usage);
 }
 
+/* All of it or nothing: half an object is none. */
 static void take_tool(struct message *answer, struct tool_call *call)
 {
-    struct buf *out = &answer->tool_calls;
-    buf_add_text(out, out->n ? ",{\"id\":" : "{\"id\":");
-    json_add_string(out, slice_of(call->id));
-    buf_add_text(out, ",\"name\":");
-    json_add_string(out, slice_of(call->name));
-    buf_add_text(out, ",\"arguments\":");
-    json_add_string(out, slice_of(call->arguments));
-    buf_add_text(out, "}");
+    struct buf one;
+    buf_init(&one, SIZE_MAX / 2);
+    buf_add_text(&one, answer->tool_calls.n ? ",{\"id\":" : "{\"id\":");
+    json_add_string(&one, slice_of(call->id));
+    buf_add_text(&one, ",\"name\":");
+    json_add_string(&one, slice_of(call->name));
+    buf_add_text(&one, ",\"arguments\":");
+    json_add_string(&one, slice_of(call->arguments));
+    buf_add_text(&one, "}");
+    buf_add_slice(&answer->tool_calls, buf_slice(&one));
+    buf_release(&one);
+}
+
+bool answer_is_cut(const struct message *answer)
+{
+    return answer->text.is_cut || answer->reasoning.is_cut || answer->tool_calls.is_cut;
 }
 
 void answer_take(

@@ -243,8 +243,7 @@ static void tell_once(struct core *core, const struct stored *c, uint64_t t_ns)
 /* Rows are written whole: once more does no harm. Records and decisions are appended. */
 static bool can_be_repeated(enum store_op op)
 {
-    return op == STORE_PUT_MESSAGE || op == STORE_PUT_SESSION || op == STORE_PUT_DRAFT ||
-           op == STORE_PUT_TITLE;
+    return op == STORE_PUT_MESSAGE || op == STORE_PUT_DRAFT || op == STORE_PUT_TITLE;
 }
 
 static void take_put(struct core *core, struct stored *c, uint64_t t_ns)

@@ -99,6 +99,8 @@ void answer_begin_attempt(
 void answer_take(
         struct core *core, struct run *run, struct message *answer, const struct event *event);
 /* What looked like an echo and was held back is part of the answer after all. */
+/* Something of it did not fit: it is larger than what is kept of a message. */
+bool answer_is_cut(const struct message *answer);
 void answer_give_back_echo(struct run *run, struct message *answer);
 /* Adds what this attempt took so far to what the earlier ones took. */
 void answer_count_attempt(
@@ -125,10 +127,12 @@ void decisions_ask(struct core *core, int64_t message_id); /* 0: the newest of a
 void decisions_take(struct core *core, const struct stored *answer);
 void decisions_release(struct core *core);
 
-/* Adds to today's spending of all processes; day "": today. amount 0 asks what it is.
- * request_id 0: nobody waits. */
-void budget_reserve(struct core *core, const char *endpoint, const char *day,
-        int64_t amount_nusd, int64_t limit_nusd, uint32_t request_id);
+/* What all processes spent today. request_id 0: no request waits for it. */
+void budget_ask(struct core *core, uint32_t request_id);
+/* The price of the endpoint a run goes to, which waits for it. */
+void budget_reserve(struct core *core, const struct run *run, int64_t price_nusd);
+/* All that the answer to a reservation says was reserved. */
+void budget_give_back(struct core *core, const struct stored *answer);
 /* What a run took in the end stands in place of what was reserved; what is not known stays
  * reserved. */
 void budget_settle(struct core *core, struct run *run);

@@ -78,7 +78,7 @@ static void decide(
 {
     struct features f = features_of(request->messages, request->n_messages,
             slice_of(run->extra_json ? run->extra_json : ""));
-    struct policy_world world = {&core->fleet, core->budget, core->prefs, t_ns};
+    struct policy_world world = {&core->fleet, core->budget, t_ns};
     if (run->is_confirmed)
         world.budget.day_nusd = -1;
     f.max_zone = core->max_zone;
@@ -119,8 +119,18 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+static void tell_of_extra(struct core *core, const struct run *run, uint64_t t_ns)
+{
+    const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
+    if (run->extra_json && !endpoint_takes_extra(conf))
+        core_notice(core, t_ns, ERR_UNSUPPORTED,
+                "%s does not take these fields of the request, they are left out: %.100s",
+                conf->name, run->extra_json);
+}
+
 static void send(struct core *core, struct run *run, struct request *request, uint64_t t_ns)
 {
+    tell_of_extra(core, run, t_ns);
     struct message *answer;
     struct session *s = core_find_message(core, run->message_id, &answer);
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
@@ -177,8 +187,15 @@ static void go(struct core *core, struct run *run, uint64_t t_ns)
         return;
     }
     run->phase = RUN_RESERVES;
-    budget_reserve(core, conf->name, "", c->price_nusd,
-            run->is_confirmed ? -1 : core->budget.day_nusd, run->request_id);
+    budget_reserve(core, run, c->price_nusd);
+}
+
+/* It was switched off or drained while the reservation was on its way. */
+static bool is_out(const struct core *core, const struct run *run)
+{
+    const struct endpoint_state *e = &core->fleet.endpoints[run->endpoint];
+    return !e->conf->enabled ||
+           (e->switched == SWITCH_DRAIN && run->only_endpoint != run->endpoint);
 }
 
 void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns)
@@ -187,13 +204,17 @@ void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns
     bool is_ours = run && run->phase == RUN_RESERVES;
     budget_take(core, answer, is_ours, t_ns);
     if (!is_ours) {
-        if (answer->tag && answer->err.status == OK && !answer->is_over) /* stopped meanwhile */
-            budget_reserve(
-                    core, answer->key.ptr, answer->value.ptr, -answer->amount_nusd, -1, 0);
+        if (answer->tag) /* stopped meanwhile */
+            budget_give_back(core, answer);
         return;
     }
-    if (answer->amount_nusd == 0 || answer->is_over) { /* another process was faster: with what
-                              is left now, the choice may be another */
+    if (answer->amount_nusd == 0 || answer->is_above_limit) { /* another process was faster:
+                              with what is left now, the choice may be another */
+        runs_dispatch(core, run, t_ns);
+        return;
+    }
+    if (is_out(core, run)) {
+        budget_give_back(core, answer);
         runs_dispatch(core, run, t_ns);
         return;
     }
@@ -230,7 +251,7 @@ static void ask_for_budget(struct core *core, struct run *run)
 {
     run->knows_budget = true;
     run->phase = RUN_RESERVES;
-    budget_reserve(core, "", "", 0, -1, run->request_id);
+    budget_ask(core, run->request_id);
 }
 
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns)
@@ -329,9 +350,7 @@ static void observe_end(
     if (core->fleet.endpoints[run->endpoint].open_until_ns != open_until_ns)
         disk_put_breaker(core, run->endpoint);
     if (outcome->err.status != OK)
-        snprintf(core->fleet.endpoints[run->endpoint].last_error,
-                sizeof core->fleet.endpoints[run->endpoint].last_error, "%.150s",
-                outcome->err.text);
+        fleet_set_error(&core->fleet, run->endpoint, slice_of(outcome->err.text));
 }
 
 /* -1: not again at this endpoint. */
@@ -359,7 +378,7 @@ static bool try_elsewhere(
         struct core *core, struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     if (run->only_endpoint >= 0 || !may_help_elsewhere(outcome->err.status) ||
-            run->attempt + 1 >= ATTEMPTS_MAX || run->endpoint >= ENDPOINTS_MAX)
+            run->attempt + 1 >= ATTEMPTS_MAX)
         return false;
     struct message *answer;
     const struct session *s = core_find_message(core, run->message_id, &answer);
@@ -426,6 +445,17 @@ static void free_payload(const struct event *event)
         tool_call_free(event->u.tool);
 }
 
+/* Pieces that still fit would follow those that did not. */
+static void end_too_large(
+        struct core *core, struct run *run, struct message *answer, uint64_t t_ns)
+{
+    struct outcome outcome = {.retry_after_ms = -1};
+    err_set(&outcome.err, ERR_PROTOCOL, "the answer is larger than %u MB",
+            MESSAGE_MAX_BYTES >> 20);
+    core_cancel_request(core, run);
+    take_done(core, run, answer, &outcome, t_ns);
+}
+
 void runs_apply(struct core *core, const struct event *event)
 {
     struct run *run = core_find_run(core, event->request_id);
@@ -444,6 +474,8 @@ void runs_apply(struct core *core, const struct event *event)
     case EV_TOOL:
     case EV_USAGE:
         answer_take(core, run, answer, event);
+        if (run->phase == RUN_SENT && answer_is_cut(answer))
+            end_too_large(core, run, answer, event->t_ns);
         break;
     case EV_STAGE:
         run->stage = event->u.stage.stage;
@@ -494,11 +526,10 @@ uint64_t runs_deadline(const struct core *core)
     for (size_t i = 0; i < core->n_runs; i++) {
         const struct run *run = &core->runs[i];
         bool waits = run->phase == RUN_WAITS_FOR_RETRY || run->phase == RUN_WAITS_FOR_ROUTE;
-        uint64_t at = waits                    ? run->t_retry_ns
-                      : run->phase == RUN_SENT ? run->t_saved_ns + CHECKPOINT_NS
-                                               : 0;
-        if (at && (!nearest || at < nearest))
-            nearest = at;
+        nearest =
+                core_earlier(nearest, waits                    ? run->t_retry_ns
+                                      : run->phase == RUN_SENT ? run->t_saved_ns + CHECKPOINT_NS
+                                                               : 0);
     }
     return nearest;
 }

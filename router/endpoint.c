@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "router/conf.h"
-#include "router/endpoint_name.h"
+#include "router/endpoint_limits.h"
 #include "router/prices.h"
 #include "router/secret.h"
 #include "router/wire.h"
@@ -471,6 +471,12 @@ size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_co
     }
     *out = list;
     return n;
+}
+
+bool endpoint_takes_extra(const struct endpoint_conf *conf)
+{
+    const struct wire_ops *wire = providers[conf->kind].wire;
+    return wire && wire->takes_extra;
 }
 
 static const char *copy(struct arena *arena, const char *text)

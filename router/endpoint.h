@@ -7,6 +7,7 @@
 
 #include "engine/base.h"
 
+#include "router/endpoint_limits.h"
 #include "router/zone.h"
 
 struct conf;
@@ -40,9 +41,6 @@ struct long_price {
 };
 
 #define ENDPOINT_SLOTS_MAX 64
-
-#define ENDPOINTS_MAX 64 /* that the router weighs: a request remembers in 64 bits who failed  \
-                          */
 
 struct endpoint_conf {
     const char *name;
@@ -81,6 +79,8 @@ const char *endpoint_need(const char *key, const char *value);
 const char *endpoint_lacks(const struct endpoint_conf *conf, const char *key);
 /* An endpoint for a model file, with every default; both texts are borrowed. */
 struct endpoint_conf endpoint_local(const char *name, const char *path);
+/* What shunt does not read of a request goes along: tools, response_format, … */
+bool endpoint_takes_extra(const struct endpoint_conf *conf);
 struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf);
 
 /* What can be known of an endpoint without contacting it: the model file, the ca_file, the

@@ -1,6 +1,7 @@
 /*
  * hub.c - see hub.h. Only this file knows that the core has threads around it. Rings that are
- * full leave the effect in hub's list; the order of effects to one thread is kept.
+ * full leave the effect in hub's list; what goes to the store keeps its order there, a request
+ * may overtake another that waits.
  */
 #include "router/hub.h"
 
@@ -165,7 +166,6 @@ static void apply_failure(struct hub *hub, const struct request *request, const 
     struct event event = {.request_id = request->id,
             .attempt = request->attempt,
             .kind = EV_DONE,
-            .status = (uint16_t)err->status,
             .t_ns = clock_now_ns()};
     event.u.outcome = mem_alloc(sizeof *event.u.outcome);
     *event.u.outcome = (struct outcome){.err = *err, .retry_after_ms = -1};
@@ -299,8 +299,7 @@ static bool load(struct hub *hub, int endpoint)
 
 static void apply_probe(struct hub *hub, int endpoint, uint64_t start_ns, const struct err *err)
 {
-    struct event event = {
-            .kind = EV_PROBE, .status = (uint16_t)err->status, .t_ns = clock_now_ns()};
+    struct event event = {.kind = EV_PROBE, .t_ns = clock_now_ns()};
     struct outcome outcome = {.err = *err, .retry_after_ms = -1};
     event.u.probe.endpoint = endpoint;
     event.u.probe.ms = (uint32_t)((event.t_ns - start_ns) / 1000000u);
@@ -358,22 +357,25 @@ static bool cancel_waiting(struct hub *hub, uint32_t request_id)
     return false;
 }
 
-static void cancel(struct hub *hub, const struct effect *effect)
+/* False: a ring is full. */
+static bool cancel(struct hub *hub, const struct effect *effect)
 {
+    bool was_taken = true;
     if (effect->endpoint < 0 || cancel_waiting(hub, effect->request_id))
-        return;
+        return true;
     if (hub->locals[effect->endpoint].engine && !hub->locals[effect->endpoint].is_closing)
-        engine_cancel(hub->locals[effect->endpoint].engine, effect->request_id);
+        was_taken = engine_cancel(hub->locals[effect->endpoint].engine, effect->request_id);
     if (hub->net) /* its kind may have been another when it was sent */
-        net_cancel(hub->net, effect->request_id);
+        was_taken &= net_cancel(hub->net, effect->request_id);
+    return was_taken;
 }
 
 /* The budget holds for what this run spends, since nobody knows of more. */
 static void reserve_without_store(struct hub *hub, struct stored *c)
 {
-    c->is_over = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
-                 hub->spent_nusd + c->amount_nusd > c->limit_nusd;
-    if (!c->is_over)
+    c->is_above_limit = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
+                        hub->spent_nusd + c->amount_nusd > c->limit_nusd;
+    if (!c->is_above_limit)
         hub->spent_nusd += c->amount_nusd;
     c->total_nusd = hub->spent_nusd;
 }
@@ -392,7 +394,6 @@ static void answer_without_store(struct hub *hub, struct stored *command)
     case STORE_EXPORT:
         store_export(command);
         break;
-    case STORE_PUT_SESSION:
     case STORE_PUT_MESSAGE:
     case STORE_PUT_DRAFT:
     case STORE_PUT_TOKENS:
@@ -425,8 +426,7 @@ static bool carry_out(struct hub *hub, struct effect *effect)
     case EFFECT_SEND:
         return send(hub, effect);
     case EFFECT_CANCEL:
-        cancel(hub, effect);
-        return true;
+        return cancel(hub, effect);
     case EFFECT_PROBE:
         return probe(hub, effect);
     case EFFECT_LOAD:
@@ -475,7 +475,8 @@ static void drain_tokens(struct hub *hub, int i)
             return;
         local->record = mem_alloc(token_record_bytes(engine_shape(local->engine)));
     }
-    while (engine_poll_token(local->engine, local->record, &hub->core.n_tokens_lost))
+    uint64_t n_lost = 0; /* the statistics do without some */
+    while (engine_poll_token(local->engine, local->record, &n_lost))
         core_apply_token(&hub->core, engine_shape(local->engine), local->record);
 }
 

@@ -160,12 +160,13 @@ bool net_probe(struct net *net, struct request *request, struct secret *key)
     return send_command(net, request, key, true);
 }
 
-void net_cancel(struct net *net, uint32_t request_id)
+bool net_cancel(struct net *net, uint32_t request_id)
 {
     struct net_command command = {.request_id = request_id};
-    while (!queue_push(&net->commands, &command))
-        curl_multi_wakeup(net->multi); /* the thread takes all commands every turn */
+    if (!queue_push(&net->commands, &command))
+        return false;
     curl_multi_wakeup(net->multi);
+    return true;
 }
 
 bool net_poll_event(struct net *net, struct event *out)

@@ -89,8 +89,7 @@ static void say_where(struct transfer *t, struct outcome *outcome)
 
 static void end_transfer(struct transfer *t, struct outcome *outcome)
 {
-    struct event event = {
-            .kind = t->is_probe ? EV_PROBE : EV_DONE, .status = (uint16_t)outcome->err.status};
+    struct event event = {.kind = t->is_probe ? EV_PROBE : EV_DONE};
     redact(&outcome->err, &t->key); /* before words behind a cut message hide that it was cut */
     if (outcome->err.status != OK && outcome->err.status != ERR_CANCELLED)
         say_where(t, outcome);
@@ -168,8 +167,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
         size_t n_out;
     } wanted[] = {{"retry-after", head->retry_after, sizeof head->retry_after},
             {"retry-after-ms", head->retry_after_ms, sizeof head->retry_after_ms},
-            {"date", head->date, sizeof head->date},
-            {"content-type", head->content_type, sizeof head->content_type}};
+            {"date", head->date, sizeof head->date}};
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
         if (name.n == strlen(wanted[i].name) &&
                 strncasecmp(name.ptr, wanted[i].name, name.n) == 0)

@@ -9,7 +9,7 @@
 #include "engine/request.h"
 #include "engine/telemetry.h"
 
-#include "router/endpoint_name.h"
+#include "router/endpoint_limits.h"
 #include "router/message_state.h"
 
 struct message_row;

@@ -114,11 +114,6 @@ static bool run_put_message(sqlite3 *db, struct stored *c)
     return ok;
 }
 
-static bool run_put_session(sqlite3 *db, struct stored *c)
-{
-    return writer_claim_to_write(db, c) && put_session(db, &c->session);
-}
-
 static bool run_put_draft(sqlite3 *db, struct stored *c)
 {
     if (!writer_claim_to_write(db, c))
@@ -311,8 +306,10 @@ static struct slice match_of(struct slice query, struct arena *arena)
 #define SESSION_COLUMNS                                                                        \
     "s.id, s.created_ms, s.used_ms, s.leaf_id, s.title, s.system, s.draft, s.draft_cursor,"    \
     " s.scroll_id, s.scroll_line, s.endpoint"
+/* Of a draft its beginning, as of a message: they may be as large as those. */
 #define LIST_COLUMNS                                                                           \
-    SESSION_COLUMNS                                                                            \
+    "s.id, s.created_ms, s.used_ms, s.leaf_id, s.title, '', substr(s.draft, 1, 160),"          \
+    " s.draft_cursor, s.scroll_id, s.scroll_line, s.endpoint"                                  \
     ", (SELECT count(*) FROM message m WHERE m.session_id = s.id)"                             \
     ", (SELECT count(*) FROM message m WHERE m.session_id = s.id AND m.state IN (1, 2))"       \
     ", EXISTS (SELECT 1 FROM message m WHERE m.id = s.leaf_id AND m.state = 3)"
@@ -472,7 +469,6 @@ static const struct {
     bool (*run)(sqlite3 *db, struct stored *command);
     bool is_write;
 } ops[STORE_OP_COUNT] = {
-        [STORE_PUT_SESSION] = {run_put_session, true},
         [STORE_PUT_MESSAGE] = {run_put_message, true},
         [STORE_PUT_DRAFT] = {run_put_draft, true},
         [STORE_PUT_TOKENS] = {run_put_tokens, true},

@@ -66,7 +66,7 @@ static void build(const struct request *request, struct buf *body)
     buf_add_text(body, "}");
 }
 
-static const struct wire_finish finishes[] = {{"stop", FINISH_STOP}, {"length", FINISH_LENGTH},
+static const struct finish_row finishes[] = {{"stop", FINISH_STOP}, {"length", FINISH_LENGTH},
         {"tool_calls", FINISH_TOOL_CALLS}, {"function_call", FINISH_TOOL_CALLS},
         {"content_filter", FINISH_CONTENT_FILTER}, {"eos", FINISH_STOP},
         {"error", FINISH_ERROR}};
@@ -102,14 +102,13 @@ static void read_calls(struct wire_parser *p, const struct json *calls)
         const struct json *function = json_get(c, "function");
         const struct json *arguments = json_get(function, "arguments");
         const char *id = json_get_text(c, "id"), *name = json_get_text(function, "name");
-        if (id && *id && call->id.n == 0)
-            buf_add_text(&call->id, id);
-        if (name && call->name.n == 0)
-            buf_add_text(&call->name, name);
-        if (json_text(arguments))
-            buf_add_text(&call->arguments, json_text(arguments));
-        else if (json_is_object(arguments))
-            json_print(arguments, &call->arguments);
+        if (call->id.n == 0)
+            wire_call_add(p, &call->id, id);
+        if (call->name.n == 0)
+            wire_call_add(p, &call->name, name);
+        wire_call_add(p, &call->arguments, json_text(arguments));
+        if (json_is_object(arguments))
+            wire_call_add_object(p, call, arguments);
     }
 }
 
@@ -141,7 +140,7 @@ static void read_object(struct wire_parser *p, const struct json *root)
     const struct json *error = json_get(root, "error");
     if (!json_is_null(error)) {
         stream_error_read(error, &p->error);
-        p->is_over = true;
+        p->has_failed = true;
         return;
     }
     read_usage(p, json_get(root, "usage"));
@@ -162,4 +161,4 @@ static struct wire_parser *open_parser(bool is_stream, emit_fn *emit, void *arg)
 }
 
 const struct wire_ops wire_openai_ops = {
-        build, open_parser, wire_parser_feed, wire_parser_finish, wire_parser_close};
+        true, build, open_parser, wire_parser_feed, wire_parser_finish, wire_parser_close};

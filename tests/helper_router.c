@@ -142,7 +142,7 @@ struct decision_row row_of(struct arena *arena, const struct features *f,
         const struct budget *budget, uint64_t tried, const char *question)
 {
     static struct decision d;
-    const struct policy_world world = {&app.core.fleet, *budget, prefs_default(), app.now_ns};
+    const struct policy_world world = {&app.core.fleet, *budget, app.now_ns};
     struct buf json;
     buf_init(&json, 1 << 20);
     policy_decide(&d, f, &world, tried);

@@ -250,7 +250,7 @@ static void cancelling_ends_it_soon(void **state)
     assert_true(engine_send(e, ask(1, prompts[1], 0)));
     while (engine_state(e) == ENGINE_LOADING)
         poll(NULL, 0, 1);
-    engine_cancel(e, 1);
+    assert_true(engine_cancel(e, 1));
     collect(e, a, 1);
     assert_int_equal(a[1].outcome.err.status, ERR_CANCELLED);
     engine_close(e);
@@ -421,6 +421,30 @@ static void the_state_is_never_behind_what_was_told(void **state)
         close(fd);
     }
 }
+/* Its thread waits for the taker of its events, who cancels. */
+static void nobody_waits_for_a_full_ring(void **state)
+{
+    (void)state;
+    struct engine_config cfg = {.path = "/nonexistent.gguf", .n_threads = 1, .wake_fd = -1};
+    struct engine *e = engine_open(&cfg);
+    struct request *request = ask(1, "x", 1);
+    while (engine_state(e) != ENGINE_FAILED)
+        poll(NULL, 0, 1);
+    for (int n_refused = 0; n_refused < 20;) {
+        if (engine_send(e, request)) {
+            request = ask(1, "x", 1);
+            n_refused = 0;
+            continue;
+        }
+        poll(NULL, 0, 1);
+        n_refused++;
+    }
+    alarm(20);
+    assert_false(engine_cancel(e, 1));
+    alarm(0);
+    request_free(request);
+    engine_close(e);
+}
 
 int main(void)
 {
@@ -438,6 +462,7 @@ int main(void)
             cmocka_unit_test(a_prompt_that_is_too_long_says_the_numbers),
             cmocka_unit_test(a_file_that_cannot_be_loaded_ends_every_request),
             cmocka_unit_test(every_token_has_a_record),
+            cmocka_unit_test(nobody_waits_for_a_full_ring),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -44,7 +44,7 @@ static void run(struct collected *c, int port, struct endpoint_conf e, const cha
         struct event event;
         if (cancel_after_ms && !was_cancelled &&
                 clock_now_ns() - start > (uint64_t)cancel_after_ms * 1000000u) {
-            net_cancel(net, 1);
+            assert_true(net_cancel(net, 1));
             was_cancelled = true;
         }
         if (net_poll_event(net, &event))

@@ -129,7 +129,7 @@ static void fill(struct app *app)
     e[2].probe_ms = 143;
     e[2].spent_today_nusd = 31000000;
     e[1].spent_today_nusd = 1240000000;
-    e[4].is_drained = true;
+    e[4].switched = SWITCH_DRAIN;
 }
 
 static struct screen draw(struct app *app, int n_cols, int n_rows)
@@ -218,17 +218,16 @@ static void endpoints_are_switched_drained_and_probed(void **state)
     run(app, CMD_ENDPOINT_SWITCH);
     assert_int_equal(app->last_action, ACTION_SWITCH);
     assert_int_equal(app->last_id, 0);
-    assert_string_equal(app->last_text, "off");
     assert_false(app->core.fleet.endpoints[0].conf->enabled);
     run(app, CMD_ENDPOINT_SWITCH);
     assert_true(app->core.fleet.endpoints[0].conf->enabled);
     run(app, CMD_ENDPOINT_DRAIN);
-    assert_true(app->core.fleet.endpoints[0].is_drained);
+    assert_int_equal(app->core.fleet.endpoints[0].switched, SWITCH_DRAIN);
     run(app, CMD_ENDPOINT_DRAIN); /* and back */
-    assert_false(app->core.fleet.endpoints[0].is_drained);
+    assert_int_not_equal(app->core.fleet.endpoints[0].switched, SWITCH_DRAIN);
     run(app, CMD_ENDPOINT_DRAIN);
     run(app, CMD_ENDPOINT_SWITCH); /* a drained one is switched on, not off */
-    assert_string_equal(app->last_text, "on");
+    assert_int_equal(app->core.fleet.endpoints[0].switched, SWITCH_ON);
     run(app, CMD_DOWN);
     run(app, CMD_ENDPOINT_PROBE);
     assert_int_equal(app->last_action, ACTION_PROBE);
@@ -262,15 +261,15 @@ static void u_takes_the_last_switch_back(void **state)
     run(app, CMD_ENDPOINT_SWITCH);
     run(app, CMD_DOWN); /* wherever the cursor is meanwhile */
     run(app, CMD_UNDO);
-    assert_true(e[0].conf->enabled && !e[0].is_drained);
+    assert_true(e[0].conf->enabled && e[0].switched != SWITCH_DRAIN);
     run(app, CMD_UP);
     run(app, CMD_ENDPOINT_DRAIN);
     run(app, CMD_UNDO);
-    assert_true(e[0].conf->enabled && !e[0].is_drained);
+    assert_true(e[0].conf->enabled && e[0].switched != SWITCH_DRAIN);
     run(app, CMD_ENDPOINT_DRAIN);
     run(app, CMD_ENDPOINT_SWITCH); /* on: it was drained */
     run(app, CMD_UNDO);
-    assert_true(e[0].conf->enabled && e[0].is_drained);
+    assert_true(e[0].conf->enabled && e[0].switched == SWITCH_DRAIN);
 }
 
 /* Switches the endpoint under the cursor: whose index the action carries. */

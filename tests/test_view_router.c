@@ -223,9 +223,7 @@ static void the_side_pane_shows_route_and_cost(void **state)
     struct features f = features(0.75f, DOMAIN_MATH);
     app.core.budget = (struct budget){2000000000, 1700000000};
     policy_decide(&app.core.last_decision, &f,
-            &(struct policy_world){
-                    &app.core.fleet, app.core.budget, prefs_default(), app.now_ns},
-            0);
+            &(struct policy_world){&app.core.fleet, app.core.budget, app.now_ns}, 0);
     app.core.has_decision = true;
     struct endpoint_state *mini = &app.core.fleet.endpoints[1];
     mini->ttft_samples_ms = (struct samples){{300, 400, 800}, 3};

@@ -65,7 +65,7 @@ static uint64_t state_of(const struct core *core)
     mix(&hash, (uint64_t)core->budget.spent_nusd);
     for (int i = 0; i < core->fleet.n_endpoints; i++) {
         const struct endpoint_state *e = &core->fleet.endpoints[i];
-        mix(&hash, (uint64_t)e->conf->enabled << 1 | e->is_drained);
+        mix(&hash, (uint64_t)e->conf->enabled << 1 | (e->switched == SWITCH_DRAIN));
         mix(&hash, e->fault[0] != '\0');
         mix(&hash, e->open_until_ns);
         mix(&hash, (uint64_t)e->n_requests << 32 | e->n_errors);
@@ -162,7 +162,8 @@ static void refresh(struct chat_next *next, const struct app *app, struct slice 
 
 static bool is_on(const struct core *core, const struct endpoint_state *e)
 {
-    return e->conf->enabled && !e->is_drained && !e->is_gone && e->conf->zone <= core->max_zone;
+    return e->conf->enabled && e->switched != SWITCH_DRAIN && !e->is_gone &&
+           e->conf->zone <= core->max_zone;
 }
 
 /* What is known without a text. */

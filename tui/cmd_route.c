@@ -98,8 +98,7 @@ static int decide(
             cmd_find_endpoint(&core.fleet, endpoint, &features.only_endpoint, &err) != OK) {
         code = cmd_fail(&err);
     } else {
-        const struct policy_world world = {
-                &core.fleet, core.budget, core.prefs, clock_now_ns()};
+        const struct policy_world world = {&core.fleet, core.budget, clock_now_ns()};
         policy_decide(&decision, &features, &world, 0);
         print_decision(&decision, &core.fleet, is_json);
         code = decision.verdict == VERDICT_SEND ? EXIT_DONE : EXIT_REFUSED;

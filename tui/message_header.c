@@ -19,7 +19,7 @@ static void print_failed(const struct decision_entry *entry, char *after, size_t
 {
     struct arena arena = {0};
     struct decision d;
-    const char *names[CANDIDATES_MAX];
+    const char *names[ENDPOINTS_MAX];
     size_t n = 0;
     after[0] = '\0';
     bool is_fallback = entry->is_fallback && entry->verdict == VERDICT_SEND;
