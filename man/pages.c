@@ -283,7 +283,7 @@ void page_roles(void)
     static const struct {
         const char *id, *key, *fallback, *meaning;
     } roles[] = {
-#define ROLE(id, key, letter, fallback, meaning) {#id, key, #fallback, meaning},
+#define ROLE(id, key, fallback, meaning) {#id, key, #fallback, meaning},
 #include "tui/roles.def"
 #undef ROLE
     };

@@ -172,7 +172,7 @@ static void every_role_is_in_its_page(void **state)
     (void)state;
     struct buf page;
     read_page("themes", &page);
-#define ROLE(id, key, letter, fallback, meaning) expect(&page, key " " meaning ".");
+#define ROLE(id, key, fallback, meaning) expect(&page, key " " meaning ".");
 #include "tui/roles.def"
 #undef ROLE
     buf_release(&page);

@@ -163,7 +163,7 @@ static void run(struct app *app, enum command command)
 
 static bool press(struct app *app, uint32_t code)
 {
-    return ops->key(fleet, &(struct key){.code = code}, app);
+    return ops->key_first(fleet, &(struct key){.code = code}, app);
 }
 
 static void type(struct app *app, const char *text)

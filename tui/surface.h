@@ -87,7 +87,5 @@ void surface_tint(struct surface *s, struct rect r, int level);
 void surface_cursor(struct surface *s, int row, int col);
 /* Rows as text, trailing blanks dropped: golden screens and text twins. */
 void screen_print(const struct screen *screen, struct buf *out);
-/* The same with a second block of rows naming each cell's role by its letter in roles.def. */
-void screen_print_roles(const struct screen *screen, struct buf *out);
 
 #endif

@@ -79,8 +79,8 @@ static int side_cols(const struct chat *c, const struct app *app, const struct s
     int n_cols = out->rect.n_cols;
     if (n_cols < SIDE_MIN_COLS || app_side_pane(app) == c->side_is_toggled)
         return 0;
-    bool is_large = n_cols >= MISSION_MIN_COLS && out->rect.n_rows >= MISSION_MIN_ROWS;
-    return is_large ? mission_cols(n_cols) : SIDE_COLS;
+    bool is_large = n_cols >= PANE_VIEWS_MIN_COLS && out->rect.n_rows >= PANE_VIEWS_MIN_ROWS;
+    return is_large ? pane_views_cols(n_cols) : SIDE_COLS;
 }
 
 void chat_draw(void *state, const struct app *app, struct surface *out)
@@ -102,7 +102,7 @@ void chat_draw(void *state, const struct app *app, struct surface *out)
     if (n_side == SIDE_COLS)
         pane_side_draw(app, &side);
     else
-        mission_draw(&c->mission, app, &side);
+        pane_views_draw(&c->beside, app, &side);
 }
 
 const struct view_hint *chat_hints(const void *state, const struct app *app)

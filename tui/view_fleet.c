@@ -15,7 +15,6 @@
 #include "tui/endpoint_mark.h"
 #include "tui/figures.h"
 #include "tui/keys.h"
-#include "tui/markdown_table.h"
 #include "tui/pane_endpoint.h"
 #include "tui/spark.h"
 #include "tui/surface.h"
@@ -608,7 +607,6 @@ const struct view_ops view_fleet_ops = {
         .state_bytes = sizeof(struct fleet_view),
         .draw = draw,
         .run = run,
-        .key = take_key,
         .click = click,
         .key_first = take_key,
         .hints = hints,

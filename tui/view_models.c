@@ -13,7 +13,6 @@
 
 #include "tui/figures.h"
 #include "tui/keys.h"
-#include "tui/markdown_table.h"
 #include "tui/model_text.h"
 #include "tui/pane_model.h"
 #include "tui/search_line.h"
@@ -387,7 +386,6 @@ const struct view_ops view_models_ops = {
         .state_bytes = sizeof(struct models_view),
         .draw = draw,
         .run = run,
-        .key = take_key,
         .key_first = take_key,
         .hints = hints,
         .is_idle = is_idle,

@@ -393,7 +393,6 @@ const struct view_ops view_router_ops = {
         .state_bytes = sizeof(struct router),
         .draw = draw,
         .run = run,
-        .key = take_key,
         .click = click,
         .hints = hints,
         .key_first = take_key,

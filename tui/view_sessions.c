@@ -321,7 +321,6 @@ const struct view_ops view_sessions_ops = {
         .state_bytes = sizeof(struct sessions),
         .draw = draw,
         .run = run,
-        .key = take_key,
         .click = click,
         .hints = hints,
         .key_first = take_key,

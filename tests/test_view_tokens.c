@@ -1,5 +1,5 @@
 /*
- * test_view_stepper.c - the Tokens view and coloured answers in Chat: golden screens, what keys
+ * test_view_tokens.c - the Tokens view and coloured answers in Chat: golden screens, what keys
  * do, what is asked from the disk. The app around them is a plain struct.
  */
 #include <setjmp.h>
