@@ -8,6 +8,8 @@
 #include "engine/gguf.h"
 #include "engine/model_internal.h"
 
+#define LAYERS_MAX 1000
+
 static const struct arch *const archs[] = {
         &arch_llama, &arch_qwen3, &arch_qwen3moe, &arch_olmoe};
 
@@ -46,8 +48,25 @@ static bool has(const struct reader *r, const char *name)
     return gguf_has(r->g, full_key(r, name, key));
 }
 
-/* fallback UINT32_MAX: the key must be there. Arrays with one value for all layers count as
- * that value. */
+/* One value for all layers counts as that value. */
+static enum status read_per_layer(
+        struct reader *r, const char *key, const struct gguf_array *array, uint32_t *out)
+{
+    double first = gguf_array_number(array, 0);
+    if (array->n > LAYERS_MAX)
+        return err_set(r->err, ERR_FORMAT,
+                "%s: %s has %llu values; a model has at most %d layers", gguf_path(r->g), key,
+                (unsigned long long)array->n, LAYERS_MAX);
+    for (uint64_t i = 1; i < array->n; i++)
+        if (gguf_array_number(array, i) != first)
+            return err_set(r->err, ERR_UNSUPPORTED,
+                    "%s: %s differs between layers, which this architecture does not do",
+                    gguf_path(r->g), key);
+    *out = first >= 0 && first <= UINT32_MAX ? (uint32_t)first : UINT32_MAX;
+    return OK;
+}
+
+/* fallback UINT32_MAX: the key must be there. */
 static uint32_t read_u32(
         struct reader *r, const char *name, uint32_t fallback, uint32_t min, uint32_t max)
 {
@@ -60,13 +79,7 @@ static uint32_t read_u32(
     struct err ignored;
     if (gguf_get_array(r->g, key, &array, &ignored) == OK && array.type != GGUF_STRING &&
             array.n) {
-        double first = gguf_array_number(&array, 0);
-        for (uint64_t i = 1; i < array.n; i++)
-            if (gguf_array_number(&array, i) != first)
-                r->status = err_set(r->err, ERR_UNSUPPORTED,
-                        "%s: %s differs between layers, which this architecture does not do",
-                        gguf_path(r->g), key);
-        value = first >= 0 && first <= UINT32_MAX ? (uint32_t)first : UINT32_MAX;
+        r->status = read_per_layer(r, key, &array, &value);
     } else {
         r->status = gguf_get_u32(r->g, key, &value, r->err);
     }
@@ -152,7 +165,7 @@ enum status hparams_read(
 {
     struct reader r = {g, arch->name, err, OK};
     *hp = (struct hparams){0};
-    hp->n_layers = read_u32(&r, "block_count", UINT32_MAX, 1, 1000);
+    hp->n_layers = read_u32(&r, "block_count", UINT32_MAX, 1, LAYERS_MAX);
     hp->d = read_u32(&r, "embedding_length", UINT32_MAX, 1, 1u << 18);
     hp->n_heads = read_u32(&r, "attention.head_count", UINT32_MAX, 1, 4096);
     hp->n_kv_heads = read_u32(&r, "attention.head_count_kv", hp->n_heads, 1, 4096);

@@ -1,19 +1,17 @@
-/* base.c - see base.h. */
+/*
+ * base.c - the status, memory, slices, buffers and clocks of base.h. An arena's blocks double
+ * up to 1 MB: small ones cost little, large ones few calls. Nothing here locks; what is shared
+ * between threads is the caller's affair.
+ */
 #include "engine/base.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 /* ---- status ----------------------------------------------------------------------------- */
 
@@ -182,7 +180,6 @@ void *arena_alloc(struct arena *arena, size_t n_bytes)
     }
     void *ptr = block->bytes + block->n;
     block->n += n;
-    arena->n_bytes += n;
     return ptr;
 }
 
@@ -226,6 +223,14 @@ void arena_release(struct arena *arena)
 }
 
 /* ---- slices ----------------------------------------------------------------------------- */
+
+void slice_to_text(struct slice s, char *out, size_t n_out)
+{
+    size_t n = utf8_whole(s.ptr, s.n < n_out ? s.n : n_out - 1);
+    if (n)
+        memcpy(out, s.ptr, n);
+    out[n] = '\0';
+}
 
 struct slice slice_of(const char *text)
 {
@@ -420,264 +425,6 @@ void buf_release(struct buf *b)
 {
     mem_free(b->ptr);
     *b = (struct buf){.max_bytes = b->max_bytes};
-}
-
-/* ---- UTF-8 ------------------------------------------------------------------------------ */
-
-/* Bytes a sequence with this first byte has; 0: no sequence starts so. */
-static size_t utf8_length(unsigned char c)
-{
-    return c < 0x80                ? 1
-           : c >= 0xC2 && c < 0xE0 ? 2
-           : (c & 0xF0) == 0xE0    ? 3
-           : c >= 0xF0 && c < 0xF5 ? 4
-                                   : 0;
-}
-
-/* True when c may follow as byte i of a sequence that starts with `first`. */
-static bool utf8_continues(unsigned char first, size_t i, unsigned char c)
-{
-    if ((c & 0xC0) != 0x80)
-        return false;
-    if (i != 1)
-        return true;
-    return !(first == 0xE0 && c < 0xA0) && !(first == 0xED && c > 0x9F) &&
-           !(first == 0xF0 && c < 0x90) && !(first == 0xF4 && c > 0x8F);
-}
-
-size_t utf8_decode(const char *s, size_t n, uint32_t *code_point)
-{
-    unsigned char first = (unsigned char)s[0];
-    size_t len = utf8_length(first);
-    if (len == 1) {
-        *code_point = first;
-        return 1;
-    }
-    *code_point = 0xFFFD;
-    if (len == 0 || len > n)
-        return 1;
-    uint32_t cp = first & (0x7Fu >> len);
-    for (size_t i = 1; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
-        if (!utf8_continues(first, i, c))
-            return 1;
-        cp = cp << 6 | (c & 0x3F);
-    }
-    *code_point = cp;
-    return len;
-}
-
-size_t utf8_encode(uint32_t cp, char out[4])
-{
-    if (cp > 0x10FFFF || (cp >= 0xD800 && cp < 0xE000))
-        cp = 0xFFFD;
-    if (cp < 0x80) {
-        out[0] = (char)cp;
-        return 1;
-    }
-    size_t n = cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
-    for (size_t i = n - 1; i > 0; i--, cp >>= 6)
-        out[i] = (char)(0x80 | (cp & 0x3F));
-    out[0] = (char)((0xF00u >> n & 0xFF) | cp);
-    return n;
-}
-
-bool utf8_is_hostile(uint32_t cp)
-{
-    static const struct {
-        uint32_t first, last;
-    } ranges[] = {
-            {0, 0x08}, {0x0B, 0x1F}, {0x7F, 0x9F}, /* controls */
-            {0x061C, 0x061C}, {0x200E, 0x200F}, {0x202A, 0x202E}, {0x2066, 0x2069}, /* bidi */
-            {0x200B, 0x200B}, {0x2060, 0x2064}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, /* unseen */
-            {0xE0000, 0xE007F},                                                     /* tags */
-            {0xE000, 0xF8FF}, {0xF0000, 0x10FFFF}, /* private use: anything */
-            {0x2028, 0x2029},                      /* line ends */
-    };
-    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
-        if (cp >= ranges[i].first && cp <= ranges[i].last)
-            return true;
-    return false;
-}
-
-void utf8_make_printable(char *text)
-{
-    size_t n_text = strlen(text), n;
-    for (size_t i = 0; i < n_text; i += n) {
-        uint32_t cp;
-        n = utf8_decode(text + i, n_text - i, &cp);
-        if (cp < 0x20 || utf8_is_hostile(cp) || (cp == 0xFFFD && n == 1))
-            memset(text + i, ' ', n);
-    }
-}
-
-size_t utf8_whole(const char *s, size_t n)
-{
-    for (size_t back = 1; back <= 3 && back <= n; back++) {
-        unsigned char c = (unsigned char)s[n - back];
-        if ((c & 0xC0) == 0x80)
-            continue;
-        if (utf8_length(c) <= back)
-            return n;
-        for (size_t i = 1; i < back; i++)
-            if (!utf8_continues(c, i, (unsigned char)s[n - back + i]))
-                return n;
-        return n - back;
-    }
-    return n;
-}
-
-/* ---- files ------------------------------------------------------------------------------ */
-
-static enum status errno_status(int e)
-{
-    return e == ENOENT || e == ENOTDIR  ? ERR_NOT_FOUND
-           : e == ENOSPC || e == EDQUOT ? ERR_FULL
-                                        : ERR_IO;
-}
-
-enum status file_read(struct buf *b, const char *path, size_t max_bytes, struct err *err)
-{
-    buf_init(b, max_bytes);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(err, errno_status(errno), "cannot open %s: %s", path, strerror(errno));
-    struct stat st;
-    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
-        close(fd);
-        return err_set(err, ERR_IO, "cannot read %s: it is a directory", path);
-    }
-    char chunk[65536];
-    ssize_t n;
-    while ((n = read(fd, chunk, sizeof chunk)) != 0) {
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 || !buf_add(b, chunk, (size_t)n)) {
-            int e = errno;
-            close(fd);
-            buf_release(b);
-            return n < 0 ? err_set(err, ERR_IO, "cannot read %s: %s", path, strerror(e))
-                         : err_set(err, ERR_IO, "%s is larger than the %zu bytes that are read",
-                                   path, max_bytes);
-        }
-    }
-    close(fd);
-    return OK;
-}
-
-static bool write_all(int fd, const char *ptr, size_t n)
-{
-    while (n) {
-        ssize_t done = write(fd, ptr, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return false;
-        ptr += done;
-        n -= (size_t)done;
-    }
-    return true;
-}
-
-enum status file_write(
-        const char *path, const void *ptr, size_t n, unsigned mode, struct err *err)
-{
-    char real[PATH_MAX], temp[PATH_MAX + 16];
-    if (!realpath(path, real))
-        snprintf(real, sizeof real, "%s", path);
-    struct stat st;
-    if (stat(real, &st) == 0)
-        mode = st.st_mode & 07777;
-    snprintf(temp, sizeof temp, "%s.XXXXXX", real);
-    int fd = mkostemp(temp, O_CLOEXEC);
-    if (fd < 0)
-        return err_set(err, errno_status(errno), "cannot write %s: %s", path, strerror(errno));
-    bool ok = fchmod(fd, mode) == 0 && write_all(fd, ptr, n) && fsync(fd) == 0;
-    int e = errno;
-    ok = close(fd) == 0 && ok;
-    if (ok && rename(temp, real) == 0)
-        return OK;
-    if (ok)
-        e = errno;
-    unlink(temp);
-    return err_set(err, errno_status(e), "cannot write %s: %s", path, strerror(e));
-}
-
-enum status dir_make(const char *path, struct err *err)
-{
-    char part[PATH_MAX];
-    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
-        return err_set(err, ERR_IO, "cannot create %s: the path is too long", path);
-    for (char *p = part + 1;; p++) {
-        if (*p != '/' && *p != '\0')
-            continue;
-        char kept = *p;
-        *p = '\0';
-        if (mkdir(part, 0700) != 0 && errno != EEXIST)
-            return err_set(err, errno_status(errno), "cannot create directory %s: %s", part,
-                    strerror(errno));
-        if (!kept)
-            break;
-        *p = kept;
-    }
-    struct stat st;
-    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
-        return err_set(err, ERR_IO, "cannot use %s: it is not a directory", path);
-    return OK;
-}
-
-struct file_id file_id_of(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 ? (struct file_id){st.st_dev, st.st_ino} : (struct file_id){0};
-}
-
-int64_t file_changed_ns(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 ? (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec
-                                : 0;
-}
-
-bool file_id_is_among(const struct file_id *ids, size_t n, struct file_id id)
-{
-    for (size_t i = 0; i < n && id.inode; i++)
-        if (ids[i].device == id.device && ids[i].inode == id.inode)
-            return true;
-    return false;
-}
-
-static int compare_paths(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Files of dir whose names end so, sorted; paths in the arena. */
-size_t dir_list(const char *dir, const char *suffix, struct arena *arena, char ***out)
-{
-    size_t n_suffix = strlen(suffix);
-    *out = NULL;
-    DIR *d = opendir(dir);
-    if (!d)
-        return 0;
-    size_t n = 0, cap = 0;
-    char **paths = NULL;
-    for (const struct dirent *entry; (entry = readdir(d));) {
-        size_t len = strlen(entry->d_name);
-        if (len <= n_suffix || strcmp(entry->d_name + len - n_suffix, suffix) != 0)
-            continue;
-        if (n == cap)
-            paths = mem_resize(paths, (cap = cap ? cap * 2 : 8) * sizeof *paths);
-        paths[n++] = arena_printf(arena, "%s/%s", dir, entry->d_name);
-    }
-    closedir(d);
-    if (n)
-        qsort(paths, n, sizeof *paths, compare_paths);
-    *out = arena_alloc(arena, (n + 1) * sizeof **out);
-    for (size_t i = 0; i < n; i++)
-        (*out)[i] = paths[i];
-    mem_free(paths);
-    return n;
 }
 
 const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES])

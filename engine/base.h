@@ -77,10 +77,10 @@ void mem_unmap(void *ptr, size_t n_bytes);
 bool size_mul(size_t a, size_t b, size_t *out) MUST_USE; /* false on overflow */
 bool size_add(size_t a, size_t b, size_t *out) MUST_USE;
 
-/* Arena: allocations that die together. Zero-initialised is valid and empty. One owner. */
+/* Arena: allocations that die together. Zero-initialised is valid and empty. One owner. None of
+ * its functions returns NULL. */
 struct arena {
     struct arena_block *head;
-    size_t n_bytes; /* handed out so far */
 };
 void *arena_alloc(struct arena *arena, size_t n_bytes); /* zeroed, 16-byte aligned */
 char *arena_strdup(struct arena *arena, const char *text);
@@ -96,6 +96,8 @@ struct slice {
 };
 #define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
 struct slice slice_of(const char *text); /* NULL gives an empty slice */
+/* As much as fits, cut behind a whole character, terminated. */
+void slice_to_text(struct slice s, char *out, size_t n_out);
 struct slice slice_trim(struct slice s); /* white space at both ends */
 bool slice_eq(struct slice s, const char *text);
 bool slice_has_prefix(struct slice s, const char *prefix);
@@ -145,7 +147,8 @@ void utf8_make_printable(char *text);
 
 /* ---- files ------------------------------------------------------------------------------ */
 
-/* Reads a whole regular file of at most max_bytes into b (initialised by the callee). */
+/* Reads a whole file of at most max_bytes into b (initialised by the callee); of a pipe what
+ * its writer sends. A pipe that nobody writes to is an error: it is not waited for. */
 enum status file_read(
         struct buf *b, const char *path, size_t max_bytes, struct err *err) MUST_USE;
 /* Replaces the file that path names (through symlinks) by the bytes: temporary file beside it,
@@ -159,15 +162,12 @@ struct file_id {
     uint64_t device, inode; /* 0, 0: there is none */
 };
 struct file_id file_id_of(const char *path);
-bool file_id_is_among(const struct file_id *ids, size_t n, struct file_id id); /* none never is */
-/* Files of dir whose names end in suffix, sorted; paths in the arena. No such folder: none. */
+bool file_id_is_among(
+        const struct file_id *ids, size_t n, struct file_id id); /* none never is */
 /* When it was changed last, for comparisons; 0: it is not there. */
 int64_t file_changed_ns(const char *path);
+/* Files of dir whose names end in suffix, sorted; paths in the arena. No such folder: none. */
 size_t dir_list(const char *dir, const char *suffix, struct arena *arena, char ***out);
-#define SIZE_TEXT_BYTES 16
-/* "98 MB", "18.6 GB": powers of 1000, as file managers and disks count; returns out. */
-const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES]);
-
 #define SIZE_TEXT_BYTES 16
 /* "98 MB", "18.6 GB": powers of 1000, as file managers and disks count; returns out. */
 const char *size_text(uint64_t n_bytes, char out[SIZE_TEXT_BYTES]);

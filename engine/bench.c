@@ -61,10 +61,10 @@ static enum status measure_stream(
         const struct bench_config *cfg, struct bench_result *out, struct err *err)
 {
     const size_t n_bytes = choose_stream_bytes();
-    struct kernels *k = kernels_open(cfg->kernel, cfg->n_threads, false);
-    if (!k)
-        return err_set(err, ERR_UNSUPPORTED,
-                "kernel \"%s\" is unknown or not supported by this processor", cfg->kernel);
+    struct kernels *k;
+    enum status status = model_open_kernels(&k, cfg->kernel, cfg->n_threads, false, err);
+    if (status != OK)
+        return status;
     void *memory = mem_map(n_bytes);
     if (!memory) {
         kernels_close(k);

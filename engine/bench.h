@@ -11,7 +11,7 @@ struct bench_config {
     const char *kernel;       /* NULL: best */
     int n_threads;            /* 0: one per core */
     uint32_t n_prompt, n_gen; /* tokens of one prefill and of one decode run, at least 1 */
-    void (*progress)(void *user, const char *what);
+    void (*progress)(void *user, const char *what); /* not NULL; before each part */
     void *user;
 };
 
@@ -25,7 +25,7 @@ struct bench_result {
     double share;    /* of read_bytes_per_s that decoding takes */
 };
 
-/* Opens the model, reads memory, runs the model; says each part to progress. */
+/* Opens the model, reads memory, runs the model. */
 enum status bench_run(
         const struct bench_config *cfg, struct bench_result *out, struct err *err) MUST_USE;
 

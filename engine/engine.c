@@ -26,6 +26,8 @@
 #define LONELY_CHUNK_MS   400.0 /* alone: short enough to show progress */
 #define FULL_RING_WAIT_MS 5
 
+_Static_assert(ENGINE_SLOTS_MAX <= KV_SEQ_MAX, "a slot is a sequence of the KV cache");
+
 bool engine_push(struct engine *e, struct event *event)
 {
     if (!queue_push(&e->events, event))
@@ -34,15 +36,15 @@ bool engine_push(struct engine *e, struct event *event)
     return true;
 }
 
-void engine_emit_state(
-        struct engine *e, const struct request *request, enum run_state state, float fraction)
+void engine_emit_stage(
+        struct engine *e, const struct request *request, enum stage stage, float fraction)
 {
     struct event event = {.request_id = request->id,
-            .kind = EV_STATE,
+            .kind = EV_STAGE,
             .t_ns = clock_now_ns(),
             .attempt = request->attempt};
-    event.u.state.state = state;
-    event.u.state.fraction = fraction;
+    event.u.stage.stage = stage;
+    event.u.stage.fraction = fraction;
     if (queue_room(&e->events) > N_EVENTS / 4)
         engine_push(e, &event);
 }
@@ -56,7 +58,6 @@ static void push_done(
 {
     struct event event = {.request_id = request->id,
             .kind = EV_DONE,
-            .status = (uint16_t)status,
             .t_ns = clock_now_ns(),
             .attempt = request->attempt};
     event.u.outcome = mem_alloc(sizeof *event.u.outcome);
@@ -110,7 +111,7 @@ static void take_commands(struct engine *e)
                                             sizeof *e->waiting);
             e->waiting[e->n_waiting++] = command.request;
             if (atomic_load(&e->state) == ENGINE_LOADING)
-                engine_emit_state(e, command.request, RUN_LOADING, -1);
+                engine_emit_stage(e, command.request, STAGE_LOADING, -1);
         }
     }
 }
@@ -118,10 +119,8 @@ static void take_commands(struct engine *e)
 static void wait_for_command(struct engine *e, int timeout_ms)
 {
     struct pollfd fd = {e->command_fd, POLLIN, 0};
-    uint64_t count;
     if (poll(&fd, 1, timeout_ms) > 0)
-        while (read(e->command_fd, &count, sizeof count) < 0)
-            break;
+        queue_unpoke(e->command_fd);
 }
 
 /* Whoever looks at the model as such hears of it beside the requests that wait for it. Progress
@@ -149,7 +148,7 @@ static bool report_loading(void *user, const struct model_info *info, float frac
     if (percent != e->percent_told) {
         tell_model(e, ENGINE_LOADING, fraction, info, NULL);
         for (size_t i = 0; i < e->n_waiting; i++)
-            engine_emit_state(e, e->waiting[i], RUN_LOADING, fraction);
+            engine_emit_stage(e, e->waiting[i], STAGE_LOADING, fraction);
     }
     e->percent_told = percent;
     return !atomic_load(&e->is_closing);
@@ -159,7 +158,8 @@ static enum status load(struct engine *e, struct err *err)
 {
     struct model_config cfg = {.path = e->path,
             .n_threads = e->cfg.n_threads,
-            .context_tok = e->cfg.context_tok * (uint32_t)e->cfg.n_slots,
+            .context_tok = e->cfg.context_tok,
+            .n_seqs = e->cfg.n_slots,
             .batch_tok = BATCH_TOK,
             .kernel = e->kernel,
             .progress = report_loading,
@@ -186,25 +186,19 @@ static enum status load(struct engine *e, struct err *err)
     return OK;
 }
 
-/* The free slot whose cache begins like the request's prompt: found by the newest text both
- * saw. */
-static struct slot *find_free_slot(struct engine *e, const struct request *request)
+/* The free slot whose cache begins with most of the prompt. */
+static struct slot *find_free_slot(struct engine *e, const struct tokens *prompt)
 {
-    struct tokens prompt = {0};
     struct slot *best = NULL;
     size_t longest = 0;
-    chat_format_encode(&e->format, e->tok, request->messages, request->n_messages, &prompt);
     for (int i = 0; i < e->cfg.n_slots; i++) {
         struct slot *slot = &e->slots[i];
         if (slot->state != SLOT_FREE)
             continue;
-        size_t n = 0;
-        while (n < slot->cached.n && n < prompt.n && slot->cached.ids[n] == prompt.ids[n])
-            n++;
+        size_t n = tokens_common_prefix(&slot->cached, prompt);
         if (!best || n > longest)
             best = slot, longest = n;
     }
-    tokens_release(&prompt);
     return best;
 }
 
@@ -221,7 +215,9 @@ static void begin_waiting(struct engine *e)
     while (e->n_waiting && has_free_slot(e)) {
         struct request *request = e->waiting[0];
         memmove(e->waiting, e->waiting + 1, --e->n_waiting * sizeof *e->waiting);
-        slot_begin(e, find_free_slot(e, request), request);
+        struct tokens prompt = {0};
+        chat_format_encode(&e->format, e->tok, request->messages, request->n_messages, &prompt);
+        slot_begin(e, find_free_slot(e, &prompt), request, prompt);
     }
 }
 
@@ -336,15 +332,15 @@ static void take_results(struct engine *e, const struct turn *turn)
         record_token(e, i, slot, turn->tokens[i], PHASE_PREFILL, (uint32_t)slot->n_done - 1);
         if (turn->want[i]) {
             slot->state = SLOT_DECODE;
-            engine_emit_state(e, slot->request, RUN_DECODE, -1);
+            engine_emit_stage(e, slot->request, STAGE_DECODE, -1);
             choose_next(e, i, slot);
         }
     }
     for (int i = 0; i < e->cfg.n_slots; i++) {
         struct slot *slot = &e->slots[i];
         if (slot->state == SLOT_PREFILL)
-            engine_emit_state(
-                    e, slot->request, RUN_PREFILL, (float)slot->n_done / (float)slot->prompt.n);
+            engine_emit_stage(e, slot->request, STAGE_PREFILL,
+                    (float)slot->n_done / (float)slot->prompt.n);
     }
 }
 
@@ -478,7 +474,7 @@ struct engine *engine_open(const struct engine_config *cfg)
     e->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     queue_init(&e->commands, N_COMMANDS, sizeof(struct engine_command));
     queue_init(&e->events, N_EVENTS, sizeof(struct event));
-    if (!thread_start(&e->thread, run, e)) {
+    if (e->command_fd < 0 || !thread_start(&e->thread, run, e)) {
         err_set(&e->error, ERR_NOMEM, "cannot start a thread for the local model");
         tell_model(e, ENGINE_FAILED, -1, NULL, &e->error);
         atomic_store(&e->state, ENGINE_FAILED);
@@ -539,15 +535,16 @@ bool engine_send(struct engine *e, struct request *request)
     return true;
 }
 
-void engine_cancel(struct engine *e, uint32_t request_id)
+bool engine_cancel(struct engine *e, uint32_t request_id)
 {
     struct engine_command command = {ENGINE_CANCEL, request_id, NULL};
-    while (!queue_push(&e->commands, &command))
-        queue_poke(e->command_fd); /* the thread drains its commands every turn */
+    if (!queue_push(&e->commands, &command))
+        return false;
     struct model *model = atomic_load(&e->model_running);
     if (model)
         model_cancel(model);
     queue_poke(e->command_fd);
+    return true;
 }
 
 bool engine_poll_event(struct engine *e, struct event *out)

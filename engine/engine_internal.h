@@ -78,9 +78,10 @@ struct engine {
     double prefill_ms_per_tok; /* measured; 0: not yet */
 };
 
-/* Begins a request in a free slot: prompt, prefix reuse, sampler. On failure the request ends
- * with an error. */
-void slot_begin(struct engine *e, struct slot *slot, struct request *request);
+/* Begins a request, whose prompt is moved, in a free slot: prefix reuse, sampler. On failure
+ * the request ends with an error. */
+void slot_begin(
+        struct engine *e, struct slot *slot, struct request *request, struct tokens prompt);
 /* The token was chosen: text out, end conditions. */
 void slot_take_token(struct engine *e, struct slot *slot, int32_t token);
 /* Ends the slot's request: remaining text, usage, outcome. */
@@ -89,8 +90,8 @@ void slot_end(struct engine *e, struct slot *slot, enum finish_reason finish,
 /* Sends what the ring has room for; frees the slot when all is out. */
 void slot_flush(struct engine *e, struct slot *slot);
 /* Events that may be dropped when the ring is full: states. */
-void engine_emit_state(
-        struct engine *e, const struct request *request, enum run_state state, float fraction);
+void engine_emit_stage(
+        struct engine *e, const struct request *request, enum stage stage, float fraction);
 bool engine_push(struct engine *e, struct event *event);
 
 #endif

@@ -11,14 +11,6 @@
 #include "engine/request.h"
 #include "engine/sampler.h"
 
-static size_t common_prefix(const struct tokens *a, const struct tokens *b)
-{
-    size_t n = 0;
-    while (n < a->n && n < b->n && a->ids[n] == b->ids[n])
-        n++;
-    return n;
-}
-
 static uint32_t slot_context(const struct engine *e)
 {
     uint32_t n_slots = (uint32_t)e->cfg.n_slots;
@@ -29,7 +21,7 @@ static uint32_t slot_context(const struct engine *e)
  * for its logits. */
 static void reuse_prefix(struct engine *e, struct slot *slot)
 {
-    size_t n = common_prefix(&slot->cached, &slot->prompt);
+    size_t n = tokens_common_prefix(&slot->cached, &slot->prompt);
     if (n >= slot->prompt.n)
         n = slot->prompt.n - 1;
     model_kv_remove(e->model, slot->seq, (uint32_t)n, UINT32_MAX);
@@ -37,16 +29,16 @@ static void reuse_prefix(struct engine *e, struct slot *slot)
     slot->n_done = slot->n_reused = n;
 }
 
-void slot_begin(struct engine *e, struct slot *slot, struct request *request)
+void slot_begin(
+        struct engine *e, struct slot *slot, struct request *request, struct tokens prompt)
 {
     slot->request = request;
-    slot->prompt.n = 0;
+    tokens_release(&slot->prompt);
+    slot->prompt = prompt;
     slot->n_done = slot->n_reused = slot->n_output = 0;
     slot->usage_sent = false;
     slot->out.is_reasoning = slot->out.has_begun = false;
     buf_clear(&slot->out.pending);
-    chat_format_encode(
-            &e->format, e->tok, request->messages, request->n_messages, &slot->prompt);
     slot->state = SLOT_PREFILL;
     uint32_t context_tok = slot_context(e);
     if (slot->prompt.n == 0 || slot->prompt.n >= context_tok) {
@@ -63,7 +55,7 @@ void slot_begin(struct engine *e, struct slot *slot, struct request *request)
     slot->sampler = sampler_open(&request->params, model_info(e->model)->n_vocab);
     for (size_t i = 0; i < slot->prompt.n; i++)
         sampler_accept(slot->sampler, slot->prompt.ids[i]);
-    engine_emit_state(e, request, RUN_PREFILL, 0);
+    engine_emit_stage(e, request, STAGE_PREFILL, 0);
 }
 
 static void put(struct slot *slot, const char *bytes, size_t n, bool is_reasoning)
@@ -151,20 +143,22 @@ static bool take_tag(struct slot *slot, size_t *held)
 /* Moves what is certain from pending to unsent. True: a stop string was found. */
 static bool filter(struct engine *e, struct slot *slot)
 {
-    size_t held, stop;
+    bool is_stopped = false;
+    size_t held;
     do {
-        stop = find_stop(e, slot, &held);
+        size_t stop = find_stop(e, slot, &held);
+        is_stopped |= stop != SIZE_MAX;
         if (stop != SIZE_MAX)
             slot->out.pending.n = stop;
     } while (take_tag(slot, &held));
     struct slice text = buf_slice(&slot->out.pending);
-    size_t n = stop != SIZE_MAX ? text.n : utf8_whole(text.ptr, text.n - held);
+    size_t n = is_stopped ? text.n : utf8_whole(text.ptr, text.n - held);
     if (n == 0)
-        return stop != SIZE_MAX;
+        return is_stopped;
     put(slot, text.ptr, n, slot->out.is_reasoning);
     slot->out.has_begun = true;
     buf_drop_front(&slot->out.pending, n);
-    return stop != SIZE_MAX;
+    return is_stopped;
 }
 
 void slot_take_token(struct engine *e, struct slot *slot, int32_t token)
@@ -213,7 +207,6 @@ static bool send_text(struct engine *e, struct slot *slot)
                 .kind = kinds[at] ? EV_REASONING : EV_TEXT,
                 .n_bytes = (uint8_t)n,
                 .t_ns = clock_now_ns(),
-                .i_token = slot->n_output,
                 .attempt = slot->request->attempt};
         memcpy(event.u.text, slot->unsent.ptr + at, n);
         if (!engine_push(e, &event))
@@ -244,9 +237,7 @@ void slot_flush(struct engine *e, struct slot *slot)
         return;
     struct event event = {.request_id = slot->request->id,
             .kind = EV_DONE,
-            .status = (uint16_t)slot->outcome->err.status,
             .t_ns = clock_now_ns(),
-            .i_token = slot->n_output,
             .attempt = slot->request->attempt};
     event.u.outcome = slot->outcome;
     if (!engine_push(e, &event))

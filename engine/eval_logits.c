@@ -42,22 +42,25 @@ static void print_experts(const struct model *model, uint32_t i, struct buf *lin
     }
 }
 
-static void print_position(struct model *model, uint32_t i, uint32_t pos, uint32_t n_top,
-        uint32_t *top, struct buf *line, FILE *out)
+struct top { /* the likeliest of one position */
+    uint32_t n, *ids;
+};
+
+static void print_position(
+        struct model *model, uint32_t i, uint32_t pos, const struct top *top, struct buf *line)
 {
     const float *logits = model_logits(model, i);
-    uint32_t n = find_top(logits, model_info(model)->n_vocab, n_top, top);
+    uint32_t n = find_top(logits, model_info(model)->n_vocab, top->n, top->ids);
     buf_clear(line);
     buf_printf(line, "{\"pos\":%u,\"top\":[", pos);
     for (uint32_t k = 0; k < n; k++) {
-        buf_printf(line, "%s[%u,", k ? "," : "", top[k]);
-        json_add_float(line, logits[top[k]]);
+        buf_printf(line, "%s[%u,", k ? "," : "", top->ids[k]);
+        json_add_float(line, logits[top->ids[k]]);
         buf_add_text(line, "]");
     }
     buf_add_text(line, "],\"experts\":[");
     print_experts(model, i, line);
     buf_add_text(line, "]}\n");
-    fwrite(buf_text(line), 1, line->n, out);
 }
 
 static enum status run(struct model *model, const struct eval_logits_config *cfg,
@@ -67,8 +70,8 @@ static enum status run(struct model *model, const struct eval_logits_config *cfg
     uint32_t *pos = mem_alloc(n_batch * sizeof *pos);
     uint8_t *want = mem_alloc(n_batch);
     uint32_t n_vocab = model_info(model)->n_vocab;
-    uint32_t n_top = cfg->n_top < n_vocab ? cfg->n_top : n_vocab;
-    uint32_t *top = mem_alloc((n_top + 1) * sizeof *top);
+    struct top top = {.n = cfg->n_top < n_vocab ? cfg->n_top : n_vocab};
+    top.ids = mem_alloc((top.n + 1) * sizeof *top.ids);
     struct buf line;
     buf_init(&line, 256u << 20);
     memset(want, 1, n_batch);
@@ -79,11 +82,13 @@ static enum status run(struct model *model, const struct eval_logits_config *cfg
             pos[i] = cfg->pos + (uint32_t)at + i;
         status =
                 model_forward(model, &(struct batch){n, cfg->tokens + at, seq, pos, want}, err);
-        for (uint32_t i = 0; i < n && status == OK; i++)
-            print_position(model, i, pos[i], n_top, top, &line, out);
+        for (uint32_t i = 0; i < n && status == OK; i++) {
+            print_position(model, i, pos[i], &top, &line);
+            fwrite(buf_text(&line), 1, line.n, out);
+        }
     }
     buf_release(&line);
-    mem_free(top);
+    mem_free(top.ids);
     mem_free(want);
     mem_free(pos);
     mem_free(seq);

@@ -1,4 +1,5 @@
-/* eval_quant.c - see eval_quant.h. */
+/* eval_quant.c - see eval_quant.h. Some hundred blocks at a time, so that any length of input
+ * passes; what ends inside a block is refused behind the whole ones. */
 #include "engine/eval_quant.h"
 
 #include <string.h>

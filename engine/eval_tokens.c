@@ -1,4 +1,5 @@
-/* eval_tokens.c - see eval_tokens.h. */
+/* eval_tokens.c - see eval_tokens.h. The whole input is one text: cut at lines it would become
+ * other tokens. */
 #include "engine/eval_tokens.h"
 
 #include <math.h>

@@ -12,11 +12,11 @@
 enum event_kind {
     EV_NONE = 0,
     /* from a producer (engine, net), about request_id */
-    EV_TEXT,      /* u.text[0..n_bytes) of part i_part */
+    EV_TEXT,      /* u.text[0..n_bytes) */
     EV_REASONING, /* u.text[0..n_bytes) */
     EV_TOOL,      /* u.tool, moved: one finished tool call */
     EV_USAGE,     /* u.usage; the last one wins, field by field */
-    EV_STATE,     /* u.state: loading, connected, prefill progress */
+    EV_STAGE,     /* u.stage: loading, connected, prefill progress */
     EV_LIMITS,    /* u.limits: what the response's headers say is left */
     EV_DONE,      /* u.outcome, moved: the last event of an attempt */
     EV_MODEL, /* u.model, its err moved: a local model loads, is ready, failed or gone; about no
@@ -40,11 +40,11 @@ struct rate_limits { /* TOKENS_UNKNOWN: not told */
     uint32_t token_limit, tokens_left, tokens_reset_ms;
 };
 
-struct usage {
-    uint32_t input;        /* all prompt tokens, cached and cache-written ones included */
-    uint32_t output;       /* all generated tokens, reasoning included */
-    uint32_t cached_input; /* TOKENS_UNKNOWN where the server did not say */
-    uint32_t cache_write;
+struct usage {       /* TOKENS_UNKNOWN: the server did not say */
+    uint32_t input;  /* all prompt tokens, cached and cache-written ones included */
+    uint32_t output; /* all generated tokens, reasoning included */
+    uint32_t cached_input;
+    uint32_t cache_write; /* prompt tokens that the server stored for later */
     uint32_t reasoning;
 };
 
@@ -72,7 +72,7 @@ struct tool_call { /* one allocation per field; freed by tool_call_free */
 };
 void tool_call_free(struct tool_call *call);
 
-enum run_state { RUN_QUEUED, RUN_LOADING, RUN_CONNECTING, RUN_PREFILL, RUN_DECODE };
+enum stage { STAGE_QUEUED, STAGE_LOADING, STAGE_CONNECTING, STAGE_PREFILL, STAGE_DECODE };
 
 enum engine_state { ENGINE_LOADING, ENGINE_READY, ENGINE_FAILED, ENGINE_STOPPED };
 
@@ -80,20 +80,16 @@ struct event {
     uint32_t request_id;
     uint8_t kind;
     uint8_t n_bytes;
-    uint16_t status;
-    uint64_t t_ns; /* the producer's monotonic clock */
-    uint32_t i_token;
     uint8_t attempt; /* which attempt of the request: fallback, retry, hedge */
-    uint8_t reserved;
-    uint16_t i_part;
+    uint64_t t_ns;   /* the producer's monotonic clock */
     union {
-        char text[40];
+        char text[48];
         struct usage usage;
         struct rate_limits limits;
         struct {
-            enum run_state state;
-            float fraction; /* done of this state, 0..1; negative: unknown */
-        } state;
+            enum stage stage;
+            float fraction; /* done of this stage, 0..1; negative: unknown */
+        } stage;
         struct tool_call *tool;
         struct outcome *outcome;
         struct {

@@ -190,7 +190,7 @@ enum status model_forward(struct model *m, const struct batch *b, struct err *er
     fill_visible(m, b);
     kernels_begin(m->kernels);
     kernels_embed(
-            m->kernels, &(struct embed_step){m->token_embd, b->tokens, b->n_tokens, 1, m->x});
+            m->kernels, &(struct embed_step){m->token_embd, b->tokens, b->n_tokens, m->x});
     for (uint32_t i = 0; i < m->hp.n_layers; i++) {
         const struct layer *l = &m->layers[i];
         add_attention(m, l, i, b->n_tokens);

@@ -1,6 +1,7 @@
 /*
  * gguf.c - see gguf.h. A cursor walks the mapped bytes; whatever it takes is checked against
- * the end first, so no count in the file can make it read or allocate more than the file holds.
+ * the end first. What the file only claims is paid in memory before it is read: there the
+ * limits below hold too, for a file may be long and hold nothing.
  */
 #include "engine/gguf.h"
 
@@ -19,6 +20,8 @@
 #define KEY_MAX_BYTES    65535
 #define TENSOR_MAX_BYTES 256 /* of a name */
 #define PAGE_BYTES       4096
+#define KEYS_MAX         65536
+#define TENSORS_MAX      (1u << 17) /* each expert of each layer on its own: below 10^5 */
 
 struct cursor {
     const struct gguf *gguf;
@@ -164,6 +167,11 @@ static enum status take_header(struct cursor *c, struct gguf *g)
                 "%s claims %llu keys and %llu tensors, more than its %zu bytes can hold",
                 g->path, (unsigned long long)g->n_entries, (unsigned long long)g->n_tensors,
                 g->n_bytes);
+    if (status == OK && (g->n_entries > KEYS_MAX || g->n_tensors > TENSORS_MAX))
+        return err_set(c->err, ERR_FORMAT,
+                "%s claims %llu keys and %llu tensors; at most %u and %u are read", g->path,
+                (unsigned long long)g->n_entries, (unsigned long long)g->n_tensors, KEYS_MAX,
+                TENSORS_MAX);
     return status;
 }
 
@@ -301,8 +309,6 @@ static enum status check_duplicates(struct cursor *c, const struct gguf *g)
 
 static enum status read_tensors(struct cursor *c, struct gguf *g)
 {
-    if (g->n_tensors > UINT32_MAX)
-        return err_set(c->err, ERR_FORMAT, "%s: too many tensors", g->path);
     g->tensors = mem_try((g->n_tensors + 1) * sizeof *g->tensors);
     g->index = mem_try((g->n_tensors + 1) * sizeof *g->index);
     uint64_t *offsets = mem_try((g->n_tensors + 1) * sizeof *offsets);
@@ -344,7 +350,7 @@ static enum status parse(struct gguf *g, bool keys_only, struct err *err)
 
 static enum status map_file(struct gguf *g, struct err *err)
 {
-    int fd = open(g->path, O_RDONLY | O_CLOEXEC);
+    int fd = open(g->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would be waited for */
     if (fd < 0)
         return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO,
                 "cannot open model %s: %s", g->path, strerror(errno));

@@ -1,4 +1,8 @@
-/* kv_cache.c - see kv_cache.h. */
+/*
+ * kv_cache.c - see kv_cache.h. Free cells are looked for in a circle from where the last one
+ * was found, so taking one costs a step or two while the cache is not full. On the thread of
+ * the model's owner.
+ */
 #include "engine/kv_cache.h"
 
 #include <stdlib.h>

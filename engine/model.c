@@ -12,6 +12,7 @@
 #include "engine/model_internal.h"
 
 #define CONTEXT_DEFAULT_TOK 8192
+#define CELLS_MAX           (1u << 28)
 #define BATCH_DEFAULT_TOK   512
 #define READ_STEP_BYTES     (4u << 20) /* a slow disk gives this in a tenth of a second */
 
@@ -121,15 +122,33 @@ static enum status set_shape(struct model *m, struct err *err)
     return OK;
 }
 
-static enum status open_kernels(
-        struct model *m, const struct model_config *cfg, struct err *err)
+/* Why there are no kernels: a name that this processor does not know, or no threads. */
+static enum status refuse_kernel(const char *kernel, struct err *err)
 {
-    m->kernels = kernels_open(cfg->kernel, cfg->n_threads, cfg->is_exact);
-    return m->kernels ? OK
-                      : err_set(err, ERR_UNSUPPORTED,
-                                "kernel \"%s\" is unknown or not supported by this processor; "
-                                "use scalar or avx2",
-                                cfg->kernel ? cfg->kernel : "");
+    struct buf names;
+    bool is_known = !kernel;
+    const char *name;
+    buf_init(&names, 256);
+    for (int i = 0; (name = kernels_name_at(i)); i++) {
+        buf_printf(&names, "%s%s", i ? " or " : "", name);
+        is_known |= kernel && strcmp(kernel, name) == 0;
+    }
+    if (is_known)
+        err_set(err, ERR_NOMEM,
+                "cannot start the threads of the local engine: set fewer with `threads`");
+    else
+        err_set(err, ERR_UNSUPPORTED,
+                "kernel \"%s\" is unknown or not supported by this processor; use %s", kernel,
+                buf_text(&names));
+    buf_release(&names);
+    return is_known ? ERR_NOMEM : ERR_UNSUPPORTED;
+}
+
+enum status model_open_kernels(
+        struct kernels **out, const char *kernel, int n_threads, bool is_exact, struct err *err)
+{
+    *out = kernels_open(kernel, n_threads, is_exact);
+    return *out ? OK : refuse_kernel(kernel, err);
 }
 
 /* One allocation per buffer; all are bounded by batch_tok. */
@@ -173,12 +192,19 @@ enum status model_read_head(struct model *m, struct err *err)
     return status == OK ? hparams_read(&m->hp, m->arch, m->gguf, err) : status;
 }
 
-uint32_t model_context_tok(const struct hparams *hp, uint32_t asked_tok)
+enum status model_count_cells(
+        struct model *m, uint32_t context_tok, int n_seqs, struct err *err)
 {
-    uint32_t trained = hp->context_train_tok;
-    return asked_tok                       ? asked_tok
-           : trained < CONTEXT_DEFAULT_TOK ? trained
-                                           : CONTEXT_DEFAULT_TOK;
+    uint32_t trained = m->hp.context_train_tok, n = n_seqs > 0 ? (uint32_t)n_seqs : 1;
+    if (context_tok == 0)
+        context_tok = trained < CONTEXT_DEFAULT_TOK ? trained : CONTEXT_DEFAULT_TOK;
+    if (context_tok > CELLS_MAX / n)
+        return err_set(err, ERR_NOMEM,
+                "%s: a context of %u tokens for each of %u requests at once is more than a KV "
+                "cache can hold; set a smaller context on the endpoint",
+                gguf_path(m->gguf), context_tok, n);
+    m->kv.n_cells = context_tok * n;
+    return OK;
 }
 
 static enum status open_parts(struct model *m, const struct model_config *cfg, struct err *err)
@@ -193,12 +219,15 @@ static enum status open_parts(struct model *m, const struct model_config *cfg, s
     if (status == OK)
         status = set_shape(m, err);
     if (status == OK)
-        status = open_kernels(m, cfg, err);
+        status = model_open_kernels(
+                &m->kernels, cfg->kernel, cfg->n_threads, cfg->is_exact, err);
     if (status != OK)
         return status;
     m->batch_tok = cfg->batch_tok ? cfg->batch_tok : BATCH_DEFAULT_TOK;
-    status = kv_cache_open(&m->kv, model_context_tok(&m->hp, cfg->context_tok), m->hp.n_layers,
-            (size_t)m->hp.n_kv_heads * m->hp.head_dim, !cfg->is_exact, err);
+    status = model_count_cells(m, cfg->context_tok, cfg->n_seqs, err);
+    if (status == OK)
+        status = kv_cache_open(&m->kv, m->kv.n_cells, m->hp.n_layers,
+                (size_t)m->hp.n_kv_heads * m->hp.head_dim, !cfg->is_exact, err);
     if (status == OK)
         status = open_buffers(m, err);
     return status;

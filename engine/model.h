@@ -14,14 +14,15 @@
 
 struct expert_pick;
 struct gguf;
+struct kernels;
 struct model;
 struct telemetry_shape;
 
 struct model_config {
     const char *path;
     int n_threads;        /* 0: one per core */
-    uint32_t context_tok; /* KV cells over all sequences; 0: the model's own, at most 8192. Also
-                             selects long or short rope factors */
+    uint32_t context_tok; /* KV cells per sequence; 0: the model's own, at most 8192 */
+    int n_seqs;           /* KV sequences, at most KV_SEQ_MAX; 0: 1 */
     uint32_t batch_tok;   /* largest batch; 0: 512 */
     bool is_exact;        /* float32 activations and float32 KV cache */
     const char *kernel;   /* "scalar", "avx2", …; NULL: the best this CPU has */
@@ -30,6 +31,10 @@ struct model_config {
     bool (*progress)(void *user, const struct model_info *info, float fraction);
     void *user;
 };
+
+/* kernels_open, with a sentence when it fails. */
+enum status model_open_kernels(struct kernels **out, const char *kernel, int n_threads,
+        bool is_exact, struct err *err) MUST_USE;
 
 /* Maps the file, checks every tensor, binds it. Errors name the file and the field. */
 enum status model_open(

@@ -117,8 +117,8 @@ static void bind_ffn(struct binder *b, struct layer *l, uint32_t i)
                     ff, hp->d, slabs, true);
 }
 
-/* Biases and scales change every product they stand beside: one that is not bound would give
- * wrong answers without a word. */
+/* Biases and scales change every product they stand beside, rope factors every angle: what is
+ * not bound would give wrong answers without a word. */
 static enum status refuse_unbound(const struct model *m, struct err *err)
 {
     static const char *const bound[] = {
@@ -129,12 +129,13 @@ static enum status refuse_unbound(const struct model *m, struct err *err)
             slice_cut(&rest, '.');
             slice_cut(&rest, '.');
         }
-        bool is_bound = !memmem(rest.ptr, rest.n, ".bias", 5) &&
-                        !memmem(rest.ptr, rest.n, ".scale", 6) &&
-                        !slice_has_prefix(rest, "attn_sinks");
+        bool is_harmless = !memmem(rest.ptr, rest.n, ".bias", 5) &&
+                           !memmem(rest.ptr, rest.n, ".scale", 6) &&
+                           !slice_has_prefix(rest, "attn_sinks") &&
+                           !slice_has_prefix(rest, "rope_factors");
         for (size_t k = 0; k < ARRAY_LEN(bound); k++)
-            is_bound |= slice_eq(rest, bound[k]);
-        if (!is_bound)
+            is_harmless |= slice_eq(rest, bound[k]);
+        if (!is_harmless)
             return err_set(err, ERR_UNSUPPORTED,
                     "%s: tensor %.*s is not supported with the architecture %s",
                     gguf_path(m->gguf), (int)name.n, name.ptr, m->arch->name);

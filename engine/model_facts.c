@@ -5,6 +5,7 @@
 #include "engine/model_facts.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "engine/chat_template.h"
@@ -17,8 +18,7 @@ static void take_text(const struct gguf *g, const char *key, char *out, size_t n
     struct slice text;
     if (gguf_get_str(g, key, &text, NULL) != OK)
         return;
-    snprintf(out, n_bytes, "%.*s", (int)(text.n < n_bytes ? text.n : n_bytes), text.ptr);
-    out[utf8_whole(out, n_bytes)] = '\0';
+    slice_to_text(text, out, n_bytes);
     utf8_make_printable(out);
 }
 
@@ -38,7 +38,8 @@ static enum status read_chat(struct model_facts *out, const struct gguf *g, stru
     return status;
 }
 
-static void read_head(struct model_facts *out, struct model *m, uint32_t context_tok)
+static void read_head(
+        struct model_facts *out, struct model *m, uint32_t context_tok, int n_slots)
 {
     const struct gguf_tensor *table;
     enum status status = model_read_head(m, &out->err);
@@ -47,13 +48,14 @@ static void read_head(struct model_facts *out, struct model *m, uint32_t context
         return;
     if ((table = gguf_find_tensor(m->gguf, "token_embd.weight")))
         m->hp.n_vocab = (uint32_t)table->dims[1];
-    m->kv.n_cells = model_context_tok(&m->hp, context_tok);
+    status = model_count_cells(m, context_tok, n_slots, &out->err);
     if (!kv_cache_bytes(m->kv.n_cells, m->hp.n_layers,
                 (size_t)m->hp.n_kv_heads * m->hp.head_dim, true, &m->kv.n_bytes))
         m->kv.n_bytes = 0;
     model_fill_info(m);
     out->info = m->info;
-    read_chat(out, m->gguf, &out->err);
+    if (status == OK)
+        read_chat(out, m->gguf, &out->err);
 }
 
 void model_facts_read(
@@ -67,7 +69,7 @@ void model_facts_read(
         out->info.file_bytes = (uint64_t)st.st_size;
     }
     if (gguf_open(&m.gguf, path, false, &out->err) == OK)
-        read_head(out, &m, context_tok * (uint32_t)(n_slots > 0 ? n_slots : 1));
+        read_head(out, &m, context_tok, n_slots);
     else if (gguf_open(&m.gguf, path, true, NULL) == OK) /* its keys may be whole */
         take_keys(out, m.gguf);
     gguf_close(m.gguf);

@@ -75,9 +75,10 @@ enum status hparams_read(struct hparams *hp, const struct arch *arch, const stru
         struct err *err) MUST_USE;
 /* Of an opened file: what it is, and whether this version can run it. */
 enum status model_read_head(struct model *m, struct err *err) MUST_USE;
-/* KV cells when asked_tok are asked for; 0: as many as the model was trained with, at most
- * 8192. */
-uint32_t model_context_tok(const struct hparams *hp, uint32_t asked_tok);
+/* Sets kv.n_cells for n_seqs sequences (0: 1) of context_tok each; 0: as many as the model was
+ * trained with, at most 8192. */
+enum status model_count_cells(
+        struct model *m, uint32_t context_tok, int n_seqs, struct err *err) MUST_USE;
 /* All of info but the kernel, from file, hyperparameters and KV cache. */
 void model_fill_info(struct model *m);
 /* Finds every tensor of the model and checks type and shape. */

@@ -77,4 +77,12 @@ static inline void queue_poke(int fd)
     (void)n;
 }
 
+/* The woken side, behind its poll: sleeps again until the next poke. */
+static inline void queue_unpoke(int fd)
+{
+    uint64_t count;
+    ssize_t n = read(fd, &count, sizeof count); /* EAGAIN: somebody else woke it */
+    (void)n;
+}
+
 #endif

@@ -1,4 +1,4 @@
-/* request.c - see request.h and event.h. */
+/* request.c - see request.h and event.h: names, defaults, and what frees what they carry. */
 #include "engine/request.h"
 
 #include "engine/event.h"

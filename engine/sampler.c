@@ -1,6 +1,6 @@
 /*
- * sampler.c - see sampler.h. The whole vocabulary is passed over twice per token (largest, then
- * sum and entropy); everything behind top-k works on a few candidates.
+ * sampler.c - see sampler.h. A token costs a few plain passes over the vocabulary; only without
+ * top-k is it sorted.
  */
 #include "engine/sampler.h"
 
@@ -22,6 +22,8 @@ struct sampler {
     int32_t *recent; /* ring of repeat_last_n */
     uint32_t n_recent, i_recent;
     struct candidate *candidates; /* [n_vocab] */
+    struct candidate *penalised;  /* of this token, with their logits before */
+    uint32_t n_penalised;
 };
 
 struct sampler *sampler_open(const struct gen_params *params, uint32_t n_vocab)
@@ -33,6 +35,7 @@ struct sampler *sampler_open(const struct gen_params *params, uint32_t n_vocab)
     if (s->params.repeat_last_n > 4096)
         s->params.repeat_last_n = 4096;
     s->recent = mem_alloc((s->params.repeat_last_n + 1) * sizeof *s->recent);
+    s->penalised = mem_alloc((s->params.repeat_last_n + 1) * sizeof *s->penalised);
     s->candidates = mem_alloc((n_vocab + 1) * sizeof *s->candidates);
     return s;
 }
@@ -42,6 +45,7 @@ void sampler_close(struct sampler *s)
     if (!s)
         return;
     mem_free(s->recent);
+    mem_free(s->penalised);
     mem_free(s->candidates);
     mem_free(s);
 }
@@ -119,9 +123,10 @@ static float measure(const float *logits, uint32_t n, struct token_record *recor
     return top + log_sum;
 }
 
-static void apply_penalties(const struct sampler *s, float *logits)
+static void apply_penalties(struct sampler *s, float *logits)
 {
     const struct gen_params *p = &s->params;
+    s->n_penalised = 0;
     if (p->repeat_penalty == 1 && p->presence_penalty == 0 && p->frequency_penalty == 0)
         return;
     for (uint32_t i = 0; i < s->n_recent; i++) {
@@ -135,6 +140,7 @@ static void apply_penalties(const struct sampler *s, float *logits)
         if (was_seen || (uint32_t)token >= s->n_vocab)
             continue;
         float *logit = &logits[token];
+        s->penalised[s->n_penalised++] = (struct candidate){token, *logit};
         *logit = *logit > 0 ? *logit / p->repeat_penalty : *logit * p->repeat_penalty;
         *logit -= p->presence_penalty + p->frequency_penalty * (float)count;
     }
@@ -181,31 +187,32 @@ static int32_t draw(struct sampler *s, const float *logits)
     return c[n_kept - 1].token;
 }
 
+static int32_t largest(const struct sampler *s, const float *logits)
+{
+    struct candidate best = {0, -INFINITY};
+    for (uint32_t i = 0; i < s->n_vocab; i++)
+        if (logits[i] > best.logit)
+            best = (struct candidate){(int32_t)i, logits[i]};
+    return best.token;
+}
+
+static float logit_before_penalties(const struct sampler *s, const float *logits, int32_t token)
+{
+    for (uint32_t i = 0; i < s->n_penalised; i++)
+        if (s->penalised[i].token == token)
+            return s->penalised[i].logit;
+    return logits[token];
+}
+
 int32_t sampler_choose(struct sampler *s, float *logits, struct token_record *record)
 {
     for (uint32_t i = 0; i < s->n_vocab; i++)
-        logits[i] = logits[i] == logits[i] ? logits[i] : -INFINITY;
+        logits[i] = logits[i] < INFINITY ? logits[i] : -INFINITY; /* NaN is never less */
     float log_sum = measure(logits, s->n_vocab, record);
-    float chosen_logit;
-    int32_t token;
-    if (s->params.temperature <= 0) {
-        apply_penalties(s, logits);
-        struct candidate best = {0, -INFINITY};
-        for (uint32_t i = 0; i < s->n_vocab; i++)
-            if (logits[i] > best.logit)
-                best = (struct candidate){(int32_t)i, logits[i]};
-        token = best.token;
-    } else {
-        apply_penalties(s, logits);
-        token = draw(s, logits);
-    }
-    chosen_logit = logits[token];
-    for (int i = 0; i < record->n_top;
-            i++) /* penalties changed the logit: the record is about the model */
-        if (record->top[i].token == token)
-            chosen_logit = record->top[i].logprob + log_sum;
+    apply_penalties(s, logits);
+    int32_t token = s->params.temperature <= 0 ? largest(s, logits) : draw(s, logits);
     record->token = token;
-    record->logprob = chosen_logit - log_sum;
+    record->logprob = logit_before_penalties(s, logits, token) - log_sum;
     sampler_accept(s, token);
     return token;
 }

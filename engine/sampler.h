@@ -15,8 +15,8 @@ struct sampler;
 struct sampler *sampler_open(const struct gen_params *params, uint32_t n_vocab);
 void sampler_close(struct sampler *s);
 /* Chooses from logits[n_vocab] (changed in place) and remembers the token. Fills logprob,
- * entropy and top of *record (of the distribution before penalties and cuts). NaN logits count
- * as -inf; all -inf chooses token 0. */
+ * entropy and top of *record (of the distribution before penalties and cuts). NaN and infinite
+ * logits count as -inf; all -inf chooses token 0. */
 int32_t sampler_choose(struct sampler *s, float *logits, struct token_record *record);
 /* A prompt token: counts for penalties. */
 void sampler_accept(struct sampler *s, int32_t token);

@@ -33,12 +33,13 @@ const struct synthetic_shape *synthetic_find(const char *name)
     return NULL;
 }
 
+enum pass { PASS_COUNT, PASS_LIST, PASS_DATA }; /* over the tensors, in this order */
+
 struct writer {
     FILE *out;
+    enum pass pass;
     uint64_t offset; /* of the next tensor */
     uint32_t n_tensors;
-    bool is_counting; /* the first of three passes over the tensors: count, list, data */
-    bool is_listing;
     char *patterns[QUANT_COUNT];
 };
 
@@ -110,14 +111,16 @@ static void put_data(struct writer *w, enum quant quant, bool is_ones, uint64_t 
         putc(0, w->out);
 }
 
-/* Does what the current pass does with a tensor. b 0: a vector of ones; c 0: one matrix. */
+/* b 0: a vector of ones; c 0: one matrix. */
 static void tensor(struct writer *w, const char *name, enum quant quant, uint64_t a, uint64_t b,
         uint64_t c)
 {
     uint64_t n_bytes = quant_row_bytes(quant, a) * (b ? b : 1) * (c ? c : 1);
-    if (w->is_counting) {
+    switch (w->pass) {
+    case PASS_COUNT:
         w->n_tensors++;
-    } else if (w->is_listing) {
+        return;
+    case PASS_LIST:
         put_string(w, name);
         put(w, c ? 3 : b ? 2 : 1, 4);
         put(w, a, 8);
@@ -128,7 +131,8 @@ static void tensor(struct writer *w, const char *name, enum quant quant, uint64_
         put(w, quant_traits[quant].file_id, 4);
         put(w, w->offset, 8);
         w->offset += (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    } else {
+        return;
+    case PASS_DATA:
         put_data(w, quant, b == 0, n_bytes);
     }
 }
@@ -155,8 +159,9 @@ static void layer(struct writer *w, const struct synthetic_shape *s, uint32_t i)
     }
 }
 
-static void all_tensors(struct writer *w, const struct synthetic_shape *s)
+static void all_tensors(struct writer *w, const struct synthetic_shape *s, enum pass pass)
 {
+    w->pass = pass;
     tensor(w, "token_embd.weight", QUANT_Q4_K, s->d, s->n_vocab, 0);
     tensor(w, "output_norm.weight", QUANT_F32, s->d, 0, 0);
     tensor(w, "output.weight", QUANT_Q6_K, s->d, s->n_vocab, 0);
@@ -193,20 +198,17 @@ static void put_head(struct writer *w, const struct synthetic_shape *s)
 
 enum status synthetic_make(const struct synthetic_shape *shape, int *fd, struct err *err)
 {
-    struct writer w = {.is_counting = true};
+    struct writer w = {0};
     *fd = memfd_create("shunt-bench", MFD_CLOEXEC);
     w.out = *fd >= 0 ? fdopen(dup(*fd), "wb") : NULL;
     if (!w.out)
         return err_set(err, ERR_IO, "no memory file for the shape: %s", strerror(errno));
-    all_tensors(&w, shape);
-    w.is_counting = false;
+    all_tensors(&w, shape, PASS_COUNT);
     put_head(&w, shape);
-    w.is_listing = true;
-    all_tensors(&w, shape);
-    w.is_listing = false;
+    all_tensors(&w, shape, PASS_LIST);
     while (ftell(w.out) % ALIGNMENT)
         putc(0, w.out);
-    all_tensors(&w, shape);
+    all_tensors(&w, shape, PASS_DATA);
     bool is_written = !ferror(w.out);
     if ((fclose(w.out) != 0) | !is_written) {
         close(*fd);

@@ -24,6 +24,14 @@ void tokens_release(struct tokens *t)
     *t = (struct tokens){0};
 }
 
+size_t tokens_common_prefix(const struct tokens *a, const struct tokens *b)
+{
+    size_t n = 0;
+    while (n < a->n && n < b->n && a->ids[n] == b->ids[n])
+        n++;
+    return n;
+}
+
 static enum status read_tokens(struct tokenizer *tok, const struct gguf *gguf, struct err *err)
 {
     struct gguf_array tokens;
@@ -251,6 +259,12 @@ void tokenizer_close(struct tokenizer *tok)
     mem_free(tok);
 }
 
+bool is_text_token(const struct tokenizer *tok, int32_t id)
+{
+    return id >= 0 && (uint32_t)id < tok->n_vocab && tok->types[id] != TOKEN_CONTROL &&
+           tok->types[id] != TOKEN_UNKNOWN;
+}
+
 /* A part of the text: plain, or one special token. */
 struct fragment {
     struct slice text;
@@ -440,14 +454,4 @@ bool tokenizer_is_end(const struct tokenizer *tok, int32_t id)
 uint32_t tokenizer_n_vocab(const struct tokenizer *tok)
 {
     return tok->n_vocab;
-}
-
-int32_t tokenizer_bos(const struct tokenizer *tok)
-{
-    return tok->bos;
-}
-
-int32_t tokenizer_eos(const struct tokenizer *tok)
-{
-    return tok->eos;
 }

@@ -21,6 +21,7 @@ struct tokens { /* growing list of ids, owned by the caller; zero-initialised is
 };
 void tokens_add(struct tokens *t, int32_t id);
 void tokens_release(struct tokens *t);
+size_t tokens_common_prefix(const struct tokens *a, const struct tokens *b);
 
 enum {
     TOKENIZE_SPECIAL = 1, /* recognise control tokens in the text: trusted template text only */
@@ -41,7 +42,5 @@ void tokenizer_decode(
         const struct tokenizer *tok, const int32_t *ids, size_t n, struct buf *out);
 bool tokenizer_is_end(const struct tokenizer *tok, int32_t id); /* ends a turn: eos, eot, … */
 uint32_t tokenizer_n_vocab(const struct tokenizer *tok);
-int32_t tokenizer_bos(const struct tokenizer *tok); /* -1: none */
-int32_t tokenizer_eos(const struct tokenizer *tok);
 
 #endif

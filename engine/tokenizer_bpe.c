@@ -222,7 +222,7 @@ static bool add_whole(struct encoder *e, struct slice cut)
     for (size_t i = 0; i < cut.n; i++)
         n += utf8_encode(byte_to_cp((unsigned char)cut.ptr[i]), mapped + n);
     int32_t id = string_table_find(&e->tok->table, (struct slice){mapped, n});
-    if (id < 0 || (uint32_t)id >= e->tok->n_vocab)
+    if (!is_text_token(e->tok, id))
         return false;
     tokens_add(e->out, id);
     return true;
@@ -231,7 +231,7 @@ static bool add_whole(struct encoder *e, struct slice cut)
 static void add_symbol(
         const struct tokenizer *tok, int32_t symbol, struct slice bytes, struct tokens *out)
 {
-    if (symbol >= 0 && (uint32_t)symbol < tok->n_vocab) {
+    if (is_text_token(tok, symbol)) {
         tokens_add(out, symbol);
         return;
     }

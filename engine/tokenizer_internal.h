@@ -74,6 +74,8 @@ struct tokenizer {
     struct bpe bpe;
 };
 
+/* May the token come from text as such? Control tokens and the unknown one never do. */
+bool is_text_token(const struct tokenizer *tok, int32_t id);
 enum status bpe_open(struct tokenizer *tok, const struct gguf *gguf, struct err *err) MUST_USE;
 void bpe_close(struct tokenizer *tok);
 bool bpe_default_bos(const struct tokenizer *tok);

@@ -20,7 +20,7 @@ static bool may_merge(const void *ctx, const struct piece *l, const struct piece
     const struct spm_text *text = ctx;
     struct slice both = {text->bytes + l->start, l->n + r->n};
     *symbol = string_table_find(&text->tok->table, both);
-    if (*symbol < 0)
+    if (!is_text_token(text->tok, *symbol))
         return false;
     float score = text->tok->scores[*symbol];
     int32_t bits;
@@ -32,7 +32,7 @@ static bool may_merge(const void *ctx, const struct piece *l, const struct piece
 static void add_piece(const struct tokenizer *tok, struct slice piece, struct tokens *out)
 {
     int32_t id = string_table_find(&tok->table, piece);
-    if (id >= 0) {
+    if (is_text_token(tok, id)) {
         tokens_add(out, id);
         return;
     }

@@ -3,7 +3,6 @@
  * residual. Work is one (token, key head): its keys and values are read once for all query
  * heads that share them. Softmax keeps all scores of a head, so each key is touched once.
  */
-#include <math.h>
 #include <string.h>
 
 #include "kernels/cpu.h"
@@ -14,17 +13,6 @@ static float key_score(
     return s->scale *
            (s->kv.is_half ? k->dot->dot_half((const uint16_t *)s->kv.keys + at, q, s->head_dim)
                           : k->dot->dot((const float *)s->kv.keys + at, q, s->head_dim));
-}
-
-static void softmax(float *scores, uint32_t n)
-{
-    float top = -INFINITY, sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        top = fmaxf(top, scores[i]);
-    for (uint32_t i = 0; i < n; i++)
-        sum += scores[i] = expf(scores[i] - top);
-    for (uint32_t i = 0; i < n; i++)
-        scores[i] /= sum;
 }
 
 static void attend_group(const struct kernels *k, const struct attend_step *s, uint32_t t,
@@ -71,7 +59,8 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
     }
     struct act act = act_for(k, &buf, &s->wo, width);
     struct matmul_out to = {s->x, s->d, NULL, NULL, s->bo, true};
-    matmul(k, &s->wo, 0, split_range(s->d, 1, ith, nth), &act, NULL, s->n_tokens, &to);
+    matmul(k, split_range(s->d, 1, ith, nth), &(struct matmul_in){&s->wo, &act, s->n_tokens},
+            &to);
     pool_barrier(k->pool);
 }
 

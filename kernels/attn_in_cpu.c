@@ -2,20 +2,9 @@
  * attn_in_cpu.c - everything before attention: norm, the three projections, norms of q and k,
  * RoPE, and the append to the cache.
  */
-#include <math.h>
 #include <string.h>
 
 #include "kernels/cpu.h"
-
-static void norm_row(float *x, const float *norm, float eps, uint32_t n)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        sum += (double)x[i] * x[i];
-    float scale = 1 / sqrtf((float)(sum / n) + eps);
-    for (uint32_t i = 0; i < n; i++)
-        x[i] *= scale * norm[i];
-}
 
 /* table: n_rot/2 pairs of cos and sin. */
 static void rotate(float *head, const float *table, uint32_t n_rot, enum rope_kind kind)
@@ -36,11 +25,12 @@ static void finish_heads(const struct attn_in_step *s, float *rows, uint32_t n_h
     float *row = rows + (size_t)t * n_heads * s->head_dim;
     const float *table = s->rope_table + (size_t)t * s->n_rot;
     if (norm && s->is_norm_whole)
-        norm_row(row, norm, s->eps, n_heads * s->head_dim);
+        norm_row(row, norm, s->eps, n_heads * s->head_dim, row);
     for (uint32_t h = 0; h < n_heads; h++) {
+        float *head = row + h * s->head_dim;
         if (norm && !s->is_norm_whole)
-            norm_row(row + h * s->head_dim, norm, s->eps, s->head_dim);
-        rotate(row + h * s->head_dim, table, s->n_rot, s->rope);
+            norm_row(head, norm, s->eps, s->head_dim, head);
+        rotate(head, table, s->n_rot, s->rope);
     }
 }
 
@@ -57,12 +47,12 @@ static void append(const struct kernels *k, const struct kv_layer *kv, const flo
     }
 }
 
-static void project(const struct kernels *k, const struct weight *w, const float *bias,
-        const struct act_buf *buf, uint32_t n, uint32_t d, float *out, int ith, int nth)
+static void project(const struct kernels *k, const struct attn_in_step *s,
+        const struct act_buf *buf, const struct weight *w, struct range r,
+        const struct matmul_out *to)
 {
-    struct act act = act_for(k, buf, w, d);
-    struct matmul_out to = {out, w->n_out, NULL, NULL, bias, false};
-    matmul(k, w, 0, split_range(w->n_out, 1, ith, nth), &act, NULL, n, &to);
+    struct act act = act_for(k, buf, w, s->d);
+    matmul(k, r, &(struct matmul_in){w, &act, s->n_tokens}, to);
 }
 
 static void run(struct kernels *k, const void *arg, int ith, int nth)
@@ -71,15 +61,18 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
     uint32_t n = s->n_tokens, kv_width = s->n_kv_heads * s->head_dim;
     float *keys = k->inner.ptr, *values = keys + (size_t)n * kv_width;
     struct act_buf buf = act_buf_at(k->normed.ptr, k->quants.ptr, n, s->d);
-    norm_share(s->x, s->norm, s->eps, n, s->d, buf.f32, ith, nth);
+    norm_share(&(struct norm_in){s->x, s->norm, s->eps, n, s->d}, buf.f32, ith, nth);
     pool_barrier(k->pool);
     if (uses_q8(k, &s->wq) || uses_q8(k, &s->wk) || uses_q8(k, &s->wv)) {
         quantise_share(k, &buf, n, s->d, ith, nth);
         pool_barrier(k->pool);
     }
-    project(k, &s->wq, s->bq, &buf, n, s->d, s->q, ith, nth);
-    project(k, &s->wk, s->bk, &buf, n, s->d, keys, ith, nth);
-    project(k, &s->wv, s->bv, &buf, n, s->d, values, ith, nth);
+    project(k, s, &buf, &s->wq, split_range(s->wq.n_out, 1, ith, nth),
+            &(struct matmul_out){.out = s->q, .stride = s->wq.n_out, .bias = s->bq});
+    project(k, s, &buf, &s->wk, split_range(s->wk.n_out, 1, ith, nth),
+            &(struct matmul_out){.out = keys, .stride = s->wk.n_out, .bias = s->bk});
+    project(k, s, &buf, &s->wv, split_range(s->wv.n_out, 1, ith, nth),
+            &(struct matmul_out){.out = values, .stride = s->wv.n_out, .bias = s->bv});
     pool_barrier(k->pool);
     struct range r = split_range(n, 1, ith, nth);
     for (uint32_t t = r.begin; t < r.end; t++) {

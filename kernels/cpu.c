@@ -5,6 +5,7 @@
 #include "kernels/cpu.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,13 +16,33 @@ static const struct dot_ops *const variants[] = {
         &dot_ops_scalar,
 };
 
-static const struct dot_ops *choose_variant(const char *name)
+static const struct dot_ops *supported_at(int wanted)
 {
     for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++)
-        if (name ? strcmp(variants[i]->name, name) == 0 && variants[i]->is_supported()
-                 : variants[i]->is_supported())
+        if (variants[i]->is_supported() && wanted-- == 0)
             return variants[i];
     return NULL;
+}
+
+const char *kernels_name_at(int i)
+{
+    const struct dot_ops *dot = supported_at(i);
+    return dot ? dot->name : NULL;
+}
+
+static const struct dot_ops *choose_variant(const char *name)
+{
+    const struct dot_ops *dot;
+    int i = 0;
+    while ((dot = supported_at(i)) && name && strcmp(dot->name, name) != 0)
+        i++;
+    return dot;
+}
+
+static _Noreturn void out_of_memory(size_t n_bytes)
+{
+    fprintf(stderr, "shunt: out of memory (%zu bytes refused)\n", n_bytes);
+    abort();
 }
 
 struct kernels *kernels_open(const char *kernel, int n_threads, bool is_exact)
@@ -29,12 +50,15 @@ struct kernels *kernels_open(const char *kernel, int n_threads, bool is_exact)
     const struct dot_ops *dot = choose_variant(kernel);
     if (!dot)
         return NULL;
-    struct kernels *k = calloc(1, sizeof *k);
-    if (!k)
-        abort();
+    struct pool *pool = pool_open(n_threads);
+    struct kernels *k = pool ? calloc(1, sizeof *k) : NULL;
+    if (!k) {
+        pool_close(pool);
+        return NULL;
+    }
     k->dot = dot;
     k->is_exact = is_exact;
-    k->pool = pool_open(n_threads);
+    k->pool = pool;
     return k;
 }
 
@@ -81,7 +105,7 @@ struct list_item *kernels_add(struct kernels *k, step_fn *fn)
         k->cap_items = k->cap_items ? k->cap_items * 2 : 256;
         k->list = realloc(k->list, k->cap_items * sizeof *k->list);
         if (!k->list)
-            abort();
+            out_of_memory(k->cap_items * sizeof *k->list);
     }
     struct list_item *item = &k->list[k->n_items++];
     item->fn = fn;
@@ -119,7 +143,7 @@ void *scratch_get(struct scratch *scratch, size_t n_bytes)
         scratch->n_bytes = (n_bytes + 4095) / 4096 * 4096;
         scratch->ptr = aligned_alloc(64, scratch->n_bytes);
         if (!scratch->ptr)
-            abort();
+            out_of_memory(scratch->n_bytes);
     }
     return scratch->ptr;
 }
@@ -166,20 +190,33 @@ void quantise_share(const struct kernels *k, const struct act_buf *buf, uint32_t
                 (r.end - r.begin) * 32);
 }
 
-void norm_share(const float *x, const float *norm, float eps, uint32_t n_rows, uint32_t d,
-        float *out, int ith, int nth)
+void norm_row(const float *x, const float *norm, float eps, uint32_t n, float *out)
 {
-    struct range r = split_range(n_rows, 1, ith, nth);
-    for (uint32_t t = r.begin; t < r.end; t++) {
-        const float *in = x + (size_t)t * d;
-        float *h = out + (size_t)t * d;
-        double sum = 0;
-        for (uint32_t i = 0; i < d; i++)
-            sum += (double)in[i] * in[i];
-        float scale = 1 / sqrtf((float)(sum / d) + eps);
-        for (uint32_t i = 0; i < d; i++)
-            h[i] = in[i] * scale * norm[i];
-    }
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += (double)x[i] * x[i];
+    float scale = 1 / sqrtf((float)(sum / n) + eps);
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = x[i] * scale * norm[i];
+}
+
+void norm_share(const struct norm_in *in, float *out, int ith, int nth)
+{
+    uint32_t d = in->d;
+    struct range r = split_range(in->n_rows, 1, ith, nth);
+    for (uint32_t t = r.begin; t < r.end; t++)
+        norm_row(in->x + (size_t)t * d, in->norm, in->eps, d, out + (size_t)t * d);
+}
+
+void softmax(float *values, uint32_t n)
+{
+    float top = -INFINITY, sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        top = fmaxf(top, values[i]);
+    for (uint32_t i = 0; i < n; i++)
+        sum += values[i] = expf(values[i] - top);
+    for (uint32_t i = 0; i < n; i++)
+        values[i] /= sum;
 }
 
 static void put_tile(
@@ -197,10 +234,13 @@ static void put_tile(
 #define ROW_BLOCK                                                                              \
     16 /* weight rows that pass over a tile of activations together: both stay in L1 */
 
-void matmul(const struct kernels *k, const struct weight *w, uint32_t slab, struct range range,
-        const struct act *act, const uint32_t *rows, uint32_t n, const struct matmul_out *to)
+void matmul(const struct kernels *k, struct range range, const struct matmul_in *in,
+        const struct matmul_out *to)
 {
-    const char *base = (const char *)w->data + (size_t)slab * w->n_out * w->row_bytes;
+    const struct weight *w = in->w;
+    const struct act *act = in->act;
+    const char *base = (const char *)w->data + (size_t)in->slab * w->n_out * w->row_bytes;
+    uint32_t n = in->n;
     for (uint32_t block = range.begin; block < range.end; block += ROW_BLOCK) {
         uint32_t block_end = block + ROW_BLOCK < range.end ? block + ROW_BLOCK : range.end;
         for (uint32_t i = 0; i < n; i += DOT_TILE) {
@@ -208,7 +248,7 @@ void matmul(const struct kernels *k, const struct weight *w, uint32_t slab, stru
             float values[DOT_TILE];
             int n_tile = n - i < DOT_TILE ? (int)(n - i) : DOT_TILE;
             for (int j = 0; j < n_tile; j++)
-                ids[j] = rows ? rows[i + (uint32_t)j] : i + (uint32_t)j;
+                ids[j] = in->rows ? in->rows[i + (uint32_t)j] : i + (uint32_t)j;
             for (uint32_t row = block; row < block_end; row++) {
                 const void *weights = base + (size_t)row * w->row_bytes;
                 if (act->q8)

@@ -11,8 +11,8 @@
 #include "kernels/kernels.h"
 #include "kernels/pool.h"
 
-/* A function of the list: every worker calls it with its own ith. It ends with a barrier when a
- * later step reads what it wrote. */
+/* A function of the list: every worker calls it with its own ith. It ends with a barrier, so
+ * that later steps read what it wrote and no worker runs ahead of the decision to stop. */
 typedef void step_fn(struct kernels *k, const void *step, int ith, int nth);
 
 struct list_item {
@@ -28,8 +28,8 @@ struct list_item {
     } u;
 };
 
-/* Memory that grows to what the largest step needs; contents live within one step, or from gate
- * to experts. */
+/* Memory that grows to what the largest step needs, got before the list runs. Contents live
+ * within one step, but for `normed` and `quants`: the gate's are still the experts' input. */
 struct scratch {
     void *ptr;
     size_t n_bytes;
@@ -72,10 +72,25 @@ struct act act_for(
 void quantise_share(const struct kernels *k, const struct act_buf *buf, uint32_t n_rows,
         uint32_t n, int ith, int nth);
 
+struct norm_in {
+    const float *x, *norm; /* [n_rows][d], [d] */
+    float eps;
+    uint32_t n_rows, d;
+};
 /* out[r] = rms(x[r]) * norm of worker ith's share of rows. */
-void norm_share(const float *x, const float *norm, float eps, uint32_t n_rows, uint32_t d,
-        float *out, int ith, int nth);
+void norm_share(const struct norm_in *in, float *out, int ith, int nth);
+/* One row; out may be x. */
+void norm_row(const float *x, const float *norm, float eps, uint32_t n, float *out);
+void softmax(float *values, uint32_t n);
 
+/* What is multiplied: a slab of w with n activation rows. */
+struct matmul_in {
+    const struct weight *w;
+    const struct act *act;
+    uint32_t n;
+    const uint32_t *rows; /* of act; NULL: i itself */
+    uint32_t slab;        /* of w */
+};
 /* Where products go: out[targets[i] * stride + row] = or += scales[i] * value + bias[row]. */
 struct matmul_out {
     float *out;
@@ -85,10 +100,9 @@ struct matmul_out {
     const float *bias;       /* NULL: 0 */
     bool is_added;
 };
-/* Products of rows [begin, end) of one slab of w with n activation rows: rows[i], or i itself
- * when rows is NULL. */
-void matmul(const struct kernels *k, const struct weight *w, uint32_t slab, struct range range,
-        const struct act *act, const uint32_t *rows, uint32_t n, const struct matmul_out *to);
+/* The products of the weight rows in `range`. */
+void matmul(const struct kernels *k, struct range range, const struct matmul_in *in,
+        const struct matmul_out *to);
 
 /* u = silu(g) * u; its one expression for dense layers and experts. */
 float silu_mul(float gate, float up);

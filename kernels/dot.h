@@ -9,15 +9,16 @@
 
 #include "kernels/quant.h"
 
-#define DOT_TILE 4 /* activation rows per call at most */
+#define DOT_TILE  4   /* activation rows per call at most */
+#define DOT_CHUNK 256 /* values decoded at a time: a multiple of every block */
 
 /* Activations of one matrix product. The 8-bit form is made only where it is used: per 32
- * values a scale d, q = round(x / d), and the sum of the 32 q. */
+ * values a scale d, q = round(x / d), and d times the sum of the 32 q. */
 struct act {
     const float *f32; /* [n_rows][n] */
     const int8_t *q8; /* [n_rows][n], or NULL: use f32 */
     const float *d;   /* [n_rows][n/32] */
-    const float *sum; /* [n_rows][n/32]: d * sum of q */
+    const float *sum; /* [n_rows][n/32] */
     uint32_t n;
 };
 

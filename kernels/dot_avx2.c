@@ -12,7 +12,6 @@
 #include "kernels/dot.h"
 
 #define INLINE  static inline __attribute__((always_inline))
-#define CHUNK   256
 #define UNROLL  _Pragma("GCC unroll 4")
 #define UNROLL8 _Pragma("GCC unroll 8")
 
@@ -84,10 +83,13 @@ INLINE __m256i fifth_bits32(const uint8_t *mask)
     return _mm256_and_si256(bytes, _mm256_set1_epi8(16));
 }
 
+enum form45 { CENTRED_4, CENTRED_5, MINIMUM_4, MINIMUM_5 };
+
 /* The four types of 32 values with 4 or 5 bits each, with a minimum or centred. */
 INLINE void q45_32(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
-        const int n_rows, const bool has_min, const bool has_fifth)
+        const int n_rows, const enum form45 form)
 {
+    const bool has_min = form >= MINIMUM_4, has_fifth = form & 1;
     const int head_bytes = has_min ? 4 : 2, block_bytes = head_bytes + 16 + 4 * has_fifth;
     __m256 acc[DOT_TILE];
     float constant[DOT_TILE];
@@ -111,29 +113,17 @@ INLINE void q45_32(const uint8_t *w, const struct act *act, const uint32_t *rows
         out[r] = sum8(acc[r]) + constant[r];
 }
 
-INLINE void q4_0(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
-        const int n_rows)
-{
-    q45_32(w, act, rows, out, n_rows, false, false);
-}
-
-INLINE void q4_1(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
-        const int n_rows)
-{
-    q45_32(w, act, rows, out, n_rows, true, false);
-}
-
-INLINE void q5_0(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
-        const int n_rows)
-{
-    q45_32(w, act, rows, out, n_rows, false, true);
-}
-
-INLINE void q5_1(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
-        const int n_rows)
-{
-    q45_32(w, act, rows, out, n_rows, true, true);
-}
+#define Q45_32(name, form)                                                                     \
+    INLINE void name(const uint8_t *w, const struct act *act, const uint32_t *rows,            \
+            float *out, const int n_rows)                                                      \
+    {                                                                                          \
+        q45_32(w, act, rows, out, n_rows, form);                                               \
+    }
+Q45_32(q4_0, CENTRED_4)
+Q45_32(q4_1, MINIMUM_4)
+Q45_32(q5_0, CENTRED_5)
+Q45_32(q5_1, MINIMUM_5)
+#undef Q45_32
 
 INLINE void q8_0(const uint8_t *w, const struct act *act, const uint32_t *rows, float *out,
         const int n_rows)
@@ -390,12 +380,12 @@ static float dot_brain(const uint16_t *a, const float *b, uint32_t n)
 static void row_f32(enum quant quant, const void *weights, const struct act *act,
         const uint32_t *rows, int n_rows, float *out)
 {
-    float w[CHUNK];
+    float w[DOT_CHUNK];
     UNROLL
     for (int r = 0; r < n_rows; r++)
         out[r] = 0;
-    for (uint32_t i = 0; i < act->n; i += CHUNK) {
-        uint32_t n = act->n - i < CHUNK ? act->n - i : CHUNK;
+    for (uint32_t i = 0; i < act->n; i += DOT_CHUNK) {
+        uint32_t n = act->n - i < DOT_CHUNK ? act->n - i : DOT_CHUNK;
         const char *at = (const char *)weights + quant_row_bytes(quant, i);
         UNROLL
         for (int r = 0; r < n_rows; r++) {

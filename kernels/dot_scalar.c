@@ -4,8 +4,6 @@
 
 #include "kernels/dot.h"
 
-#define CHUNK 256 /* values decoded at a time: a multiple of every block */
-
 static bool is_supported(void)
 {
     return true;
@@ -31,11 +29,11 @@ static void row_f32(enum quant quant, const void *weights, const struct act *act
         const uint32_t *rows, int n_rows, float *out)
 {
     const struct quant_traits *traits = &quant_traits[quant];
-    float w[CHUNK];
+    float w[DOT_CHUNK];
     for (int r = 0; r < n_rows; r++)
         out[r] = 0;
-    for (uint32_t i = 0; i < act->n; i += CHUNK) {
-        uint32_t n = act->n - i < CHUNK ? act->n - i : CHUNK;
+    for (uint32_t i = 0; i < act->n; i += DOT_CHUNK) {
+        uint32_t n = act->n - i < DOT_CHUNK ? act->n - i : DOT_CHUNK;
         traits->decode((const char *)weights + quant_row_bytes(quant, i), w, n);
         for (int r = 0; r < n_rows; r++)
             out[r] += dot(w, act->f32 + (size_t)rows[r] * act->n + i, n);
@@ -46,11 +44,11 @@ static void row_q8(enum quant quant, const void *weights, const struct act *act,
         const uint32_t *rows, int n_rows, float *out)
 {
     const struct quant_traits *traits = &quant_traits[quant];
-    float w[CHUNK];
+    float w[DOT_CHUNK];
     for (int r = 0; r < n_rows; r++)
         out[r] = 0;
-    for (uint32_t i = 0; i < act->n; i += CHUNK) {
-        uint32_t n = act->n - i < CHUNK ? act->n - i : CHUNK;
+    for (uint32_t i = 0; i < act->n; i += DOT_CHUNK) {
+        uint32_t n = act->n - i < DOT_CHUNK ? act->n - i : DOT_CHUNK;
         traits->decode((const char *)weights + quant_row_bytes(quant, i), w, n);
         for (int r = 0; r < n_rows; r++) {
             const int8_t *q = act->q8 + (size_t)rows[r] * act->n + i;

@@ -11,8 +11,6 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
         const char *row =
                 (const char *)s->table.data + (size_t)s->tokens[t] * s->table.row_bytes;
         quant_traits[s->table.quant].decode(row, x, d);
-        for (uint32_t i = 0; s->scale != 1 && i < d; i++)
-            x[i] *= s->scale;
     }
     pool_barrier(k->pool);
 }

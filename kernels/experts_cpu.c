@@ -77,9 +77,10 @@ static void run_inner(const struct kernels *k, const struct experts_step *s,
         float *gate = p->gate + (size_t)begin * s->n_ff, *up = p->up + (size_t)begin * s->n_ff;
         if (n == 0)
             continue;
-        matmul(k, &s->gate, e, r, &act_gate, p->token + begin, n,
+        const uint32_t *rows = p->token + begin;
+        matmul(k, r, &(struct matmul_in){&s->gate, &act_gate, n, rows, e},
                 &(struct matmul_out){gate, s->n_ff});
-        matmul(k, &s->up, e, r, &act_up, p->token + begin, n,
+        matmul(k, r, &(struct matmul_in){&s->up, &act_up, n, rows, e},
                 &(struct matmul_out){up, s->n_ff});
         for (uint32_t i = 0; i < n; i++)
             for (uint32_t j = r.begin; j < r.end; j++)
@@ -100,7 +101,7 @@ static void run_outer(const struct kernels *k, const struct experts_step *s,
                 whole.f32 + at, whole.q8 + at, whole.d + at / 32, whole.sum + at / 32};
         struct act act = act_for(k, &part, &s->down, s->n_ff);
         if (n)
-            matmul(k, &s->down, e, r, &act, NULL, n,
+            matmul(k, r, &(struct matmul_in){&s->down, &act, n, NULL, e},
                     &(struct matmul_out){
                             s->x, s->d, p->token + begin, p->weight + begin, NULL, true});
     }

@@ -7,7 +7,7 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
     uint32_t n = s->n_tokens;
     struct act_buf buf = act_buf_at(k->normed.ptr, k->quants.ptr, n, s->d);
     float *gate = k->inner.ptr, *up = gate + (size_t)n * s->n_ff;
-    norm_share(s->x, s->norm, s->eps, n, s->d, buf.f32, ith, nth);
+    norm_share(&(struct norm_in){s->x, s->norm, s->eps, n, s->d}, buf.f32, ith, nth);
     pool_barrier(k->pool);
     if (uses_q8(k, &s->gate) || uses_q8(k, &s->up)) {
         quantise_share(k, &buf, n, s->d, ith, nth);
@@ -16,8 +16,9 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
     struct range r = split_range(s->n_ff, 32, ith, nth);
     struct act act_gate = act_for(k, &buf, &s->gate, s->d),
                act_up = act_for(k, &buf, &s->up, s->d);
-    matmul(k, &s->gate, 0, r, &act_gate, NULL, n, &(struct matmul_out){gate, s->n_ff});
-    matmul(k, &s->up, 0, r, &act_up, NULL, n, &(struct matmul_out){up, s->n_ff});
+    matmul(k, r, &(struct matmul_in){&s->gate, &act_gate, n},
+            &(struct matmul_out){gate, s->n_ff});
+    matmul(k, r, &(struct matmul_in){&s->up, &act_up, n}, &(struct matmul_out){up, s->n_ff});
     for (uint32_t t = 0; t < n; t++)
         for (uint32_t i = r.begin; i < r.end; i++)
             gate[(size_t)t * s->n_ff + i] =
@@ -29,7 +30,7 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
         pool_barrier(k->pool);
     }
     struct act act = act_for(k, &inner, &s->down, s->n_ff);
-    matmul(k, &s->down, 0, split_range(s->d, 1, ith, nth), &act, NULL, n,
+    matmul(k, split_range(s->d, 1, ith, nth), &(struct matmul_in){&s->down, &act, n},
             &(struct matmul_out){.out = s->x, .stride = s->d, .is_added = true});
     pool_barrier(k->pool);
 }

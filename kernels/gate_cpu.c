@@ -3,17 +3,6 @@
 
 #include "kernels/cpu.h"
 
-static void softmax(float *p, uint32_t n)
-{
-    float top = -INFINITY, sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        top = fmaxf(top, p[i]);
-    for (uint32_t i = 0; i < n; i++)
-        sum += p[i] = expf(p[i] - top);
-    for (uint32_t i = 0; i < n; i++)
-        p[i] /= sum;
-}
-
 /* The largest of p that is not taken yet (taken: -1); lowest index first. NaN is never larger.
  */
 static uint32_t take_largest(const float *p, uint32_t n)
@@ -51,13 +40,13 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
     uint32_t n = s->n_tokens;
     struct act_buf buf = act_buf_at(k->normed.ptr, k->quants.ptr, n, s->d);
     float *logits = k->inner.ptr;
-    norm_share(s->x, s->norm, s->eps, n, s->d, buf.f32, ith, nth);
+    norm_share(&(struct norm_in){s->x, s->norm, s->eps, n, s->d}, buf.f32, ith, nth);
     pool_barrier(k->pool);
     /* The 8-bit form is for the experts that follow; the gate itself always sees float32: a
      * flipped choice costs more than these few products. */
     quantise_share(k, &buf, n, s->d / 32 * 32 == s->d ? s->d : 0, ith, nth);
     struct act act = {buf.f32, NULL, NULL, NULL, s->d};
-    matmul(k, &s->gate, 0, split_range(s->n_experts, 1, ith, nth), &act, NULL, n,
+    matmul(k, split_range(s->n_experts, 1, ith, nth), &(struct matmul_in){&s->gate, &act, n},
             &(struct matmul_out){logits, s->n_experts});
     pool_barrier(k->pool);
     struct range r = split_range(n, 1, ith, nth);

@@ -26,8 +26,10 @@ struct weight {
     size_t row_bytes;
 };
 
-/* kernel: "scalar", "avx2", … or NULL for the best of this CPU. NULL if it is unknown or the
- * CPU lacks it. is_exact: activations stay float32; otherwise they are quantised to 8 bits per
+/* Names of kernels that this CPU can run, the best first; NULL: no more. */
+const char *kernels_name_at(int i);
+/* kernel: one of these, or NULL for the best. NULL if it is none of them or its threads cannot
+ * be started. is_exact: activations stay float32; otherwise they are quantised to 8 bits per
  * 32 values before products with block-quantised weights. */
 struct kernels *kernels_open(const char *kernel, int n_threads, bool is_exact);
 void kernels_close(struct kernels *k);
@@ -38,8 +40,8 @@ void kernels_cancel(struct kernels *k);
 void kernels_cancel_clear(struct kernels *k);
 
 /* Reads n_bytes once, a share per worker: what memory can deliver to them. Outside of a list.
- * The sum of what was read means nothing. */
-uint64_t kernels_stream(struct kernels *k, const void *ptr, size_t n_bytes);
+ */
+void kernels_stream(struct kernels *k, const void *ptr, size_t n_bytes);
 
 void kernels_begin(struct kernels *k);
 /* Runs the list. False: cancelled. */
@@ -47,12 +49,11 @@ bool kernels_end(struct kernels *k);
 
 /* ---- steps ------------------------------------------------------------------------------ */
 
-/* x[t] = scale * table[tokens[t]] */
+/* x[t] = table[tokens[t]] */
 struct embed_step {
     struct weight table; /* [n_vocab][d] */
     const int32_t *tokens;
     uint32_t n_tokens;
-    float scale;
     float *x; /* [n_tokens][d] */
 };
 void kernels_embed(struct kernels *k, const struct embed_step *step);

@@ -10,7 +10,8 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
     struct act_buf buf = act_buf_at(k->normed.ptr, k->quants.ptr, n, s->d);
     struct range r = split_range(n, 1, ith, nth);
     for (uint32_t i = r.begin; i < r.end; i++)
-        norm_share(s->x + (size_t)s->rows[i] * s->d, s->norm, s->eps, 1, s->d,
+        norm_share(
+                &(struct norm_in){s->x + (size_t)s->rows[i] * s->d, s->norm, s->eps, 1, s->d},
                 buf.f32 + (size_t)i * s->d, 0, 1);
     pool_barrier(k->pool);
     if (uses_q8(k, &s->output)) {
@@ -18,7 +19,7 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
         pool_barrier(k->pool);
     }
     struct act act = act_for(k, &buf, &s->output, s->d);
-    matmul(k, &s->output, 0, split_range(s->n_vocab, 1, ith, nth), &act, NULL, n,
+    matmul(k, split_range(s->n_vocab, 1, ith, nth), &(struct matmul_in){&s->output, &act, n},
             &(struct matmul_out){s->logits, s->n_vocab});
     pool_barrier(k->pool);
 }

@@ -13,8 +13,14 @@
 
 #define SPINS 2000 /* about 20 us, longer than any imbalance inside a step */
 
+struct worker {
+    struct pool *pool;
+    int ith;
+    pthread_t thread;
+};
+
 struct pool {
-    pthread_t *threads;
+    struct worker *workers; /* [n_threads], the first one unused */
     int n_threads;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -24,11 +30,6 @@ struct pool {
     void *arg;
     _Alignas(64) atomic_int n_arrived;
     _Alignas(64) atomic_uint i_barrier;
-};
-
-struct worker {
-    struct pool *pool;
-    int ith;
 };
 
 static void pause_cpu(void)
@@ -57,9 +58,8 @@ void pool_barrier(struct pool *pool)
 
 static void *work(void *arg)
 {
-    struct worker worker = *(struct worker *)arg;
-    struct pool *pool = worker.pool;
-    free(arg);
+    const struct worker *worker = arg;
+    struct pool *pool = worker->pool;
     for (unsigned long n_done = 0;;) {
         pthread_mutex_lock(&pool->lock);
         while (pool->i_run == n_done && !pool->is_closing)
@@ -69,7 +69,7 @@ static void *work(void *arg)
         pthread_mutex_unlock(&pool->lock);
         if (is_closing)
             return NULL;
-        pool->fn(pool->arg, worker.ith, pool->n_threads);
+        pool->fn(pool->arg, worker->ith, pool->n_threads);
         pool_barrier(pool);
     }
 }
@@ -82,40 +82,41 @@ static int n_cores(void)
 
 struct pool *pool_open(int n_threads)
 {
+    int wanted = n_threads > 0 ? n_threads : n_cores();
     struct pool *pool = aligned_alloc(64, (sizeof *pool + 63) / 64 * 64);
-    if (!pool)
-        abort();
-    *pool = (struct pool){.n_threads = 1};
+    struct worker *workers = calloc((size_t)wanted, sizeof *workers);
+    if (!pool || !workers) {
+        free(pool);
+        free(workers);
+        return NULL;
+    }
+    *pool = (struct pool){.workers = workers, .n_threads = 1};
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
-    int wanted = n_threads > 0 ? n_threads : n_cores();
-    pool->threads = calloc((size_t)wanted, sizeof *pool->threads);
-    if (!pool->threads)
-        abort();
-    pool->n_threads = wanted;
-    for (int i = 1; i < wanted; i++) {
-        struct worker *worker = malloc(sizeof *worker);
-        if (!worker)
-            abort();
-        *worker = (struct worker){pool, i};
-        /* The workers read n_threads, so a refusal in the middle cannot be taken back. */
-        if (pthread_create(&pool->threads[i], NULL, work, worker) != 0)
-            abort();
+    for (; pool->n_threads < wanted; pool->n_threads++) { /* nobody reads it before a run */
+        struct worker *worker = &workers[pool->n_threads];
+        *worker = (struct worker){pool, pool->n_threads, 0};
+        if (pthread_create(&worker->thread, NULL, work, worker) != 0) {
+            pool_close(pool);
+            return NULL;
+        }
     }
     return pool;
 }
 
 void pool_close(struct pool *pool)
 {
+    if (!pool)
+        return;
     pthread_mutex_lock(&pool->lock);
     pool->is_closing = true;
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 1; i < pool->n_threads; i++)
-        pthread_join(pool->threads[i], NULL);
+        pthread_join(pool->workers[i].thread, NULL);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->lock);
-    free(pool->threads);
+    free(pool->workers);
     free(pool);
 }
 

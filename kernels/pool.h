@@ -7,7 +7,8 @@
 #define KERNELS_POOL_H
 
 struct pool;
-struct pool *pool_open(int n_threads); /* 0: one per core this process may use */
+/* 0: one per core this process may use. NULL: not that many can be started. */
+struct pool *pool_open(int n_threads);
 void pool_close(struct pool *pool);
 int pool_n_threads(const struct pool *pool);
 void pool_run(struct pool *pool, void (*fn)(void *arg, int ith, int nth), void *arg);

@@ -28,6 +28,7 @@ struct balance {
     struct null_cache *null_cache;
 };
 
+/* All are freed with balance_free. */
 struct balance *balance_new(const struct telemetry_shape *shape, uint32_t window_tok);
 struct balance *balance_copy(const struct balance *b);
 void balance_free(struct balance *b);

@@ -71,6 +71,15 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+/* Sections and keys have no case: one spelling of each is what everybody compares. */
+static char *fold(struct slice name)
+{
+    char *out = copy(name.ptr, name.n);
+    for (size_t i = 0; i < name.n; i++)
+        out[i] = out[i] >= 'A' && out[i] <= 'Z' ? (char)(out[i] - 'A' + 'a') : out[i];
+    return out;
+}
+
 /* [section "subsection"] */
 static bool read_header(struct line *line, struct slice s)
 {
@@ -90,9 +99,14 @@ static bool read_header(struct line *line, struct slice s)
     }
     if (section.n == 0 || memchr(section.ptr, ' ', section.n))
         return false;
-    line->section = copy(section.ptr, section.n);
+    line->section = fold(section);
     line->subsection = copy(sub.ptr, sub.n);
     return true;
+}
+
+static int number_of(const struct conf *conf, const struct line *line)
+{
+    return (int)(line - conf->lines) + 1;
 }
 
 /* "…" with \" \\ \n; *end is set behind the closing quote. NULL: it never closes. */
@@ -116,9 +130,10 @@ static char *read_quoted(const char *text, size_t begin, size_t *end)
     return NULL;
 }
 
-static char *read_value(struct conf *conf, struct line *line, size_t begin, int number)
+static char *read_value(struct conf *conf, struct line *line, size_t begin, bool warns)
 {
     const char *text = line->text;
+    int number = number_of(conf, line);
     while (is_blank(text[begin]))
         begin++;
     line->value_begin = line->value_end = begin;
@@ -127,11 +142,12 @@ static char *read_value(struct conf *conf, struct line *line, size_t begin, int 
         size_t rest = line->value_end;
         while (value && is_blank(text[rest]))
             rest++;
-        if (value && text[rest] && text[rest] != ';')
+        if (warns && value && text[rest] && text[rest] != ';')
             conf_warn(conf, number, "text behind the closing quote is ignored");
         if (value)
             return value;
-        conf_warn(conf, number, "a quote is opened and never closed");
+        if (warns)
+            conf_warn(conf, number, "a quote is opened and never closed");
     }
     size_t end = begin;
     while (text[end] && !(text[end] == ';' && (end == begin || is_blank(text[end - 1]))))
@@ -143,7 +159,7 @@ static char *read_value(struct conf *conf, struct line *line, size_t begin, int 
 }
 
 static void add_entry(struct conf *conf, struct line *line, const char *section,
-        const char *subsection, size_t equals, int number)
+        const char *subsection, size_t equals, bool warns)
 {
     struct slice key = slice_trim((struct slice){line->text, equals});
     if (conf->n_entries == conf->cap_entries)
@@ -152,8 +168,8 @@ static void add_entry(struct conf *conf, struct line *line, const char *section,
                         sizeof *conf->entries);
     line->i_entry = (int)conf->n_entries;
     conf->entries[conf->n_entries++] =
-            (struct conf_entry){mem_strdup(section), mem_strdup(subsection),
-                    copy(key.ptr, key.n), read_value(conf, line, equals + 1, number), number};
+            (struct conf_entry){mem_strdup(section), mem_strdup(subsection), fold(key),
+                    read_value(conf, line, equals + 1, warns), number_of(conf, line)};
 }
 
 static struct line *add_line(
@@ -211,8 +227,7 @@ static void interpret(struct conf *conf, bool warns)
             continue;
         } else if (equals &&
                    slice_trim((struct slice){line->text, (size_t)(equals - line->text)}).n) {
-            add_entry(
-                    conf, line, section, subsection, (size_t)(equals - line->text), (int)i + 1);
+            add_entry(conf, line, section, subsection, (size_t)(equals - line->text), warns);
         } else if (warns) {
             conf_warn(conf, (int)i + 1,
                     "\"%.60s\" is neither `key = value` nor a [section]; the line is ignored",
@@ -354,7 +369,8 @@ static const char *file_newline(const struct conf *conf)
 
 /* The line behind the last one of the section that says something; a new section at the end
  * when there is none. */
-static size_t section_end(struct conf *conf, const char *section, const char *subsection)
+static size_t find_or_add_section(
+        struct conf *conf, const char *section, const char *subsection)
 {
     size_t end = 0;
     bool is_inside = section[0] == '\0';
@@ -418,7 +434,7 @@ void conf_set(struct conf *conf, const char *section, const char *subsection, co
         buf_init(&text, FILE_MAX_BYTES);
         buf_printf(&text, "%s = ", key);
         add_value(&text, value, "");
-        size_t at = section_end(conf, section, subsection);
+        size_t at = find_or_add_section(conf, section, subsection);
         if (at > 0 && !conf->lines[at - 1].newline[0])
             conf->lines[at - 1].newline = file_newline(conf);
         add_line(conf, at, buf_text(&text), text.n, file_newline(conf));

@@ -22,10 +22,12 @@ struct conf_entry {
 /* A missing file is an empty configuration that conf_save creates. Lines that are neither
  * blank, comment, header nor `key = value` become warnings and are kept as they are. */
 enum status conf_load(struct conf **out, const char *path, struct err *err) MUST_USE;
+/* The text is copied; `name` stands for FILE in warnings. */
 struct conf *conf_parse(struct slice text, const char *name);
 void conf_free(struct conf *conf);
 const char *conf_path(const struct conf *conf);
 size_t conf_n_entries(const struct conf *conf);
+/* It and its texts live until the next conf_set or conf_free. */
 const struct conf_entry *conf_entry_at(const struct conf *conf, size_t i);
 /* The last value, or NULL. */
 const char *conf_get(
@@ -34,6 +36,7 @@ const char *conf_get(
  * missing). value NULL removes it. */
 void conf_set(struct conf *conf, const char *section, const char *subsection, const char *key,
         const char *value);
+/* To conf_path; refuses a file with NUL bytes. */
 enum status conf_save(const struct conf *conf, struct err *err) MUST_USE;
 void conf_print(const struct conf *conf, struct buf *out);
 

@@ -35,7 +35,6 @@ void core_init(struct core *core, const struct core_config *cfg)
     *core = (struct core){.use_endpoint = -1,
             .max_zone = cfg->max_zone,
             .budget = {cfg->budget_day_nusd > 0 ? cfg->budget_day_nusd : -1, 0},
-            .prefs = prefs_default(),
             .remembers_session = cfg->remembers_session,
             .can_ask = cfg->can_ask,
             .rng = cfg->seed,
@@ -46,7 +45,7 @@ void core_init(struct core *core, const struct core_config *cfg)
     models_match(core);
     core->session = session_new(core_new_id(core, 0), cfg->now_ms);
     if (core->budget.day_nusd >= 0)
-        budget_reserve(core, "", "", 0, -1, 0); /* what was spent today before us */
+        budget_ask(core, 0); /* what was spent today before us */
     if (cfg->has_history)
         disk_ask(core, history_command(cfg->now_ms));
     if (cfg->remembers_session)
@@ -238,8 +237,7 @@ void core_forget_saved(struct core *core)
 void core_take_choice(struct core *core, uint64_t t_ns)
 {
     const char *name = core->session->endpoint;
-    int i = fleet_find(&core->fleet, name);
-    core->use_endpoint = i >= 0 && !core->fleet.endpoints[i].is_gone ? i : -1;
+    core->use_endpoint = name[0] ? fleet_find_present(&core->fleet, name) : -1;
     if (name[0] && core->use_endpoint < 0)
         core_notice(core, t_ns, ERR_CONFIG,
                 "this session was to be answered by %s, which is no longer in the "
@@ -338,7 +336,6 @@ void core_apply_token(struct core *core, const struct telemetry_shape *shape,
     if (!core->balance || memcmp(&core->balance->shape, shape, sizeof *shape) != 0) {
         balance_free(core->balance);
         core->balance = balance_new(shape, 512);
-        core->shape = *shape;
     }
     balance_add(core->balance, record);
 }
@@ -352,9 +349,13 @@ void core_show_tokens(struct core *core, const struct message *m)
     if (core->is_dense)
         return;
     core->balance = balance_new(&log->shape, 512);
-    core->shape = log->shape;
     for (size_t at = 0; at + log->record_bytes <= log->records.n; at += log->record_bytes)
         balance_add(core->balance, (const struct token_record *)(log->records.ptr + at));
+}
+
+uint32_t core_ms_between(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? (uint32_t)((to_ns - from_ns) / 1000000u) : 0;
 }
 
 uint64_t core_earlier(uint64_t a, uint64_t b)

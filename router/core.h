@@ -1,8 +1,9 @@
 /*
- * core.h - the one core: all state, changed only by core_apply and core_apply_token. It reads
- * no clock, file or screen: time is the event's t_ns. What should happen outside (send to an
- * engine, to the net, to the store) is left in a list of effects that the hub (hub.h) carries
- * out, so everything here is tested without a thread.
+ * core.h - the one core: all state, changed only by core_apply, core_apply_token and, at the
+ * end, core_shut_down. It reads no clock, file or screen: time is the event's t_ns. What should
+ * happen outside (send to an engine, to the net, to the store) is left in a list of effects
+ * that the hub (hub.h) takes with core_take_effect and carries out, so everything here is
+ * tested without a thread.
  *
  * Front ends look at the struct and never change it: they describe what the user did as an
  * action.
@@ -14,6 +15,7 @@
 #include "engine/request.h"
 #include "engine/telemetry.h"
 
+#include "router/endpoint_limits.h"
 #include "router/fleet.h"
 #include "router/models.h"
 #include "router/notice.h"
@@ -52,7 +54,7 @@ enum action_kind {
     ACTION_PROBE,       /* id: endpoint index, -1: all that may be asked */
     ACTION_LOAD_TOKENS, /* id: of an answer whose token records are to come from the disk */
     ACTION_ADD_MESSAGE, /* text, id: enum message_role: what was said before, from elsewhere */
-    ACTION_SWITCH, /* id: endpoint, text: on, off (what runs there stops) or drain (it ends) */
+    ACTION_SWITCH, /* id: endpoint, switch_to: not NONE; what runs there stops when it is OFF */
     ACTION_CONFIGURE,      /* endpoints: those of the configuration of now */
     ACTION_LIST_DECISIONS, /* brings the decision log up to date with the store */
     ACTION_WHY,            /* id: message: looks for the decision behind an answer */
@@ -69,9 +71,9 @@ struct action {
     char *text, *text2; /* owned; NULL reads as "" */
     int64_t id;
     uint32_t cursor, line;
+    enum endpoint_switch switch_to;
     struct gen_params
             params; /* ACTION_SEND; its stop texts are borrowed until the answer ends */
-    bool has_params;
     char *extra_json;                      /* ACTION_SEND; see struct request */
     int64_t now_ms;                        /* Unix time, for created_ms */
     const struct endpoint_conf *endpoints; /* ACTION_CONFIGURE: borrowed until it is applied */
@@ -88,7 +90,8 @@ struct spent {
     uint32_t ttft_ms, total_ms, reasoning_ms;
 };
 
-/* A request on its way. */
+/* A request on its way to an answer: of one attempt after the other, to one endpoint or the
+ * next. The phase is how far the run is, the stage how far the endpoint is with the attempt. */
 struct run {
     uint32_t request_id;
     int64_t message_id; /* the answer it fills */
@@ -112,7 +115,7 @@ struct run {
     bool knows_budget;     /* the store was asked what is left, for this request */
     int64_t reserved_nusd; /* of today's budget, for the endpoint it goes to */
     char reserved_day[12];
-    enum run_state state;
+    enum stage stage;
     float fraction;
     uint64_t t_sent_ns, t_first_ns, t_retry_ns, t_saved_ns;
     uint64_t t_reasoning_ns, reasoning_ns; /* the newest of it if nothing came since, else 0;
@@ -123,7 +126,6 @@ struct run {
             n_echo; /* bytes of text the attempt goes on from; how many of them came back */
     struct decision decision;
     struct gen_params params;
-    bool has_params;
     char *extra_json;
 };
 
@@ -133,7 +135,7 @@ struct decision_entry {
     int64_t t_ms, message_id;
     enum verdict verdict;
     bool is_fallback;   /* the request had failed elsewhere */
-    char endpoint[64];  /* "": none was chosen */
+    char endpoint[ENDPOINT_NAME_BYTES]; /* "": none was chosen */
     int64_t price_nusd; /* of what was chosen; -1: not known, or nothing was */
     uint32_t expected_ms;
     float difficulty;
@@ -189,17 +191,15 @@ struct core {
     enum zone max_zone;
     struct budget budget;
     int64_t day_end_ms; /* Unix time at which the figures of today are yesterday's */
-    struct prefs prefs;
     struct decision last_decision;
     bool has_decision;
     struct decision_log log;
-    struct balance *balance;      /* of the newest answer's model; NULL: nothing seen */
-    struct telemetry_shape shape; /* of the model that spoke last */
-    bool is_dense;                /* the last local answer came from a model without experts */
-    uint64_t n_tokens_lost;
+    struct balance *balance; /* of the newest answer's model; NULL: nothing seen */
+    bool is_dense;           /* the last local answer came from a model without experts */
     struct notice notices[NOTICE_MAX];
     size_t n_notices;        /* ever; the newest is notices[(n_notices - 1) % NOTICE_MAX] */
-    uint64_t disk_failed_ns; /* 0: the store works; else when it first refused */
+    uint64_t disk_failed_ns; /* 0: the store works; else when it first refused, … */
+    struct notice disk_notice; /* … and what was said about it last */
     uint64_t disk_retry_ns;
     uint64_t version; /* grows with every change: a front end draws when it moved */
     uint64_t rng;

@@ -1,4 +1,8 @@
-/* core_actions.c - what the user can do to the core, one function per action. */
+/*
+ * core_actions.c - what the user can do to the core, one function per action. Who asks for what
+ * is not possible now (a session of another process, an answer that runs) gets a notice and
+ * nothing is changed.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +11,8 @@
 #include "router/endpoint.h"
 #include "router/session.h"
 #include "router/store.h"
+
+#define FILES_BEGIN "\n\n" /* between what was typed and the files that go along */
 
 static const char *text_of(const struct action *a)
 {
@@ -34,9 +40,8 @@ static void take_params(struct run *run, struct action *a)
 {
     uint64_t seed = run->params.seed;
     run->params = a->params;
-    if (!a->has_params) /* a new draw each time; who sets parameters sets the seed */
+    if (!(a->params.given & GIVEN_SEED)) /* a new draw each time */
         run->params.seed = seed;
-    run->has_params = a->has_params;
     run->extra_json = a->extra_json;
     a->extra_json = NULL;
 }
@@ -49,14 +54,28 @@ static struct message *add_answer(struct core *core, uint64_t t_ns)
     return answer;
 }
 
-static bool attach(struct message *user, const char *files)
+static struct message *add_question(struct core *core, const struct action *a, uint64_t t_ns)
 {
-    size_t n_before = user->text.n;
-    if (!files)
-        return true;
-    bool fits = buf_printf(&user->text, "\n\n%s", files);
-    user->n_attached = user->text.n - n_before;
-    return fits;
+    struct message *user = session_add(
+            core->session, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
+    buf_add_text(&user->text, text_of(a));
+    size_t n_typed = user->text.n;
+    if (a->text2) {
+        buf_add_text(&user->text, FILES_BEGIN);
+        buf_add_text(&user->text, a->text2);
+    }
+    user->n_attached = user->text.n - n_typed;
+    return user;
+}
+
+static bool refuse_large(struct core *core, const struct action *a, uint64_t t_ns)
+{
+    size_t n_files = a->text2 ? strlen(FILES_BEGIN) + strlen(a->text2) : 0;
+    bool is_large = strlen(text_of(a)) + n_files > MESSAGE_MAX_BYTES;
+    if (is_large)
+        core_notice(core, t_ns, ERR_USAGE, "the message is larger than %u MB",
+                MESSAGE_MAX_BYTES >> 20);
+    return is_large;
 }
 
 /* The user's message is in the store before anything is sent: the run waits for that answer. */
@@ -64,22 +83,14 @@ static void send(struct core *core, struct action *a, uint64_t t_ns)
 {
     struct session *s = core->session;
     const char *text = text_of(a);
-    int64_t shown_id = s->leaf_id;
     struct message *beside = a->id ? session_find(s, a->id) : NULL;
     if (slice_trim(slice_of(text)).n == 0 || core_refuse_while_running(core, t_ns) ||
-            core_refuse_foreign(core, t_ns))
+            core_refuse_foreign(core, t_ns) || refuse_large(core, a, t_ns))
         return;
     core->is_loading = false; /* the user goes on here */
     if (beside)
         branches_leave(core, beside);
-    struct message *user =
-            session_add(s, core_new_id(core, t_ns), MSG_USER, core_unix_ms(core, t_ns));
-    if (!buf_add_text(&user->text, text) || !attach(user, a->text2)) {
-        core_notice(core, t_ns, ERR_USAGE, "the message is larger than %u MB",
-                MESSAGE_MAX_BYTES >> 20);
-        s->leaf_id = shown_id;
-        return;
-    }
+    struct message *user = add_question(core, a, t_ns);
     if (!s->title[0])
         set_title(s, text);
     buf_clear(&s->draft);
@@ -251,10 +262,11 @@ static void set_system(struct core *core, const char *text, uint64_t t_ns)
 static void tell_endpoints(struct core *core, const char *name, uint64_t t_ns)
 {
     struct buf names;
-    int n = core->fleet.n_endpoints;
+    int n = 0;
     buf_init(&names, 400);
-    for (int k = 0; k < n; k++)
-        buf_printf(&names, "%s%s", k ? ", " : "", core->fleet.endpoints[k].conf->name);
+    for (int i = 0; i < core->fleet.n_endpoints; i++)
+        if (!core->fleet.endpoints[i].is_gone)
+            buf_printf(&names, "%s%s", n++ ? ", " : "", core->fleet.endpoints[i].conf->name);
     const char *list = n ? buf_text(&names) : "none", *are = n > 1 ? "are" : "is";
     const char *in_use = core->use_endpoint < 0
                                  ? "auto"
@@ -271,7 +283,7 @@ static void use_endpoint(struct core *core, const struct action *a, uint64_t t_n
     const char *name = text_of(a);
     struct session *s = core->session;
     bool is_auto = strcmp(name, "auto") == 0, is_kept = a->id == 0;
-    int i = fleet_find(&core->fleet, name);
+    int i = fleet_find_present(&core->fleet, name);
     if (i < 0 && !is_auto) {
         tell_endpoints(core, name, t_ns);
         return;
@@ -332,32 +344,31 @@ static void leave_endpoint(struct core *core, int endpoint, bool stops, uint64_t
     }
 }
 
-static void switch_endpoint(struct core *core, int64_t id, const char *to, uint64_t t_ns)
+static void switch_endpoint(struct core *core, const struct action *a, uint64_t t_ns)
 {
-    if (id < 0 || id >= core->fleet.n_endpoints)
+    static const char *const said[] = {
+            [SWITCH_ON] = "%s is on",
+            [SWITCH_OFF] = "%s is off until it is switched on or the program ends",
+            [SWITCH_DRAIN] = "%s gets nothing new until it is switched on or the program ends",
+    };
+    if (a->id < 0 || a->id >= core->fleet.n_endpoints)
         return;
-    struct endpoint_state *e = &core->fleet.endpoints[id];
+    const struct endpoint_state *e = &core->fleet.endpoints[a->id];
     const char *name = e->conf->name;
-    bool is_drain = strcmp(to, "drain") == 0, is_off = strcmp(to, "off") == 0;
-    if (is_drain && !e->conf->enabled) {
+    if (a->switch_to == SWITCH_DRAIN && !e->conf->enabled) {
         core_notice(core, t_ns, ERR_USAGE, "%s is off: there is nothing to drain", name);
         return;
     }
-    if (!fleet_switch(&core->fleet, (int)id, is_off ? SWITCH_OFF : SWITCH_ON)) {
+    if (!fleet_switch(&core->fleet, (int)a->id, a->switch_to)) {
         core_notice(core, t_ns, ERR_CONFIG,
                 "%s cannot be switched on: its section (line %d) has a mistake; `shunt doctor` "
                 "says which",
                 name, e->conf->line);
         return;
     }
-    e->is_drained = is_drain;
-    if (is_off || is_drain)
-        leave_endpoint(core, (int)id, is_off, t_ns);
-    core_notice(core, t_ns, OK,
-            is_off     ? "%s is off until it is switched on or the program ends"
-            : is_drain ? "%s gets nothing new until it is switched on or the program ends"
-                       : "%s is on",
-            name);
+    if (a->switch_to != SWITCH_ON)
+        leave_endpoint(core, (int)a->id, a->switch_to == SWITCH_OFF, t_ns);
+    core_notice(core, t_ns, OK, said[a->switch_to], name);
 }
 
 static void pick_theme(struct core *core, const char *text)
@@ -438,7 +449,7 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         add_message(core, a, t_ns);
         break;
     case ACTION_SWITCH:
-        switch_endpoint(core, a->id, text_of(a), t_ns);
+        switch_endpoint(core, a, t_ns);
         break;
     case ACTION_CONFIGURE:
         fleet_configure(&core->fleet, a->endpoints, a->n_endpoints);

@@ -11,28 +11,46 @@
 #include "router/prices.h"
 #include "router/store.h"
 
-void budget_reserve(struct core *core, const char *endpoint, const char *day,
-        int64_t amount_nusd, int64_t limit_nusd, uint32_t request_id)
+/* Adds to what all processes spent on a day, "": today. */
+static struct stored *addition(const char *endpoint, const char *day, int64_t amount_nusd)
 {
     struct stored *c = stored_new(STORE_RESERVE);
-    c->tag = request_id;
     c->key = slice_of(arena_strdup(&c->arena, endpoint));
     c->value = slice_of(arena_strdup(&c->arena, day));
     c->amount_nusd = amount_nusd;
-    c->limit_nusd = limit_nusd;
+    c->limit_nusd = -1;
+    return c;
+}
+
+void budget_ask(struct core *core, uint32_t request_id)
+{
+    struct stored *c = addition("", "", 0);
+    c->tag = request_id;
     disk_ask(core, c);
 }
 
-/* What the request took in the end stands in place of what was reserved; what is not known
- * stays reserved. */
+void budget_reserve(struct core *core, const struct run *run, int64_t price_nusd)
+{
+    const char *name = core->fleet.endpoints[run->endpoint].conf->name;
+    struct stored *c = addition(name, "", price_nusd);
+    c->tag = run->request_id;
+    c->limit_nusd = run->is_confirmed ? -1 : core->budget.day_nusd;
+    disk_ask(core, c);
+}
+
+void budget_give_back(struct core *core, const struct stored *answer)
+{
+    if (answer->err.status == OK && !answer->is_above_limit)
+        disk_ask(core, addition(answer->key.ptr, answer->value.ptr, -answer->amount_nusd));
+}
+
 void budget_settle(struct core *core, struct run *run)
 {
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
     bool gave = run->t_first_ns || run->usage.output != TOKENS_UNKNOWN;
     int64_t cost_nusd = gave ? prices_cost_nusd(conf, &run->usage) : 0;
     if (run->reserved_nusd && cost_nusd >= 0 && cost_nusd != run->reserved_nusd)
-        budget_reserve(
-                core, conf->name, run->reserved_day, cost_nusd - run->reserved_nusd, -1, 0);
+        disk_ask(core, addition(conf->name, run->reserved_day, cost_nusd - run->reserved_nusd));
     run->reserved_nusd = 0;
 }
 
@@ -44,7 +62,7 @@ static void warn_of_budget(struct core *core, uint64_t t_ns)
                    (double)b->spent_nusd >= BUDGET_WARN_SHARE * (double)b->day_nusd;
     if (is_near && !core->was_warned)
         core_notice(core, t_ns, ERR_QUOTA, "%s of today's budget of %s are spent or reserved",
-                usd_text(b->spent_nusd, spent), usd_text(b->day_nusd, day));
+                prices_usd_text(b->spent_nusd, spent), prices_usd_text(b->day_nusd, day));
     core->was_warned = is_near;
 }
 
@@ -92,6 +110,6 @@ void budget_timer(struct core *core, uint64_t t_ns)
     fleet_begin_day(&core->fleet);
     core->version++;
     if (core->budget.day_nusd >= 0)
-        budget_reserve(core, "", "", 0, -1, 0); /* what the other processes spent since */
+        budget_ask(core, 0); /* what the other processes spent since */
     core->budget.spent_nusd = 0;
 }

@@ -31,15 +31,6 @@ void decisions_release(struct core *core)
     core->log = (struct decision_log){0};
 }
 
-static void copy_question(char *out, size_t n_out, struct slice text)
-{
-    size_t n = utf8_whole(text.ptr, text.n < n_out ? text.n : n_out - 1);
-    if (n)
-        memcpy(out, text.ptr, n);
-    out[n] = '\0';
-    utf8_make_printable(out);
-}
-
 static struct decision_entry *entry_new(struct core *core, const struct decision *d,
         const char *chosen, const struct decision_row *row)
 {
@@ -59,7 +50,8 @@ static struct decision_entry *entry_new(struct core *core, const struct decision
         entry->price_nusd = c->is_price_known ? c->price_nusd : -1;
         entry->expected_ms = c->expected_ms;
     }
-    copy_question(entry->question, sizeof entry->question, row->question);
+    slice_to_text(row->question, entry->question, sizeof entry->question);
+    utf8_make_printable(entry->question);
     entry->json = mem_alloc(row->json.n + 1);
     memcpy(entry->json, row->json.ptr, row->json.n);
     return entry;
@@ -69,7 +61,7 @@ static struct decision_entry *entry_of_row(struct core *core, const struct decis
 {
     struct arena arena = {0};
     struct decision d;
-    const char *names[CANDIDATES_MAX];
+    const char *names[ENDPOINTS_MAX];
     struct decision_entry *entry = NULL;
     if (decision_read_json(row->json, &arena, &d, names))
         entry = entry_new(core, &d, d.chosen >= 0 ? names[d.chosen] : "", row);

@@ -62,11 +62,12 @@ void disk_put(struct core *core, struct stored *command)
         send_put(core, command);
 }
 
-void disk_put_messages(struct core *core, const struct session *session,
+void disk_put_messages(struct core *core, struct session *session,
         struct message *const *messages, size_t n, uint32_t request_id)
 {
     struct stored *c = stored_new(STORE_PUT_MESSAGE);
     c->tag = request_id;
+    session->is_stored = true;
     session_fill_row(session, &c->arena, &c->session);
     c->messages = arena_alloc(&c->arena, (n + 1) * sizeof *c->messages);
     c->n_messages = n;
@@ -137,8 +138,9 @@ void disk_put_draft(struct core *core)
     core->draft_dirty_ns = 0;
     if (s->writer_pid)
         return; /* its owner has its own draft */
-    if (s->n_messages == 0 && s->draft.n == 0 && s->used_ms == s->created_ms)
-        s->used_ms++; /* an emptied draft of a session that may already be stored */
+    if (s->n_messages == 0 && s->draft.n == 0 && !s->is_stored)
+        return; /* a draft alone makes a session, and this one is taken back */
+    s->is_stored = true;
     struct stored *c = stored_new(STORE_PUT_DRAFT);
     session_fill_row(s, &c->arena, &c->session);
     disk_put(core, c);
@@ -185,6 +187,7 @@ static void take_refusal(struct core *core, struct stored *c, bool was_retry, ui
                 "%s: everything is kept in memory and tried again at %s; /send-unsaved sends "
                 "without saving, /export FILE writes to another place",
                 c->err.text, when);
+        core->disk_notice = core->notices[(core->n_notices - 1) % NOTICE_MAX];
     }
 }
 
@@ -227,22 +230,20 @@ static void take_saved(struct core *core, const struct stored *c, uint64_t t_ns)
         runs_dispatch(core, run, t_ns);
 }
 
-/* Another attempt would be refused the same way and hold up what waits behind it. A request
- * that waits for it waits for the user: as with a full disk, nothing unsaved is sent unasked.
- */
-static void take_rejection(struct core *core, const struct stored *c, uint64_t t_ns)
+/* What went wrong, if something did and it was not just said. */
+static void tell_once(struct core *core, const struct stored *c, uint64_t t_ns)
 {
     const struct notice *newest =
             &core->notices[(core->n_notices + NOTICE_MAX - 1) % NOTICE_MAX];
-    if (strcmp(newest->text, c->err.text) != 0)
+    bool is_newest = core->n_notices && strcmp(newest->text, c->err.text) == 0;
+    if (c->err.status != OK && !is_newest)
         core_notice(core, t_ns, c->err.status, "%s", c->err.text);
 }
 
 /* Rows are written whole: once more does no harm. Records and decisions are appended. */
 static bool can_be_repeated(enum store_op op)
 {
-    return op == STORE_PUT_MESSAGE || op == STORE_PUT_SESSION || op == STORE_PUT_DRAFT ||
-           op == STORE_PUT_TITLE;
+    return op == STORE_PUT_MESSAGE || op == STORE_PUT_DRAFT || op == STORE_PUT_TITLE;
 }
 
 static void take_put(struct core *core, struct stored *c, uint64_t t_ns)
@@ -254,10 +255,12 @@ static void take_put(struct core *core, struct stored *c, uint64_t t_ns)
         take_refusal(core, c, was_retry, t_ns);
         return;
     }
+    /* Another attempt would be refused the same way and hold up what waits behind it. A request
+     * that waits for it waits for the user: as with a full disk, nothing unsaved is sent
+     * unasked. */
+    tell_once(core, c, t_ns);
     if (c->err.status == OK)
         take_saved(core, c, t_ns);
-    else
-        take_rejection(core, c, t_ns);
     if (was_retry && core->n_unsaved == 0 && c->err.status == OK)
         core_notice(core, t_ns, OK, "the disk takes data again; everything is saved");
     if (was_retry)
@@ -400,8 +403,12 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
     core->version++;
     switch (c->op) {
     case STORE_LIST:
-        take_list(core, c);
-        return;
+        if (c->err.status == OK) {
+            take_list(core, c);
+            return;
+        }
+        tell_once(core, c, t_ns);
+        break;
     case STORE_LOAD:
         if (c->only_if_free)
             take_freed(core, c, t_ns);
@@ -416,6 +423,7 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
         take_tokens(core, c, t_ns);
         break;
     case STORE_LIST_DECISIONS:
+        tell_once(core, c, t_ns);
         decisions_take(core, c);
         break;
     case STORE_EXPORT:

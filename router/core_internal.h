@@ -1,9 +1,9 @@
 /*
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
  * core_actions.c (what the user does), core_branches.c (to the tree of messages), core_runs.c
- * (a request's way), core_disk.c (what is saved when), core_probe.c (whether endpoints live),
- * core_decisions.c (the log of decisions), core_models.c (local models, in memory or not),
- * core_preview.c (a decision in advance).
+ * (a request's way), core_answer.c (what comes of it), core_disk.c (what is saved when),
+ * core_probe.c (whether endpoints live), core_decisions.c (the log of decisions), core_models.c
+ * (local models, in memory or not), core_preview.c (a decision in advance).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H
@@ -15,6 +15,7 @@
 struct action;
 struct core;
 struct effect;
+struct endpoint_conf;
 struct event;
 struct memory;
 struct message;
@@ -27,6 +28,7 @@ struct stored;
 void core_notice(struct core *core, uint64_t t_ns, enum status status, const char *fmt, ...)
         PRINTF(4, 5);
 int64_t core_unix_ms(const struct core *core, uint64_t t_ns);
+uint32_t core_ms_between(uint64_t from_ns, uint64_t to_ns);
 uint64_t core_earlier(uint64_t a, uint64_t b); /* 0: never */
 int64_t core_new_id(struct core *core, uint64_t t_ns);
 void core_saw_id(
@@ -90,11 +92,25 @@ uint64_t runs_deadline(const struct core *core);
 void runs_end(struct core *core, struct run *run, enum message_state state,
         const struct outcome *outcome, uint64_t t_ns);
 
+/* An attempt begins: what earlier ones took is kept apart. */
+void answer_begin_attempt(
+        struct run *run, struct message *answer, const struct endpoint_conf *conf);
+/* Text, reasoning, a tool call, usage. */
+void answer_take(
+        struct core *core, struct run *run, struct message *answer, const struct event *event);
+/* What looked like an echo and was held back is part of the answer after all. */
+/* Something of it did not fit: it is larger than what is kept of a message. */
+bool answer_is_cut(const struct message *answer);
+void answer_give_back_echo(struct run *run, struct message *answer);
+/* Adds what this attempt took so far to what the earlier ones took. */
+void answer_count_attempt(
+        struct core *core, const struct run *run, struct message *answer, uint64_t t_ns);
+
 /* endpoint -1: all that may be asked. */
 void probe_begin(struct core *core, int64_t endpoint, uint64_t t_ns);
 void probe_apply(struct core *core, const struct event *event);
 
-/* After a change of the fleet: every local endpoint has its model. */
+/* After a change of the fleet: every local endpoint that names a file has its model. */
 void models_match(struct core *core);
 void models_release(struct core *core);
 void models_scan(struct core *core);
@@ -111,10 +127,12 @@ void decisions_ask(struct core *core, int64_t message_id); /* 0: the newest of a
 void decisions_take(struct core *core, const struct stored *answer);
 void decisions_release(struct core *core);
 
-/* Adds to today's spending of all processes; day "": today. amount 0 asks what it is.
- * request_id 0: nobody waits. */
-void budget_reserve(struct core *core, const char *endpoint, const char *day,
-        int64_t amount_nusd, int64_t limit_nusd, uint32_t request_id);
+/* What all processes spent today. request_id 0: no request waits for it. */
+void budget_ask(struct core *core, uint32_t request_id);
+/* The price of the endpoint a run goes to, which waits for it. */
+void budget_reserve(struct core *core, const struct run *run, int64_t price_nusd);
+/* All that the answer to a reservation says was reserved. */
+void budget_give_back(struct core *core, const struct stored *answer);
 /* What a run took in the end stands in place of what was reserved; what is not known stays
  * reserved. */
 void budget_settle(struct core *core, struct run *run);
@@ -132,7 +150,7 @@ void disk_put(
 void disk_ask(struct core *core, struct stored *command);       /* a read */
 void disk_ask_first(struct core *core, struct stored *command); /* before that of the history */
 /* The session's row and these messages. request_id 0: nobody waits for it. */
-void disk_put_messages(struct core *core, const struct session *session,
+void disk_put_messages(struct core *core, struct session *session,
         struct message *const *messages, size_t n, uint32_t request_id);
 void disk_put_tokens(struct core *core, struct message *message);
 void disk_ask_theme(struct core *core);

@@ -70,23 +70,38 @@ static void forget_file(struct model_state *m)
     m->file = NULL;
 }
 
+static void drop(struct models *models, struct model_state *m)
+{
+    size_t i = (size_t)(m - models->all);
+    forget_file(m);
+    memmove(m, m + 1, (--models->n - i) * sizeof *m);
+}
+
 static bool names_file(const struct endpoint_conf *conf, const struct model_file *file)
 {
-    return !file || (conf->model && strcmp(conf->model, file->path) == 0);
+    return !file || strcmp(conf->model, file->path) == 0;
+}
+
+static void match(struct core *core, int endpoint)
+{
+    const struct endpoint_conf *conf = core->fleet.endpoints[endpoint].conf;
+    struct model_state *m = find(core, endpoint);
+    if (conf->kind != PROVIDER_LOCAL || !conf->model) {
+        if (m)
+            drop(&core->models, m);
+        return;
+    }
+    if (!m)
+        m = add(&core->models, endpoint);
+    if (!names_file(conf, m->file))
+        forget_file(m);
+    judge(core, m);
 }
 
 void models_match(struct core *core)
 {
-    for (int i = 0; i < core->fleet.n_endpoints; i++) {
-        const struct endpoint_conf *conf = core->fleet.endpoints[i].conf;
-        struct model_state *m = find(core, i);
-        if (!m && conf->kind == PROVIDER_LOCAL)
-            m = add(&core->models, i);
-        if (m && !names_file(conf, m->file))
-            forget_file(m);
-        if (m)
-            judge(core, m);
-    }
+    for (int i = 0; i < core->fleet.n_endpoints; i++)
+        match(core, i);
     if (core->models.was_scanned)
         models_scan(core);
 }
@@ -154,11 +169,8 @@ void models_take_scan_end(struct core *core, const struct memory *memory)
     models->memory = *memory;
     models->is_scanning = false;
     for (size_t i = models->n; i-- > 0;)
-        if (models->all[i].endpoint < 0 && !models->all[i].is_seen) {
-            forget_file(&models->all[i]);
-            memmove(&models->all[i], &models->all[i + 1],
-                    (--models->n - i) * sizeof *models->all);
-        }
+        if (models->all[i].endpoint < 0 && !models->all[i].is_seen)
+            drop(models, &models->all[i]);
     core->version++;
 }
 

@@ -78,7 +78,7 @@ static struct features features_in_advance(const struct session *session, struct
 void core_preview(
         const struct core *core, struct slice text, uint64_t now_ns, struct decision *out)
 {
-    const struct policy_world world = {&core->fleet, core->budget, core->prefs, now_ns};
+    const struct policy_world world = {&core->fleet, core->budget, now_ns};
     struct features f = features_in_advance(core->session, text);
     f.max_zone = core->max_zone;
     f.only_endpoint = core->use_endpoint;

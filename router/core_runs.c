@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/json.h"
 
 #include "router/core.h"
 #include "router/core_internal.h"
@@ -21,7 +20,6 @@
 #define BACKOFF_MS        500
 #define BACKOFF_MAX_MS    8000
 #define CHECKPOINT_NS     1500000000ull /* of two seconds that may be lost: the disk needs some */
-#define ECHO_MIN_BYTES    16
 
 struct run *runs_begin(struct core *core, struct message *answer)
 {
@@ -80,7 +78,7 @@ static void decide(
 {
     struct features f = features_of(request->messages, request->n_messages,
             slice_of(run->extra_json ? run->extra_json : ""));
-    struct policy_world world = {&core->fleet, core->budget, core->prefs, t_ns};
+    struct policy_world world = {&core->fleet, core->budget, t_ns};
     if (run->is_confirmed)
         world.budget.day_nusd = -1;
     f.max_zone = core->max_zone;
@@ -121,82 +119,29 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static uint32_t ms_between(uint64_t from_ns, uint64_t to_ns)
-{
-    return to_ns > from_ns ? (uint32_t)((to_ns - from_ns) / 1000000u) : 0;
-}
-
-static bool is_free(const struct endpoint_conf *conf)
-{
-    return conf->usd_per_mtok_in == 0 && conf->usd_per_mtok_out == 0;
-}
-
-static const struct usage no_usage = {
-        TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN, TOKENS_UNKNOWN};
-
-static void begin_attempt(
-        struct run *run, struct message *answer, const struct endpoint_conf *conf)
-{
-    run->usage = no_usage;
-    run->before = (struct spent){.is_any = answer->text.n || answer->reasoning.n ||
-                                           answer->tool_calls.n ||
-                                           answer->usage.output != TOKENS_UNKNOWN};
-    if (run->before.is_any)
-        run->before = (struct spent){true, answer->usage, answer->cost_nusd, answer->ttft_ms,
-                answer->total_ms, answer->reasoning_ms};
-    else if (is_free(conf))
-        answer->cost_nusd = 0; /* known even if the program dies before the end */
-}
-
-static uint32_t add_tokens(uint32_t a, uint32_t b)
-{
-    return a == TOKENS_UNKNOWN || b == TOKENS_UNKNOWN ? TOKENS_UNKNOWN : a + b;
-}
-
-static struct usage usage_with(const struct spent *before, const struct usage *u)
-{
-    const struct usage *b = &before->usage;
-    if (!before->is_any)
-        return *u;
-    return (struct usage){add_tokens(b->input, u->input), add_tokens(b->output, u->output),
-            add_tokens(b->cached_input, u->cached_input),
-            add_tokens(b->cache_write, u->cache_write), add_tokens(b->reasoning, u->reasoning)};
-}
-
-/* Adds what this attempt took to what the earlier ones took. A sum with an unknown part is
- * unknown; an attempt that gave nothing and told nothing changes only the time. */
-static void count_attempt(
-        struct core *core, const struct run *run, struct message *answer, uint64_t t_ns)
+static void tell_of_extra(struct core *core, const struct run *run, uint64_t t_ns)
 {
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
-    bool gave = run->t_first_ns || run->usage.output != TOKENS_UNKNOWN;
-    int64_t cost_nusd = is_free(conf) || (!gave && run->before.is_any)
-                                ? 0
-                                : prices_cost_nusd(conf, &run->usage);
-    answer->total_ms = run->before.total_ms + ms_between(run->t_sent_ns, t_ns);
-    answer->usage = gave || !run->before.is_any ? usage_with(&run->before, &run->usage)
-                                                : run->before.usage;
-    answer->cost_nusd = cost_nusd;
-    if (run->before.is_any)
-        answer->cost_nusd = cost_nusd < 0 || run->before.cost_nusd < 0
-                                    ? -1
-                                    : run->before.cost_nusd + cost_nusd;
+    if (run->extra_json && !endpoint_takes_extra(conf))
+        core_notice(core, t_ns, ERR_UNSUPPORTED,
+                "%s does not take these fields of the request, they are left out: %.100s",
+                conf->name, run->extra_json);
 }
 
 static void send(struct core *core, struct run *run, struct request *request, uint64_t t_ns)
 {
+    tell_of_extra(core, run, t_ns);
     struct message *answer;
     struct session *s = core_find_message(core, run->message_id, &answer);
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
     snprintf(answer->endpoint, sizeof answer->endpoint, "%s", conf->name);
     snprintf(answer->model, sizeof answer->model, "%s",
             conf->model ? base_name(conf->model) : "");
-    begin_attempt(run, answer, conf);
+    answer_begin_attempt(run, answer, conf);
     answer->request_id = run->request_id;
     answer->version++;
     request->attempt = run->attempt;
     request->params = run->params;
-    request->has_params = run->has_params;
     if (run->extra_json)
         request->extra_json = slice_of(arena_strdup(&request->arena, run->extra_json));
     for (int i = 0; i < request->params.n_stop; i++)
@@ -204,16 +149,12 @@ static void send(struct core *core, struct run *run, struct request *request, ui
                 arena_strndup(&request->arena, run->params.stop[i].ptr, run->params.stop[i].n));
     request->endpoint = endpoint_conf_copy(&request->arena, conf);
     run->phase = RUN_SENT;
-    run->state = RUN_QUEUED;
+    run->stage = STAGE_QUEUED;
     run->fraction = -1;
     run->t_sent_ns = t_ns;
     run->t_saved_ns = t_ns;
     run->t_first_ns = 0;
     run->t_reasoning_ns = run->reasoning_ns = 0;
-    run->n_base = conf->kind != PROVIDER_LOCAL && answer->text.n >= ECHO_MIN_BYTES
-                          ? answer->text.n
-                          : 0;
-    run->n_echo = 0;
     core_add_effect(
             core, &(struct effect){
                           .kind = EFFECT_SEND, .endpoint = run->endpoint, .request = request});
@@ -245,8 +186,15 @@ static void go(struct core *core, struct run *run, uint64_t t_ns)
         return;
     }
     run->phase = RUN_RESERVES;
-    budget_reserve(core, conf->name, "", c->price_nusd,
-            run->is_confirmed ? -1 : core->budget.day_nusd, run->request_id);
+    budget_reserve(core, run, c->price_nusd);
+}
+
+/* It was switched off or drained while the reservation was on its way. */
+static bool is_out(const struct core *core, const struct run *run)
+{
+    const struct endpoint_state *e = &core->fleet.endpoints[run->endpoint];
+    return !e->conf->enabled ||
+           (e->switched == SWITCH_DRAIN && run->only_endpoint != run->endpoint);
 }
 
 void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns)
@@ -255,13 +203,17 @@ void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns
     bool is_ours = run && run->phase == RUN_RESERVES;
     budget_take(core, answer, is_ours, t_ns);
     if (!is_ours) {
-        if (answer->tag && answer->err.status == OK && !answer->is_over) /* stopped meanwhile */
-            budget_reserve(
-                    core, answer->key.ptr, answer->value.ptr, -answer->amount_nusd, -1, 0);
+        if (answer->tag) /* stopped meanwhile */
+            budget_give_back(core, answer);
         return;
     }
-    if (answer->amount_nusd == 0 || answer->is_over) { /* another process was faster: with what
-                              is left now, the choice may be another */
+    if (answer->amount_nusd == 0 || answer->is_above_limit) { /* another process was faster:
+                              with what is left now, the choice may be another */
+        runs_dispatch(core, run, t_ns);
+        return;
+    }
+    if (is_out(core, run)) {
+        budget_give_back(core, answer);
         runs_dispatch(core, run, t_ns);
         return;
     }
@@ -298,7 +250,7 @@ static void ask_for_budget(struct core *core, struct run *run)
 {
     run->knows_budget = true;
     run->phase = RUN_RESERVES;
-    budget_reserve(core, "", "", 0, -1, run->request_id);
+    budget_ask(core, run->request_id);
 }
 
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns)
@@ -365,7 +317,7 @@ void runs_end(struct core *core, struct run *run, enum message_state state,
     buf_clear(&answer->error);
     buf_add_text(&answer->error, state == MESSAGE_FAILED ? outcome->err.text : "");
     if (run->phase == RUN_SENT || run->phase == RUN_STOPPING)
-        count_attempt(core, run, answer, t_ns);
+        answer_count_attempt(core, run, answer, t_ns);
     if (run->endpoint >= 0)
         budget_settle(core, run);
     if (state == MESSAGE_STOPPED)
@@ -387,7 +339,7 @@ static void observe_end(
             .what = SEEN_END,
             .status = outcome->err.status,
             .retry_after_ms = outcome->retry_after_ms,
-            .ms = run->t_first_ns ? ms_between(run->t_first_ns, t_ns) : 0,
+            .ms = run->t_first_ns ? core_ms_between(run->t_first_ns, t_ns) : 0,
             .n_output_tok = run->usage.output == TOKENS_UNKNOWN ? 0 : run->usage.output,
             .cost_nusd =
                     prices_cost_nusd(core->fleet.endpoints[run->endpoint].conf, &run->usage)};
@@ -397,9 +349,7 @@ static void observe_end(
     if (core->fleet.endpoints[run->endpoint].open_until_ns != open_until_ns)
         disk_put_breaker(core, run->endpoint);
     if (outcome->err.status != OK)
-        snprintf(core->fleet.endpoints[run->endpoint].last_error,
-                sizeof core->fleet.endpoints[run->endpoint].last_error, "%.150s",
-                outcome->err.text);
+        fleet_set_error(&core->fleet, run->endpoint, slice_of(outcome->err.text));
 }
 
 /* -1: not again at this endpoint. */
@@ -427,7 +377,7 @@ static bool try_elsewhere(
         struct core *core, struct run *run, const struct outcome *outcome, uint64_t t_ns)
 {
     if (run->only_endpoint >= 0 || !may_help_elsewhere(outcome->err.status) ||
-            run->attempt + 1 >= ATTEMPTS_MAX || run->endpoint >= ENDPOINTS_MAX)
+            run->attempt + 1 >= ATTEMPTS_MAX)
         return false;
     struct message *answer;
     const struct session *s = core_find_message(core, run->message_id, &answer);
@@ -471,42 +421,12 @@ static void end_failed(
     runs_end(core, run, MESSAGE_FAILED, outcome, t_ns);
 }
 
-/* What looked like an echo and was held back is part of the answer after all. */
-static void give_back_echo(struct run *run, struct message *answer)
-{
-    struct arena arena = {0};
-    buf_add_text(&answer->text, arena_strndup(&arena, buf_text(&answer->text), run->n_echo));
-    run->n_base = run->n_echo = 0;
-    arena_release(&arena);
-}
-
-/* Asked to go on with an answer, some servers send its beginning once more. What equals it is
- * held back until it is whole (and dropped) or differs (and was meant). Returns what is to be
- * shown now. */
-static struct slice drop_echo(struct run *run, struct message *answer, struct slice text)
-{
-    const char *base = buf_text(&answer->text);
-    size_t n = 0;
-    while (n < text.n && run->n_echo + n < run->n_base && base[run->n_echo + n] == text.ptr[n])
-        n++;
-    if (run->n_echo + n == run->n_base) {
-        run->n_base = run->n_echo = 0;
-        return (struct slice){text.ptr + n, text.n - n};
-    }
-    if (n == text.n) {
-        run->n_echo += n;
-        return SLICE("");
-    }
-    give_back_echo(run, answer);
-    return text;
-}
-
 static void take_done(struct core *core, struct run *run, struct message *answer,
         const struct outcome *outcome, uint64_t t_ns)
 {
     if (outcome->err.status == OK)
-        give_back_echo(run, answer);
-    count_attempt(core, run, answer, t_ns);
+        answer_give_back_echo(run, answer);
+    answer_count_attempt(core, run, answer, t_ns);
     observe_end(core, run, outcome, t_ns);
     if (run->phase == RUN_STOPPING || outcome->err.status == ERR_CANCELLED)
         runs_end(core, run, MESSAGE_STOPPED, outcome, t_ns);
@@ -516,81 +436,23 @@ static void take_done(struct core *core, struct run *run, struct message *answer
         runs_end(core, run, MESSAGE_DONE, outcome, t_ns);
 }
 
-static void take_content(
-        struct core *core, struct run *run, struct message *answer, uint64_t t_ns)
-{
-    answer->version++;
-    core->version++;
-    if (run->t_first_ns)
-        return;
-    run->t_first_ns = t_ns;
-    run->state = RUN_DECODE;
-    answer->ttft_ms = run->before.ttft_ms + ms_between(run->t_sent_ns, t_ns);
-    count_attempt(core, run, answer,
-            t_ns); /* if the program dies now, the sum is not told as whole */
-    fleet_observe(&core->fleet,
-            &(struct observation){.endpoint = run->endpoint,
-                    .what = SEEN_FIRST_TOKEN,
-                    .ms = (double)(t_ns - run->t_sent_ns) / 1e6},
-            t_ns);
-}
-
-/* Some models think again between parts of the answer: what lies between is not counted. */
-static void time_reasoning(
-        struct run *run, struct message *answer, uint64_t t_ns, bool is_reasoning)
-{
-    if (run->t_reasoning_ns)
-        run->reasoning_ns += t_ns - run->t_reasoning_ns;
-    run->t_reasoning_ns = is_reasoning ? t_ns : 0;
-    answer->reasoning_ms = run->before.reasoning_ms + (uint32_t)(run->reasoning_ns / 1000000u);
-}
-
-static void take_text(
-        struct core *core, struct run *run, struct message *answer, const struct event *event)
-{
-    struct slice text = {event->u.text, event->n_bytes};
-    if (run->n_base)
-        text = drop_echo(run, answer, text);
-    buf_add_slice(&answer->text, text);
-    time_reasoning(run, answer, event->t_ns, false);
-    if (text.n)
-        take_content(core, run, answer, event->t_ns);
-}
-
-static void take_field(uint32_t *to, uint32_t from)
-{
-    if (from != TOKENS_UNKNOWN)
-        *to = from;
-}
-
-static void take_usage(struct run *run, struct message *answer, const struct usage *u)
-{
-    take_field(&run->usage.input, u->input);
-    take_field(&run->usage.output, u->output);
-    take_field(&run->usage.cached_input, u->cached_input);
-    take_field(&run->usage.cache_write, u->cache_write);
-    take_field(&run->usage.reasoning, u->reasoning);
-    answer->usage = usage_with(&run->before, &run->usage);
-}
-
-static void take_tool(struct message *answer, struct tool_call *call)
-{
-    struct buf *out = &answer->tool_calls;
-    buf_add_text(out, out->n ? ",{\"id\":" : "{\"id\":");
-    json_add_string(out, slice_of(call->id));
-    buf_add_text(out, ",\"name\":");
-    json_add_string(out, slice_of(call->name));
-    buf_add_text(out, ",\"arguments\":");
-    json_add_string(out, slice_of(call->arguments));
-    buf_add_text(out, "}");
-}
-
 static void free_payload(const struct event *event)
 {
     if (event->kind == EV_DONE)
         mem_free(event->u.outcome);
     else if (event->kind == EV_TOOL)
         tool_call_free(event->u.tool);
+}
+
+/* Pieces that still fit would follow those that did not. */
+static void end_too_large(
+        struct core *core, struct run *run, struct message *answer, uint64_t t_ns)
+{
+    struct outcome outcome = {.retry_after_ms = -1};
+    err_set(&outcome.err, ERR_PROTOCOL, "the answer is larger than %u MB",
+            MESSAGE_MAX_BYTES >> 20);
+    core_cancel_request(core, run);
+    take_done(core, run, answer, &outcome, t_ns);
 }
 
 void runs_apply(struct core *core, const struct event *event)
@@ -607,23 +469,16 @@ void runs_apply(struct core *core, const struct event *event)
     core_find_message(core, run->message_id, &answer);
     switch ((enum event_kind)event->kind) {
     case EV_TEXT:
-        take_text(core, run, answer, event);
-        break;
     case EV_REASONING:
-        buf_add(&answer->reasoning, event->u.text, event->n_bytes);
-        time_reasoning(run, answer, event->t_ns, true);
-        take_content(core, run, answer, event->t_ns);
-        break;
     case EV_TOOL:
-        take_tool(answer, event->u.tool);
-        take_content(core, run, answer, event->t_ns);
-        break;
     case EV_USAGE:
-        take_usage(run, answer, &event->u.usage);
+        answer_take(core, run, answer, event);
+        if (run->phase == RUN_SENT && answer_is_cut(answer))
+            end_too_large(core, run, answer, event->t_ns);
         break;
-    case EV_STATE:
-        run->state = event->u.state.state;
-        run->fraction = event->u.state.fraction;
+    case EV_STAGE:
+        run->stage = event->u.stage.stage;
+        run->fraction = event->u.stage.fraction;
         core->version++;
         break;
     case EV_LIMITS:
@@ -670,11 +525,10 @@ uint64_t runs_deadline(const struct core *core)
     for (size_t i = 0; i < core->n_runs; i++) {
         const struct run *run = &core->runs[i];
         bool waits = run->phase == RUN_WAITS_FOR_RETRY || run->phase == RUN_WAITS_FOR_ROUTE;
-        uint64_t at = waits                    ? run->t_retry_ns
-                      : run->phase == RUN_SENT ? run->t_saved_ns + CHECKPOINT_NS
-                                               : 0;
-        if (at && (!nearest || at < nearest))
-            nearest = at;
+        nearest =
+                core_earlier(nearest, waits                    ? run->t_retry_ns
+                                      : run->phase == RUN_SENT ? run->t_saved_ns + CHECKPOINT_NS
+                                                               : 0);
     }
     return nearest;
 }

@@ -26,11 +26,10 @@ static void print_features(const struct features *f, struct buf *out)
             f->n_output_tok);
     json_add_double(out, (double)f->difficulty);
     buf_printf(out,
-            ",\"domain\":\"%s\",\"language\":\"%s\",\"tools\":%s,\"vision\":%s,\"code\":%s,"
+            ",\"domain\":\"%s\",\"language\":\"%s\",\"tools\":%s,\"code\":%s,"
             "\"json\":%s}",
             domain_name(f->domain), f->language, f->needs_tools ? "true" : "false",
-            f->needs_vision ? "true" : "false", f->has_code ? "true" : "false",
-            f->wants_json ? "true" : "false");
+            f->has_code ? "true" : "false", f->wants_json ? "true" : "false");
 }
 
 static void print_candidate(
@@ -78,11 +77,7 @@ void decision_print_json(const struct decision *d, const struct fleet *fleet, st
 
 static void copy_text(char *out, size_t n_out, const struct json *v, const char *member)
 {
-    struct slice text = slice_of(json_get_text(v, member));
-    size_t n = utf8_whole(text.ptr, text.n < n_out ? text.n : n_out - 1);
-    if (n)
-        memcpy(out, text.ptr, n);
-    out[n] = '\0';
+    slice_to_text(slice_of(json_get_text(v, member)), out, n_out);
 }
 
 static int64_t read_nusd(const struct json *v, const char *member)
@@ -131,7 +126,6 @@ static void read_features(const struct json *v, struct features *f)
     f->domain = (enum domain)find_name(json_get_text(v, "domain"), domain_at, DOMAIN_COUNT);
     copy_text(f->language, sizeof f->language, v, "language");
     f->needs_tools = json_is_true(json_get(v, "tools"));
-    f->needs_vision = json_is_true(json_get(v, "vision"));
     f->has_code = json_is_true(json_get(v, "code"));
     f->wants_json = json_is_true(json_get(v, "json"));
 }
@@ -167,7 +161,7 @@ bool decision_read_json(
         json_free(root);
         return false;
     }
-    for (const struct json *v = json_first(list); v && out->n_candidates < CANDIDATES_MAX;
+    for (const struct json *v = json_first(list); v && out->n_candidates < ENDPOINTS_MAX;
             v = json_next(v)) {
         const char *name = json_get_text(v, "endpoint");
         int i = out->n_candidates++;

@@ -5,12 +5,14 @@
 #include "router/endpoint.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "router/conf.h"
+#include "router/endpoint_limits.h"
 #include "router/prices.h"
 #include "router/secret.h"
 #include "router/wire.h"
@@ -34,7 +36,8 @@ enum value_kind {
     VALUE_BOOL,
     VALUE_ZONE,
     VALUE_PRICE,
-    VALUE_TIER
+    VALUE_TIER,
+    VALUE_SLOTS
 };
 
 #define TYPE_TEXT  const char *
@@ -44,6 +47,7 @@ enum value_kind {
 #define TYPE_ZONE  enum zone
 #define TYPE_PRICE double
 #define TYPE_TIER  int
+#define TYPE_SLOTS uint32_t
 
 /* A row whose member has another type does not compile. */
 #define KEY(name, kind, member, ...)                                                           \
@@ -75,6 +79,8 @@ static const char *const later_kinds[] = {"openai_responses", "azure", "gemini",
         "vertex_anthropic", "bedrock", "sglang", "trtllm", "triton", "ollama", "litellm",
         "openrouter", "deepseek", "mistral", "groq", "together"};
 
+_Static_assert(ENDPOINT_SLOTS_MAX == 64, "what_is_valid says so");
+
 static const char *what_is_valid(enum value_kind kind)
 {
     static const char *const texts[] = {
@@ -85,6 +91,7 @@ static const char *what_is_valid(enum value_kind kind)
             [VALUE_ZONE] = "local, lab, region or external",
             [VALUE_PRICE] = "a price in dollars per million tokens",
             [VALUE_TIER] = "1 to 5",
+            [VALUE_SLOTS] = "1 to 64",
     };
     return texts[kind];
 }
@@ -117,6 +124,11 @@ static bool set_field(struct arena *arena, struct endpoint_conf *e, size_t i, co
         if (!slice_to_u64(slice_of(text), &n) || n < 1 || n > 5)
             return false;
         *(int *)at = (int)n;
+        return true;
+    case VALUE_SLOTS:
+        if (!slice_to_u64(slice_of(text), &n) || n < 1 || n > ENDPOINT_SLOTS_MAX)
+            return false;
+        *(uint32_t *)at = (uint32_t)n;
         return true;
     }
     return false;
@@ -197,7 +209,7 @@ struct reader {
     struct conf *conf;
     struct arena *arena;
     struct endpoint_conf *e;
-    bool has_zone;
+    bool has_kind, has_zone;
 };
 
 /* "[endpoint "x"] …": what is wrong with it as a whole. */
@@ -210,6 +222,7 @@ static void bad(struct reader *r, const char *what)
 
 static void read_kind(struct reader *r, const struct conf_entry *entry)
 {
+    r->has_kind = true;
     for (int i = 0; i < PROVIDER_COUNT; i++)
         if (strcmp(entry->value, providers[i].name) == 0) {
             r->e->kind = (enum provider_kind)i;
@@ -403,28 +416,55 @@ struct endpoint_conf endpoint_local(const char *name, const char *path)
     return e;
 }
 
+static bool is_of(const struct conf_entry *entry, const char *name)
+{
+    return strcmp(entry->section, "endpoint") == 0 && strcmp(entry->subsection, name) == 0;
+}
+
+static void read_section(struct reader *r, size_t i_first)
+{
+    for (size_t i = i_first; i < conf_n_entries(r->conf); i++)
+        if (is_of(conf_entry_at(r->conf, i), r->e->name))
+            read_entry(r, conf_entry_at(r->conf, i));
+    if (!r->has_kind)
+        bad(r, "has no kind: add kind = local or kind = openai");
+    finish(r);
+}
+
+/* What cannot name an endpoint, said once. "" is the router's own choice. */
+static bool is_name(struct conf *conf, size_t i_entry)
+{
+    const struct conf_entry *entry = conf_entry_at(conf, i_entry);
+    const char *name = entry->subsection;
+    size_t n = strlen(name), i = 0;
+    if (n && n < ENDPOINT_NAME_BYTES)
+        return true;
+    while (!is_of(conf_entry_at(conf, i), name))
+        i++;
+    if (i < i_entry)
+        return false;
+    if (n == 0)
+        conf_warn(conf, entry->line, "[endpoint \"\"] needs a name: [endpoint \"NAME\"]");
+    else
+        conf_warn(conf, entry->line,
+                "[endpoint \"%.40s\xE2\x80\xA6\"]: a name has at most %d bytes", name,
+                ENDPOINT_NAME_BYTES - 1);
+    return false;
+}
+
 size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_conf **out)
 {
     size_t n = 0, most = conf_n_entries(conf);
     struct endpoint_conf *list = arena_alloc(arena, (most + 1) * sizeof *list);
     for (size_t i = 0; i < most; i++) {
         const struct conf_entry *entry = conf_entry_at(conf, i);
-        if (strcmp(entry->section, "endpoint") != 0 || find(list, n, entry->subsection))
+        const char *name = entry->subsection;
+        if (!is_of(entry, name) || find(list, n, name) || !is_name(conf, i))
             continue;
         struct endpoint_conf *e = &list[n++];
-        *e = defaults(arena_strdup(arena, entry->subsection));
+        *e = defaults(arena_strdup(arena, name));
         e->line = entry->line;
-        struct reader r = {conf, arena, e, false};
-        if (e->name[0] == '\0')
-            bad(&r, "needs a name: [endpoint \"NAME\"]");
-        if (!conf_get(conf, "endpoint", entry->subsection, "kind"))
-            bad(&r, "has no kind: add kind = local or kind = openai");
-        for (size_t j = i; j < most; j++) {
-            const struct conf_entry *own = conf_entry_at(conf, j);
-            if (strcmp(own->section, "endpoint") == 0 && strcmp(own->subsection, e->name) == 0)
-                read_entry(&r, own);
-        }
-        finish(&r);
+        read_section(&(struct reader){.conf = conf, .arena = arena, .e = e}, i);
         if (n == ENDPOINTS_MAX + 1)
             conf_warn(conf, e->line,
                     "more than %d endpoints: the router never chooses this one and those below",
@@ -432,6 +472,12 @@ size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_co
     }
     *out = list;
     return n;
+}
+
+bool endpoint_takes_extra(const struct endpoint_conf *conf)
+{
+    const struct wire_ops *wire = providers[conf->kind].wire;
+    return wire && wire->takes_extra;
 }
 
 static const char *copy(struct arena *arena, const char *text)
@@ -468,4 +514,16 @@ enum status endpoint_check(const struct endpoint_conf *conf, struct err *err)
         return conf->model ? check_file(conf->model, err) : OK;
     enum status status = conf->ca_file ? check_file(conf->ca_file, err) : OK;
     return status == OK ? secret_check(conf, err) : status;
+}
+
+void endpoint_print_url(const struct endpoint_conf *conf, char *out, size_t n_bytes)
+{
+    const char *url = conf->url ? conf->url : providers[conf->kind].url;
+    const char *host = url ? strstr(url, "://") : NULL;
+    size_t n_host = host ? strcspn(host + 3, "/?#") : 0;
+    const char *at = n_host ? memrchr(host + 3, '@', n_host) : NULL;
+    if (at)
+        snprintf(out, n_bytes, "%.*s\xE2\x80\xA6%s", (int)(host + 3 - url), url, at);
+    else
+        snprintf(out, n_bytes, "%s", url ? url : "");
 }

@@ -7,6 +7,7 @@
 
 #include "engine/base.h"
 
+#include "router/endpoint_limits.h"
 #include "router/zone.h"
 
 struct conf;
@@ -39,8 +40,7 @@ struct long_price {
     double usd_per_mtok_in, usd_per_mtok_out, usd_per_mtok_cached;
 };
 
-#define ENDPOINTS_MAX 64 /* that the router weighs: a request remembers in 64 bits who failed  \
-                          */
+#define ENDPOINT_SLOTS_MAX 64
 
 struct endpoint_conf {
     const char *name;
@@ -63,7 +63,8 @@ struct endpoint_conf {
     uint32_t retries;  /* further HTTP requests after the first */
     uint32_t connect_timeout_ms, first_token_timeout_ms, idle_timeout_ms,
             total_timeout_ms; /* 0: none */
-    uint32_t rpm, tpm, slots; /* 0: no limit known */
+    uint32_t rpm, tpm;        /* 0: no limit known */
+    uint32_t slots;           /* at most ENDPOINT_SLOTS_MAX; 0: 1 */
     const char *ca_file;
     int line; /* of its section header */
 };
@@ -78,7 +79,12 @@ const char *endpoint_need(const char *key, const char *value);
 const char *endpoint_lacks(const struct endpoint_conf *conf, const char *key);
 /* An endpoint for a model file, with every default; both texts are borrowed. */
 struct endpoint_conf endpoint_local(const char *name, const char *path);
+/* What shunt does not read of a request goes along: tools, response_format, … */
+bool endpoint_takes_extra(const struct endpoint_conf *conf);
 struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf);
+
+/* Its url for showing, the provider's own too: without the user and password in it. */
+void endpoint_print_url(const struct endpoint_conf *conf, char *out, size_t n_bytes);
 
 /* What can be known of an endpoint without contacting it: the model file, the ca_file, the
  * key's variable or file. Cheap; runs no command. The sentence does not name the endpoint. */

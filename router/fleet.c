@@ -1,4 +1,9 @@
-/* fleet.c - see fleet.h. */
+/*
+ * fleet.c - see fleet.h. The breaker opens after three failures in a row, for 15 s, and twice
+ * as long with each further one; only failures that say something about the endpoint count.
+ * Speeds are an average that the newest observation moves by a third, beside the newest few as
+ * they were: the former for estimates, the latter for quantiles.
+ */
 #include "router/fleet.h"
 
 #include <math.h>
@@ -12,6 +17,7 @@
 #define FAILURES_TO_OPEN 3
 #define OPEN_MIN_NS      15000000000ull
 #define OPEN_MAX_NS      300000000000ull
+#define SERVER_MAX_NS    3600000000000ull /* a server may ask for more: once an hour one tries */
 #define LEARN            0.3 /* weight of the newest observation */
 
 float samples_quantile(const struct samples *samples, double q)
@@ -58,8 +64,10 @@ static void open_breaker(struct endpoint_state *e, const struct observation *o, 
         open_ns *= 2;
     if (open_ns > OPEN_MAX_NS)
         open_ns = OPEN_MAX_NS;
-    if (o->retry_after_ms >= 0 && o->status == ERR_RATE_LIMIT)
-        open_ns = (uint64_t)o->retry_after_ms * 1000000u; /* the server knows better */
+    if (o->retry_after_ms >= 0 && o->status == ERR_RATE_LIMIT) { /* the server knows better */
+        open_ns = (uint64_t)o->retry_after_ms * 1000000u;
+        open_ns = open_ns < SERVER_MAX_NS ? open_ns : SERVER_MAX_NS;
+    }
     e->open_until_ns = now_ns + open_ns;
 }
 
@@ -78,8 +86,7 @@ static void observe_probe(
     e->is_probing = false;
     e->probe_t_ns = now_ns;
     e->probe_ms = (uint32_t)o->ms;
-    snprintf(e->probe_error, sizeof e->probe_error, "%s", o->text);
-    e->probe_error[utf8_whole(e->probe_error, strlen(e->probe_error))] = '\0';
+    slice_to_text(slice_of(o->text), e->probe_error, sizeof e->probe_error);
 }
 
 static void observe_end(struct endpoint_state *e, const struct observation *o, uint64_t now_ns)
@@ -163,12 +170,18 @@ int fleet_find(const struct fleet *fleet, const char *name)
     return -1;
 }
 
+int fleet_find_present(const struct fleet *fleet, const char *name)
+{
+    int i = fleet_find(fleet, name);
+    return i >= 0 && !fleet->endpoints[i].is_gone ? i : -1;
+}
+
 /* A request on its way keeps the copy it was sent with, so the old one may only be replaced. */
 static void set_conf(
         struct fleet *fleet, struct endpoint_state *e, const struct endpoint_conf *conf)
 {
     struct endpoint_conf *own = endpoint_conf_copy(&fleet->arena, conf);
-    bool is_on = e->switched == SWITCH_NONE ? e->is_on_in_conf : e->switched == SWITCH_ON;
+    bool is_on = e->switched == SWITCH_NONE ? e->is_on_in_conf : e->switched != SWITCH_OFF;
     own->enabled = is_on && !e->is_gone && !own->is_faulty;
     e->conf = own;
 }
@@ -184,10 +197,8 @@ static void set_fault(struct endpoint_state *e, const char *fault)
 static void take_conf(
         struct fleet *fleet, struct endpoint_state *e, const struct endpoint_conf *conf)
 {
-    if (e->is_on_in_conf != conf->enabled) {
+    if (e->is_on_in_conf != conf->enabled)
         e->switched = SWITCH_NONE;
-        e->is_drained = false;
-    }
     e->is_on_in_conf = conf->enabled;
     set_conf(fleet, e, conf);
     set_fault(e, NULL);
@@ -237,6 +248,12 @@ void fleet_set_fault(struct fleet *fleet, int endpoint, const char *fault)
     set_fault(&fleet->endpoints[endpoint], fault);
 }
 
+void fleet_set_error(struct fleet *fleet, int endpoint, struct slice text)
+{
+    struct endpoint_state *e = &fleet->endpoints[endpoint];
+    slice_to_text(text, e->last_error, sizeof e->last_error);
+}
+
 void fleet_begin_day(struct fleet *fleet)
 {
     for (int i = 0; i < fleet->n_endpoints; i++) {
@@ -249,7 +266,7 @@ void fleet_begin_day(struct fleet *fleet)
 bool fleet_switch(struct fleet *fleet, int endpoint, enum endpoint_switch to)
 {
     struct endpoint_state *e = &fleet->endpoints[endpoint];
-    if (to == SWITCH_ON && (e->is_gone || e->conf->is_faulty))
+    if (to != SWITCH_OFF && (e->is_gone || e->conf->is_faulty))
         return false;
     e->switched = to;
     set_conf(fleet, e, e->conf);

@@ -1,6 +1,6 @@
 /*
- * fleet.h - the endpoints and what was observed of them. Plain state: fleet_observe is the only
- * change, time comes in as an argument, and what recovers is computed when read.
+ * fleet.h - the endpoints and what was observed of them. Plain state that only these functions
+ * change: time comes in as an argument, and what recovers is computed when read.
  */
 #ifndef ROUTER_FLEET_H
 #define ROUTER_FLEET_H
@@ -29,14 +29,18 @@ struct rate_limit {
 };
 
 /* What the user said for this run of the program, over `enabled` in the configuration. */
-enum endpoint_switch { SWITCH_NONE, SWITCH_ON, SWITCH_OFF };
+enum endpoint_switch {
+    SWITCH_NONE,
+    SWITCH_ON,
+    SWITCH_OFF,
+    SWITCH_DRAIN /* what runs there ends, nothing new is sent */
+};
 
 struct endpoint_state {
     const struct endpoint_conf *conf; /* its `enabled` is what holds now */
     enum endpoint_switch switched;
     bool is_on_in_conf; /* `enabled` of the configuration; when that changes, it holds again */
     bool is_gone;       /* no longer in the configuration */
-    bool is_drained;    /* switched off for now: what runs there ends, nothing new is sent */
     char fault[ERR_TEXT_BYTES]; /* why it cannot answer; "": nothing is known against it */
     struct samples ttft_samples_ms, tok_per_s_samples;
     struct rate_limit requests, tokens;
@@ -88,6 +92,7 @@ struct observation {
 void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t now_ns);
 enum breaker fleet_breaker(const struct endpoint_state *e, uint64_t now_ns);
 int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
+int fleet_find_present(const struct fleet *fleet, const char *name); /* not one that is gone */
 /* The endpoints of the configuration of now. An index stands for the same name as long as the
  * program runs, since what is on its way is named by it: what is known by name keeps its state,
  * what is new comes behind, what is missing stays, off, as gone. A switch of this run goes
@@ -97,9 +102,11 @@ void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, siz
 bool fleet_has_nobody(const struct fleet *fleet);
 /* A sentence of what was found out since the configuration was read; NULL: only that holds. */
 void fleet_set_fault(struct fleet *fleet, int endpoint, const char *fault);
+/* What it failed with last. */
+void fleet_set_error(struct fleet *fleet, int endpoint, struct slice text);
 /* A new day: nothing was spent, asked or failed in it yet. */
 void fleet_begin_day(struct fleet *fleet);
-/* False: on is not possible, its section has a mistake or is gone. */
+/* False: it cannot be on, its section has a mistake or is gone. */
 bool fleet_switch(struct fleet *fleet, int endpoint, enum endpoint_switch to);
 
 #endif

@@ -1,4 +1,8 @@
-/* history.c - see history.h. */
+/*
+ * history.c - see history.h. A stored answer is played back as the observations that it was, so
+ * that estimates have one source. Days are local ones: clocks that were changed make some of 23
+ * or 25 hours.
+ */
 #include "router/history.h"
 
 #include <stdio.h>
@@ -37,7 +41,6 @@ struct stored *history_command(int64_t now_ms)
 static void replay_answer(
         struct fleet *fleet, struct observation o, const struct answer_row *answer)
 {
-    struct endpoint_state *e = &fleet->endpoints[o.endpoint];
     if (answer->ttft_ms) {
         o.what = SEEN_FIRST_TOKEN;
         o.ms = answer->ttft_ms;
@@ -52,11 +55,7 @@ static void replay_answer(
         fleet_observe(fleet, &o, 0);
     }
     if (answer->state == MESSAGE_FAILED)
-        snprintf(e->last_error, sizeof e->last_error, "%.*s",
-                (int)utf8_whole(answer->error.ptr, answer->error.n < sizeof e->last_error
-                                                           ? answer->error.n
-                                                           : sizeof e->last_error - 1),
-                answer->error.ptr);
+        fleet_set_error(fleet, o.endpoint, answer->error);
 }
 
 void history_replay_breakers(

@@ -13,6 +13,7 @@
 #include "engine/json.h"
 
 #define MESSAGE_MAX_BYTES_SHOWN 400
+#define WAIT_MAX_MS             1e12 /* thirty years: as good as never, and far from overflow */
 
 static const struct {
     int first, last;
@@ -103,40 +104,31 @@ static void strip_tags(struct slice body, char *out, size_t n_out)
     out[utf8_whole(out, n)] = '\0';
 }
 
+static int64_t whole_ms(double ms)
+{
+    return ms < 0 ? 0 : ms > WAIT_MAX_MS ? (int64_t)WAIT_MAX_MS : (int64_t)ms;
+}
+
 /* "try again in 2.644s", "in 20s", "in 6m0s" */
 static int64_t wait_in_words(const char *message)
 {
-    const char *at = message ? strstr(message, "try again in ") : NULL;
+    static const char before[] = "try again in ";
+    const char *at = message ? strstr(message, before) : NULL;
+    struct slice rest = slice_of(at ? at + strlen(before) : NULL);
     double ms = 0;
-    if (!at)
-        return -1;
-    for (at += strlen("try again in "); *at >= '0' && *at <= '9';) {
-        size_t n = strspn(at, "0123456789.");
-        double value;
-        if (!slice_to_double((struct slice){at, n}, &value))
-            return -1;
-        at += n;
-        if (strncmp(at, "ms", 2) == 0)
-            ms += value, at += 2;
-        else if (*at == 's')
-            ms += value * 1e3, at++;
-        else if (*at == 'm')
-            ms += value * 6e4, at++;
-        else if (*at == 'h')
-            ms += value * 3.6e6, at++;
-        else
-            return -1;
-    }
-    return (int64_t)ms;
+    bool is_any = limits_take_duration(&rest, &ms);
+    while (limits_take_duration(&rest, &ms))
+        continue;
+    return is_any ? whole_ms(ms) : -1;
 }
 
 static int64_t read_wait_ms(const struct http_head *head, const char *message)
 {
     double value;
     if (slice_to_double(slice_trim(slice_of(head->retry_after_ms)), &value) && value >= 0)
-        return (int64_t)value;
+        return whole_ms(value);
     if (slice_to_double(slice_trim(slice_of(head->retry_after)), &value))
-        return value < 0 ? 0 : value > 1e9 ? (int64_t)1e12 : (int64_t)(value * 1000);
+        return whole_ms(value * 1000);
     if (head->retry_after[0]) { /* a date counts from the response's own */
         time_t then = curl_getdate(head->retry_after, NULL),
                now = curl_getdate(head->date, NULL);
@@ -165,12 +157,18 @@ static void set_text(struct outcome *out, enum status status, struct slice text)
         err_set(&out->err, status, "%.*s", (int)text.n, text.ptr);
 }
 
+/* Of the first row that fits; `otherwise` where none does. */
+static enum status status_of(double http_status, enum status otherwise)
+{
+    for (size_t i = 0; i < ARRAY_LEN(by_status); i++)
+        if (http_status >= by_status[i].first && http_status <= by_status[i].last)
+            return by_status[i].status;
+    return otherwise;
+}
+
 void http_error_read(const struct http_head *head, struct slice body, struct outcome *out)
 {
-    enum status status = ERR_PROTOCOL;
-    for (size_t i = 0; i < ARRAY_LEN(by_status) && status == ERR_PROTOCOL; i++)
-        if (head->status >= by_status[i].first && head->status <= by_status[i].last)
-            status = by_status[i].status;
+    enum status status = status_of(head->status, ERR_PROTOCOL);
     struct json *root = json_parse(body);
     char page[256] = "";
     const char *message = find_message(root);
@@ -196,12 +194,8 @@ void stream_error_read(const struct json *error, struct outcome *out)
     const char *message = json_text(error) ? json_text(error) : json_get_text(error, "message");
     json_print(error, &words);
     enum status status = ERR_SERVER;
-    if (json_get_number(error, "code", &code) && code >= 400 && code < 600)
-        for (size_t i = 0; i < ARRAY_LEN(by_status); i++)
-            if (code >= by_status[i].first && code <= by_status[i].last) {
-                status = by_status[i].status;
-                break;
-            }
+    if (json_get_number(error, "code", &code))
+        status = status_of(code, ERR_SERVER);
     status = refine(status, 0, buf_text(&words));
     out->finish_reason = FINISH_ERROR;
     struct slice text = tidy(message ? message : "");

@@ -10,7 +10,7 @@ struct outcome;
 /* What of a response's head decides about errors, and what it says about rate limits. */
 struct http_head {
     int status;
-    char retry_after[64], retry_after_ms[32], date[64], content_type[64];
+    char retry_after[64], retry_after_ms[32], date[64];
     struct limit_headers limits;
 };
 /* The class, text and waiting time of an HTTP error, from status, headers and body. */

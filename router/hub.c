@@ -1,6 +1,7 @@
 /*
  * hub.c - see hub.h. Only this file knows that the core has threads around it. Rings that are
- * full leave the effect in hub's list; the order of effects to one thread is kept.
+ * full leave the effect in hub's list; what goes to the store keeps its order there, a request
+ * may overtake another that waits.
  */
 #include "router/hub.h"
 
@@ -11,6 +12,7 @@
 
 #include "engine/engine.h"
 #include "engine/gguf.h"
+#include "engine/queue.h"
 
 #include "router/core.h"
 #include "router/endpoint.h"
@@ -18,6 +20,10 @@
 #include "router/scan.h"
 #include "router/secret.h"
 #include "router/store.h"
+#include "router/store_export.h"
+
+_Static_assert(
+        ENDPOINT_SLOTS_MAX <= ENGINE_SLOTS_MAX, "an engine takes what a section may say");
 
 #define CLOSE_WAIT_NS 10000000000ull /* a disk that takes longer than this keeps nobody */
 
@@ -63,14 +69,19 @@ static void stop_local(struct local *local)
     local->is_closing = true;
 }
 
+static bool names_model(const struct endpoint_conf *conf)
+{
+    return conf->kind == PROVIDER_LOCAL && conf->model;
+}
+
 /* The model in memory is not the one that the configuration names now. */
 static bool is_stale(const struct hub *hub, int endpoint)
 {
     const struct endpoint_conf *was = hub->locals[endpoint].conf;
     const struct endpoint_conf *is = hub->core.fleet.endpoints[endpoint].conf;
     return hub->locals[endpoint].engine &&
-           (is->kind != PROVIDER_LOCAL || !is->model || strcmp(was->model, is->model) != 0 ||
-                   was->slots != is->slots || was->context_tok != is->context_tok);
+           (!names_model(is) || strcmp(was->model, is->model) != 0 || was->slots != is->slots ||
+                   was->context_tok != is->context_tok);
 }
 
 /* After a change of the configuration: room for all, and nothing loaded that is not wanted.
@@ -93,8 +104,11 @@ enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err 
 {
     struct hub *hub = mem_alloc(sizeof *hub);
     hub->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    enum status status =
-            cfg->data_dir ? store_open(&hub->store, cfg->data_dir, hub->fd, err) : OK;
+    enum status status = OK;
+    if (hub->fd < 0)
+        status = err_set(err, ERR_NOMEM, "too many files are open for this program to work");
+    else if (cfg->data_dir)
+        status = store_open(&hub->store, cfg->data_dir, hub->fd, err);
     if (status != OK) {
         close(hub->fd);
         mem_free(hub);
@@ -152,7 +166,6 @@ static void apply_failure(struct hub *hub, const struct request *request, const 
     struct event event = {.request_id = request->id,
             .attempt = request->attempt,
             .kind = EV_DONE,
-            .status = (uint16_t)err->status,
             .t_ns = clock_now_ns()};
     event.u.outcome = mem_alloc(sizeof *event.u.outcome);
     *event.u.outcome = (struct outcome){.err = *err, .retry_after_ms = -1};
@@ -221,7 +234,7 @@ static void scan_models(struct hub *hub)
     r->dir = hub->models_dir ? arena_strdup(&r->arena, hub->models_dir) : NULL;
     for (int i = 0; i < fleet->n_endpoints; i++) {
         const struct endpoint_conf *conf = fleet->endpoints[i].conf;
-        if (conf->kind == PROVIDER_LOCAL && conf->model && !fleet->endpoints[i].is_gone)
+        if (names_model(conf) && !fleet->endpoints[i].is_gone)
             r->endpoints[r->n_endpoints++] = (struct scan_endpoint){i,
                     arena_strdup(&r->arena, conf->model), conf->context_tok, (int)conf->slots};
     }
@@ -262,15 +275,31 @@ static bool send_remote(struct hub *hub, struct effect *effect)
     return was_taken;
 }
 
-static bool is_local(const struct hub *hub, int endpoint)
+/* The configuration may have changed while the request waited: what was meant for a file does
+ * not leave the machine. */
+static bool send(struct hub *hub, struct effect *effect)
 {
-    return hub->core.fleet.endpoints[endpoint].conf->kind == PROVIDER_LOCAL;
+    const struct endpoint_conf *meant = effect->request->endpoint;
+    struct err err = {0};
+    if (meant->kind != PROVIDER_LOCAL)
+        return send_remote(hub, effect);
+    if (names_model(hub->core.fleet.endpoints[effect->endpoint].conf))
+        return send_local(hub, effect);
+    err_set(&err, ERR_CONFIG, "%s was changed while the message waited for it", meant->name);
+    apply_failure(hub, effect->request, &err);
+    request_free(effect->request);
+    return true;
+}
+
+/* True also when there is nothing left to load. */
+static bool load(struct hub *hub, int endpoint)
+{
+    return !names_model(hub->core.fleet.endpoints[endpoint].conf) || open_local(hub, endpoint);
 }
 
 static void apply_probe(struct hub *hub, int endpoint, uint64_t start_ns, const struct err *err)
 {
-    struct event event = {
-            .kind = EV_PROBE, .status = (uint16_t)err->status, .t_ns = clock_now_ns()};
+    struct event event = {.kind = EV_PROBE, .t_ns = clock_now_ns()};
     struct outcome outcome = {.err = *err, .retry_after_ms = -1};
     event.u.probe.endpoint = endpoint;
     event.u.probe.ms = (uint32_t)((event.t_ns - start_ns) / 1000000u);
@@ -299,7 +328,7 @@ static bool probe(struct hub *hub, struct effect *effect)
     struct secret key = {0};
     struct err err = {0};
     bool was_taken = true;
-    if (is_local(hub, effect->endpoint))
+    if (effect->request->endpoint->kind == PROVIDER_LOCAL)
         probe_local(hub, effect);
     else if (open_remote(hub, effect->request->endpoint, &key, &err) != OK)
         apply_probe(hub, effect->endpoint, clock_now_ns(), &err);
@@ -328,34 +357,60 @@ static bool cancel_waiting(struct hub *hub, uint32_t request_id)
     return false;
 }
 
-static void cancel(struct hub *hub, const struct effect *effect)
+/* False: a ring is full. */
+static bool cancel(struct hub *hub, const struct effect *effect)
 {
+    bool was_taken = true;
     if (effect->endpoint < 0 || cancel_waiting(hub, effect->request_id))
-        return;
+        return true;
     if (hub->locals[effect->endpoint].engine && !hub->locals[effect->endpoint].is_closing)
-        engine_cancel(hub->locals[effect->endpoint].engine, effect->request_id);
+        was_taken = engine_cancel(hub->locals[effect->endpoint].engine, effect->request_id);
     if (hub->net) /* its kind may have been another when it was sent */
-        net_cancel(hub->net, effect->request_id);
+        was_taken &= net_cancel(hub->net, effect->request_id);
+    return was_taken;
 }
 
 /* The budget holds for what this run spends, since nobody knows of more. */
 static void reserve_without_store(struct hub *hub, struct stored *c)
 {
-    c->is_over = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
-                 hub->spent_nusd + c->amount_nusd > c->limit_nusd;
-    if (!c->is_over)
+    c->is_above_limit = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
+                        hub->spent_nusd + c->amount_nusd > c->limit_nusd;
+    if (!c->is_above_limit)
         hub->spent_nusd += c->amount_nusd;
     c->total_nusd = hub->spent_nusd;
 }
 
-/* Without a database every command succeeds at once and nothing is there to read. */
+/* What is written succeeds at once, and nothing is there to read. */
 static void answer_without_store(struct hub *hub, struct stored *command)
 {
     struct event event = {.kind = EV_STORE, .t_ns = clock_now_ns(), .u.stored = command};
-    if (command->op == STORE_LOAD)
+    switch (command->op) {
+    case STORE_LOAD:
         err_set(&command->err, ERR_NOT_FOUND, "nothing is stored");
-    if (command->op == STORE_RESERVE)
+        break;
+    case STORE_RESERVE:
         reserve_without_store(hub, command);
+        break;
+    case STORE_EXPORT:
+        store_export(command);
+        break;
+    case STORE_PUT_MESSAGE:
+    case STORE_PUT_DRAFT:
+    case STORE_PUT_TOKENS:
+    case STORE_PUT_DECISION:
+    case STORE_PUT_SETTING:
+    case STORE_PUT_TITLE:
+    case STORE_TRASH:
+    case STORE_RELEASE:
+    case STORE_LIST:
+    case STORE_LIST_DECISIONS:
+    case STORE_LOAD_TOKENS:
+    case STORE_LOAD_FLEET:
+    case STORE_LOAD_COSTS:
+    case STORE_GET_SETTING:
+    case STORE_OP_COUNT:
+        break;
+    }
     core_apply(&hub->core, &event);
 }
 
@@ -369,15 +424,13 @@ static bool carry_out(struct hub *hub, struct effect *effect)
         answer_without_store(hub, effect->command);
         return true;
     case EFFECT_SEND:
-        return is_local(hub, effect->endpoint) ? send_local(hub, effect)
-                                               : send_remote(hub, effect);
+        return send(hub, effect);
     case EFFECT_CANCEL:
-        cancel(hub, effect);
-        return true;
+        return cancel(hub, effect);
     case EFFECT_PROBE:
         return probe(hub, effect);
     case EFFECT_LOAD:
-        return open_local(hub, effect->endpoint);
+        return load(hub, effect->endpoint);
     case EFFECT_UNLOAD:
         return unload(hub, effect->endpoint);
     case EFFECT_SCAN_MODELS:
@@ -422,7 +475,8 @@ static void drain_tokens(struct hub *hub, int i)
             return;
         local->record = mem_alloc(token_record_bytes(engine_shape(local->engine)));
     }
-    while (engine_poll_token(local->engine, local->record, &hub->core.n_tokens_lost))
+    uint64_t n_lost = 0; /* the statistics do without some */
+    while (engine_poll_token(local->engine, local->record, &n_lost))
         core_apply_token(&hub->core, engine_shape(local->engine), local->record);
 }
 
@@ -486,9 +540,8 @@ static bool drain(struct hub *hub, uint64_t end_ns)
 
 void hub_step(struct hub *hub, uint64_t budget_ns)
 {
-    uint64_t count, now = clock_now_ns(), deadline = core_deadline(&hub->core);
-    while (read(hub->fd, &count, sizeof count) < 0)
-        break;
+    uint64_t now = clock_now_ns(), deadline = core_deadline(&hub->core);
+    queue_unpoke(hub->fd);
     if (deadline && now >= deadline)
         core_apply(&hub->core, &(struct event){.kind = EV_TIMER, .t_ns = now});
     carry_out_all(hub);

@@ -1,4 +1,8 @@
-/* limits.c - see limits.h. */
+/*
+ * limits.c - see limits.h. Headers are kept as text until the head is complete: which of
+ * several windows of tokens counts (the one with the least left) and when "now" is, is known
+ * only then.
+ */
 #include "router/limits.h"
 
 #include <stdio.h>
@@ -63,8 +67,12 @@ static uint32_t read_count(const char *text)
                                                                           : TOKENS_UNKNOWN;
 }
 
-/* Takes "6m" off "6m0s": a number and its unit; a number alone is seconds. */
-static bool take_duration(struct slice *s, double *ms)
+static bool is_of_unit(char c)
+{
+    return (c >= 'a' && c <= 'z') || (unsigned char)c >= 0x80;
+}
+
+bool limits_take_duration(struct slice *s, double *ms)
 {
     static const struct {
         const char *name;
@@ -74,8 +82,7 @@ static bool take_duration(struct slice *s, double *ms)
     size_t n = 0, n_unit = 0;
     while (n < s->n && (s->ptr[n] == '.' || (s->ptr[n] >= '0' && s->ptr[n] <= '9')))
         n++;
-    while (n + n_unit < s->n && s->ptr[n + n_unit] != '.' &&
-            !(s->ptr[n + n_unit] >= '0' && s->ptr[n + n_unit] <= '9'))
+    while (n + n_unit < s->n && is_of_unit(s->ptr[n + n_unit]))
         n_unit++;
     double value;
     if (!slice_to_double((struct slice){s->ptr, n}, &value))
@@ -143,7 +150,7 @@ static uint32_t read_reset(const char *text, int64_t now_ms)
     if (read_date(text, &then_ms)) {
         ms = then_ms > now_ms ? (double)(then_ms - now_ms) : 0;
     } else {
-        while (rest.n && take_duration(&rest, &ms))
+        while (rest.n && limits_take_duration(&rest, &ms))
             continue;
         if (!text[0] || rest.n)
             return TOKENS_UNKNOWN;

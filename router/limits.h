@@ -25,6 +25,9 @@ struct limit_headers {
     bool is_any;
 };
 
+/* Takes "6m" off "6m0s": a number and its unit; a number alone is seconds. False: it begins
+ * with none. */
+bool limits_take_duration(struct slice *text, double *ms);
 /* True when it is one of these headers. */
 bool limits_take_header(struct limit_headers *headers, struct slice name, struct slice value);
 /* now_ms: Unix time by the server's clock. Of several windows of tokens the one with the fewest

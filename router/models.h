@@ -21,7 +21,7 @@ enum model_phase {
 };
 
 struct model_state {
-    int endpoint;            /* index in the fleet; -1: a file that no endpoint names */
+    int endpoint; /* index of a local one that names a file; -1: no endpoint names it */
     struct model_file *file; /* NULL: not looked at yet */
     bool is_seen;            /* by the running scan */
     enum model_phase phase;

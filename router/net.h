@@ -24,7 +24,7 @@ bool net_send(struct net *net, struct request *request, struct secret *key) MUST
 /* Asks whether the request's endpoint lives, by its list of models. request->id is the
  * endpoint's index; the answer is EV_PROBE. Moves like net_send. */
 bool net_probe(struct net *net, struct request *request, struct secret *key) MUST_USE;
-void net_cancel(struct net *net, uint32_t request_id);
+bool net_cancel(struct net *net, uint32_t request_id) MUST_USE; /* false: the ring is full */
 bool net_poll_event(struct net *net, struct event *out);
 
 #endif

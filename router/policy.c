@@ -1,4 +1,8 @@
-/* policy.c - see policy.h. */
+/*
+ * policy.c - see policy.h. All costs are money, so that a second, a failure and a poor answer
+ * can be added up and shown. A candidate that is out keeps its estimate and the reason: the
+ * sentence of a refusal and the table behind a decision are made of them.
+ */
 #include "router/policy.h"
 
 #include <math.h>
@@ -20,15 +24,12 @@
 #define FAR_TOK_PER_S 50
 #define WAIT_MAX_NS   60000000000ull /* longer than this nobody is kept waiting */
 
-_Static_assert(CANDIDATES_MAX == ENDPOINTS_MAX, "every endpoint is a candidate");
-
 static const char *const filter_names[FILTER_COUNT] = {
         [FILTER_NONE] = "none",
         [FILTER_NOT_CHOSEN_BY_USER] = "not_chosen",
         [FILTER_DISABLED] = "disabled",
         [FILTER_CONTEXT] = "context",
         [FILTER_TOOLS] = "tools",
-        [FILTER_VISION] = "vision",
         [FILTER_ZONE] = "zone",
         [FILTER_BREAKER] = "breaker",
         [FILTER_RATE_LIMIT] = "rate_limit",
@@ -55,12 +56,14 @@ const char *domain_name(enum domain domain)
     return names[domain];
 }
 
-struct prefs prefs_default(void)
+static const struct prefs prefs = {.answer_nusd = 30000000,
+        .late_nusd_per_s = 50000,
+        .failure_nusd = 2000000,
+        .patience_ms = 10000};
+
+struct prefs policy_prefs(void)
 {
-    return (struct prefs){.answer_nusd = 30000000,
-            .late_nusd_per_s = 50000,
-            .failure_nusd = 2000000,
-            .patience_ms = 10000};
+    return prefs;
 }
 
 /* A tier's share of poor answers to the hardest questions, and the square of the difficulty:
@@ -87,9 +90,9 @@ static enum filter filter_of(
     bool is_forced = f->only_endpoint == i;
     if (f->only_endpoint >= 0 && !is_forced)
         return FILTER_NOT_CHOSEN_BY_USER;
-    if (!conf->enabled || (e->is_drained && !is_forced))
+    if (!conf->enabled || (e->switched == SWITCH_DRAIN && !is_forced))
         return FILTER_DISABLED;
-    if (i < ENDPOINTS_MAX && tried >> i & 1)
+    if (tried >> i & 1)
         return FILTER_TRIED;
     if (conf->zone > f->max_zone)
         return FILTER_ZONE;
@@ -97,10 +100,8 @@ static enum filter filter_of(
         return FILTER_FAULTY;
     if (conf->context_tok && f->n_input_tok + MIN_ANSWER_TOK > conf->context_tok)
         return FILTER_CONTEXT;
-    if (f->needs_tools && conf->kind == PROVIDER_LOCAL)
+    if (f->needs_tools && !endpoint_takes_extra(conf))
         return FILTER_TOOLS;
-    if (f->needs_vision)
-        return FILTER_VISION; /* no wire carries pictures yet */
     /* An endpoint named by the user is asked even when it failed lately. */
     if (!is_forced && fleet_breaker(e, w->now_ns) == BREAKER_OPEN)
         return FILTER_BREAKER;
@@ -147,12 +148,12 @@ static double expected_ms(const struct endpoint_state *e, const struct features 
     double tok_per_s = e->tok_per_s > 0 ? e->tok_per_s
                        : is_local       ? local_tok_per_s(e->conf->tier)
                                         : FAR_TOK_PER_S;
-    double queue =
-            is_local && e->n_in_flight ? 2 : 1; /* one slot: what runs there comes first */
+    uint32_t n_slots = e->conf->slots ? e->conf->slots : 1;
+    double queue = is_local && e->n_in_flight >= n_slots ? 2 : 1; /* what runs comes first */
     return queue * (ttft_ms + f->n_output_tok * 1000.0 / tok_per_s);
 }
 
-/* Of the last requests, with one failure in twenty assumed before the first. */
+/* Of today's requests, with one failure in twenty assumed before the first. */
 static double p_failure(const struct endpoint_state *e)
 {
     return (e->n_errors + 0.5) / (e->n_requests + 10.0);
@@ -162,14 +163,13 @@ static void estimate(
         struct candidate *c, const struct features *f, const struct policy_world *w)
 {
     const struct endpoint_state *e = &w->fleet->endpoints[c->endpoint];
-    const struct prefs *prefs = &w->prefs;
     double ms = expected_ms(e, f),
-           late_ms = ms > prefs->patience_ms ? ms - prefs->patience_ms : 0;
+           late_ms = ms > prefs.patience_ms ? ms - prefs.patience_ms : 0;
     c->expected_ms = ms < 4e9 ? (uint32_t)ms : UINT32_MAX;
-    c->late_nusd = (int64_t)(late_ms / 1000 * (double)prefs->late_nusd_per_s);
-    c->failure_nusd = (int64_t)(p_failure(e) * (double)prefs->failure_nusd);
+    c->late_nusd = (int64_t)(late_ms / 1000 * (double)prefs.late_nusd_per_s);
+    c->failure_nusd = (int64_t)(p_failure(e) * (double)prefs.failure_nusd);
     c->p_miss = policy_p_miss(e->conf->tier, f->difficulty);
-    c->miss_nusd = (int64_t)((double)c->p_miss * (double)prefs->answer_nusd);
+    c->miss_nusd = (int64_t)((double)c->p_miss * (double)prefs.answer_nusd);
     c->cost_nusd = c->price_nusd + c->late_nusd + c->failure_nusd + c->miss_nusd;
 }
 
@@ -212,19 +212,17 @@ static void explain(struct candidate *c, const struct features *f, const struct 
         break;
     case FILTER_DISABLED:
         snprintf(out, n, "%s",
-                e->is_gone                                   ? "no longer in the configuration"
-                : e->is_drained || e->switched == SWITCH_OFF ? "switched off for now"
-                                                             : "disabled in the configuration");
+                e->is_gone ? "no longer in the configuration"
+                : e->switched == SWITCH_DRAIN || e->switched == SWITCH_OFF
+                        ? "switched off for now"
+                        : "disabled in the configuration");
         break;
     case FILTER_CONTEXT:
         snprintf(out, n, "about %u tokens do not fit its context of %u", f->n_input_tok,
                 conf->context_tok);
         break;
     case FILTER_TOOLS:
-        snprintf(out, n, "the request carries tools; the local engine does not call any");
-        break;
-    case FILTER_VISION:
-        snprintf(out, n, "the request carries pictures");
+        snprintf(out, n, "the request carries tools, and none can be sent there");
         break;
     case FILTER_ZONE:
         snprintf(out, n, "zone %s; this may travel to %s at most", zone_name(conf->zone),
@@ -240,8 +238,9 @@ static void explain(struct candidate *c, const struct features *f, const struct 
         break;
     case FILTER_BUDGET:
         snprintf(out, n, "about %s more than today's budget of %s allows",
-                usd_text(w->budget.spent_nusd + c->price_nusd - w->budget.day_nusd, more),
-                usd_text(w->budget.day_nusd, day));
+                prices_usd_text(
+                        w->budget.spent_nusd + c->price_nusd - w->budget.day_nusd, more),
+                prices_usd_text(w->budget.day_nusd, day));
         break;
     case FILTER_FAULTY:
         snprintf(out, n, "%.*s", (int)n - 1, e->fault);
@@ -273,7 +272,7 @@ static const char *why_out(const struct candidate *c, const struct fleet *fleet)
 }
 
 /* What can be mended comes first. */
-static int find_out(const struct decision *d, const struct candidate *out[CANDIDATES_MAX])
+static int find_out(const struct decision *d, const struct candidate *out[ENDPOINTS_MAX])
 {
     int n = 0;
     for (int is_faulty = 1; is_faulty >= 0; is_faulty--)
@@ -313,13 +312,19 @@ static void list_out(
 
 static void refuse(struct decision *d, const struct fleet *fleet)
 {
-    const struct candidate *out[CANDIDATES_MAX];
+    const struct candidate *out[ENDPOINTS_MAX];
     struct buf text;
     d->verdict = VERDICT_REFUSE;
     if (fleet->n_endpoints == 0) {
         snprintf(d->reason, sizeof d->reason,
                 "no endpoint is configured: `shunt doctor` says where to put a model or an "
                 "[endpoint]");
+        return;
+    }
+    if (d->features.only_endpoint >= ENDPOINTS_MAX) {
+        snprintf(d->reason, sizeof d->reason,
+                "%s stands behind the first %d endpoints, and no others are used",
+                fleet->endpoints[d->features.only_endpoint].conf->name, ENDPOINTS_MAX);
         return;
     }
     int n = find_out(d, out);
@@ -348,12 +353,11 @@ static int best_of(const struct decision *d, const struct fleet *fleet, int but)
     return best;
 }
 
-static int64_t cost_at(const struct candidate *c, const struct endpoint_conf *conf,
-        const struct prefs *prefs, float difficulty)
+static int64_t cost_at(
+        const struct candidate *c, const struct endpoint_conf *conf, float difficulty)
 {
     return c->cost_nusd - c->miss_nusd +
-           (int64_t)((double)policy_p_miss(conf->tier, difficulty) *
-                     (double)prefs->answer_nusd);
+           (int64_t)((double)policy_p_miss(conf->tier, difficulty) * (double)prefs.answer_nusd);
 }
 
 /* The difficulty at which the second would have won, searched away from the one there is in
@@ -367,8 +371,7 @@ static bool find_flip(
     for (int step = 1; step <= 100; step++)
         for (int sign = -1; sign <= 1; sign += 2) {
             float at = d->features.difficulty + (float)(sign * step) * 0.01f;
-            if (at >= 0 && at <= 1 &&
-                    cost_at(b, conf_b, &w->prefs, at) < cost_at(a, conf_a, &w->prefs, at)) {
+            if (at >= 0 && at <= 1 && cost_at(b, conf_b, at) < cost_at(a, conf_a, at)) {
                 *difficulty = at;
                 return true;
             }
@@ -433,9 +436,10 @@ static void wait_ask_or_refuse(struct decision *d, const struct policy_world *w)
         d->verdict = VERDICT_ASK;
         snprintf(d->reason, sizeof d->reason,
                 "it would pass today's budget of %s, of which %s are spent: %s costs about %s",
-                usd_text(w->budget.day_nusd, day), usd_text(w->budget.spent_nusd, spent),
+                prices_usd_text(w->budget.day_nusd, day),
+                prices_usd_text(w->budget.spent_nusd, spent),
                 w->fleet->endpoints[dear->endpoint].conf->name,
-                usd_text(dear->price_nusd, price));
+                prices_usd_text(dear->price_nusd, price));
     } else if (soonest_ns && soonest_ns <= w->now_ns + WAIT_MAX_NS) {
         d->verdict = VERDICT_WAIT;
         d->wait_until_ns = soonest_ns;
@@ -454,7 +458,7 @@ void policy_decide(struct decision *out, const struct features *f, const struct 
     int64_t highest = highest_known_price(w->fleet, &expected);
     int n_in = 0;
     *out = (struct decision){.chosen = -1, .features = *f};
-    for (int i = 0; i < w->fleet->n_endpoints && i < CANDIDATES_MAX; i++) {
+    for (int i = 0; i < w->fleet->n_endpoints && i < ENDPOINTS_MAX; i++) {
         struct candidate *c = &out->candidates[out->n_candidates++];
         int64_t price = prices_cost_nusd(w->fleet->endpoints[i].conf, &expected);
         c->endpoint = i;

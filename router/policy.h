@@ -8,6 +8,7 @@
 
 #include "engine/base.h"
 
+#include "router/endpoint_limits.h"
 #include "router/zone.h"
 
 struct chat_message;
@@ -32,7 +33,6 @@ struct features {
     enum domain domain;
     char language[3];  /* ISO 639-1 of the newest question; "": not known */
     bool needs_tools;  /* the request carries tools */
-    bool needs_vision; /* or pictures */
     bool has_code, wants_json;
 };
 /* About how many tokens a text is, for no tokenizer in particular. */
@@ -41,14 +41,14 @@ double text_count_tok(struct slice text);
 struct features features_of(
         const struct chat_message *messages, int n_messages, struct slice extra_json);
 
-/* What is bought with money: the same for every request until the user says otherwise. */
+/* What is bought with money, the same for every request. */
 struct prefs {
     int64_t answer_nusd;     /* what a right answer is worth */
     int64_t late_nusd_per_s; /* what a second beyond patience_ms costs */
     int64_t failure_nusd;    /* what an attempt that fails costs */
     uint32_t patience_ms;    /* for the whole answer */
 };
-struct prefs prefs_default(void);
+struct prefs policy_prefs(void);
 
 struct budget {
     int64_t day_nusd;   /* stop at this; negative: no budget */
@@ -60,7 +60,6 @@ struct budget {
 struct policy_world {
     const struct fleet *fleet;
     struct budget budget;
-    struct prefs prefs;
     uint64_t now_ns;
 };
 
@@ -77,7 +76,6 @@ enum filter { /* why a candidate is out; FILTER_NONE: it is in */
     FILTER_DISABLED,
     FILTER_CONTEXT,
     FILTER_TOOLS,
-    FILTER_VISION,
     FILTER_ZONE,
     FILTER_BREAKER,
     FILTER_RATE_LIMIT,
@@ -99,13 +97,11 @@ struct candidate {
     uint32_t expected_ms; /* to the end of the answer */
     uint64_t retry_ns;    /* out for now: when it may be in again; 0: never */
     bool is_price_known;
-    char reason[160]; /* "out: prompt 9,000 tokens > context 8,192", "free, zone local" */
+    char reason[160]; /* "about 9000 tokens do not fit its context of 8192" */
 };
 
 const char *filter_name(enum filter filter);
 const char *verdict_name(enum verdict verdict);
-
-#define CANDIDATES_MAX 64
 
 struct decision {
     int64_t t_ms; /* Unix time */
@@ -113,7 +109,7 @@ struct decision {
     enum verdict verdict;
     int chosen; /* index into candidates; -1 */
     int n_candidates;
-    struct candidate candidates[CANDIDATES_MAX];
+    struct candidate candidates[ENDPOINTS_MAX];
     uint64_t wait_until_ns; /* VERDICT_WAIT */
     char reason[ERR_TEXT_BYTES]; /* one sentence, for a person */
     char flip[200];         /* what would have changed the choice, or "" */

@@ -1,4 +1,8 @@
-/* prices.c - see prices.h. */
+/*
+ * prices.c - see prices.h. A row stands for a model's name with or without a date behind it. An
+ * endpoint with an address of its own gets no list price: whoever serves there asks what he
+ * likes.
+ */
 #include "router/prices.h"
 
 #include <math.h>
@@ -60,7 +64,7 @@ void prices_fill(struct endpoint_conf *e)
     }
 }
 
-const char *usd_text(int64_t nusd, char out[32])
+const char *prices_usd_text(int64_t nusd, char out[32])
 {
     double usd = (double)nusd / 1e9, size = fabs(usd);
     snprintf(out, 32, "%s$%.*f", usd < 0 ? "-" : "",

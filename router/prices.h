@@ -13,7 +13,7 @@ struct usage;
  * gave none. A model name may carry a date behind it: gpt-4.1-2025-04-14. */
 void prices_fill(struct endpoint_conf *endpoint);
 /* "$12.34", "$0.0123", "$0.000012": digits by size. */
-const char *usd_text(int64_t nusd, char out[32]);
+const char *prices_usd_text(int64_t nusd, char out[32]);
 /* Price of an answer in nano-dollars (one token at 1 USD per Mtok is 1000 nUSD); -1: price
  * unknown. */
 int64_t prices_cost_nusd(const struct endpoint_conf *conf, const struct usage *usage);

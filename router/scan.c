@@ -1,4 +1,8 @@
-/* scan.c - see scan.h. */
+/*
+ * scan.c - see scan.h. Files of endpoints come first, and those of the folder that are the same
+ * file (device and inode, not path) are left out. A ring that is full holds this thread up:
+ * nobody else waits for it.
+ */
 #include "router/scan.h"
 
 #include <poll.h>
@@ -82,12 +86,10 @@ static void *run(void *arg)
 {
     struct scan *s = arg;
     struct scan_request *request;
-    uint64_t count;
     while (!atomic_load(&s->is_closing)) {
         struct pollfd fd = {s->command_fd, POLLIN, 0};
         poll(&fd, 1, -1);
-        while (read(s->command_fd, &count, sizeof count) < 0)
-            break;
+        queue_unpoke(s->command_fd);
         while (queue_pop(&s->commands, &request)) {
             scan_all(s, request);
             scan_request_free(request);
@@ -118,7 +120,7 @@ struct scan *scan_open(int wake_fd)
     s->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     queue_init(&s->commands, 1, sizeof(struct scan_request *));
     queue_init(&s->events, N_EVENTS, sizeof(struct event));
-    if (thread_start(&s->thread, run, s))
+    if (s->command_fd >= 0 && thread_start(&s->thread, run, s))
         return s;
     release(s);
     return NULL;

@@ -22,6 +22,7 @@ struct scan_request {
     } * endpoints;
     size_t n_endpoints;
 };
+/* Freed by scan_request_free, or moved by scan_send. */
 struct scan_request *scan_request_new(size_t n_endpoints_max);
 void scan_request_free(struct scan_request *request);
 

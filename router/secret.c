@@ -1,4 +1,8 @@
-/* secret.c - see secret.h. */
+/*
+ * secret.c - see secret.h. A key is fetched anew for every request and overwritten behind it,
+ * so it can be changed meanwhile and no copy stays in memory. On the thread of the front end,
+ * which waits for a key command.
+ */
 #include "router/secret.h"
 
 #include <errno.h>
@@ -14,6 +18,7 @@
 
 #define SECRET_MAX_BYTES 16384
 #define COMMAND_MAX_MS   120000
+#define END_POLL_MS      2
 
 void secret_release(struct secret *secret)
 {
@@ -62,46 +67,85 @@ static enum status from_file(
     return status;
 }
 
-static enum status from_command(
-        const struct endpoint_conf *conf, struct secret *out, struct err *err)
+static bool start_command(const char *command, pid_t *pid, int *out_fd)
 {
-    char bytes[SECRET_MAX_BYTES];
-    size_t n = 0;
     int pipe_fd[2];
     if (pipe(pipe_fd) != 0)
-        return err_set(err, ERR_AUTH, "cannot run its key command: %s", strerror(errno));
-    pid_t pid = fork();
-    if (pid == 0) {
+        return false;
+    *pid = fork();
+    if (*pid == 0) {
         dup2(pipe_fd[1], STDOUT_FILENO);
         close(pipe_fd[0]);
         close(pipe_fd[1]);
-        execl("/bin/sh", "sh", "-c", conf->key_value, (char *)NULL);
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         _exit(127);
     }
     close(pipe_fd[1]);
-    uint64_t end_ns = clock_now_ns() + COMMAND_MAX_MS * 1000000ull;
-    bool is_late = false;
-    while (pid > 0 && n < sizeof bytes) {
-        uint64_t now = clock_now_ns();
-        struct pollfd fd = {pipe_fd[0], POLLIN, 0};
-        is_late = now >= end_ns || poll(&fd, 1, (int)((end_ns - now) / 1000000) + 1) == 0;
-        ssize_t got = is_late ? 0 : read(pipe_fd[0], bytes + n, sizeof bytes - n);
+    *out_fd = pipe_fd[0];
+    if (*pid < 0)
+        close(pipe_fd[0]);
+    return *pid > 0;
+}
+
+static int ms_left(uint64_t end_ns)
+{
+    uint64_t now = clock_now_ns();
+    return now < end_ns ? (int)((end_ns - now) / 1000000) + 1 : 0;
+}
+
+/* Until it closes its output, is late or says more than a key can be. */
+static size_t read_output(int fd, uint64_t end_ns, char bytes[SECRET_MAX_BYTES])
+{
+    size_t n = 0;
+    for (int ms; n < SECRET_MAX_BYTES && (ms = ms_left(end_ns));) {
+        struct pollfd ready = {fd, POLLIN, 0};
+        int n_ready = poll(&ready, 1, ms);
+        if (n_ready == 0 || (n_ready < 0 && errno == EINTR))
+            continue;
+        ssize_t got = read(fd, bytes + n, SECRET_MAX_BYTES - n);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
             break;
         n += (size_t)got;
     }
-    close(pipe_fd[0]);
-    int code = -1;
-    if (pid > 0 && is_late)
-        kill(pid, SIGKILL);
-    if (pid > 0)
-        waitpid(pid, &code, 0);
-    enum status status =
-            is_late || !WIFEXITED(code) || WEXITSTATUS(code) != 0
-                    ? err_set(err, ERR_AUTH, "the key command failed: %s", conf->key_value)
-                    : take_key(conf, (struct slice){bytes, n}, out, err);
+    return n;
+}
+
+/* False: it was late and has been killed. What it started may live on: in a process group of
+ * its own it could not ask for a passphrase at the terminal. */
+static bool wait_for(pid_t pid, uint64_t end_ns, int *code)
+{
+    pid_t got;
+    while ((got = waitpid(pid, code, WNOHANG)) == 0 && ms_left(end_ns))
+        poll(NULL, 0, END_POLL_MS);
+    if (got != 0)
+        return true;
+    kill(pid, SIGKILL);
+    while (waitpid(pid, code, 0) < 0 && errno == EINTR)
+        continue;
+    return false;
+}
+
+static enum status from_command(const struct endpoint_conf *conf, uint32_t limit_ms,
+        struct secret *out, struct err *err)
+{
+    char bytes[SECRET_MAX_BYTES];
+    uint64_t end_ns = clock_now_ns() + limit_ms * 1000000ull;
+    enum status status;
+    int fd, code = -1;
+    pid_t pid;
+    if (!start_command(conf->key_value, &pid, &fd))
+        return err_set(err, ERR_AUTH, "cannot run its key command: %s", strerror(errno));
+    size_t n = read_output(fd, end_ns, bytes);
+    close(fd);
+    if (!wait_for(pid, end_ns, &code))
+        status = err_set(err, ERR_AUTH, "the key command did not end within %.0f s: %s",
+                limit_ms / 1e3, conf->key_value);
+    else if (!WIFEXITED(code) || WEXITSTATUS(code) != 0)
+        status = err_set(err, ERR_AUTH, "the key command failed: %s", conf->key_value);
+    else
+        status = take_key(conf, (struct slice){bytes, n}, out, err);
     explicit_bzero(bytes, sizeof bytes);
     return status;
 }
@@ -117,7 +161,8 @@ static enum status from_env(
             conf->key_value, value ? "empty" : "not set", conf->key_value);
 }
 
-static enum status fetch(const struct endpoint_conf *conf, struct secret *out, struct err *err)
+static enum status fetch(const struct endpoint_conf *conf, uint32_t limit_ms,
+        struct secret *out, struct err *err)
 {
     *out = (struct secret){0};
     switch (conf->key_source) {
@@ -128,22 +173,28 @@ static enum status fetch(const struct endpoint_conf *conf, struct secret *out, s
     case KEY_FROM_FILE:
         return from_file(conf, out, err);
     case KEY_FROM_COMMAND:
-        return from_command(conf, out, err);
+        return from_command(conf, limit_ms, out, err);
     }
     return OK;
 }
 
-enum status secret_fetch(const struct endpoint_conf *conf, struct secret *out, struct err *err)
+enum status secret_fetch_within(const struct endpoint_conf *conf, uint32_t limit_ms,
+        struct secret *out, struct err *err)
 {
-    if (fetch(conf, out, err) == OK)
+    if (fetch(conf, limit_ms, out, err) == OK)
         return OK;
     return err_prefix(err, "endpoint \"%s\": ", conf->name);
+}
+
+enum status secret_fetch(const struct endpoint_conf *conf, struct secret *out, struct err *err)
+{
+    return secret_fetch_within(conf, COMMAND_MAX_MS, out, err);
 }
 
 enum status secret_check(const struct endpoint_conf *conf, struct err *err)
 {
     struct secret key = {0};
-    enum status status = conf->key_source == KEY_FROM_COMMAND ? OK : fetch(conf, &key, err);
+    enum status status = conf->key_source == KEY_FROM_COMMAND ? OK : fetch(conf, 0, &key, err);
     secret_release(&key);
     return status;
 }

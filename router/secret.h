@@ -19,6 +19,9 @@ void secret_release(struct secret *secret);
  * terminal. */
 enum status secret_fetch(
         const struct endpoint_conf *conf, struct secret *out, struct err *err) MUST_USE;
+/* The same with another limit for the command than two minutes, for tests. */
+enum status secret_fetch_within(const struct endpoint_conf *conf, uint32_t limit_ms,
+        struct secret *out, struct err *err) MUST_USE;
 /* The same without running a command, whose key is left empty; the sentence does not name the
  * endpoint. */
 enum status secret_check(const struct endpoint_conf *conf, struct err *err) MUST_USE;

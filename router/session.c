@@ -1,4 +1,7 @@
-/* session.c - see session.h. */
+/*
+ * session.c - see session.h. Ids grow, so messages lie in their order and are found by halving;
+ * rows from a damaged database may not, and then all are looked at.
+ */
 #include "router/session.h"
 
 #include <string.h>
@@ -146,15 +149,6 @@ static void take_text(struct buf *to, struct slice from)
     buf_add_slice(to, from);
 }
 
-static void copy_name(char *out, size_t n_out, struct slice from)
-{
-    size_t n = from.n < n_out ? from.n : n_out - 1;
-    n = utf8_whole(from.ptr, n);
-    if (n)
-        memcpy(out, from.ptr, n);
-    out[n] = '\0';
-}
-
 static enum finish_reason find_finish(struct slice name)
 {
     for (int i = 1; i < FINISH_REASON_COUNT; i++)
@@ -173,8 +167,8 @@ static void take_row(struct session *s, const struct message_row *row)
     take_text(&m->text, row->text);
     m->n_attached = row->n_attached <= m->text.n ? (size_t)row->n_attached : 0;
     take_text(&m->reasoning, row->reasoning);
-    copy_name(m->endpoint, sizeof m->endpoint, row->endpoint);
-    copy_name(m->model, sizeof m->model, row->model);
+    slice_to_text(row->endpoint, m->endpoint, sizeof m->endpoint);
+    slice_to_text(row->model, m->model, sizeof m->model);
     take_text(&m->error, row->error);
     m->finish = find_finish(row->finish);
     m->usage = row->usage;
@@ -189,10 +183,11 @@ struct session *session_from_rows(
         const struct session_row *row, const struct message_row *rows, size_t n_rows)
 {
     struct session *s = session_new(row->id, row->created_ms);
+    s->is_stored = true;
     s->used_ms = row->used_ms;
     s->leaf_id = row->leaf_id;
-    copy_name(s->title, sizeof s->title, row->title);
-    copy_name(s->endpoint, sizeof s->endpoint, row->endpoint);
+    slice_to_text(row->title, s->title, sizeof s->title);
+    slice_to_text(row->endpoint, s->endpoint, sizeof s->endpoint);
     take_text(&s->system, row->system);
     take_text(&s->draft, row->draft);
     s->draft_cursor =

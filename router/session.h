@@ -9,6 +9,7 @@
 #include "engine/request.h"
 #include "engine/telemetry.h"
 
+#include "router/endpoint_limits.h"
 #include "router/message_state.h"
 
 struct message_row;
@@ -37,7 +38,7 @@ struct message {
     struct buf text, reasoning;
     struct buf error; /* the sentence of one that failed */
     size_t n_attached; /* of a user's text: bytes at its end that come from files */
-    char endpoint[64], model[128];
+    char endpoint[ENDPOINT_NAME_BYTES], model[128];
     enum status error_status; /* of this run of the program; OK after loading */
     int64_t retry_after_ms;   /* what the server asked for; -1: nothing */
     struct buf tool_calls;    /* JSON objects {"id","name","arguments"}, comma between */
@@ -57,7 +58,7 @@ struct session {
     int64_t id, created_ms, used_ms, leaf_id;
     int writer_pid; /* another process that writes it: here it is only read; 0: ours */
     char title[128];
-    char endpoint[64]; /* that the user chose for it, by name; "": the router chooses */
+    char endpoint[ENDPOINT_NAME_BYTES]; /* that the user chose for it; "": the router chooses */
     struct buf system;
     struct buf draft;
     uint32_t draft_cursor;
@@ -66,6 +67,7 @@ struct session {
     struct message **messages; /* all branches, in the order of creation, which ids follow */
     size_t n_messages, cap_messages;
     bool is_disordered; /* ids do not grow: damage, or a test */
+    bool is_stored;     /* the store has a row of it, or one is on its way */
     uint64_t load;      /* tag of the load it came from: other messages stand behind the same
                            ids after another one; 0: made here */
 };

@@ -1,4 +1,4 @@
-/* sse.c - see sse.h. */
+/* sse.c - see sse.h. Byte by byte: a chunk may end inside the mark, a line end, a character. */
 #include "router/sse.h"
 
 void sse_init(struct sse *sse)

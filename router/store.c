@@ -65,10 +65,8 @@ static void *run(void *arg)
         if (is_closing) /* everything sent before closing was done */
             return NULL;
         struct pollfd fd = {store->command_fd, POLLIN, 0};
-        uint64_t count;
         if (poll(&fd, 1, -1) > 0)
-            while (read(store->command_fd, &count, sizeof count) < 0)
-                break;
+            queue_unpoke(store->command_fd);
     }
 }
 
@@ -91,7 +89,7 @@ enum status store_open(struct store **out, const char *dir, int wake_fd, struct 
     store->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     queue_init(&store->commands, N_COMMANDS, sizeof(struct stored *));
     queue_init(&store->events, N_COMMANDS, sizeof(struct event));
-    if (!thread_start(&store->thread, run, store)) {
+    if (store->command_fd < 0 || !thread_start(&store->thread, run, store)) {
         store_close(store);
         return err_set(err, ERR_NOMEM, "cannot start a thread for the database");
     }

@@ -41,7 +41,7 @@ struct session_row {
     int64_t id;
     int64_t created_ms, used_ms;
     int64_t leaf_id; /* newest message of the branch that is shown; 0: none */
-    struct slice title, system;
+    struct slice title, system; /* LIST: no system prompt, and the beginning of the draft */
     struct slice endpoint; /* see struct session */
     struct slice draft;
     uint32_t draft_cursor;           /* byte offset */
@@ -85,7 +85,6 @@ struct decision_row {
 };
 
 enum store_op {
-    STORE_PUT_SESSION,  /* session */
     STORE_PUT_MESSAGE,  /* session (upsert) and messages[0..n) in one transaction */
     STORE_PUT_DRAFT,    /* session: draft, draft_cursor, scroll_* only */
     STORE_PUT_TOKENS,   /* telemetry of message_id: shape + records, appended */
@@ -95,8 +94,8 @@ enum store_op {
     STORE_PUT_TITLE,    /* session: title only; not while another process writes it */
     STORE_RELEASE,      /* session.id: another process may write it now */
     STORE_RESERVE, /* key: endpoint, amount_nusd, limit_nusd: adds to today's spending of all
-                      processes, unless that is over the limit (is_over) -> value: the day,
-                      total_nusd. Negative amounts give back. */
+                      processes, unless that is over the limit (is_above_limit) -> value: the
+                      day, total_nusd. Negative amounts give back. */
     STORE_LIST,    /* query -> sessions, newest first, at most `limit` */
     STORE_LOAD,    /* session.id or SESSION_… -> session, all its messages; RUNNING ones
                       whose process is gone are made INTERRUPTED */
@@ -142,7 +141,7 @@ struct stored {
     size_t n_breakers;
     struct slice key, value, query;
     int64_t amount_nusd, limit_nusd, total_nusd; /* RESERVE; limit negative: none */
-    bool is_over;                                /* RESERVE: nothing was added */
+    bool is_above_limit;                         /* RESERVE: nothing was added */
     int writer_pid;    /* LOAD: the other process that writes this session; 0: we may */
     bool only_if_free; /* LOAD: no messages as long as another process writes it */
     uint32_t limit;

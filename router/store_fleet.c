@@ -159,9 +159,9 @@ bool run_reserve(sqlite3 *db, struct stored *c)
     struct slice day = c->value;
     if (!read_day(db, c))
         return false;
-    c->is_over = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
-                 c->total_nusd + c->amount_nusd > c->limit_nusd;
-    if (c->is_over || c->amount_nusd == 0)
+    c->is_above_limit = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
+                        c->total_nusd + c->amount_nusd > c->limit_nusd;
+    if (c->is_above_limit || c->amount_nusd == 0)
         return true;
     struct query q = prepare(db,
             "INSERT INTO spend VALUES (?,?,?) ON CONFLICT (day, endpoint) DO UPDATE SET"

@@ -6,8 +6,6 @@
 #include "router/store_sql.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +14,7 @@
 #include "engine/telemetry.h"
 
 #include "router/store.h"
+#include "router/store_export.h"
 #include "router/store_query.h"
 #include "router/store_writer.h"
 
@@ -113,11 +112,6 @@ static bool run_put_message(sqlite3 *db, struct stored *c)
     for (size_t i = 0; i < c->n_messages && ok; i++)
         ok = put_message(db, &c->messages[i]);
     return ok;
-}
-
-static bool run_put_session(sqlite3 *db, struct stored *c)
-{
-    return writer_claim_to_write(db, c) && put_session(db, &c->session);
 }
 
 static bool run_put_draft(sqlite3 *db, struct stored *c)
@@ -312,8 +306,10 @@ static struct slice match_of(struct slice query, struct arena *arena)
 #define SESSION_COLUMNS                                                                        \
     "s.id, s.created_ms, s.used_ms, s.leaf_id, s.title, s.system, s.draft, s.draft_cursor,"    \
     " s.scroll_id, s.scroll_line, s.endpoint"
+/* Of a draft its beginning, as of a message: they may be as large as those. */
 #define LIST_COLUMNS                                                                           \
-    SESSION_COLUMNS                                                                            \
+    "s.id, s.created_ms, s.used_ms, s.leaf_id, s.title, '', substr(s.draft, 1, 160),"          \
+    " s.draft_cursor, s.scroll_id, s.scroll_line, s.endpoint"                                  \
     ", (SELECT count(*) FROM message m WHERE m.session_id = s.id)"                             \
     ", (SELECT count(*) FROM message m WHERE m.session_id = s.id AND m.state IN (1, 2))"       \
     ", EXISTS (SELECT 1 FROM message m WHERE m.id = s.leaf_id AND m.state = 3)"
@@ -469,40 +465,10 @@ static bool run_load(sqlite3 *db, struct stored *c)
     return (c->only_if_free && c->writer_pid) || load_messages(db, c);
 }
 
-static void run_export(struct stored *c)
-{
-    char *path = arena_strndup(&c->arena, c->key.ptr, c->key.n);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        err_set(&c->err, errno == ENOSPC ? ERR_FULL : ERR_IO, "cannot write %s: %s%s", path,
-                strerror(errno), errno == EEXIST ? "; choose another name" : "");
-        return;
-    }
-    size_t at = 0;
-    while (at < c->value.n) {
-        ssize_t n = write(fd, c->value.ptr + at, c->value.n - at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            break;
-        at += (size_t)n;
-    }
-    int e = errno;
-    bool ok = at == c->value.n && fsync(fd) == 0;
-    ok = close(fd) == 0 && ok;
-    char whole[PATH_MAX];
-    if (!ok)
-        err_set(&c->err, e == ENOSPC ? ERR_FULL : ERR_IO, "cannot write %s: %s", path,
-                strerror(e));
-    else if (realpath(path, whole)) /* where it is, whatever the program's folder was */
-        c->key = slice_of(arena_strdup(&c->arena, whole));
-}
-
 static const struct {
     bool (*run)(sqlite3 *db, struct stored *command);
     bool is_write;
 } ops[STORE_OP_COUNT] = {
-        [STORE_PUT_SESSION] = {run_put_session, true},
         [STORE_PUT_MESSAGE] = {run_put_message, true},
         [STORE_PUT_DRAFT] = {run_put_draft, true},
         [STORE_PUT_TOKENS] = {run_put_tokens, true},
@@ -574,7 +540,7 @@ void db_run(sqlite3 *db, struct stored *c)
 {
     c->err = (struct err){0};
     if (c->op == STORE_EXPORT) {
-        run_export(c);
+        store_export(c);
         return;
     }
     bool is_write = ops[c->op].is_write;

@@ -26,7 +26,7 @@ void db_close(sqlite3 *db);
 /* Carries the command out; its result fields and err are filled. */
 void db_run(sqlite3 *db, struct stored *command);
 
-/* Commands of other files: of store_writer.c, store_fleet.c and store_sessions.c. False: a statement failed, or
+/* Commands of store_writer.c, store_fleet.c and store_sessions.c. False: a statement failed, or
  * the command has its error. */
 bool run_release(sqlite3 *db, struct stored *c);
 bool run_trash(sqlite3 *db, struct stored *c);

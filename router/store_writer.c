@@ -1,4 +1,8 @@
-/* store_writer.c - see store_writer.h. */
+/*
+ * store_writer.c - see store_writer.h. A writer is its pid and the start time of that process,
+ * from /proc: a pid that was given out again is not taken for it, and nobody has to tidy up
+ * behind a kill -9.
+ */
 #include "router/store_writer.h"
 
 #include <fcntl.h>

@@ -17,6 +17,7 @@ typedef void emit_fn(void *arg, struct event *event);
 struct wire_parser; /* of one answer; the protocol's own */
 
 struct wire_ops {
+    bool takes_extra; /* build adds extra_json of the request */
     void (*build)(const struct request *request, struct buf *body);
     struct wire_parser *(*open)(bool is_stream, emit_fn *emit, void *arg);
     void (*feed)(struct wire_parser *parser, const char *bytes, size_t n);

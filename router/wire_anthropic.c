@@ -14,17 +14,12 @@
 
 #define ANSWER_MAX_TOK 8192 /* the protocol wants a limit with every request */
 
-static bool is_in_system(const struct request *request, int i)
-{
-    return request->messages[i].role == MSG_SYSTEM;
-}
-
 static void add_system(const struct request *request, struct buf *body)
 {
     struct buf text;
     buf_init(&text, SIZE_MAX / 2);
     for (int i = 0; i < request->n_messages; i++)
-        if (is_in_system(request, i)) {
+        if (request->messages[i].role == MSG_SYSTEM) {
             buf_add_text(&text, text.n ? "\n\n" : "");
             buf_add_slice(&text, request->messages[i].text);
         }
@@ -51,7 +46,7 @@ static void add_messages(const struct request *request, struct buf *body)
         const struct chat_message *m = &request->messages[i];
         bool is_open = m->role == MSG_ASSISTANT && i + 1 == request->n_messages;
         struct slice text = is_open ? without_end(m->text) : m->text;
-        if (is_in_system(request, i) || text.n == 0)
+        if (m->role == MSG_SYSTEM || text.n == 0)
             continue;
         buf_printf(body, "%s{\"role\":\"%s\",\"content\":", is_first ? "" : ",",
                 m->role == MSG_ASSISTANT ? "assistant" : "user");
@@ -66,16 +61,16 @@ static void add_messages(const struct request *request, struct buf *body)
 static void add_params(const struct request *request, struct buf *body)
 {
     const struct gen_params *p = &request->params;
-    if (!request->has_params)
-        return;
-    buf_add_text(body, ",\"temperature\":");
-    json_add_float(body, p->temperature < 1 ? p->temperature : 1);
-    for (int i = 0; i < p->n_stop; i++) {
-        buf_add_text(body, i ? "," : ",\"stop_sequences\":[");
-        json_add_string(body, p->stop[i]);
+    if (p->given & GIVEN_TEMPERATURE) {
+        buf_add_text(body, ",\"temperature\":");
+        json_add_float(body, p->temperature < 1 ? p->temperature : 1);
+    } else if (p->given & GIVEN_TOP_P) {
+        buf_add_text(body, ",\"top_p\":");
+        json_add_float(body, p->top_p);
     }
-    if (p->n_stop)
-        buf_add_text(body, "]");
+    if (p->given & GIVEN_TOP_K)
+        buf_printf(body, ",\"top_k\":%u", p->top_k);
+    wire_add_stops(body, "stop_sequences", p);
 }
 
 static void build(const struct request *request, struct buf *body)
@@ -92,7 +87,7 @@ static void build(const struct request *request, struct buf *body)
     buf_add_text(body, "}");
 }
 
-static const struct wire_finish finishes[] = {{"end_turn", FINISH_STOP},
+static const struct finish_row finishes[] = {{"end_turn", FINISH_STOP},
         {"stop_sequence", FINISH_STOP}, {"pause_turn", FINISH_STOP},
         {"max_tokens", FINISH_LENGTH}, {"model_context_window_exceeded", FINISH_LENGTH},
         {"tool_use", FINISH_TOOL_CALLS}, {"refusal", FINISH_CONTENT_FILTER}};
@@ -134,10 +129,10 @@ static void read_block(struct wire_parser *p, uint32_t index, const struct json 
         return;
     struct wire_call *call = wire_call_at(p, (int)index);
     const struct json *input = json_get(block, "input");
-    buf_add_text(&call->id, json_get_text(block, "id") ? json_get_text(block, "id") : "");
-    buf_add_text(&call->name, json_get_text(block, "name") ? json_get_text(block, "name") : "");
+    wire_call_add(p, &call->id, json_get_text(block, "id"));
+    wire_call_add(p, &call->name, json_get_text(block, "name"));
     if (json_first(input))
-        json_print(input, &call->arguments);
+        wire_call_add_object(p, call, input);
 }
 
 static void read_delta(struct wire_parser *p, uint32_t index, const struct json *delta)
@@ -145,14 +140,14 @@ static void read_delta(struct wire_parser *p, uint32_t index, const struct json 
     emit(p, EV_TEXT, json_get_text(delta, "text"));
     emit(p, EV_REASONING, json_get_text(delta, "thinking"));
     const char *arguments = json_get_text(delta, "partial_json");
-    if (arguments && index < WIRE_CALLS_MAX && p->calls[index].is_used)
-        buf_add_text(&p->calls[index].arguments, arguments);
+    if (index < WIRE_CALLS_MAX && p->calls[index].is_used)
+        wire_call_add(p, &p->calls[index].arguments, arguments);
 }
 
 static void read_error(struct wire_parser *p, const struct json *root)
 {
     stream_error_read(json_get(root, "error"), &p->error);
-    p->is_over = true;
+    p->has_failed = true;
 }
 
 static void read_body(struct wire_parser *p, const struct json *root)
@@ -194,4 +189,4 @@ static struct wire_parser *open_parser(bool is_stream, emit_fn *emit_event, void
 }
 
 const struct wire_ops wire_anthropic_ops = {
-        build, open_parser, wire_parser_feed, wire_parser_finish, wire_parser_close};
+        false, build, open_parser, wire_parser_feed, wire_parser_finish, wire_parser_close};

@@ -24,31 +24,27 @@ static void add_messages(const struct request *request, struct buf *body)
     buf_add_text(body, "]");
 }
 
-static void add_float(struct buf *body, const char *name, float value)
-{
-    buf_printf(body, ",\"%s\":", name);
-    json_add_float(body, value);
-}
-
 static void add_params(const struct request *request, struct buf *body)
 {
     const struct gen_params *p = &request->params;
-    if (!request->has_params)
-        return;
-    add_float(body, "temperature", p->temperature);
-    add_float(body, "top_p", p->top_p);
-    if (p->presence_penalty != 0)
-        add_float(body, "presence_penalty", p->presence_penalty);
-    if (p->frequency_penalty != 0)
-        add_float(body, "frequency_penalty", p->frequency_penalty);
-    if (p->seed)
+    const struct {
+        unsigned given;
+        const char *name;
+        float value;
+    } floats[] = {{GIVEN_TEMPERATURE, "temperature", p->temperature},
+            {GIVEN_TOP_P, "top_p", p->top_p}, {GIVEN_MIN_P, "min_p", p->min_p},
+            {GIVEN_PRESENCE_PENALTY, "presence_penalty", p->presence_penalty},
+            {GIVEN_FREQUENCY_PENALTY, "frequency_penalty", p->frequency_penalty}};
+    for (size_t i = 0; i < ARRAY_LEN(floats); i++)
+        if (p->given & floats[i].given) {
+            buf_printf(body, ",\"%s\":", floats[i].name);
+            json_add_float(body, floats[i].value);
+        }
+    if (p->given & GIVEN_TOP_K)
+        buf_printf(body, ",\"top_k\":%u", p->top_k);
+    if (p->given & GIVEN_SEED)
         buf_printf(body, ",\"seed\":%llu", (unsigned long long)p->seed);
-    for (int i = 0; i < p->n_stop; i++) {
-        buf_add_text(body, i ? "," : ",\"stop\":[");
-        json_add_string(body, p->stop[i]);
-    }
-    if (p->n_stop)
-        buf_add_text(body, "]");
+    wire_add_stops(body, "stop", p);
 }
 
 static void build(const struct request *request, struct buf *body)
@@ -71,7 +67,7 @@ static void build(const struct request *request, struct buf *body)
     buf_add_text(body, "}");
 }
 
-static const struct wire_finish finishes[] = {{"stop", FINISH_STOP}, {"length", FINISH_LENGTH},
+static const struct finish_row finishes[] = {{"stop", FINISH_STOP}, {"length", FINISH_LENGTH},
         {"tool_calls", FINISH_TOOL_CALLS}, {"function_call", FINISH_TOOL_CALLS},
         {"content_filter", FINISH_CONTENT_FILTER}, {"eos", FINISH_STOP},
         {"error", FINISH_ERROR}};
@@ -107,14 +103,13 @@ static void read_calls(struct wire_parser *p, const struct json *calls)
         const struct json *function = json_get(c, "function");
         const struct json *arguments = json_get(function, "arguments");
         const char *id = json_get_text(c, "id"), *name = json_get_text(function, "name");
-        if (id && *id && call->id.n == 0)
-            buf_add_text(&call->id, id);
-        if (name && call->name.n == 0)
-            buf_add_text(&call->name, name);
-        if (json_text(arguments))
-            buf_add_text(&call->arguments, json_text(arguments));
-        else if (json_is_object(arguments))
-            json_print(arguments, &call->arguments);
+        if (call->id.n == 0)
+            wire_call_add(p, &call->id, id);
+        if (call->name.n == 0)
+            wire_call_add(p, &call->name, name);
+        wire_call_add(p, &call->arguments, json_text(arguments));
+        if (json_is_object(arguments))
+            wire_call_add_object(p, call, arguments);
     }
 }
 
@@ -146,7 +141,7 @@ static void read_object(struct wire_parser *p, const struct json *root)
     const struct json *error = json_get(root, "error");
     if (!json_is_null(error)) {
         stream_error_read(error, &p->error);
-        p->is_over = true;
+        p->has_failed = true;
         return;
     }
     read_usage(p, json_get(root, "usage"));
@@ -167,4 +162,4 @@ static struct wire_parser *open_parser(bool is_stream, emit_fn *emit, void *arg)
 }
 
 const struct wire_ops wire_openai_ops = {
-        build, open_parser, wire_parser_feed, wire_parser_finish, wire_parser_close};
+        true, build, open_parser, wire_parser_feed, wire_parser_finish, wire_parser_close};

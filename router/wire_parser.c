@@ -1,11 +1,33 @@
-/* wire_parser.c - see wire_parser.h. */
+/*
+ * wire_parser.c - see wire_parser.h. Every event goes through cJSON by itself; halves of a
+ * surrogate pair, which some gateways cut apart, become U+FFFD rather than the end of the
+ * answer. On the net thread.
+ */
 #include "router/wire_parser.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/json.h"
+#include "engine/request.h"
 
 #define BODY_MAX_BYTES (64u << 20)
+
+static void fail(struct wire_parser *p, enum finish_reason finish, const char *fmt, ...)
+        PRINTF(3, 4);
+
+/* finish: FINISH_NONE where nothing of an answer came. */
+static void fail(struct wire_parser *p, enum finish_reason finish, const char *fmt, ...)
+{
+    char text[ERR_TEXT_BYTES];
+    va_list va;
+    va_start(va, fmt);
+    vsnprintf(text, sizeof text, fmt, va);
+    va_end(va);
+    err_set(&p->error.err, ERR_PROTOCOL, "%s", text);
+    p->error.finish_reason = finish;
+    p->has_failed = true;
+}
 
 void wire_emit_text(emit_fn *emit, void *arg, enum event_kind kind, struct slice text)
 {
@@ -19,6 +41,19 @@ void wire_emit_text(emit_fn *emit, void *arg, enum event_kind kind, struct slice
         emit(arg, &event);
         text = (struct slice){text.ptr + n, text.n - n};
     }
+}
+
+void wire_add_stops(struct buf *body, const char *name, const struct gen_params *params)
+{
+    for (int i = 0; i < params->n_stop; i++) {
+        if (i)
+            buf_add_text(body, ",");
+        else
+            buf_printf(body, ",\"%s\":[", name);
+        json_add_string(body, params->stop[i]);
+    }
+    if (params->n_stop)
+        buf_add_text(body, "]");
 }
 
 struct wire_parser *wire_parser_open(
@@ -54,13 +89,35 @@ struct wire_call *wire_call_at(struct wire_parser *p, int i)
     struct wire_call *call = &p->calls[i];
     if (!call->is_used) {
         call->is_used = true;
-        buf_init(&call->id, 4096);
-        buf_init(&call->name, 4096);
+        buf_init(&call->id, BODY_MAX_BYTES);
+        buf_init(&call->name, BODY_MAX_BYTES);
         buf_init(&call->arguments, BODY_MAX_BYTES);
         if (i >= p->n_calls)
             p->n_calls = i + 1;
     }
     return call;
+}
+
+static void count_call(struct wire_parser *p, size_t n)
+{
+    p->n_call_bytes += n;
+    if (p->n_call_bytes > BODY_MAX_BYTES)
+        fail(p, FINISH_ERROR, "its tool calls are larger than %u MB", BODY_MAX_BYTES >> 20);
+}
+
+void wire_call_add(struct wire_parser *p, struct buf *to, const char *text)
+{
+    size_t n = text ? strlen(text) : 0;
+    buf_add(to, text, n);
+    count_call(p, n);
+}
+
+void wire_call_add_object(
+        struct wire_parser *p, struct wire_call *call, const struct json *object)
+{
+    size_t n_before = call->arguments.n;
+    json_print(object, &call->arguments);
+    count_call(p, call->arguments.n - n_before);
 }
 
 /* Some gateways split a surrogate pair over two events; cJSON refuses the halves. They become
@@ -98,7 +155,7 @@ static bool is_end_mark(const struct wire_parser *p, struct slice data)
 static void take_event(void *arg, struct slice data)
 {
     struct wire_parser *p = arg;
-    if (p->is_done || p->is_over)
+    if (p->is_done || p->has_failed)
         return;
     if (is_end_mark(p, data)) {
         p->is_done = p->has_event = true;
@@ -106,10 +163,7 @@ static void take_event(void *arg, struct slice data)
     }
     struct json *root = parse_tolerant(data);
     if (!root) {
-        err_set(&p->error.err, ERR_PROTOCOL, "the server sent an event that is not JSON: %.80s",
-                data.ptr);
-        p->error.finish_reason = FINISH_ERROR;
-        p->is_over = true;
+        fail(p, FINISH_ERROR, "the server sent an event that is not JSON: %.80s", data.ptr);
         return;
     }
     p->has_event = true;
@@ -119,19 +173,13 @@ static void take_event(void *arg, struct slice data)
 
 void wire_parser_feed(struct wire_parser *p, const char *bytes, size_t n)
 {
-    if (p->is_over)
+    if (p->has_failed)
         return;
-    if (!p->has_event && !buf_add(&p->body, bytes, n) && !p->is_stream) {
-        err_set(&p->error.err, ERR_PROTOCOL, "the answer is larger than %u MB",
-                BODY_MAX_BYTES >> 20);
-        p->is_over = true;
-    }
-    if (p->is_stream && !sse_feed(&p->sse, bytes, n, take_event, p)) {
-        err_set(&p->error.err, ERR_PROTOCOL, "the server sent an event larger than %u MB",
+    if (!p->has_event && !buf_add(&p->body, bytes, n) && !p->is_stream)
+        fail(p, FINISH_ERROR, "the answer is larger than %u MB", BODY_MAX_BYTES >> 20);
+    if (p->is_stream && !sse_feed(&p->sse, bytes, n, take_event, p))
+        fail(p, FINISH_ERROR, "the server sent an event larger than %u MB",
                 SSE_MAX_BYTES >> 20);
-        p->error.finish_reason = FINISH_ERROR;
-        p->is_over = true;
-    }
 }
 
 static void emit_calls(struct wire_parser *p)
@@ -144,7 +192,7 @@ static void emit_calls(struct wire_parser *p)
         call->id = mem_strdup(buf_text(&c->id));
         call->name = mem_strdup(buf_text(&c->name));
         call->arguments = mem_strdup(c->arguments.n ? buf_text(&c->arguments) : "{}");
-        struct event event = {.kind = EV_TOOL, .i_part = (uint16_t)i};
+        struct event event = {.kind = EV_TOOL};
         event.u.tool = call;
         p->emit(p->arg, &event);
     }
@@ -154,11 +202,11 @@ static void emit_calls(struct wire_parser *p)
 static void take_rest(struct wire_parser *p, bool is_cut)
 {
     struct slice rest = sse_rest(&p->sse);
-    struct json *root = rest.n && !p->is_over ? json_parse(rest) : NULL;
+    struct json *root = rest.n && !p->has_failed ? json_parse(rest) : NULL;
     if (root || is_end_mark(p, rest))
         take_event(p, rest);
     json_free(root);
-    if (p->has_event || p->is_over || is_cut)
+    if (p->has_event || p->has_failed || is_cut)
         return;
     /* Asked for a stream, answered with one JSON body or with something else. */
     root = json_parse(buf_slice(&p->body));
@@ -166,27 +214,27 @@ static void take_rest(struct wire_parser *p, bool is_cut)
         p->has_event = true;
         p->protocol.read(p, root);
     } else if (slice_trim(buf_slice(&p->body)).n) {
-        err_set(&p->error.err, ERR_PROTOCOL,
+        fail(p, FINISH_NONE,
                 "the server answered with something that is no chat stream; is the url right? "
-                "It begins: %.60s",
+                "It "
+                "begins: %.60s",
                 slice_trim(buf_slice(&p->body)).ptr);
-        p->is_over = true;
     }
     json_free(root);
 }
 
 static void take_body(struct wire_parser *p, bool is_cut)
 {
-    struct json *root = p->is_over ? NULL : json_parse(slice_trim(buf_slice(&p->body)));
+    struct json *root = p->has_failed ? NULL : json_parse(slice_trim(buf_slice(&p->body)));
     if (json_is_object(root)) {
         p->has_event = true;
         p->protocol.read(p, root);
-    } else if (!p->is_over && !is_cut && slice_trim(buf_slice(&p->body)).n) {
-        err_set(&p->error.err, ERR_PROTOCOL,
+    } else if (!p->has_failed && !is_cut && slice_trim(buf_slice(&p->body)).n) {
+        fail(p, FINISH_NONE,
                 "the server answered with something that is no JSON object; is the url right? "
-                "It begins: %.60s",
+                "It "
+                "begins: %.60s",
                 slice_trim(buf_slice(&p->body)).ptr);
-        p->is_over = true;
     }
     json_free(root);
 }
@@ -214,7 +262,7 @@ void wire_parser_finish(struct wire_parser *p, bool is_cut, struct outcome *out)
         event.u.usage = p->usage;
         p->emit(p->arg, &event);
     }
-    if (p->is_over) {
+    if (p->has_failed) {
         *out = p->error;
         return;
     }
@@ -228,7 +276,7 @@ void wire_parser_finish(struct wire_parser *p, bool is_cut, struct outcome *out)
 }
 
 void wire_read_finish(
-        struct wire_parser *p, const char *text, const struct wire_finish *rows, size_t n)
+        struct wire_parser *p, const char *text, const struct finish_row *rows, size_t n)
 {
     size_t i = 0;
     if (!text || !*text)

@@ -1,4 +1,4 @@
-/* zone.c - see zone.h. */
+/* zone.c - see zone.h: the names, nearest first. */
 #include "router/zone.h"
 
 #include <string.h>

@@ -6,6 +6,6 @@
 
 enum zone { ZONE_LOCAL, ZONE_LAB, ZONE_REGION, ZONE_EXTERNAL, ZONE_COUNT };
 const char *zone_name(enum zone zone);
-bool zone_parse(const char *text, enum zone *out);
+bool zone_parse(const char *text, enum zone *out); /* false: no zone is called so */
 
 #endif

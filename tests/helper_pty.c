@@ -1,6 +1,7 @@
 /* helper_pty.c - see helper_pty.h. */
 #include "tests/helper_pty.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
 #include <setjmp.h>
@@ -71,7 +72,7 @@ struct pty *pty_open(const struct pty_config *cfg)
     struct winsize size = {
             .ws_row = (unsigned short)cfg->n_rows, .ws_col = (unsigned short)cfg->n_cols};
     int report[2];
-    assert_int_equal(pipe(report), 0);
+    assert_int_equal(pipe2(report, O_CLOEXEC), 0);
     pty->shell = forkpty(&pty->fd, NULL, NULL, &size);
     assert_true(pty->shell >= 0);
     if (pty->shell == 0) {

@@ -96,8 +96,8 @@ bool command(enum command command)
 void type_text(const char *text)
 {
     for (; *text; text++)
-        assert_true(views[view_id].ops->key(
-                view_state, &(struct key){.code = (uint32_t)*text}, &app));
+        assert_true(app_fake_key(
+                &app, view_id, view_state, &(struct key){.code = (uint32_t)*text}));
 }
 
 void expect(int n_cols, int n_rows, const char *name)
@@ -142,7 +142,7 @@ struct decision_row row_of(struct arena *arena, const struct features *f,
         const struct budget *budget, uint64_t tried, const char *question)
 {
     static struct decision d;
-    const struct policy_world world = {&app.core.fleet, *budget, prefs_default(), app.now_ns};
+    const struct policy_world world = {&app.core.fleet, *budget, app.now_ns};
     struct buf json;
     buf_init(&json, 1 << 20);
     policy_decide(&d, f, &world, tried);

@@ -1,5 +1,6 @@
 /* test_base.c - the helpers every layer leans on: slices, numbers, bounded buffers, UTF-8,
  * files, rings, threads. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -162,6 +163,31 @@ static void a_file_is_replaced_through_a_link_and_keeps_its_mode(void **state)
     rmdir(dir);
 }
 
+/* Whoever reads a file must not hang on a pipe that lies in its place. */
+static void a_pipe_is_read_only_from_its_writer(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/shunt-pipe-XXXXXX";
+    struct buf text;
+    struct err err;
+    assert_non_null(mkdtemp(path));
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(20);
+    assert_int_equal(file_read(&text, path, 100, &err), ERR_IO);
+    assert_non_null(strstr(err.text, path));
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(write(fd, "hello", 5), 5);
+    int reader = open(path, O_RDONLY | O_CLOEXEC); /* keeps what was written */
+    close(fd);
+    assert_int_equal(file_read(&text, path, 100, &err), OK);
+    assert_string_equal(buf_text(&text), "hello");
+    buf_release(&text);
+    alarm(0);
+    close(reader);
+    unlink(path);
+}
+
 static void an_arena_gives_zeroed_aligned_memory(void **state)
 {
     (void)state;
@@ -241,6 +267,7 @@ int main(void)
             cmocka_unit_test(an_error_is_cut_between_characters),
             cmocka_unit_test(an_error_is_one_line_that_a_terminal_can_take),
             cmocka_unit_test(a_file_is_replaced_through_a_link_and_keeps_its_mode),
+            cmocka_unit_test(a_pipe_is_read_only_from_its_writer),
             cmocka_unit_test(an_arena_gives_zeroed_aligned_memory),
             cmocka_unit_test(a_ring_keeps_order_between_threads),
             cmocka_unit_test(signals_are_the_main_threads_and_crashes_everybodys),

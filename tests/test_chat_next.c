@@ -43,14 +43,21 @@ static void the_rule_hides_nobody(void **state)
 {
     (void)state;
     open_view(VIEW_CHAT);
-    app.core.fleet.endpoints[2].is_drained = true;
+    app.core.fleet.endpoints[2].switched = SWITCH_DRAIN;
     expect_shown("next: the best of 3 endpoints", true);
     app.core.max_zone = ZONE_LOCAL;
     expect_shown("next: local \xE2\x94\x80", true);
-    app.core.fleet.endpoints[0].is_drained = true;
+    app.core.fleet.endpoints[0].switched = SWITCH_DRAIN;
     expect_shown("next: nobody: all 4 endpoints are off", true);
     app.core.max_zone = ZONE_EXTERNAL;
-    app.core.fleet.endpoints[0].is_drained = app.core.fleet.endpoints[2].is_drained = false;
+    for (int i = 0; i < 3; i++)
+        app.core.fleet.endpoints[i].is_gone = true;
+    expect_shown("next: opus \xE2\x94\x80", true);
+    app.core.fleet.endpoints[3].is_gone = true;
+    expect_shown("next: nobody yet", true);
+    for (int i = 0; i < 4; i++)
+        app.core.fleet.endpoints[i].is_gone = false;
+    app.core.fleet.endpoints[0].switched = app.core.fleet.endpoints[2].switched = SWITCH_NONE;
     type_text("hi");
     assert_non_null(strstr(shown(100, 21), " \xE2\x94\x82 1 more \xE2\x94\x80")); /* three are
                                                                                 named at most */
@@ -82,7 +89,7 @@ static void the_rule_is_decided_every_50_ms_at_most(void **state)
     type_text("what is the capital of France");
     expect_shown("next: \xE2\x96\xB6 local", true);
     assert_int_equal(app.wake_ns, 0);
-    app.core.fleet.endpoints[0].is_drained = true;
+    app.core.fleet.endpoints[0].switched = SWITCH_DRAIN;
     app.now_ns += S / 100;
     expect_shown("next: \xE2\x96\xB6 local", true); /* not yet */
     assert_int_equal(app.wake_ns, S + S / 20);
@@ -99,7 +106,7 @@ static void the_rule_is_decided_every_50_ms_at_most(void **state)
 static void close_all_but_local(void)
 {
     for (int i = 1; i < 4; i++)
-        app.core.fleet.endpoints[i].is_drained = true;
+        app.core.fleet.endpoints[i].switched = SWITCH_DRAIN;
 }
 
 static void a_verdict_that_is_not_to_send_says_why(void **state)
@@ -114,10 +121,10 @@ static void a_verdict_that_is_not_to_send_says_why(void **state)
     assert_int_equal(app.wake_ns, local->open_until_ns); /* then it may go */
     app.now_ns = app.wake_ns;
     expect_shown("next: \xE2\x96\xB6 local", true);
-    local->is_drained = true;
+    local->switched = SWITCH_DRAIN;
     app.now_ns += S;
     expect_shown("next: no endpoint may take it: all 4 are off", true);
-    app.core.fleet.endpoints[1].is_drained = false;
+    app.core.fleet.endpoints[1].switched = SWITCH_NONE;
     app.core.budget = (struct budget){1000, 900};
     app.now_ns += S;
     expect_shown("next: asks you first: it would pass", true);

@@ -256,6 +256,17 @@ static void warnings_stand_in_the_order_of_their_lines(void **state)
         assert_string_equal(conf_warning_at(c, i), wanted[i]);
     conf_free(c);
 }
+static void an_edit_says_nothing_again(void **state)
+{
+    (void)state;
+    struct conf *conf =
+            conf_parse(SLICE("[a]\nx = \"1\" rest\ny = \"never closed\n"), "x.conf");
+    assert_int_equal(conf_n_warnings(conf), 2);
+    conf_set(conf, "a", "", "z", "1");
+    conf_set(conf, "a", "", "z", "2");
+    assert_int_equal(conf_n_warnings(conf), 2);
+    conf_free(conf);
+}
 
 int main(void)
 {
@@ -272,6 +283,7 @@ int main(void)
             cmocka_unit_test(durations_and_near_words),
             cmocka_unit_test(a_name_without_quotes_is_explained),
             cmocka_unit_test(warnings_stand_in_the_order_of_their_lines),
+            cmocka_unit_test(an_edit_says_nothing_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

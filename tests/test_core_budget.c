@@ -114,7 +114,7 @@ static void a_budget_that_another_process_used_up_stops_it(void **state)
     core.budget.day_nusd = 10000000;
     act(ACTION_SEND, "x");
     struct effect e = take_reservation();
-    e.command->is_over = true;
+    e.command->is_above_limit = true;
     e.command->total_nusd = 9999999;
     answer_store(e.command, OK);
     answer_spent(9999999);
@@ -150,6 +150,29 @@ static void the_figures_of_today_end_at_midnight(void **state)
     assert_int_equal(core.budget.spent_nusd, 5);
     assert_true(core_deadline(&core) > now + 22 * 3600 * S);
 }
+static void switched_off_while_the_money_is_reserved_it_gets_nothing(void **state)
+{
+    (void)state;
+    core.budget.day_nusd = 1000000000;
+    act(ACTION_SEND, "x");
+    struct effect e = take_reservation();
+    assert_true(slice_eq(e.command->key, "a"));
+    int64_t reserved = e.command->amount_nusd;
+    struct action *a = action_new(ACTION_SWITCH);
+    a->switch_to = SWITCH_OFF;
+    core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+    answer_store(e.command, OK);
+    e = take_reservation();
+    assert_true(slice_eq(e.command->key, "a"));
+    assert_int_equal(e.command->amount_nusd, -reserved); /* given back */
+    answer_store(e.command, OK);
+    e = take_reservation();
+    assert_true(slice_eq(e.command->key, "b"));
+    answer_store(e.command, OK);
+    e = next_other();
+    assert_int_equal(e.endpoint, 1);
+    request_free(e.request);
+}
 
 int main(void)
 {
@@ -159,6 +182,7 @@ int main(void)
             TEST(a_reached_budget_asks_the_user_or_refuses),
             TEST(a_budget_that_another_process_used_up_stops_it),
             TEST(the_figures_of_today_end_at_midnight),
+            TEST(switched_off_while_the_money_is_reserved_it_gets_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ static void a_full_disk_keeps_order_and_sends_nothing(void **state)
     assert_true(core.disk_failed_ns != 0);
     assert_non_null(
             strstr(core.notices[(core.n_notices - 1) % NOTICE_MAX].text, "/send-unsaved"));
+    assert_non_null(strstr(core.disk_notice.text, "/send-unsaved"));
     assert_string_equal(buf_text(&core.session->messages[0]->text), "first");
     act(ACTION_SEND_UNSAVED, NULL);
     e = take(EFFECT_STORE);
@@ -271,6 +272,43 @@ static void a_draft_the_disk_refuses_comes_back_with_its_session(void **state)
     next_other();
     assert_int_equal(core.n_others, 0);
 }
+static void a_draft_taken_back_at_once_leaves_no_session(void **state)
+{
+    (void)state;
+    act(ACTION_DRAFT, "a");
+    act(ACTION_DRAFT, "");
+    tick(2 * S);
+    expect_nothing();
+    act(ACTION_DRAFT, "a");
+    tick(2 * S);
+    answer_store(take(EFFECT_STORE).command, OK);
+    act(ACTION_DRAFT, ""); /* now the store has one to empty */
+    tick(2 * S);
+    struct effect e = take(EFFECT_STORE);
+    assert_int_equal(e.command->op, STORE_PUT_DRAFT);
+    assert_int_equal(e.command->session.draft.n, 0);
+    answer_store(e.command, OK);
+}
+
+/* An empty list would say that there is no history. */
+static void a_list_that_cannot_be_read_keeps_the_old_one(void **state)
+{
+    (void)state;
+    act(ACTION_LIST_SESSIONS, "");
+    struct effect e = take(EFFECT_STORE);
+    e.command->sessions = arena_alloc(&e.command->arena, sizeof *e.command->sessions);
+    e.command->n_sessions = 1;
+    answer_store(e.command, OK);
+    assert_int_equal(core.n_found, 1);
+    act(ACTION_LIST_SESSIONS, "");
+    answer_store(take(EFFECT_STORE).command, ERR_IO);
+    assert_int_equal(core.n_found, 1);
+    assert_string_equal(newest_notice(), "went wrong");
+    core.n_notices = 0;
+    act(ACTION_LIST_DECISIONS, NULL);
+    answer_store(take(EFFECT_STORE).command, ERR_FORMAT);
+    assert_string_equal(newest_notice(), "went wrong");
+}
 
 int main(void)
 {
@@ -287,6 +325,8 @@ int main(void)
             TEST(the_end_tries_a_first_refusal_once_more),
             TEST(a_session_stays_in_memory_until_it_is_saved),
             TEST(a_draft_the_disk_refuses_comes_back_with_its_session),
+            TEST(a_draft_taken_back_at_once_leaves_no_session),
+            TEST(a_list_that_cannot_be_read_keeps_the_old_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

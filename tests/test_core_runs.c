@@ -327,11 +327,11 @@ static void a_long_retry_after_with_nowhere_to_go_is_an_error(void **state)
     assert_int_equal(leaf()->retry_after_ms, 30001); /* so that a person knows when */
 }
 
-static void switch_endpoint(int64_t id, const char *to)
+static void switch_endpoint(int64_t id, enum endpoint_switch to)
 {
     struct action *a = action_new(ACTION_SWITCH);
     a->id = id;
-    a->text = mem_strdup(to);
+    a->switch_to = to;
     core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
 }
 
@@ -340,7 +340,7 @@ static void what_is_drained_ends_and_gets_nothing_new(void **state)
     (void)state;
     struct effect e = send_and_take("x");
     assert_int_equal(e.endpoint, 0);
-    switch_endpoint(0, "drain");
+    switch_endpoint(0, SWITCH_DRAIN);
     expect_nothing(); /* no cancel */
     emit_text(e.request, "to its end");
     emit_done(e.request, OK, -1);
@@ -352,7 +352,7 @@ static void what_is_drained_ends_and_gets_nothing_new(void **state)
     emit_done(e.request, OK, -1);
     request_free(e.request);
     next_other();
-    switch_endpoint(0, "on");
+    switch_endpoint(0, SWITCH_ON);
     e = send_and_take("z");
     assert_int_equal(e.endpoint, 0);
     request_free(e.request);
@@ -365,7 +365,7 @@ static void a_retry_leaves_an_endpoint_that_is_drained(void **state)
     emit_done(e.request, ERR_SERVER, 2000);
     request_free(e.request);
     assert_int_equal(next_other().endpoint, -2);
-    switch_endpoint(0, "drain");
+    switch_endpoint(0, SWITCH_DRAIN);
     e = next_other();
     assert_int_equal(e.kind, EFFECT_SEND);
     assert_int_equal(e.endpoint, 1);
@@ -390,16 +390,16 @@ static void switching_off_stops_what_runs_there(void **state)
 {
     (void)state;
     struct effect e = send_and_take("x");
-    switch_endpoint(1, "off");
+    switch_endpoint(1, SWITCH_OFF);
     expect_nothing(); /* not there */
-    switch_endpoint(0, "off");
+    switch_endpoint(0, SWITCH_OFF);
     assert_int_equal(take(EFFECT_CANCEL).request_id, e.request->id);
     emit_done(e.request, ERR_CANCELLED, -1);
     request_free(e.request);
     assert_int_equal(leaf()->state, MESSAGE_STOPPED);
     next_other();
-    switch_endpoint(0, "drain"); /* would switch it on, as far as /endpoint is concerned */
-    assert_false(core.fleet.endpoints[0].is_drained);
+    switch_endpoint(0, SWITCH_DRAIN); /* would switch it on, as far as /endpoint is concerned */
+    assert_int_not_equal(core.fleet.endpoints[0].switched, SWITCH_DRAIN);
     assert_false(core.fleet.endpoints[0].conf->enabled);
     act(ACTION_SEND, "y");
     next_other();
@@ -448,6 +448,30 @@ static void who_is_back_soon_is_waited_for(void **state)
     request_free(e.request);
     next_other();
 }
+static void fields_that_an_endpoint_does_not_take_are_said(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct endpoint_conf conf = *core.fleet.endpoints[0].conf;
+        conf.kind = i ? PROVIDER_ANTHROPIC : PROVIDER_OPENAI;
+        struct action *configure = action_new(ACTION_CONFIGURE);
+        configure->endpoints = &conf;
+        configure->n_endpoints = 1;
+        core_apply(
+                &core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = configure});
+        struct action *a = action_new(ACTION_SEND);
+        a->text = mem_strdup("x");
+        a->extra_json = mem_strdup("\"response_format\":{\"type\":\"json_object\"}");
+        core.n_notices = 0;
+        core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+        struct effect e = next_other();
+        assert_int_equal(e.kind, EFFECT_SEND);
+        assert_int_equal(strstr(newest_notice(), "response_format") != NULL, i == 1);
+        emit_done(e.request, OK, -1);
+        request_free(e.request);
+        next_other();
+    }
+}
 
 int main(void)
 {
@@ -472,6 +496,7 @@ int main(void)
             TEST(who_asks_for_patience_is_left_for_who_can_answer_now),
             TEST(switching_off_stops_what_runs_there),
             TEST(a_new_configuration_changes_nothing_on_its_way),
+            TEST(fields_that_an_endpoint_does_not_take_are_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -333,6 +333,22 @@ static void full_is_full_and_nothing_is_lost(void **state)
     mem_free(text);
 }
 
+static void the_history_holds_so_much_and_the_newest(void **state)
+{
+    (void)state;
+    size_t n = 20u << 20;
+    char *text = mem_alloc(n);
+    for (char c = 'a'; c < 'g'; c++) {
+        memset(text, c, n);
+        editor_remember(&editor, (struct slice){text, n});
+    }
+    assert_int_equal(editor.n_history, HISTORY_MAX_BYTES / n);
+    assert_int_equal(editor.i_history, editor.n_history);
+    for (size_t i = 0; i < editor.n_history; i++)
+        assert_int_equal(editor.history[i][0], 'f' + 1 - (int)(editor.n_history - i));
+    mem_free(text);
+}
+
 static void undo_of_a_large_text_holds_little_memory(void **state)
 {
     (void)state;
@@ -486,6 +502,7 @@ int main(void)
             TEST(a_changed_entry_of_history_can_be_brought_back),
             TEST(a_megabyte_is_pasted_quickly),
             TEST(full_is_full_and_nothing_is_lost),
+            TEST(the_history_holds_so_much_and_the_newest),
             TEST(undo_of_a_large_text_holds_little_memory),
             TEST(pasted_bytes_become_text),
             TEST(keys_that_type_nothing_are_left_to_others),

@@ -144,6 +144,8 @@ static void mistakes_disable_and_say_where(void **state)
                     false},
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nprice_in_usd = cheap\n", "a price",
                     false},
+            {"[endpoint \"x\"]\nkind = local\nmodel = m\nslots = 65\n",
+                    "slots = 65 in [endpoint \"x\"]: 1 to 64", false},
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nretires = 1\n",
                     "did you mean \"retries\"", true},
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nregion = eu\n", "", true},
@@ -291,6 +293,67 @@ static void what_cannot_work_is_found_without_trying(void **state)
     assert_int_not_equal(endpoint_check(&e, &err), OK);
     unlink(path);
 }
+/* A kind that is read in one place and not in another would send what is meant for a file to a
+ * provider. */
+static void keys_are_read_in_any_case(void **state)
+{
+    (void)state;
+    struct read r = read_text("[Endpoint \"a\"]\nKind = local\nMODEL = /m/a.gguf\n"
+                              "[endpoint \"b\"]\nmodel = m\nenabled = yes\n");
+    assert_int_equal(r.n, 2);
+    assert_int_equal(r.list[0].kind, PROVIDER_LOCAL);
+    assert_int_equal(r.list[0].zone, ZONE_LOCAL);
+    assert_string_equal(r.list[0].model, "/m/a.gguf");
+    assert_false(r.list[1].enabled); /* no kind is guessed */
+    assert_true(r.list[1].is_faulty);
+    assert_int_equal(conf_n_warnings(r.conf), 1);
+    release(&r);
+}
+
+/* "" is the name of the router's own choice. */
+static void a_section_without_a_name_is_no_endpoint(void **state)
+{
+    (void)state;
+    struct read r = read_text("[endpoint]\nkind = openai\nmodel = m\n"
+                              "[endpoint \"b\"]\nkind = openai\nmodel = m\n");
+    assert_int_equal(r.n, 1);
+    assert_string_equal(r.list[0].name, "b");
+    assert_int_equal(conf_n_warnings(r.conf), 1);
+    assert_non_null(
+            strstr(conf_warning_at(r.conf, 0), "x.conf:2: [endpoint \"\"] needs a name"));
+    release(&r);
+}
+
+static void a_name_is_kept_whole_or_refused(void **state)
+{
+    (void)state;
+    char text[1000];
+    snprintf(text, sizeof text,
+            "[endpoint \"%0250d\"]\nkind = openai\nmodel = m\n"
+            "[endpoint \"%0256d\"]\nkind = openai\nmodel = m\n",
+            0, 0);
+    struct read r = read_text(text);
+    assert_int_equal(r.n, 1);
+    assert_int_equal(strlen(r.list[0].name), 250);
+    assert_int_equal(conf_n_warnings(r.conf), 1);
+    assert_non_null(strstr(conf_warning_at(r.conf, 0), "at most 255 bytes"));
+    release(&r);
+}
+
+/* It has told its key and closed its output: what is waited for is its end. */
+static void a_key_command_that_stays_is_ended(void **state)
+{
+    (void)state;
+    struct endpoint_conf e = {.name = "a",
+            .key_source = KEY_FROM_COMMAND,
+            .key_value = "echo key; exec 1>&-; exec sleep 30"};
+    struct secret key;
+    struct err err;
+    uint64_t begin = clock_now_ns();
+    assert_int_equal(secret_fetch_within(&e, 200, &key, &err), ERR_AUTH);
+    assert_true(clock_now_ns() - begin < 10000000000u);
+    assert_non_null(strstr(err.text, "did not end within"));
+}
 
 int main(void)
 {
@@ -306,6 +369,10 @@ int main(void)
             cmocka_unit_test(a_host_that_only_looks_local_is_not),
             cmocka_unit_test(keys_come_from_variable_file_and_command),
             cmocka_unit_test(what_cannot_work_is_found_without_trying),
+            cmocka_unit_test(keys_are_read_in_any_case),
+            cmocka_unit_test(a_section_without_a_name_is_no_endpoint),
+            cmocka_unit_test(a_name_is_kept_whole_or_refused),
+            cmocka_unit_test(a_key_command_that_stays_is_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,9 +16,8 @@
 
 #include <cmocka.h>
 
-#include "engine/engine.h"
-#include "engine/event.h"
-#include "engine/model.h"
+#include "engine/engine_internal.h"
+#include "engine/model_info.h"
 #include "engine/request.h"
 #include "engine/telemetry.h"
 
@@ -193,6 +192,55 @@ static void a_limit_and_a_stop_string_end_the_answer(void **state)
     release(a, 4);
 }
 
+/* As the hub does: asleep until the thread wakes it. */
+static enum engine_state wait_for_end_of_load(struct engine *e, int fd)
+{
+    struct event event;
+    for (struct pollfd p = {fd, POLLIN, 0};; poll(&p, 1, 10))
+        if (engine_poll_event(e, &event) && event.kind == EV_MODEL) {
+            mem_free(event.u.model.err);
+            if (event.u.model.state != ENGINE_LOADING)
+                return event.u.model.state;
+        }
+}
+
+/* Pending text is what the tokens so far left behind; the next token is one line break. */
+static struct slot take_line_break(struct engine *e, const char *pending, const char *stop)
+{
+    struct slot slot = {.state = SLOT_DECODE, .request = ask(1, "", 0)};
+    struct tokens ids = {0};
+    buf_init(&slot.out.pending, 1 << 20);
+    buf_init(&slot.unsent, 1 << 20);
+    buf_init(&slot.unsent_kind, 1 << 20);
+    slot.out.is_reasoning = true;
+    slot.request->params.stop[0] = slice_of(stop);
+    slot.request->params.n_stop = 1;
+    buf_add_text(&slot.out.pending, pending);
+    tokenizer_encode(e->tok, SLICE("\n"), 0, &ids);
+    slot_take_token(e, &slot, ids.ids[0]);
+    tokens_release(&ids);
+    return slot;
+}
+
+static void a_stop_string_right_behind_a_tag_ends_the_answer(void **state)
+{
+    (void)state;
+    struct engine *e = open_engine(1);
+    assert_int_equal(wait_for_end_of_load(e, -1), ENGINE_READY); /* it tells nothing more */
+    struct slot slot = take_line_break(e, "so</think>", "\n");
+    assert_int_equal(slot.state, SLOT_FREE);
+    struct event event = {0}, text = {0};
+    while (engine_poll_event(e, &event) && event.kind != EV_DONE)
+        text = event.kind == EV_REASONING ? event : text;
+    assert_int_equal(event.u.outcome->finish_reason, FINISH_STOP);
+    assert_memory_equal(text.u.text, "so", 2);
+    mem_free(event.u.outcome);
+    buf_release(&slot.out.pending);
+    buf_release(&slot.unsent);
+    buf_release(&slot.unsent_kind);
+    engine_close(e);
+}
+
 static void cancelling_ends_it_soon(void **state)
 {
     (void)state;
@@ -202,7 +250,7 @@ static void cancelling_ends_it_soon(void **state)
     assert_true(engine_send(e, ask(1, prompts[1], 0)));
     while (engine_state(e) == ENGINE_LOADING)
         poll(NULL, 0, 1);
-    engine_cancel(e, 1);
+    assert_true(engine_cancel(e, 1));
     collect(e, a, 1);
     assert_int_equal(a[1].outcome.err.status, ERR_CANCELLED);
     engine_close(e);
@@ -224,6 +272,37 @@ static void a_prompt_that_is_too_long_says_the_numbers(void **state)
     assert_non_null(strstr(a[1].outcome.err.text, "400"));
     engine_close(e);
     release(a, 2);
+}
+
+/* The context is that of each slot, whether it was asked for or is the model's own. */
+static void every_slot_has_the_whole_context(void **state)
+{
+    (void)state;
+    uint32_t n_cells[2];
+    for (int i = 0; i < 2; i++) {
+        struct engine *e = engine_open(&(struct engine_config){
+                .path = model_path, .n_threads = 1, .n_slots = i ? 3 : 1, .wake_fd = -1});
+        while (engine_state(e) == ENGINE_LOADING)
+            poll(NULL, 0, 1);
+        n_cells[i] = engine_info(e)->context_tok;
+        engine_close(e);
+    }
+    assert_int_equal(n_cells[1], 3 * n_cells[0]);
+}
+
+static void a_context_that_cannot_be_counted_is_refused(void **state)
+{
+    (void)state;
+    struct engine *e = engine_open(&(struct engine_config){.path = model_path,
+            .n_threads = 1,
+            .n_slots = 2,
+            .context_tok = 0x80000000,
+            .wake_fd = -1});
+    while (engine_state(e) == ENGINE_LOADING)
+        poll(NULL, 0, 1);
+    assert_int_equal(engine_state(e), ENGINE_FAILED);
+    assert_non_null(strstr(engine_error(e)->text, "context"));
+    engine_close(e);
 }
 
 static void a_file_that_cannot_be_loaded_ends_every_request(void **state)
@@ -325,18 +404,6 @@ static void a_load_tells_what_it_takes_and_how_it_ended(void **state)
     engine_close(e);
 }
 
-/* As the hub does: asleep until the thread wakes it. */
-static enum engine_state wait_for_end_of_load(struct engine *e, int fd)
-{
-    struct event event;
-    for (struct pollfd p = {fd, POLLIN, 0};; poll(&p, 1, 10))
-        if (engine_poll_event(e, &event) && event.kind == EV_MODEL) {
-            mem_free(event.u.model.err);
-            if (event.u.model.state != ENGINE_LOADING)
-                return event.u.model.state;
-        }
-}
-
 /* Who is told that a load failed may begin another at once. */
 static void the_state_is_never_behind_what_was_told(void **state)
 {
@@ -354,6 +421,30 @@ static void the_state_is_never_behind_what_was_told(void **state)
         close(fd);
     }
 }
+/* Its thread waits for the taker of its events, who cancels. */
+static void nobody_waits_for_a_full_ring(void **state)
+{
+    (void)state;
+    struct engine_config cfg = {.path = "/nonexistent.gguf", .n_threads = 1, .wake_fd = -1};
+    struct engine *e = engine_open(&cfg);
+    struct request *request = ask(1, "x", 1);
+    while (engine_state(e) != ENGINE_FAILED)
+        poll(NULL, 0, 1);
+    for (int n_refused = 0; n_refused < 20;) {
+        if (engine_send(e, request)) {
+            request = ask(1, "x", 1);
+            n_refused = 0;
+            continue;
+        }
+        poll(NULL, 0, 1);
+        n_refused++;
+    }
+    alarm(20);
+    assert_false(engine_cancel(e, 1));
+    alarm(0);
+    request_free(request);
+    engine_close(e);
+}
 
 int main(void)
 {
@@ -361,6 +452,9 @@ int main(void)
             cmocka_unit_test(three_at_once_say_the_same_as_alone),
             cmocka_unit_test(a_second_turn_reuses_the_first),
             cmocka_unit_test(a_limit_and_a_stop_string_end_the_answer),
+            cmocka_unit_test(a_stop_string_right_behind_a_tag_ends_the_answer),
+            cmocka_unit_test(every_slot_has_the_whole_context),
+            cmocka_unit_test(a_context_that_cannot_be_counted_is_refused),
             cmocka_unit_test(cancelling_ends_it_soon),
             cmocka_unit_test(stopping_ends_the_thread_at_any_time),
             cmocka_unit_test(a_load_tells_what_it_takes_and_how_it_ended),
@@ -368,6 +462,7 @@ int main(void)
             cmocka_unit_test(a_prompt_that_is_too_long_says_the_numbers),
             cmocka_unit_test(a_file_that_cannot_be_loaded_ends_every_request),
             cmocka_unit_test(every_token_has_a_record),
+            cmocka_unit_test(nobody_waits_for_a_full_ring),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -271,12 +271,12 @@ static void a_switch_goes_before_the_configuration(void **state)
     fleet_configure(&own, confs, 3);
     assert_false(own.endpoints[0].conf->enabled);
     assert_true(own.endpoints[1].conf->enabled);
-    own.endpoints[0].is_drained = true;
+    own.endpoints[0].switched = SWITCH_DRAIN;
     fleet_configure(&own, confs, 3);
-    assert_true(own.endpoints[0].is_drained);
+    assert_int_equal(own.endpoints[0].switched, SWITCH_DRAIN);
     confs[0].enabled = false;
     fleet_configure(&own, confs, 3);
-    assert_false(own.endpoints[0].is_drained);
+    assert_int_not_equal(own.endpoints[0].switched, SWITCH_DRAIN);
     confs[0].enabled = true; /* said anew: that holds */
     fleet_configure(&own, confs, 3);
     assert_true(own.endpoints[0].conf->enabled);
@@ -286,6 +286,39 @@ static void a_switch_goes_before_the_configuration(void **state)
     fleet_configure(&own, confs, 1);
     assert_false(fleet_switch(&own, 1, SWITCH_ON));
     arena_release(&own.arena);
+}
+
+/* A server that asks for it may be wrong, or its answer a proxy's. */
+static void nobody_is_left_alone_for_years(void **state)
+{
+    (void)state;
+    start(10 * S);
+    fleet_observe(&fleet,
+            &(struct observation){
+                    .what = SEEN_END, .status = ERR_RATE_LIMIT, .retry_after_ms = 999999999000},
+            10 * S);
+    assert_int_equal(fleet_breaker(e, 20 * S), BREAKER_OPEN);
+    assert_int_equal(fleet_breaker(e, (10 + 3600) * S), BREAKER_HALF_OPEN);
+}
+
+static void an_absurd_wait_is_a_long_one(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *after_ms, *after, *message;
+    } heads[] = {{"1e300", "", ""}, {"1e14", "", ""}, {"", "1e300", ""},
+            {"", "", "try again in 99999999999999999999999999h"}};
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        struct http_head head = {.status = 429};
+        struct outcome out = {0};
+        char body[200];
+        snprintf(head.retry_after_ms, sizeof head.retry_after_ms, "%s", heads[i].after_ms);
+        snprintf(head.retry_after, sizeof head.retry_after, "%s", heads[i].after);
+        snprintf(body, sizeof body, "{\"error\":{\"message\":\"%s\"}}", heads[i].message);
+        http_error_read(&head, slice_of(body), &out);
+        assert_true(out.retry_after_ms >= 1000000000000 / 10);
+        assert_true(out.retry_after_ms <= INT64_MAX / 1000000); /* it is counted in ns, too */
+    }
 }
 
 #define TEST(f) cmocka_unit_test_setup(f, set_up)
@@ -304,6 +337,8 @@ int main(void)
             TEST(an_endpoint_is_found_by_its_name),
             TEST(indexes_outlive_a_new_configuration),
             TEST(a_switch_goes_before_the_configuration),
+            TEST(nobody_is_left_alone_for_years),
+            cmocka_unit_test(an_absurd_wait_is_a_long_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

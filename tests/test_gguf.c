@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -179,6 +180,36 @@ static void absurd_hyperparameters_are_refused_by_name(void **state)
     buf_release(&whole);
 }
 
+/* A list for each layer is as long as its writer likes. */
+static void a_list_longer_than_any_model_is_refused(void **state)
+{
+    (void)state;
+    static const char key[] = "llama.attention.head_count";
+    static const struct {
+        uint32_t of, type;
+        uint64_t n;
+    } __attribute__((packed)) list = {9, 4, 1006}; /* keeps what follows aligned */
+    struct buf whole, longer;
+    struct err err = {0};
+    char path[32];
+    make_model(&whole, path);
+    buf_init(&longer, 64 << 20);
+    const char *at = memmem(whole.ptr, whole.n, key, sizeof key - 1);
+    assert_non_null(at);
+    at += sizeof key - 1;
+    buf_add(&longer, whole.ptr, (size_t)(at - whole.ptr));
+    buf_add(&longer, &list, sizeof list);
+    for (uint64_t i = 0; i < list.n; i++)
+        buf_add(&longer, at + 4, 4);
+    buf_add(&longer, at + 8, whole.n - (size_t)(at + 8 - whole.ptr));
+    write_model(&longer, path);
+    assert_int_equal(load(path, &err), ERR_FORMAT);
+    assert_non_null(strstr(err.text, "has 1006 values"));
+    unlink(path);
+    buf_release(&longer);
+    buf_release(&whole);
+}
+
 /* Whatever stands before the weights: it loads, or a sentence says why not. */
 static void any_byte_of_the_head_may_be_wrong(void **state)
 {
@@ -206,6 +237,24 @@ static void any_byte_of_the_head_may_be_wrong(void **state)
         whole.ptr[at] = kept;
     }
     assert_true(n_refused > 50);
+    unlink(path);
+    buf_release(&whole);
+}
+
+/* Factors of the angles that nothing reads: the answers would be wrong. */
+static void tensors_that_change_the_result_unread_are_refused(void **state)
+{
+    (void)state;
+    struct buf whole;
+    struct err err = {0};
+    char path[32];
+    make_model(&whole, path);
+    char *at = memmem(whole.ptr, whole.n, "output.weight", 13); /* need not be there */
+    assert_non_null(at);
+    memcpy(at, "rope_factors_", 13);
+    write_model(&whole, path);
+    assert_int_equal(load(path, &err), ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "rope_factors_"));
     unlink(path);
     buf_release(&whole);
 }
@@ -241,6 +290,42 @@ static void a_missing_file_and_a_folder_say_so(void **state)
     assert_int_equal(gguf_open(&g, "/dev/null", false, &err), ERR_IO);
 }
 
+/* Somebody else may lay anything into a folder of models. */
+static void a_pipe_is_refused_at_once(void **state)
+{
+    (void)state;
+    struct gguf *g;
+    struct err err;
+    char path[] = "/tmp/shunt-pipe-XXXXXX";
+    assert_non_null(mkdtemp(path));
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(20);
+    assert_int_equal(gguf_open(&g, path, false, &err), ERR_IO);
+    alarm(0);
+    unlink(path);
+}
+
+/* A file of holes is as long as its writer likes: what it claims must not be paid in memory. */
+static void a_long_file_of_holes_cannot_claim_a_directory(void **state)
+{
+    (void)state;
+    static const uint64_t claims[][2] = {{0, 30000000}, {14000000, 1}};
+    struct gguf *g;
+    struct err err;
+    char path[] = "/tmp/shunt-holes-XXXXXX";
+    int fd = mkstemp(path);
+    assert_int_equal(ftruncate(fd, 400000000), 0);
+    for (size_t i = 0; i < ARRAY_LEN(claims); i++) {
+        assert_int_equal(pwrite(fd, "GGUF\3\0\0", 8, 0), 8);
+        assert_int_equal(pwrite(fd, claims[i], 16, 8), 16);
+        assert_int_equal(gguf_open(&g, path, false, &err), ERR_FORMAT);
+        assert_non_null(strstr(err.text, "claims"));
+    }
+    close(fd);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,9 +333,13 @@ int main(void)
             cmocka_unit_test(a_wrong_type_and_a_missing_key_are_different_errors),
             cmocka_unit_test(every_damaged_file_is_refused_with_a_sentence),
             cmocka_unit_test(absurd_hyperparameters_are_refused_by_name),
+            cmocka_unit_test(a_list_longer_than_any_model_is_refused),
             cmocka_unit_test(any_byte_of_the_head_may_be_wrong),
+            cmocka_unit_test(tensors_that_change_the_result_unread_are_refused),
             cmocka_unit_test(a_file_cut_anywhere_is_refused),
             cmocka_unit_test(a_missing_file_and_a_folder_say_so),
+            cmocka_unit_test(a_pipe_is_refused_at_once),
+            cmocka_unit_test(a_long_file_of_holes_cannot_claim_a_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

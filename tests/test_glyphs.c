@@ -89,7 +89,7 @@ static void rules_and_cut_texts_are_ascii(void **state)
     struct surface all = screen_surface(&screen);
     surface_rule(&all, 0, ROLE_RULE, "x");
     surface_column_rule(&all, 11, ROLE_RULE);
-    surface_cut(&all, 1, 0, 6, ROLE_TEXT, 0, SLICE("abcdefgh"));
+    surface_cut(&all, 1, 0, 6, ROLE_TEXT, SLICE("abcdefgh"));
     screen_print(&screen, &got);
     assert_string_equal(buf_text(&got), "- x -------|\nabcde~     |\n");
     buf_release(&got);

@@ -19,11 +19,11 @@ static void hints_are_of_use_where_they_stand(void **state)
     app->states[VIEW_CHAT] = f->view;
     expect_hints(app, CTX_CHAT, NULL, 80,
             " Enter send  F1 help  C-d quit  C-j newline  C-x 1\xE2\x80\xA6"
-            "6 views\n");
+            "7 views\n");
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help  C-d quit\n");
     expect_hints(app, CTX_SESSIONS, NULL, 80,
             " Enter open  / search  ? help  Esc back  R rename  D trash  C-x 1\xE2\x80\xA6"
-            "6 views\n");
+            "7 views\n");
     chat_type(f, "x"); /* C-d deletes now */
     expect_hints(app, CTX_CHAT, NULL, 32, " Enter send  F1 help\n");
     chat_run(f, CMD_SEND);
@@ -32,7 +32,7 @@ static void hints_are_of_use_where_they_stand(void **state)
     const struct view_hint *own = views[VIEW_CHAT].ops->hints(f->view, app);
     expect_hints(app, CTX_CHAT, own, 80,
             " Enter run  Up/Down choose  Tab complete  Esc close  C-x 1\xE2\x80\xA6"
-            "6 views\n");
+            "7 views\n");
     clear_input(f);
     assert_null(views[VIEW_CHAT].ops->hints(f->view, app));
 }
@@ -59,7 +59,7 @@ static void every_bar_says_how_to_get_to_the_other_views(void **state)
             hint_bar_draw(&app, views[i].ops->context, own ? many : NULL, &all, 0);
             screen_print(&screen, &out);
             if (!strstr(buf_text(&out), "C-x 1\xE2\x80\xA6"
-                                        "6 views"))
+                                        "7 views"))
                 fail_msg("%s: %s", views[i].name, buf_text(&out));
             buf_release(&out);
             screen_release(&screen);

@@ -19,10 +19,10 @@
 #include "router/balance.h"
 #include "router/core.h"
 #include "router/endpoint.h"
-#include "router/hub.h"
 #include "router/model_file.h"
 #include "router/session.h"
 
+#include "tests/helper_hub.h"
 #include "tests/helper_server.h"
 #include "tests/helper_tiny_model.h"
 
@@ -73,19 +73,8 @@ static void act(struct hub *hub, enum action_kind kind, const char *text)
     a->now_ms = clock_unix_ms();
     a->params.temperature = 0;
     a->params.max_tokens = 20;
-    a->has_params = true;
+    a->params.given = GIVEN_TEMPERATURE;
     hub_act(hub, a);
-}
-
-static void wait_until_idle(struct hub *hub)
-{
-    uint64_t end = clock_now_ns() + 30000000000u;
-    while (core_is_busy(hub_core(hub)) && clock_now_ns() < end) {
-        struct pollfd fd = {hub_fd(hub), POLLIN, 0};
-        poll(&fd, 1, hub_timeout_ms(hub));
-        hub_step(hub, 2000000);
-    }
-    assert_false(core_is_busy(hub_core(hub)));
 }
 
 static struct message *leaf(const struct hub *hub)
@@ -99,7 +88,7 @@ static void a_local_answer_is_saved_with_its_experts(void **state)
     struct endpoint_conf conf = endpoint_local("moe", model);
     struct hub *hub = open_hub(&conf, 1);
     act(hub, ACTION_SEND, "tell me about the water");
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_DONE);
     assert_int_equal(leaf(hub)->usage.output, 20);
     assert_int_equal(leaf(hub)->cost_nusd, 0);
@@ -110,7 +99,7 @@ static void a_local_answer_is_saved_with_its_experts(void **state)
 
     hub = open_hub(&conf, 1); /* another day */
     act(hub, ACTION_OPEN_SESSION, NULL);
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_string_equal(buf_text(&leaf(hub)->text), text);
     assert_int_equal(leaf(hub)->tokens.records.n, n_bytes);
     assert_int_equal(hub_core(hub)->balance->n_tokens, 20);
@@ -131,28 +120,30 @@ static void a_dead_server_falls_back_to_the_local_model(void **state)
             endpoint_local("moe", model)};
     struct hub *hub = open_hub(confs, 2);
     act(hub, ACTION_SEND, "tell me");
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_DONE);
     assert_string_equal(leaf(hub)->endpoint, "moe");
     assert_true(hub_core(hub)->n_notices > 0);
     hub_close(hub);
 }
 
-static void a_remote_answer_comes_through_the_same_way(void **state)
+/* An endpoint of a server that answers "hello" for 5 tokens in and n_output_tok out. */
+static struct endpoint_conf serve_hello(struct server **server, int n_output_tok)
 {
-    (void)state;
-    static const char answer[] =
+    static char url[64], answer[512];
+    static struct server_script script;
+    snprintf(answer, sizeof answer,
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
             "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n"
             "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
             "data: "
-            "{\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\ndata: "
-            "[DONE]\n\n";
-    struct server_script script = {answer, sizeof answer - 1};
-    struct server *server = server_open(&script, 1);
-    char url[64];
-    snprintf(url, sizeof url, "http://127.0.0.1:%d/v1", server_port(server));
-    struct endpoint_conf conf = {.name = "remote",
+            "{\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":%d}}\n\n"
+            "data: [DONE]\n\n",
+            n_output_tok);
+    script = (struct server_script){answer, strlen(answer)};
+    *server = server_open(&script, 1);
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/v1", server_port(*server));
+    return (struct endpoint_conf){.name = "remote",
             .kind = PROVIDER_OPENAI,
             .url = url,
             .model = "m",
@@ -161,9 +152,16 @@ static void a_remote_answer_comes_through_the_same_way(void **state)
             .usd_per_mtok_in = 2,
             .usd_per_mtok_out = 10,
             .usd_per_mtok_cached = -1};
+}
+
+static void a_remote_answer_comes_through_the_same_way(void **state)
+{
+    (void)state;
+    struct server *server;
+    struct endpoint_conf conf = serve_hello(&server, 1);
     struct hub *hub = open_hub(&conf, 1);
     act(hub, ACTION_SEND, "hi");
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_string_equal(buf_text(&leaf(hub)->text), "hello");
     assert_int_equal(leaf(hub)->cost_nusd, 5 * 2000 + 10000);
     hub_close(hub);
@@ -174,33 +172,17 @@ static void a_remote_answer_comes_through_the_same_way(void **state)
 static void the_budget_holds_without_a_database(void **state)
 {
     (void)state;
-    static const char answer[] =
-            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n"
-            "data: "
-            "{\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1000}}\n\n"
-            "data: [DONE]\n\n";
-    struct server_script script = {answer, sizeof answer - 1};
-    struct server *server = server_open(&script, 1);
-    char url[64];
-    snprintf(url, sizeof url, "http://127.0.0.1:%d/v1", server_port(server));
-    struct endpoint_conf conf = {.name = "remote",
-            .kind = PROVIDER_OPENAI,
-            .url = url,
-            .model = "m",
-            .enabled = true,
-            .stream = true,
-            .usd_per_mtok_in = 0,
-            .usd_per_mtok_out = 10,
-            .usd_per_mtok_cached = -1};
+    struct server *server;
+    struct endpoint_conf conf = serve_hello(&server, 1000);
+    conf.usd_per_mtok_in = 0;
     budget_nusd = 10100000; /* one such answer takes 10,000,000 */
     has_no_store = true;
     struct hub *hub = open_hub(&conf, 1);
     act(hub, ACTION_SEND, "hi");
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_string_equal(buf_text(&leaf(hub)->text), "hello");
     act(hub, ACTION_SEND, "hi again");
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
     assert_non_null(strstr(buf_text(&leaf(hub)->error), "budget"));
     assert_int_equal(server_n_requests(server), 1);
@@ -220,7 +202,7 @@ static void a_missing_key_is_said_and_nothing_is_sent(void **state)
             .key_value = "SHUNT_NO_SUCH_KEY"};
     struct hub *hub = open_hub(&conf, 1);
     act(hub, ACTION_SEND, "hi");
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
     assert_non_null(strstr(buf_text(&leaf(hub)->error), "SHUNT_NO_SUCH_KEY"));
     hub_close(hub);
@@ -268,7 +250,7 @@ static void the_end_saves_what_a_full_disk_refused(void **state)
 
     hub = open_hub(&conf, 1);
     act(hub, ACTION_OPEN_SESSION, NULL);
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_non_null(leaf(hub));
     assert_int_equal(leaf(hub)->text.n, 1000000);
     limit_files(300000);
@@ -322,12 +304,12 @@ static void a_failed_engine_is_reopened_when_it_has_told_all(void **state)
     act(hub, ACTION_ADD_MESSAGE, "two");
     act(hub, ACTION_CONTINUE,
             NULL); /* sent at once: nothing was taken from the ring in between */
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
     struct action *open = action_new(ACTION_OPEN_SESSION);
     open->id = first;
     hub_act(hub, open);
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
     assert_non_null(strstr(buf_text(&leaf(hub)->error), "/nonexistent/model.gguf"));
     hub_close(hub);
@@ -341,7 +323,7 @@ static void another_file_is_loaded_for_the_next_answer(void **state)
     struct endpoint_conf confs[2] = {endpoint_local("moe", model)};
     struct hub *hub = open_hub(confs, 1);
     act(hub, ACTION_SEND, "tell me about the water");
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     char *text = mem_strdup(buf_text(&leaf(hub)->text));
     assert_non_null(hub_engine(hub, 0));
     snprintf(other, sizeof other, "%s/n.gguf", dir);
@@ -356,13 +338,13 @@ static void another_file_is_loaded_for_the_next_answer(void **state)
     act(hub, ACTION_NEW_SESSION, NULL);
     act(hub, ACTION_USE_ENDPOINT, "moe");
     act(hub, ACTION_SEND, "tell me about the water");
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_string_equal(leaf(hub)->model, "n.gguf");
     assert_string_not_equal(buf_text(&leaf(hub)->text), text);
     act(hub, ACTION_NEW_SESSION, NULL);
     act(hub, ACTION_USE_ENDPOINT, "second");
     act(hub, ACTION_SEND, "tell me about the water");
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_DONE);
     assert_non_null(hub_engine(hub, 1));
     mem_free(text);
@@ -380,11 +362,8 @@ static const struct model_state *step_to(struct hub *hub, int endpoint, enum mod
 {
     const struct model_state *m = core_model_of(hub_core(hub), endpoint);
     uint64_t end = clock_now_ns() + 30000000000u;
-    while (m->phase != phase && clock_now_ns() < end) {
-        struct pollfd fd = {hub_fd(hub), POLLIN, 0};
-        poll(&fd, 1, hub_timeout_ms(hub));
-        hub_step(hub, 2000000);
-    }
+    while (m->phase != phase && clock_now_ns() < end)
+        hub_turn(hub);
     assert_int_equal(m->phase, phase);
     return m;
 }
@@ -401,12 +380,12 @@ static void a_model_is_loaded_cancelled_and_unloaded(void **state)
     act_on(hub, ACTION_LOAD_MODEL, 0);
     assert_true(step_to(hub, 0, MODEL_READY)->need_bytes > 10000);
     act(hub, ACTION_SEND, "tell me about the water");
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_int_equal(leaf(hub)->usage.output, 20);
     act_on(hub, ACTION_UNLOAD_MODEL, 0);
     assert_null(hub_engine(hub, 0));
     act(hub, ACTION_SEND, "and the people"); /* it comes back for that */
-    wait_until_idle(hub);
+    hub_wait_until_idle(hub);
     assert_int_equal(leaf(hub)->state, MESSAGE_DONE);
     step_to(hub, 0, MODEL_READY);
     hub_close(hub);
@@ -421,7 +400,7 @@ static void unloading_ends_the_answer_that_runs(void **state)
     a->text = mem_strdup("tell me about the water");
     a->now_ms = clock_unix_ms();
     a->params.temperature = 0; /* without a limit: until the context is full */
-    a->has_params = true;
+    a->params.given = GIVEN_TEMPERATURE;
     hub_act(hub, a);
     step_to(hub, 0, MODEL_READY);
     act_on(hub, ACTION_UNLOAD_MODEL, 0);
@@ -471,6 +450,78 @@ static void a_scan_finds_the_files_of_the_folder(void **state)
     hub_close(hub);
 }
 
+/* It is then the only way to keep what was said. */
+static void an_export_is_written_without_a_database(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    char path[96];
+    struct buf text;
+    struct err err;
+    has_no_store = true;
+    struct hub *hub = open_hub(&conf, 1);
+    act(hub, ACTION_ADD_MESSAGE, "to be kept");
+    snprintf(path, sizeof path, "%s/out.md", dir);
+    act(hub, ACTION_EXPORT, path);
+    hub_wait_until_idle(hub);
+    assert_int_equal(file_read(&text, path, 1 << 20, &err), OK);
+    assert_non_null(strstr(buf_text(&text), "to be kept"));
+    buf_release(&text);
+    act(hub, ACTION_EXPORT, path); /* never over another file */
+    hub_wait_until_idle(hub);
+    const struct core *core = hub_core(hub);
+    assert_int_not_equal(core->notices[(core->n_notices - 1) % NOTICE_MAX].status, OK);
+    hub_close(hub);
+}
+
+static void an_export_that_does_not_fit_leaves_no_file(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    char path[96];
+    has_no_store = true;
+    struct hub *hub = open_hub(&conf, 1);
+    const struct core *core = hub_core(hub);
+    add_large_message(hub);
+    snprintf(path, sizeof path, "%s/out.md", dir);
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(300000);
+    act(hub, ACTION_EXPORT, path);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(core->notices[(core->n_notices - 1) % NOTICE_MAX].status, ERR_FULL);
+    act(hub, ACTION_EXPORT, path); /* there is room now, and the name is free */
+    assert_int_equal(core->notices[(core->n_notices - 1) % NOTICE_MAX].status, OK);
+    hub_close(hub);
+}
+
+static void a_message_that_waits_does_not_go_to_what_the_endpoint_became(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf = endpoint_local("moe", "/nonexistent/model.gguf");
+    conf.retries = 0;
+    struct hub *hub = open_hub(&conf, 1);
+    act(hub, ACTION_SEND, "one");
+    for (int i = 0; i < 5000 && !hub_engine(hub, 0); i++) {
+        poll(NULL, 0, 1);
+        hub_step(hub, 2000000);
+    }
+    for (int i = 0; i < 5000 && engine_state(hub_engine(hub, 0)) != ENGINE_FAILED; i++)
+        poll(NULL, 0, 1);
+    act(hub, ACTION_NEW_SESSION, NULL);
+    act(hub, ACTION_ADD_MESSAGE, "two");
+    act(hub, ACTION_CONTINUE, NULL); /* it waits for the failed engine to tell its last */
+    conf.kind = PROVIDER_OPENAI;
+    conf.url = "http://127.0.0.1:1/v1";
+    struct action *a = action_new(ACTION_CONFIGURE);
+    a->endpoints = &conf;
+    a->n_endpoints = 1;
+    hub_act(hub, a);
+    hub_wait_until_idle(hub);
+    assert_int_equal(leaf(hub)->state, MESSAGE_FAILED);
+    assert_non_null(strstr(buf_text(&leaf(hub)->error), "was changed"));
+    hub_close(hub);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -489,6 +540,9 @@ int main(void)
             TEST(unloading_ends_the_answer_that_runs),
             TEST(a_file_that_was_mended_can_be_loaded),
             TEST(a_scan_finds_the_files_of_the_folder),
+            TEST(an_export_is_written_without_a_database),
+            TEST(an_export_that_does_not_fit_leaves_no_file),
+            TEST(a_message_that_waits_does_not_go_to_what_the_endpoint_became),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

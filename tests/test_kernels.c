@@ -1,6 +1,7 @@
 /* test_kernels.c - the row products of every instruction set against a plain double sum over
  * the decoded weights, and the pool: all threads, all items, cancelling. */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +15,7 @@
 #include "kernels/kernels.h"
 #include "kernels/pool.h"
 
-#include "engine/base.h"
+#include "engine/model.h"
 
 #define QUANTS SOURCE_DIR "/tests/golden/quants/"
 #define N      1024 /* values of a row: four super-blocks, 32 small blocks */
@@ -211,7 +212,41 @@ static void kernels_are_chosen_by_name(void **state)
     kernels_close(k);
     k = kernels_open(NULL, 1, true);
     assert_non_null(k);
+    assert_string_equal(kernels_name(k), kernels_name_at(0));
     kernels_close(k);
+    int n = 0;
+    while (kernels_name_at(n))
+        n++;
+    assert_string_equal(kernels_name_at(n - 1), "scalar");
+    struct err err;
+    assert_int_equal(model_open_kernels(&k, "no-such-kernel", 1, true, &err), ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "scalar"));
+}
+
+/* As under a limit of processes: from here on no thread has room for its stack. */
+static void refuse_threads(pthread_attr_t *kept)
+{
+    pthread_attr_t attr;
+    assert_int_equal(pthread_getattr_default_np(kept), 0);
+    pthread_attr_init(&attr);
+    assert_int_equal(pthread_attr_setstacksize(&attr, (size_t)1 << 47), 0);
+    assert_int_equal(pthread_setattr_default_np(&attr), 0);
+    pthread_attr_destroy(&attr);
+}
+
+static void threads_that_cannot_be_started_are_no_kernels(void **state)
+{
+    (void)state;
+    pthread_attr_t kept;
+    refuse_threads(&kept);
+    struct kernels *none, *alone = kernels_open(NULL, 1, true);
+    struct err err;
+    enum status status = model_open_kernels(&none, NULL, 3, true, &err);
+    assert_int_equal(pthread_setattr_default_np(&kept), 0);
+    assert_int_equal(status, ERR_NOMEM);
+    assert_non_null(strstr(err.text, "threads"));
+    assert_int_equal(kernels_n_threads(alone), 1);
+    kernels_close(alone);
 }
 
 static void a_cancelled_list_runs_no_step(void **state)
@@ -219,7 +254,7 @@ static void a_cancelled_list_runs_no_step(void **state)
     (void)state;
     float table[2] = {1, 2}, x[2] = {-1, -1};
     int32_t tokens[2] = {1, 0};
-    struct embed_step step = {{QUANT_F32, table, 1, 2, 1, 4}, tokens, 2, 1, x};
+    struct embed_step step = {{QUANT_F32, table, 1, 2, 1, 4}, tokens, 2, x};
     struct kernels *k = kernels_open(NULL, 2, true);
     kernels_cancel(k);
     kernels_begin(k);
@@ -242,6 +277,7 @@ int main(void)
             cmocka_unit_test(odd_lengths_have_their_tail),
             cmocka_unit_test(a_barrier_shows_what_all_wrote),
             cmocka_unit_test(kernels_are_chosen_by_name),
+            cmocka_unit_test(threads_that_cannot_be_started_are_no_kernels),
             cmocka_unit_test(a_cancelled_list_runs_no_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,6 +145,16 @@ static const struct md_span *find_span(const struct markdown *md, const char *te
     return NULL;
 }
 
+/* md4c 0.4.8 tells that this address begins in its cell, and never that it ends. */
+static void a_style_ends_with_its_block(void **state)
+{
+    (void)state;
+    struct markdown md = {0};
+    markdown_render(&md, SLICE("- > a\n  > :-:|\n  > http://.-|\n- after"), 80);
+    assert_int_equal(find_span(&md, "after")->role, ROLE_TEXT);
+    markdown_release(&md);
+}
+
 static void styles_begin_and_end(void **state)
 {
     (void)state;
@@ -507,6 +517,7 @@ int main(void)
             cmocka_unit_test(targets_of_links_are_shown),
             cmocka_unit_test(definitions_are_found_wherever_they_stand),
             cmocka_unit_test(entities_are_characters_and_html_is_text),
+            cmocka_unit_test(a_style_ends_with_its_block),
             cmocka_unit_test(styles_begin_and_end),
             cmocka_unit_test(a_growing_text_ends_as_the_whole_one),
             cmocka_unit_test(a_new_width_or_a_shorter_text_begins_anew),

@@ -368,6 +368,29 @@ static void facts_agree_with_the_loaded_model(void **state)
     assert_int_equal(facts.modified_ms, 0);
 }
 
+/* What a file calls itself may be long: it is cut between two characters. */
+static void a_long_architecture_is_cut_at_a_character(void **state)
+{
+    (void)state;
+    static const char head[] = "GGUF\3\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0"
+                               "\x14\0\0\0\0\0\0\0general.architecture\x08\0\0\0"
+                               "\x32\0\0\0\0\0\0\0";
+    char path[64];
+    struct model_facts facts;
+    snprintf(path, sizeof path, "/tmp/shunt-models-%d.gguf", (int)getpid());
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fwrite(head, 1, sizeof head - 1, f);
+    for (int i = 0; i < 25; i++)
+        fputs("\xC3\xA9", f);
+    fclose(f);
+    model_facts_read(&facts, path, 0, 0);
+    unlink(path);
+    assert_int_equal(facts.err.status, ERR_UNSUPPORTED);
+    assert_int_equal(strlen(facts.info.arch), 30);
+    assert_string_equal(facts.info.arch + 28, "\xC3\xA9");
+}
+
 static bool stop_at_third(void *user, const struct model_info *info, float fraction)
 {
     int n_calls = ++*(int *)user;
@@ -393,6 +416,25 @@ static void a_load_is_cancelled_in_the_middle_of_the_file(void **state)
     unlink(path);
 }
 
+static void what_names_no_file_is_no_model(void **state)
+{
+    (void)state;
+    struct endpoint_conf confs[] = {endpoint_local("big", NULL),
+            endpoint_local("old", "/m/old.gguf"), endpoint_local("blank", NULL)};
+    confs[1].kind = PROVIDER_OPENAI;
+    struct action *a = action_new(ACTION_CONFIGURE);
+    a->endpoints = confs;
+    a->n_endpoints = ARRAY_LEN(confs);
+    core_apply(&core, &(struct event){.kind = EV_ACTION, .t_ns = now, .u.action = a});
+    assert_null(core_model_of(&core, 0));     /* its file was taken out of its section */
+    assert_null(core_model_of(&core, 1));     /* it has become a provider's */
+    assert_non_null(core_model_of(&core, 2)); /* gone, but it names one */
+    assert_null(core_model_of(&core, 4));
+    act_on(ACTION_LOAD_MODEL, 0, NULL);
+    act_on(ACTION_LOAD_MODEL, 4, NULL);
+    expect_nothing();
+}
+
 #define TEST(f)       cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 #define TEST_FILES(f) cmocka_unit_test_setup_teardown(f, set_up_files, tear_down)
 
@@ -411,7 +453,9 @@ int main(void)
             TEST_FILES(what_failed_to_load_is_out_until_the_next_try),
             TEST_FILES(what_failed_to_load_is_in_again_when_its_file_changed),
             cmocka_unit_test(facts_agree_with_the_loaded_model),
+            cmocka_unit_test(a_long_architecture_is_cut_at_a_character),
             cmocka_unit_test(a_load_is_cancelled_in_the_middle_of_the_file),
+            TEST(what_names_no_file_is_no_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

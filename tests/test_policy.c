@@ -66,7 +66,7 @@ static void set_fault(int endpoint, const char *fault)
 
 static const char *chosen(const struct features *f, uint64_t tried, struct decision *d)
 {
-    const struct policy_world world = {&fleet, {-1, 0}, prefs_default(), 100 * S};
+    const struct policy_world world = {&fleet, {-1, 0}, 100 * S};
     policy_decide(d, f, &world, tried);
     return d->chosen < 0 ? "-" : confs[d->candidates[d->chosen].endpoint].name;
 }
@@ -164,7 +164,7 @@ static void nobody_left_is_a_refusal_with_reasons(void **state)
             " dear (zone external; this may travel to local at most),"
             " lab (zone lab; this may travel to local at most)");
     struct fleet none = {states, 0};
-    policy_decide(&d, &f, &(struct policy_world){&none, {-1, 0}, prefs_default(), 0}, 0);
+    policy_decide(&d, &f, &(struct policy_world){&none, {-1, 0}, 0}, 0);
     assert_non_null(strstr(d.reason, "shunt doctor"));
 }
 
@@ -175,8 +175,8 @@ static void the_same_input_decides_the_same(void **state)
     struct features f = plain(100);
     memset(&a, 0xAA, sizeof a);
     memset(&b, 0x55, sizeof b);
-    policy_decide(&a, &f, &(struct policy_world){&fleet, {-1, 0}, prefs_default(), 5}, 0);
-    policy_decide(&b, &f, &(struct policy_world){&fleet, {-1, 0}, prefs_default(), 5}, 0);
+    policy_decide(&a, &f, &(struct policy_world){&fleet, {-1, 0}, 5}, 0);
+    policy_decide(&b, &f, &(struct policy_world){&fleet, {-1, 0}, 5}, 0);
     assert_string_equal(a.reason, b.reason);
     assert_int_equal(a.chosen, b.chosen);
     for (int i = 0; i < 4; i++)
@@ -239,7 +239,7 @@ static void a_decision_is_json(void **state)
     struct buf out;
     struct features f = plain(100);
     buf_init(&out, 1 << 16);
-    policy_decide(&d, &f, &(struct policy_world){&fleet, {-1, 0}, prefs_default(), 0}, 0);
+    policy_decide(&d, &f, &(struct policy_world){&fleet, {-1, 0}, 0}, 0);
     decision_print_json(&d, &fleet, &out);
     struct json *root = json_parse(buf_slice(&out));
     assert_string_equal(json_get_text(root, "endpoint"), "local");
@@ -255,7 +255,7 @@ static void a_decision_is_read_back_as_it_was(void **state)
     struct decision d, back;
     struct buf out, again;
     struct arena arena = {0};
-    const char *names[CANDIDATES_MAX];
+    const char *names[ENDPOINTS_MAX];
     struct features f = plain(100);
     f.difficulty = 0.31f;
     f.domain = DOMAIN_MATH;
@@ -263,7 +263,7 @@ static void a_decision_is_read_back_as_it_was(void **state)
     f.has_code = f.wants_json = true;
     buf_init(&out, 1 << 16);
     buf_init(&again, 1 << 16);
-    policy_decide(&d, &f, &(struct policy_world){&fleet, {-1, 0}, prefs_default(), 0}, 1);
+    policy_decide(&d, &f, &(struct policy_world){&fleet, {-1, 0}, 0}, 1);
     decision_print_json(&d, &fleet, &out);
     assert_true(decision_read_json(buf_slice(&out), &arena, &back, names));
     assert_int_equal(back.chosen, d.chosen);
@@ -296,7 +296,7 @@ static void a_damaged_decision_is_no_decision(void **state)
             "", "[]", "{\"candidates\":7}", "{\"candidates\":[{}"};
     struct decision d;
     struct arena arena = {0};
-    const char *names[CANDIDATES_MAX];
+    const char *names[ENDPOINTS_MAX];
     struct buf many;
     for (size_t i = 0; i < ARRAY_LEN(damaged); i++)
         assert_false(decision_read_json(slice_of(damaged[i]), &arena, &d, names));
@@ -306,7 +306,7 @@ static void a_damaged_decision_is_no_decision(void **state)
         buf_add_text(&many, ",{\"filter\":-1,\"expected_usd\":1e300,\"p_miss\":9}");
     buf_add_text(&many, "]}");
     assert_true(decision_read_json(buf_slice(&many), &arena, &d, names));
-    assert_int_equal(d.n_candidates, CANDIDATES_MAX);
+    assert_int_equal(d.n_candidates, ENDPOINTS_MAX);
     assert_int_equal(d.chosen, -1);
     assert_int_equal(d.candidates[5].cost_nusd, 0);
     assert_true(d.candidates[5].p_miss == 0);
@@ -344,7 +344,7 @@ static void a_price_is_said_once_and_in_one_form(void **state)
     assert_string_equal(
             d.candidates[3].reason, "price unknown, counted as the highest known, zone lab");
     struct fleet alone = {&states[3], 1};
-    policy_decide(&d, &f, &(struct policy_world){&alone, {-1, 0}, prefs_default(), 0}, 0);
+    policy_decide(&d, &f, &(struct policy_world){&alone, {-1, 0}, 0}, 0);
     assert_string_equal(d.reason, "lab: the only one that can (price unknown, counted as the "
                                   "highest known, zone lab)");
 }
@@ -357,7 +357,7 @@ static void an_unknown_price_is_never_free(void **state)
     struct features f = plain(100);
     struct endpoint_state two[] = {{.conf = &confs[0]}, {.conf = &confs[3]}};
     struct fleet pair = {two, 2};
-    struct policy_world world = {&pair, {-1, 0}, prefs_default(), 0};
+    struct policy_world world = {&pair, {-1, 0}, 0};
     confs[0].tier = 1;
     confs[3].tier = 2;
     f.difficulty = 0.9f;
@@ -380,7 +380,7 @@ static void nobody_is_told_to_cost_less_than_nothing(void **state)
     other.zone = ZONE_LAB;
     struct endpoint_state two[] = {{.conf = &small}, {.conf = &other, .n_errors = 5}};
     struct fleet pair = {two, 2};
-    policy_decide(&d, &f, &(struct policy_world){&pair, {-1, 0}, prefs_default(), 0}, 0);
+    policy_decide(&d, &f, &(struct policy_world){&pair, {-1, 0}, 0}, 0);
     assert_int_equal(d.chosen, 0);
     assert_string_equal(d.flip, "");
 }
@@ -419,6 +419,58 @@ static void the_chance_of_a_poor_answer_grows_with_difficulty_and_falls_with_tie
         }
 }
 
+static void tools_go_only_where_they_are_passed_on(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(100);
+    f.needs_tools = true;
+    confs[1].kind = PROVIDER_ANTHROPIC;
+    confs[2].kind = PROVIDER_OPENAI;
+    assert_string_equal(chosen(&f, 0, &d), "dear");
+    assert_int_equal(d.candidates[0].filter, FILTER_TOOLS);
+    assert_int_equal(d.candidates[1].filter, FILTER_TOOLS);
+    f.only_endpoint = 1; /* also when it is asked for by name: nothing is left out in silence */
+    assert_string_equal(chosen(&f, 0, &d), "-");
+    confs[1].kind = confs[2].kind = PROVIDER_LOCAL;
+}
+
+static void a_local_model_with_a_free_slot_does_not_wait(void **state)
+{
+    (void)state;
+    struct decision d;
+    struct features f = plain(100);
+    chosen(&f, 0, &d);
+    uint32_t alone_ms = d.candidates[0].expected_ms;
+    confs[0].slots = 2;
+    states[0].n_in_flight = 1;
+    chosen(&f, 0, &d);
+    assert_int_equal(d.candidates[0].expected_ms, alone_ms);
+    states[0].n_in_flight = 2;
+    chosen(&f, 0, &d);
+    assert_true(d.candidates[0].expected_ms > alone_ms);
+    confs[0].slots = 0;
+    states[0].n_in_flight = 1;
+    chosen(&f, 0, &d);
+    assert_true(d.candidates[0].expected_ms > alone_ms);
+}
+
+static void an_endpoint_behind_the_last_one_says_so(void **state)
+{
+    (void)state;
+    static struct endpoint_state many[ENDPOINTS_MAX + 2];
+    const struct fleet large = {many, ENDPOINTS_MAX + 2};
+    const struct policy_world world = {&large, {-1, 0}, 100 * S};
+    struct decision d;
+    struct features f = plain(100);
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        many[i].conf = &confs[0];
+    f.only_endpoint = ENDPOINTS_MAX + 1;
+    policy_decide(&d, &f, &world, 0);
+    assert_int_equal(d.verdict, VERDICT_REFUSE);
+    assert_non_null(strstr(d.reason, "local stands behind the first 64"));
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, set_up)
 
 int main(void)
@@ -441,6 +493,9 @@ int main(void)
             TEST(a_price_is_said_once_and_in_one_form),
             TEST(an_unknown_price_is_never_free),
             TEST(nobody_is_told_to_cost_less_than_nothing),
+            TEST(tools_go_only_where_they_are_passed_on),
+            TEST(a_local_model_with_a_free_slot_does_not_wait),
+            TEST(an_endpoint_behind_the_last_one_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,6 +120,32 @@ static void a_penalty_makes_room_for_others(void **state)
     sampler_close(s);
 }
 
+/* A token that is no longer among the first five before it is chosen, too. */
+static void a_record_is_about_the_logits_before_penalties(void **state)
+{
+    (void)state;
+    struct gen_params p = gen_params_default();
+    struct token_record r;
+    float logits[N];
+    double sum = 0;
+    p.temperature = 0;
+    p.presence_penalty = 1;
+    p.frequency_penalty = 1;
+    p.repeat_last_n = N + 10;
+    struct sampler *s = sampler_open(&p, N);
+    for (int i = 0; i < N; i++) /* all are pushed down by 2, the first ten by 3 */
+        sampler_accept(s, i);
+    for (int i = 0; i < 10; i++)
+        sampler_accept(s, i);
+    for (int i = 0; i < N; i++)
+        logits[i] = i < 10 ? 2 : i == 50 ? 1.5f : 0;
+    for (int i = 0; i < N; i++)
+        sum += exp(logits[i]);
+    assert_int_equal(sampler_choose(s, logits, &r), 50);
+    assert_true(fabs(r.logprob - (1.5 - log(sum))) < 1e-4);
+    sampler_close(s);
+}
+
 static void broken_logits_choose_something(void **state)
 {
     (void)state;
@@ -136,6 +162,10 @@ static void broken_logits_choose_something(void **state)
         for (int i = 0; i < N; i++)
             logits[i] = i == 3 ? 1 : NAN;
         assert_int_equal(sampler_choose(s, logits, &r), 3);
+        for (int i = 0; i < N; i++)
+            logits[i] = i == 3 ? 1 : INFINITY;
+        assert_int_equal(sampler_choose(s, logits, &r), 3);
+        assert_true(fabs(r.logprob) < 1e-6 && fabs(r.entropy) < 1e-6);
         sampler_close(s);
     }
 }
@@ -149,6 +179,7 @@ int main(void)
             cmocka_unit_test(the_same_seed_draws_the_same),
             cmocka_unit_test(figures_equal_a_plain_computation),
             cmocka_unit_test(a_penalty_makes_room_for_others),
+            cmocka_unit_test(a_record_is_about_the_logits_before_penalties),
             cmocka_unit_test(broken_logits_choose_something),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,7 +253,7 @@ static void a_row_out_of_range_becomes_something_shown(void **state)
     assert_string_equal(buf_text(&s->messages[0]->text), "kept");
     assert_int_equal(s->messages[1]->role, MSG_USER);
     assert_int_equal(s->messages[1]->finish, FINISH_NONE);
-    assert_int_equal(strlen(s->messages[1]->endpoint), 62); /* no half character behind it */
+    assert_int_equal(strlen(s->messages[1]->endpoint), 254); /* no half character behind it */
     session_free(s);
 }
 

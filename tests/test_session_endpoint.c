@@ -2,7 +2,6 @@
  * test_session_endpoint.c - the endpoint that the user chose for a session: it is there again
  * after a restart and in a copy, belongs to no other session, and is missed when it is gone.
  */
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,9 +16,10 @@
 
 #include "router/core.h"
 #include "router/endpoint.h"
-#include "router/hub.h"
 #include "router/session.h"
 #include "router/store.h"
+
+#include "tests/helper_hub.h"
 
 static char dir[64];
 static struct endpoint_conf confs[2];
@@ -58,17 +58,6 @@ static int tear_down(void **state)
     return system(command);
 }
 
-static void wait_until_idle(void)
-{
-    uint64_t end = clock_now_ns() + 30000000000u;
-    while (core_is_busy(hub_core(hub)) && clock_now_ns() < end) {
-        struct pollfd fd = {hub_fd(hub), POLLIN, 0};
-        poll(&fd, 1, hub_timeout_ms(hub));
-        hub_step(hub, 2000000);
-    }
-    assert_false(core_is_busy(hub_core(hub)));
-}
-
 static void act(enum action_kind kind, int64_t id, const char *text)
 {
     struct action *a = action_new(kind);
@@ -76,7 +65,7 @@ static void act(enum action_kind kind, int64_t id, const char *text)
     a->text = text ? mem_strdup(text) : NULL;
     a->now_ms = clock_unix_ms();
     hub_act(hub, a);
-    wait_until_idle();
+    hub_wait_until_idle(hub);
 }
 
 static void restart(size_t n_confs)
@@ -149,6 +138,23 @@ static void one_for_this_run_is_not_kept(void **state)
     restart(2);
     assert_int_equal(in_use(), 1);
 }
+/* Those of a models folder are as long as names of files. */
+static void a_long_name_is_remembered_whole(void **state)
+{
+    (void)state;
+    char name[201];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    confs[1] = endpoint_local(name, "/nowhere/b.gguf");
+    restart(2);
+    act(ACTION_USE_ENDPOINT, 0, name);
+    act(ACTION_SEND, 0, "x");
+    assert_string_equal(hub_core(hub)->session->messages[1]->endpoint, name);
+    restart(2);
+    assert_int_equal(in_use(), 1);
+    act(ACTION_LIST_DECISIONS, 0, NULL);
+    assert_string_equal(hub_core(hub)->log.entries[0]->endpoint, name);
+}
 
 int main(void)
 {
@@ -158,6 +164,7 @@ int main(void)
             T(each_session_has_its_own),
             T(one_that_is_gone_is_missed_and_the_router_chooses),
             T(one_for_this_run_is_not_kept),
+            T(a_long_name_is_remembered_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -75,6 +76,20 @@ static void enter_runs_what_is_selected_and_esc_closes(void **state)
     chat_expect_input(f, "");
 }
 
+/* shunt-keys(7) says so of each. */
+static void every_view_is_opened_by_its_name(void **state)
+{
+    struct chat_fixture *f = *state;
+    for (int i = VIEW_COUNT - 1; i >= 0; i--) {
+        char line[64];
+        snprintf(line, sizeof line, "/open-%s", views[i].name);
+        chat_type(f, line);
+        chat_run(f, CMD_SEND);
+        chat_expect_input(f, "");
+        assert_int_equal(f->app.view, i);
+    }
+}
+
 static void tab_completes_what_is_common_and_then_walks(void **state)
 {
     struct chat_fixture *f = *state;
@@ -111,6 +126,19 @@ static void endpoints_are_completed(void **state)
     chat_run(f, CMD_LINE_DOWN);
     chat_run(f, CMD_SEND);
     assert_int_equal(f->app.core.use_endpoint, -1); /* auto */
+}
+
+static void what_is_gone_is_not_offered_and_not_taken(void **state)
+{
+    struct chat_fixture *f = *state;
+    f->app.core.fleet.endpoints[0].is_gone = true;
+    chat_type(f, "/endpoint ");
+    assert_true(chat_shows(f, "mini"));
+    assert_false(chat_shows(f, "local"));
+    chat_type(f, "local");
+    chat_run(f, CMD_SEND);
+    assert_string_equal(newest_notice_of(f), "no endpoint \"local\"; there is: mini");
+    assert_int_equal(f->app.core.use_endpoint, -1);
 }
 
 static void a_word_too_many_does_nothing(void **state)
@@ -160,8 +188,10 @@ int main(void)
             cmocka_unit_test(every_command_with_words_is_offered),
             CHAT(the_list_of_commands_is_walked_and_scrolls),
             CHAT(enter_runs_what_is_selected_and_esc_closes),
+            CHAT(every_view_is_opened_by_its_name),
             CHAT(tab_completes_what_is_common_and_then_walks),
             CHAT(endpoints_are_completed),
+            CHAT(what_is_gone_is_not_offered_and_not_taken),
             CHAT(a_word_too_many_does_nothing),
             CHAT(only_commands_that_failed_come_back),
             CHAT(a_closed_list_leaves_mistakes_to_a_hint),

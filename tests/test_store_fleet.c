@@ -37,7 +37,7 @@ static void a_shared_budget_is_never_overdrawn_and_no_cent_is_lost(void **state)
         int n = 0;
         for (int k = 0; k < 50; k++) {
             struct stored *c = reserve(store, 10, 1000);
-            n += c->err.status == OK && !c->is_over;
+            n += c->err.status == OK && !c->is_above_limit;
             stored_free(c);
         }
         store_close(store);
@@ -55,7 +55,7 @@ static void a_shared_budget_is_never_overdrawn_and_no_cent_is_lost(void **state)
     assert_int_equal(c->total_nusd, 970);
     stored_free(c);
     c = reserve(store, 31, 1000);
-    assert_true(c->is_over);
+    assert_true(c->is_above_limit);
     assert_int_equal(c->total_nusd, 970);
     stored_free(c);
     store_close(store);

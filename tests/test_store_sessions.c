@@ -310,6 +310,30 @@ static void the_newest_answer_with_records_is_found(void **state)
     }
     store_close(store);
 }
+static void a_list_brings_no_more_than_it_shows(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct stored *c = put(7, 1, 0, MSG_USER, MESSAGE_DONE, "x");
+    char *text = arena_alloc(&c->arena, 1000001);
+    memset(text, 'd', 1000000);
+    c->session.draft = c->session.system = (struct slice){text, 1000000};
+    expect_ok(ask(store, c));
+    expect_ok(ask(store, put(8, 2, 0, MSG_USER, MESSAGE_DONE, "y")));
+    struct stored *found = list(store, "");
+    assert_int_equal(found->n_sessions, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct session_row *s = &found->sessions[i];
+        assert_int_equal(s->has_draft, s->id == 7);
+        assert_true(s->draft.n <= 200 && s->system.n == 0);
+    }
+    stored_free(found);
+    struct stored *s = load(store, 7); /* whole only when it is opened */
+    assert_int_equal(s->session.draft.n, 1000000);
+    assert_int_equal(s->session.system.n, 1000000);
+    stored_free(s);
+    store_close(store);
+}
 
 int main(void)
 {
@@ -324,6 +348,7 @@ int main(void)
             TEST(trash_is_kept_but_neither_listed_nor_shown),
             TEST(a_title_can_change_alone),
             TEST(the_newest_answer_with_records_is_found),
+            TEST(a_list_brings_no_more_than_it_shows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -353,6 +353,20 @@ static void the_users_editor_has_the_terminal_meanwhile(void **state)
     unsetenv("VISUAL");
 }
 
+static void the_users_editor_gets_no_file_of_ours(void **state)
+{
+    (void)state;
+    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); /* nor one of whoever runs the tests */
+    /* ls has the folder itself as 3; a shell would have ends of pipes and copies for a moment
+     */
+    setenv("VISUAL", "sh -c 'echo $(ls /proc/self/fd) >\"$0\"'", 1);
+    start_chat(24, 80);
+    pty_type(pty, "draft\x18\x05");
+    pty_wait_text(pty, "> 0 1 2 3");
+    assert_null(strstr(pty_picture(pty), "> 0 1 2 3 "));
+    unsetenv("VISUAL");
+}
+
 /* Its Ctrl-C and its end reach a program that slept (a loaded machine) in the same moment. */
 static void a_late_look_takes_the_editors_ctrl_c_for_the_editors(void **state)
 {
@@ -480,6 +494,25 @@ static void a_stuck_terminal_does_not_keep_it_alive(void **state)
     expect_clean_terminal();
 }
 
+/* What turns the mouse on does not stand inside a frame that has not been taken whole. */
+static void a_slow_terminal_gets_whole_frames(void **state)
+{
+    (void)state;
+    start_chat(60, 200);
+    for (int i = 0; i < 100; i++) {
+        pty_type(pty, "\x0C");
+        usleep(2000);
+    }
+    pty_type(pty, "\x1Bm");
+    wait_for_bytes("\x1B[?1000h");
+    struct slice bytes = pty_bytes(pty);
+    const char *mouse = memmem(bytes.ptr, bytes.n, "\x1B[?1000h", 8);
+    assert_non_null(mouse);
+    while (mouse > bytes.ptr && strncmp(mouse, "\x1B[?2026", 7) != 0)
+        mouse--;
+    assert_int_equal(mouse[7], 'l');
+}
+
 static void a_terminal_without_a_screen_is_refused_in_one_sentence(void **state)
 {
     (void)state;
@@ -529,12 +562,14 @@ int main(void)
             TEST(crashes_leave_the_terminal_clean),
             TEST(continuing_after_a_hard_stop_draws_again),
             TEST(the_users_editor_has_the_terminal_meanwhile),
+            TEST(the_users_editor_gets_no_file_of_ours),
             TEST(a_late_look_takes_the_editors_ctrl_c_for_the_editors),
             TEST(suspending_gives_the_terminal_back_and_returns),
             TEST(a_terminal_without_a_size_counts_as_80_by_24),
             TEST(a_storm_of_sizes_ends_with_the_right_picture),
             TEST(nothing_is_written_while_nothing_happens),
             TEST(tiny_terminals_are_survived),
+            TEST(a_slow_terminal_gets_whole_frames),
             TEST(a_stuck_terminal_does_not_keep_it_alive),
             TEST(a_terminal_without_a_screen_is_refused_in_one_sentence),
             TEST(an_unknown_terminal_is_used_like_most),

@@ -169,6 +169,78 @@ static void a_message_cannot_smuggle_in_a_control_token(void **state)
     gguf_close(gguf);
 }
 
+static void put(struct buf *out, uint64_t value, int n_bytes)
+{
+    for (int i = 0; i < n_bytes; i++)
+        buf_add(out, &(char){(char)(value >> 8 * i)}, 1);
+}
+
+static void put_string(struct buf *out, const char *text)
+{
+    put(out, strlen(text), 8);
+    buf_add_text(out, text);
+}
+
+/* A SentencePiece vocabulary whose characters merge into a control token. */
+static void write_mergeable(const char *path)
+{
+    static const char *const tokens[] = {
+            "<unk>", "</s>", "<", "/", "s", ">", "</", "s>", "\xE2\x96\x81"};
+    static const int types[] = {2, 3, 1, 1, 1, 1, 1, 1, 1};
+    struct buf out;
+    struct err err;
+    buf_init(&out, 1 << 16);
+    buf_add(&out, "GGUF\3\0\0", 8);
+    put(&out, 0, 8);
+    put(&out, 3, 8);
+    put_string(&out, "tokenizer.ggml.model");
+    put(&out, 8, 4);
+    put_string(&out, "llama");
+    put_string(&out, "tokenizer.ggml.tokens");
+    put(&out, 9, 4);
+    put(&out, 8, 4);
+    put(&out, ARRAY_LEN(tokens), 8);
+    for (size_t i = 0; i < ARRAY_LEN(tokens); i++)
+        put_string(&out, tokens[i]);
+    put_string(&out, "tokenizer.ggml.token_type");
+    put(&out, 9, 4);
+    put(&out, 5, 4);
+    put(&out, ARRAY_LEN(types), 8);
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        put(&out, (uint64_t)types[i], 4);
+    assert_int_equal(file_write(path, out.ptr, out.n, 0600, &err), OK);
+    buf_release(&out);
+}
+
+static void text_never_merges_into_a_control_token(void **state)
+{
+    (void)state;
+    char path[64];
+    struct gguf *gguf;
+    struct tokenizer *tok;
+    struct tokens ids = {0};
+    struct buf text;
+    struct err err;
+    snprintf(path, sizeof path, "/tmp/shunt-vocab-%d.gguf", (int)getpid());
+    write_mergeable(path);
+    assert_int_equal(gguf_open(&gguf, path, true, &err), OK);
+    assert_int_equal(tokenizer_open(&tok, gguf, &err), OK);
+    tokenizer_encode(tok, SLICE("</s>"), TOKENIZE_SPECIAL, &ids);
+    assert_int_equal(ids.n, 1);
+    ids.n = 0;
+    tokenizer_encode(tok, SLICE("</s>"), 0, &ids);
+    for (size_t i = 0; i < ids.n; i++)
+        assert_int_not_equal(ids.ids[i], 1);
+    buf_init(&text, 100);
+    tokenizer_decode(tok, ids.ids, ids.n, &text);
+    assert_string_equal(buf_text(&text), "</s>");
+    buf_release(&text);
+    tokens_release(&ids);
+    tokenizer_close(tok);
+    gguf_close(gguf);
+    unlink(path);
+}
+
 /* One piece of 300 KB: merging must not be quadratic. */
 static void a_very_long_word_takes_no_time(void **state)
 {
@@ -198,6 +270,7 @@ int main(void)
             cmocka_unit_test(ids_equal_the_reference),
             cmocka_unit_test(large_vocabularies_too_where_they_are),
             cmocka_unit_test(a_message_cannot_smuggle_in_a_control_token),
+            cmocka_unit_test(text_never_merges_into_a_control_token),
             cmocka_unit_test(a_very_long_word_takes_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

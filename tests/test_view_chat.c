@@ -281,6 +281,27 @@ static void a_notice_goes_with_time_a_key_or_another_view(void **state)
     assert_false(is_said(f, &line, 300 * S + 2));
 }
 
+/* A later one is said in between, and then is over. */
+static void what_the_disk_refuses_stays(void **state)
+{
+    struct chat_fixture *f = *state;
+    struct status_line line = {0};
+    f->app.core.disk_failed_ns = 100 * S;
+    f->app.core.disk_notice = (struct notice){100 * S, ERR_FULL, "something is full"};
+    status_line_read(&line, 150 * S);
+    assert_true(is_said(f, &line, 150 * S));
+    say(&line, OK, 200 * S, "the mouse is on");
+    assert_false(is_said(f, &line, 201 * S));
+    assert_true(is_said(f, &line, 207 * S));
+    struct screen screen = {0};
+    screen_resize(&screen, 1, 80);
+    struct surface all = screen_surface(&screen);
+    assert_int_equal(status_line_draw(&line, &f->app.core, 207 * S, &all), 0);
+    screen_release(&screen);
+    f->app.core.disk_failed_ns = 0;
+    assert_false(is_said(f, &line, 208 * S));
+}
+
 /* ---- the tab bar ------------------------------------------------------------------------ */
 
 static void expect_tabs(struct chat_fixture *f, bool is_help, int n_cols, const char *text)
@@ -387,6 +408,7 @@ int main(void)
             TEST(nothing_to_fold_is_said),
             TEST(an_answer_is_not_edited_and_keeps_the_focus),
             TEST(a_notice_goes_with_time_a_key_or_another_view),
+            TEST(what_the_disk_refuses_stays),
             TEST(tabs_are_never_cut_inside_a_word),
             TEST(help_opens_at_the_keys_that_hold),
             TEST(the_first_screen_names_both_ways_until_there_is_somebody),

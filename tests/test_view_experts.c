@@ -18,6 +18,17 @@
 #include "tests/helper_screen.h"
 #include "tests/helper_views.h"
 
+static void *open_experts(void)
+{
+    return mem_alloc(views[VIEW_EXPERTS].ops->state_bytes);
+}
+
+static void close_experts(void *experts)
+{
+    views[VIEW_EXPERTS].ops->release(experts);
+    mem_free(experts);
+}
+
 static void experts_look_right_at_every_size(void **state)
 {
     (void)state;
@@ -31,11 +42,10 @@ static void experts_look_right_at_every_size(void **state)
     fill_chat(&app);
     fill_balance(&app, 48, 128, 8, 200);
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-        void *experts = mem_alloc(views[VIEW_EXPERTS].ops->state_bytes);
+        void *experts = open_experts();
         expect_screen(
                 &app, VIEW_EXPERTS, experts, sizes[i].n_cols, sizes[i].n_rows, sizes[i].name);
-        views[VIEW_EXPERTS].ops->release(experts);
-        mem_free(experts);
+        close_experts(experts);
     }
     app_fake_release(&app);
 }
@@ -50,15 +60,15 @@ static void keys_without_a_map_are_not_offered(void **state)
     snprintf(m->endpoint, sizeof m->endpoint, "mini");
     expect_hints(&app, CTX_EXPERTS, NULL, 80,
             " ? help  Esc back  C-x 1\xE2\x80\xA6"
-            "6 views\n");
+            "7 views\n");
     snprintf(m->endpoint, sizeof m->endpoint, "local"); /* a dense model */
     expect_hints(&app, CTX_EXPERTS, NULL, 80,
             " ? help  Esc back  x tokens  C-x 1\xE2\x80\xA6"
-            "6 views\n");
+            "7 views\n");
     fill_balance(&app, 4, 16, 2, 10);
     expect_hints(&app, CTX_EXPERTS, NULL, 80,
             " m map  Z freeze  ? help  Esc back  x tokens  C-x 1\xE2\x80\xA6"
-            "6 views\n");
+            "7 views\n");
     mem_free(app.states[VIEW_EXPERTS]);
     app_fake_release(&app);
 }
@@ -71,7 +81,7 @@ static void every_shape_of_mixture_fits_every_size(void **state)
         struct app app;
         init_app(&app);
         fill_balance(&app, shapes[i][0], shapes[i][1], shapes[i][2], 10);
-        void *experts = mem_alloc(views[VIEW_EXPERTS].ops->state_bytes);
+        void *experts = open_experts();
         for (int n_cols = 1; n_cols < 210; n_cols += 13)
             for (int n_rows = 1; n_rows < 60; n_rows += 4) {
                 struct screen screen =
@@ -80,8 +90,7 @@ static void every_shape_of_mixture_fits_every_size(void **state)
                 for (enum command c = CMD_UP; c <= CMD_LAST; c++)
                     views[VIEW_EXPERTS].ops->run(experts, c, &app);
             }
-        views[VIEW_EXPERTS].ops->release(experts);
-        mem_free(experts);
+        close_experts(experts);
         app_fake_release(&app);
     }
 }
@@ -93,12 +102,12 @@ static void a_dense_model_and_no_answer_say_so(void **state)
     struct telemetry_shape dense = {0};
     struct token_record *r = mem_alloc(token_record_bytes(&dense));
     init_app(&app);
-    void *experts = mem_alloc(views[VIEW_EXPERTS].ops->state_bytes);
+    void *experts = open_experts();
     expect_screen(&app, VIEW_EXPERTS, experts, 80, 21, "experts_none_80x24");
     core_apply_token(&app.core, &dense, r);
     expect_screen(&app, VIEW_EXPERTS, experts, 80, 21, "experts_dense_80x24");
     mem_free(r);
-    mem_free(experts);
+    close_experts(experts);
     app_fake_release(&app);
 }
 
@@ -112,17 +121,6 @@ static bool map_shows(struct app *app, void *experts, int n_cols, int n_rows, co
     buf_release(&out);
     screen_release(&screen);
     return is_there;
-}
-
-static void *open_experts(void)
-{
-    return mem_alloc(views[VIEW_EXPERTS].ops->state_bytes);
-}
-
-static void close_experts(void *experts)
-{
-    views[VIEW_EXPERTS].ops->release(experts);
-    mem_free(experts);
 }
 
 static void press_experts(struct app *app, void *experts, enum command command, int n)

@@ -129,7 +129,7 @@ static void fill(struct app *app)
     e[2].probe_ms = 143;
     e[2].spent_today_nusd = 31000000;
     e[1].spent_today_nusd = 1240000000;
-    e[4].is_drained = true;
+    e[4].switched = SWITCH_DRAIN;
 }
 
 static struct screen draw(struct app *app, int n_cols, int n_rows)
@@ -163,7 +163,7 @@ static void run(struct app *app, enum command command)
 
 static bool press(struct app *app, uint32_t code)
 {
-    return ops->key(fleet, &(struct key){.code = code}, app);
+    return ops->key_first(fleet, &(struct key){.code = code}, app);
 }
 
 static void type(struct app *app, const char *text)
@@ -207,6 +207,7 @@ static void no_key_and_no_password_is_shown(void **state)
     for (int i = 0; i < 6; i++) {
         assert_false(shows(app, "sk-never-seen"));
         assert_false(shows(app, "hush"));
+        assert_false(shows(app, "show anthropic")); /* of a command: its first word */
         run(app, CMD_DOWN);
     }
 }
@@ -218,23 +219,36 @@ static void endpoints_are_switched_drained_and_probed(void **state)
     run(app, CMD_ENDPOINT_SWITCH);
     assert_int_equal(app->last_action, ACTION_SWITCH);
     assert_int_equal(app->last_id, 0);
-    assert_string_equal(app->last_text, "off");
     assert_false(app->core.fleet.endpoints[0].conf->enabled);
     run(app, CMD_ENDPOINT_SWITCH);
     assert_true(app->core.fleet.endpoints[0].conf->enabled);
     run(app, CMD_ENDPOINT_DRAIN);
-    assert_true(app->core.fleet.endpoints[0].is_drained);
+    assert_int_equal(app->core.fleet.endpoints[0].switched, SWITCH_DRAIN);
     run(app, CMD_ENDPOINT_DRAIN); /* and back */
-    assert_false(app->core.fleet.endpoints[0].is_drained);
+    assert_int_not_equal(app->core.fleet.endpoints[0].switched, SWITCH_DRAIN);
     run(app, CMD_ENDPOINT_DRAIN);
     run(app, CMD_ENDPOINT_SWITCH); /* a drained one is switched on, not off */
-    assert_string_equal(app->last_text, "on");
+    assert_int_equal(app->core.fleet.endpoints[0].switched, SWITCH_ON);
     run(app, CMD_DOWN);
     run(app, CMD_ENDPOINT_PROBE);
     assert_int_equal(app->last_action, ACTION_PROBE);
     assert_int_equal(app->last_id, 1);
     run(app, CMD_PROBE_ALL);
     assert_int_equal(app->last_id, -1);
+}
+
+static void an_endpoint_that_is_gone_has_no_keys(void **state)
+{
+    static const enum command commands[] = {
+            CMD_ENDPOINT_SWITCH, CMD_ENDPOINT_DRAIN, CMD_ENDPOINT_PROBE, CMD_ENDPOINT_EDIT};
+    struct app *app = *state;
+    fill(app);
+    for (int i = 0; i < app->core.fleet.n_endpoints; i++)
+        app->core.fleet.endpoints[i].is_gone = true;
+    int n = app->n_actions;
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        assert_false(ops->run(fleet, commands[i], app));
+    assert_int_equal(app->n_actions, n);
 }
 
 static void u_takes_the_last_switch_back(void **state)
@@ -248,15 +262,15 @@ static void u_takes_the_last_switch_back(void **state)
     run(app, CMD_ENDPOINT_SWITCH);
     run(app, CMD_DOWN); /* wherever the cursor is meanwhile */
     run(app, CMD_UNDO);
-    assert_true(e[0].conf->enabled && !e[0].is_drained);
+    assert_true(e[0].conf->enabled && e[0].switched != SWITCH_DRAIN);
     run(app, CMD_UP);
     run(app, CMD_ENDPOINT_DRAIN);
     run(app, CMD_UNDO);
-    assert_true(e[0].conf->enabled && !e[0].is_drained);
+    assert_true(e[0].conf->enabled && e[0].switched != SWITCH_DRAIN);
     run(app, CMD_ENDPOINT_DRAIN);
     run(app, CMD_ENDPOINT_SWITCH); /* on: it was drained */
     run(app, CMD_UNDO);
-    assert_true(e[0].conf->enabled && e[0].is_drained);
+    assert_true(e[0].conf->enabled && e[0].switched == SWITCH_DRAIN);
 }
 
 /* Switches the endpoint under the cursor: whose index the action carries. */
@@ -295,6 +309,20 @@ static void switching_off_what_answers_is_asked_once(void **state)
     assert_true(app->core.fleet.endpoints[2].conf->enabled);
     run(app, CMD_ENDPOINT_SWITCH);
     assert_false(app->core.fleet.endpoints[2].conf->enabled);
+}
+
+static void a_key_that_is_bound_away_is_not_named(void **state)
+{
+    struct app *app = *state;
+    struct err err;
+    fill(app);
+    const char *keys;
+    while ((keys = keymap_keys_of(app->keymap, CTX_FLEET, CMD_ENDPOINT_DRAIN)))
+        assert_int_equal(keymap_bind(app->keymap, CTX_FLEET, keys, CMD_NONE, &err), OK);
+    run(app, CMD_DOWN);
+    run(app, CMD_DOWN); /* haiku, which answers */
+    run(app, CMD_ENDPOINT_SWITCH);
+    assert_string_equal(app->notice, "an answer runs there: e again stops it");
 }
 
 static void sorting_keeps_the_cursor_with_its_endpoint(void **state)
@@ -623,8 +651,10 @@ int main(void)
             TEST(no_key_and_no_password_is_shown),
             TEST(endpoints_are_switched_drained_and_probed),
             TEST(a_click_selects_a_row),
+            TEST(an_endpoint_that_is_gone_has_no_keys),
             TEST(u_takes_the_last_switch_back),
             TEST(switching_off_what_answers_is_asked_once),
+            TEST(a_key_that_is_bound_away_is_not_named),
             TEST(sorting_keeps_the_cursor_with_its_endpoint),
             TEST(an_edit_changes_its_lines_only),
             TEST(an_endpoint_is_added_and_used_at_once),

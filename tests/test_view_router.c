@@ -109,14 +109,15 @@ static void the_log_is_filtered(void **state)
     type_text("MINI");
     expect_shown("2 of 5", true);
     expect_shown("commit", false);
-    assert_true(views[VIEW_ROUTER].ops->key(view_state, &(struct key){.code = KEY_ESC}, &app));
+    assert_true(views[VIEW_ROUTER].ops->key_first(
+            view_state, &(struct key){.code = KEY_ESC}, &app));
     command(CMD_SEARCH);
     type_text("refuse");
     expect_shown("Refactor", true);
     type_text("x");
     expect_shown("No decision contains that.", true);
-    assert_true(
-            views[VIEW_ROUTER].ops->key(view_state, &(struct key){.code = KEY_ENTER}, &app));
+    assert_true(views[VIEW_ROUTER].ops->key_first(
+            view_state, &(struct key){.code = KEY_ENTER}, &app));
     assert_true(command(CMD_BACK)); /* first the filter goes, then the view */
     expect_shown("5 decisions", true);
     assert_false(command(CMD_BACK));
@@ -222,9 +223,7 @@ static void the_side_pane_shows_route_and_cost(void **state)
     struct features f = features(0.75f, DOMAIN_MATH);
     app.core.budget = (struct budget){2000000000, 1700000000};
     policy_decide(&app.core.last_decision, &f,
-            &(struct policy_world){
-                    &app.core.fleet, app.core.budget, prefs_default(), app.now_ns},
-            0);
+            &(struct policy_world){&app.core.fleet, app.core.budget, app.now_ns}, 0);
     app.core.has_decision = true;
     struct endpoint_state *mini = &app.core.fleet.endpoints[1];
     mini->ttft_samples_ms = (struct samples){{300, 400, 800}, 3};

@@ -59,6 +59,7 @@ static void keys_of_every_encoding(void **state)
     EXPECT("\x1B"
            "b\x1B\r\x1B[1;3D",
             "M-b M-Enter M-Left");
+    EXPECT("\x1BOM\x1B\x1BOM", "Enter M-Enter"); /* of the keypad */
     EXPECT("\x1B", "Esc");
     EXPECT("\x1B\x1B", "M-Esc");
     EXPECT("\x0A", "C-j");
@@ -75,6 +76,28 @@ static void what_means_nothing_is_swallowed(void **state)
     EXPECT("a\x1B[?2026;2$yb", "a b");   /* mode reply */
     EXPECT("a\x1B[999999999999999999;9;9;9;9;9zb", "a b");
     EXPECT("\xFF\xC3", "\xEF\xBF\xBD"); /* broken, and unfinished */
+}
+
+/* A sequence that never came was Alt and its first letter. */
+static void every_letter_can_be_pressed_with_alt(void **state)
+{
+    (void)state;
+    for (int c = '!'; c < 0x7F; c++) {
+        char bytes[] = {0x1B, (char)c}, name[] = {'M', '-', (char)c, '\0'};
+        expect(bytes, sizeof bytes, name);
+    }
+}
+
+/* Reports of a terminal that knows mode 1000 and not 1006, and those of mode 1015. */
+static void an_old_report_of_the_mouse_is_no_key(void **state)
+{
+    (void)state;
+    EXPECT("a\x1B[M !!b", "a b");
+    EXPECT("a\x1B[M`\xFF\x1B"
+           "b",
+            "a b");
+    EXPECT("a\x1B[32;1;1Mb", "a b");
+    EXPECT("a\x1B[M ", "a");
 }
 
 static void the_mouse_says_where(void **state)
@@ -205,6 +228,9 @@ static void a_megabyte_takes_milliseconds(void **state)
     mem_free(bytes);
 }
 
+/* Ends a paste, a string and a sequence, whatever of them was open. */
+#define END_OF_ANY "\x1B[201~\x1B\\\x07   a"
+
 static void any_bytes_are_survived(void **state)
 {
     (void)state;
@@ -219,6 +245,11 @@ static void any_bytes_are_survived(void **state)
         vtin_feed(in, bytes, rng_next(&rng) % sizeof bytes, (uint64_t)round);
         while (vtin_next(in, &key, (uint64_t)round))
             continue;
+        vtin_feed(in, END_OF_ANY, sizeof END_OF_ANY - 1, (uint64_t)round);
+        struct key last = {0};
+        while (vtin_next(in, &key, (uint64_t)round))
+            last = key;
+        assert_int_equal(last.code, 'a');
     }
     vtin_close(in);
 }
@@ -228,6 +259,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(keys_of_every_encoding),
             cmocka_unit_test(what_means_nothing_is_swallowed),
+            cmocka_unit_test(every_letter_can_be_pressed_with_alt),
+            cmocka_unit_test(an_old_report_of_the_mouse_is_no_key),
             cmocka_unit_test(the_mouse_says_where),
             cmocka_unit_test(an_answer_for_the_background_is_one_key),
             cmocka_unit_test(an_answer_in_parts_never_becomes_text),

@@ -123,7 +123,7 @@ static void the_request_is_what_the_api_documents(void **state)
             json_get_text(json_at(json_get(root, "messages"), 0), "content"), "be\n\"kind\"");
     json_free(root);
     buf_clear(&body);
-    r->has_params = true;
+    r->params.given = GIVEN_TEMPERATURE;
     r->params.max_tokens = 9;
     r->params.temperature = 0.25f;
     r->params.stop[0] = SLICE("END");
@@ -173,7 +173,7 @@ static void the_anthropic_request_is_what_the_api_documents(void **state)
     assert_true(json_get_number(root, "max_tokens", &number) && number > 0);
     assert_null(json_get(root, "temperature"));
     json_free(root);
-    r->has_params = true;
+    r->params.given = GIVEN_TEMPERATURE;
     r->params.temperature = 1.5f;
     r->params.max_tokens = 9;
     r->params.stop[0] = SLICE("END");
@@ -211,6 +211,42 @@ static void an_http_error_keeps_its_status(void **state)
     assert_string_equal(out.err.text, "busy");
     json_free(error);
 }
+static void drop_event(void *arg, struct event *event)
+{
+    size_t *n_bytes = arg;
+    if (event->kind == EV_TOOL) {
+        *n_bytes += strlen(event->u.tool->arguments);
+        tool_call_free(event->u.tool);
+    }
+}
+
+static void tool_calls_have_one_limit_together(void **state)
+{
+    (void)state;
+    enum { EACH = 8 << 20 };
+    size_t n_bytes = 0;
+    struct outcome out = {0};
+    struct wire_parser *p = wire_openai_ops.open(true, drop_event, &n_bytes);
+    char *filler = mem_alloc(EACH + 1);
+    memset(filler, 'x', EACH);
+    struct buf event;
+    buf_init(&event, 2 * EACH);
+    for (int i = 0; i < 12; i++) {
+        buf_clear(&event);
+        buf_printf(&event,
+                "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":%d,"
+                "\"function\":{\"name\":\"f\",\"arguments\":\"%s\"}}]}}]}\n\n",
+                i, filler);
+        wire_openai_ops.feed(p, buf_text(&event), event.n);
+    }
+    wire_openai_ops.finish(p, false, &out);
+    assert_int_equal(out.err.status, ERR_PROTOCOL);
+    assert_int_equal(out.finish_reason, FINISH_ERROR);
+    assert_true(n_bytes <= (64 << 20) + EACH);
+    wire_openai_ops.close(p);
+    buf_release(&event);
+    mem_free(filler);
+}
 
 int main(void)
 {
@@ -220,6 +256,7 @@ int main(void)
             cmocka_unit_test(the_request_is_what_the_api_documents),
             cmocka_unit_test(the_anthropic_request_is_what_the_api_documents),
             cmocka_unit_test(an_http_error_keeps_its_status),
+            cmocka_unit_test(tool_calls_have_one_limit_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,8 +4,11 @@
  */
 #include "tui/app.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "router/conf.h"
@@ -27,10 +30,18 @@ static uint64_t nearer(uint64_t a, uint64_t b)
     return a == 0 ? b : b == 0 ? a : a < b ? a : b;
 }
 
+/* Keys wait that have been read; more is read behind them. */
+static bool is_behind(const struct app *app)
+{
+    return app->has_session && vtin_has_more(app->in);
+}
+
 static int timeout_ms(const struct app *app)
 {
     if (app->editor.pid)
         return hub_timeout_ms(app->hub);
+    if (is_behind(app))
+        return 0;
     uint64_t at = vtin_deadline(app->in), frame_ns = app_next_frame_ns(app);
     if (app->wake_ns)
         at = nearer(at, app->wake_ns > frame_ns ? app->wake_ns : frame_ns);
@@ -43,18 +54,25 @@ static int timeout_ms(const struct app *app)
     return own < 0 ? hub : hub < 0 ? own : own < hub ? own : hub;
 }
 
+static void read_clocks(struct app *app)
+{
+    app->now_ns = clock_now_ns();
+    app->now_ms = clock_unix_ms();
+}
+
 static void loop(struct app *app)
 {
     bool is_first = true; /* turn, which waits for nobody: there may be nobody to wait for */
     while (!app->must_quit) {
         int terminal = app->editor.pid ? -1 : term_fd(app->term);
-        struct pollfd fds[] = {{terminal, POLLIN, 0}, {hub_fd(app->hub), POLLIN, 0},
+        short events = is_behind(app) ? 0 : POLLIN;
+        struct pollfd fds[] = {{terminal, events, 0}, {hub_fd(app->hub), POLLIN, 0},
                 {app->signal_pipe[0], POLLIN, 0}};
         if (terminal >= 0 && term_wants_write(app->term))
             fds[0].events |= POLLOUT;
         poll(fds, ARRAY_LEN(fds), is_first ? 0 : timeout_ms(app));
         is_first = false;
-        app->now_ns = clock_now_ns();
+        read_clocks(app);
         if (fds[2].revents)
             app_take_signals(app);
         if (fds[0].revents & POLLOUT)
@@ -68,7 +86,7 @@ static void loop(struct app *app)
         app_restore_theme(app);
         if (!app->has_session)
             app_take_keys(app);
-        app->now_ns = clock_now_ns();
+        read_clocks(app);
         if (!app->must_quit && !app->editor.pid)
             app_show(app);
     }
@@ -120,7 +138,7 @@ static void open_newest_session(struct app *app)
 {
     struct action *a = action_new(ACTION_OPEN_SESSION);
     a->id = SESSION_SHOWN;
-    a->now_ms = clock_unix_ms();
+    a->now_ms = app->now_ms;
     hub_act(app->hub, a);
 }
 
@@ -147,19 +165,24 @@ static void close_all(struct app *app)
     close(app->signal_pipe[1]);
 }
 
+static enum status open_signal_pipe(struct app *app, struct err *err)
+{
+    return pipe2(app->signal_pipe, O_CLOEXEC) == 0
+                   ? OK
+                   : err_set(err, ERR_IO, "cannot make a pipe: %s", strerror(errno));
+}
+
 int app_run(struct config *config, struct slice attached)
 {
-    struct app app = {.config = config,
-            .screen.charset = config->charset,
-            .is_dirty = true,
-            .now_ns = clock_now_ns()};
+    struct app app = {.config = config, .screen.charset = config->charset, .is_dirty = true};
     struct look look;
     struct err err;
+    read_clocks(&app);
     if (open_hub(&app, &err) != OK)
         return cmd_fail(&err);
     look_init(&look, config);
     app.look = &look;
-    if (pipe(app.signal_pipe) != 0 ||
+    if (open_signal_pipe(&app, &err) != OK ||
             term_open(&app.term, config->term, &look.theme, config->color, &err) != OK) {
         look_release(&look);
         hub_close(app.hub);

@@ -10,8 +10,10 @@
     500000000ull /* for the session of the last time: a slow disk holds nobody up longer */
 #define WHEEL_ROWS  3
 #define INPUT_BYTES 65536
+#define READS_MAX   16 /* in one turn of the loop: what comes without end does not hold it */
+#define KEYS_NS     20000000ull /* … nor what is read: the rest is for the next turn */
 
-static void run_command(struct app *app, enum command command)
+void app_run_command(struct app *app, enum command command)
 {
     app->is_dirty = true;
     if (command != CMD_INTERRUPT && command != CMD_QUIT && command != CMD_QUIT_EMPTY)
@@ -42,19 +44,24 @@ static bool find_command(struct app *app, enum context context, const struct key
         return false;
     app->pending = pending;
     if (result == KEYMAP_BOUND)
-        run_command(app, command);
+        app_run_command(app, command);
     return true;
 }
 
 static void scroll_by_wheel(struct app *app, int n_rows)
 {
     const struct view_ops *ops = views[app->view].ops;
+    const struct key step = {.code = n_rows < 0 ? KEY_UP : KEY_DOWN};
+    for (int i = 0; i < WHEEL_ROWS && app->palette.is_open; i++)
+        palette_key(&app->palette, &step, app);
+    if (app->palette.is_open)
+        return;
     if (!app->help_is_open && ops->wheel) {
         ops->wheel(app->states[app->view], n_rows, app);
         return;
     }
     for (int i = 0; i < WHEEL_ROWS; i++)
-        run_command(app, n_rows < 0 ? CMD_UP : CMD_DOWN);
+        app_run_command(app, n_rows < 0 ? CMD_UP : CMD_DOWN);
 }
 
 static void click(struct app *app, const struct key *key)
@@ -62,6 +69,8 @@ static void click(struct app *app, const struct key *key)
     const struct view_ops *ops = views[app->view].ops;
     bool has_tabs = app->body_row > 0;
     enum view_id tab = tab_bar_find(app, app->help_is_open, app->screen.n_cols, key->col);
+    if (app->palette.is_open)
+        return; /* what is below it is not what was meant */
     if (has_tabs && key->row == 0 && tab < VIEW_COUNT)
         app_open_view(app, tab);
     else if (key->row >= app->body_row && !app->help_is_open && ops->click)
@@ -124,8 +133,8 @@ static void take_key(struct app *app, const struct key *key)
 void app_read_input(struct app *app)
 {
     static char bytes[INPUT_BYTES];
-    ssize_t n;
-    while ((n = term_read(app->term, bytes, sizeof bytes)) > 0)
+    ssize_t n = 0;
+    for (int i = 0; i < READS_MAX && (n = term_read(app->term, bytes, sizeof bytes)) > 0; i++)
         vtin_feed(app->in, bytes, (size_t)n, app->now_ns);
     if (n < 0)
         app->must_quit = true;
@@ -152,6 +161,10 @@ void app_take_keys(struct app *app)
             app_take_background(app, key.text);
         return;
     }
-    while (!app->must_quit && !app->editor.pid && vtin_next(app->in, &key, app->now_ns))
+    uint64_t end_ns = clock_now_ns() + KEYS_NS;
+    while (!app->must_quit && !app->editor.pid && vtin_next(app->in, &key, app->now_ns)) {
         take_key(app, &key);
+        if (clock_now_ns() >= end_ns)
+            return;
+    }
 }

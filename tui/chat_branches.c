@@ -31,6 +31,9 @@ void chat_branches_release(struct chat_branches *b)
 
 static void read_list(struct chat_branches *b, const struct session *s)
 {
+    if (b->list && b->session_id == s->id && b->load == s->load &&
+            b->n_messages == s->n_messages)
+        return;
     mem_free(b->list);
     b->n = session_branches(s, &b->list);
     b->session_id = s->id;
@@ -65,8 +68,9 @@ static void go(struct chat_branches *b, struct chat_focus *focus, struct transcr
 bool chat_branches_run(struct chat_branches *b, struct chat_focus *focus, struct transcript *t,
         enum command command, struct app *app)
 {
-    if (!chat_branches_is_open(b, app_core(app)) || b->n == 0)
+    if (!chat_branches_is_open(b, app_core(app)))
         return false;
+    read_list(b, app_core(app)->session);
     switch (command) {
     case CMD_UP:
         b->selected -= b->selected > 0;
@@ -102,7 +106,7 @@ static const char *const ends[] = {[MESSAGE_RUNNING] = ", running",
 /* ● you: first words … 12 messages, stopped  14:02 */
 static void draw_row(const struct branch *b, bool is_selected, struct surface *out, int row)
 {
-    char words[200], end[64], clock[FIGURE_BYTES];
+    char words[ENDPOINT_NAME_BYTES + 170], end[64], clock[FIGURE_BYTES];
     const struct message *m = b->first;
     int indent = b->depth * INDENT_COLS < INDENT_MAX ? b->depth * INDENT_COLS : INDENT_MAX;
     struct slice text = slice_trim(m->text.n ? message_typed(m) : buf_slice(&m->reasoning));
@@ -115,8 +119,8 @@ static void draw_row(const struct branch *b, bool is_selected, struct surface *o
             figure_clock(clock, b->last->created_ms));
     int end_cols = text_width(slice_of(end)), col = 3 + indent;
     surface_puts(out, row, 1 + indent, ROLE_OK, b->is_shown ? "\xE2\x97\x8F" : "");
-    surface_cut(out, row, col, out->rect.n_cols - col - end_cols - 3, ROLE_TEXT, 0,
-            slice_of(words));
+    surface_cut(
+            out, row, col, out->rect.n_cols - col - end_cols - 3, ROLE_TEXT, slice_of(words));
     surface_puts_right(out, row, out->rect.n_cols - 1, ROLE_DIM, end);
     if (is_selected)
         surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_SELECTED, 0);
@@ -132,7 +136,7 @@ static void draw_beginning(const struct app *app, struct surface *out, int row)
     snprintf(text, sizeof text,
             "Another begins when you edit a message (%s, %s) or repeat an answer (%s).",
             focus ? focus : "-", edit ? edit : "/edit", retry ? retry : "/retry");
-    surface_cut(out, row, 3, out->rect.n_cols - 4, ROLE_DIM, 0, slice_of(text));
+    surface_cut(out, row, 3, out->rect.n_cols - 4, ROLE_DIM, slice_of(text));
 }
 
 /* At most half of the transcript: what is chosen is seen above it. */
@@ -142,8 +146,7 @@ int chat_branches_draw(struct chat_branches *b, const struct app *app, struct su
     int most = out->rect.n_rows / 2 - 1;
     if (!chat_branches_is_open(b, app_core(app)) || most < 1)
         return 0;
-    if (b->n_messages != s->n_messages || b->load != s->load)
-        read_list(b, s);
+    read_list(b, s);
     size_t n_rows = b->n < (size_t)most ? b->n : (size_t)most;
     int n_hint = b->n == 1 && most > 1;
     b->top = b->selected < b->top ? b->selected : b->top;

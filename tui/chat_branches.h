@@ -26,7 +26,6 @@ struct chat_branches {
     struct branch *list;
     size_t n;
     size_t selected, top;
-    int n_rows; /* of the list at the last drawing */
 };
 
 bool chat_branches_is_open(const struct chat_branches *b, const struct core *core);

@@ -37,6 +37,13 @@ static void fill_input(struct editor *editor, struct slice text)
     buf_release(&escaped);
 }
 
+/* What was typed over the message would be gone: the history of the input has it. */
+static void remember_changed(struct editor *editor)
+{
+    if (editor->n_undo && editor->text.n)
+        editor_remember(editor, buf_slice(&editor->text));
+}
+
 bool chat_edit_begin(struct chat_edit *e, struct editor *editor, int64_t id, struct app *app)
 {
     const struct session *s = app_core(app)->session;
@@ -52,6 +59,8 @@ bool chat_edit_begin(struct chat_edit *e, struct editor *editor, int64_t id, str
         e->draft = mem_strdup(buf_text(&editor->text));
         e->cursor = editor->cursor;
         editor_remember(editor, buf_slice(&editor->text));
+    } else {
+        remember_changed(editor);
     }
     e->session_id = s->id;
     e->message_id = m->id;
@@ -68,6 +77,7 @@ void chat_edit_forget(struct chat_edit *e)
 
 void chat_edit_end(struct chat_edit *e, struct editor *editor)
 {
+    remember_changed(editor);
     editor_set(editor, slice_of(e->draft), e->cursor);
     chat_edit_forget(e);
 }

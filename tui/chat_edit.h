@@ -23,7 +23,7 @@ bool chat_edit_is_on(const struct chat_edit *e, const struct core *core);
 /* id: of an own message; 0: the newest of the shown branch. False, with a notice: it is none.
  */
 bool chat_edit_begin(struct chat_edit *e, struct editor *editor, int64_t id, struct app *app);
-/* The waiting draft goes back into the input. */
+/* The waiting draft goes back into the input; what was typed over the message is remembered. */
 void chat_edit_end(struct chat_edit *e, struct editor *editor);
 /* Esc with nothing to stop or close and an empty input. True: it was the second, edit the
  * newest own message. */

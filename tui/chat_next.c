@@ -65,7 +65,7 @@ static uint64_t state_of(const struct core *core)
     mix(&hash, (uint64_t)core->budget.spent_nusd);
     for (int i = 0; i < core->fleet.n_endpoints; i++) {
         const struct endpoint_state *e = &core->fleet.endpoints[i];
-        mix(&hash, (uint64_t)e->conf->enabled << 1 | e->is_drained);
+        mix(&hash, (uint64_t)e->conf->enabled << 1 | (e->switched == SWITCH_DRAIN));
         mix(&hash, e->fault[0] != '\0');
         mix(&hash, e->open_until_ns);
         mix(&hash, (uint64_t)e->n_requests << 32 | e->n_errors);
@@ -162,38 +162,39 @@ static void refresh(struct chat_next *next, const struct app *app, struct slice 
 
 static bool is_on(const struct core *core, const struct endpoint_state *e)
 {
-    return e->conf->enabled && !e->is_drained && !e->is_gone && e->conf->zone <= core->max_zone;
+    return e->conf->enabled && e->switched != SWITCH_DRAIN && !e->is_gone &&
+           e->conf->zone <= core->max_zone;
 }
 
 /* What is known without a text. */
 static void print_fixed(const struct core *core, char *out, size_t n_out)
 {
-    const char *only = NULL;
-    int n_usable = 0, n_on = 0;
+    const struct endpoint_conf *only = NULL, *there = NULL;
+    int n_usable = 0, n_on = 0, n_there = 0;
     for (int i = 0; i < core->fleet.n_endpoints; i++) {
         const struct endpoint_state *e = &core->fleet.endpoints[i];
         bool is_usable = is_on(core, e) && !e->fault[0];
-        only = is_usable ? e->conf->name : only;
+        only = is_usable ? e->conf : only;
+        there = e->is_gone ? there : e->conf;
+        n_there += !e->is_gone;
         n_usable += is_usable;
         n_on += is_on(core, e);
     }
     if (core->use_endpoint >= 0)
         snprintf(out, n_out, "%s, pinned by /endpoint",
                 core->fleet.endpoints[core->use_endpoint].conf->name);
-    else if (core->fleet.n_endpoints == 0)
+    else if (n_there == 0)
         snprintf(out, n_out, "nobody yet");
     else if (n_usable == 0 && n_on)
         snprintf(out, n_out, "nobody: Fleet says why %s cannot answer",
                 n_on > 1 ? "they" : "it");
-    else if (core->fleet.n_endpoints == 1)
-        snprintf(out, n_out, "%s%s", core->fleet.endpoints[0].conf->name,
-                core->fleet.endpoints[0].conf->enabled
-                        ? ""
-                        : ", which is disabled: `shunt doctor` says why");
+    else if (n_there == 1)
+        snprintf(out, n_out, "%s%s", there->name,
+                there->enabled ? "" : ", which is disabled: `shunt doctor` says why");
     else if (n_usable == 0)
-        snprintf(out, n_out, "nobody: all %d endpoints are off", core->fleet.n_endpoints);
+        snprintf(out, n_out, "nobody: all %d endpoints are off", n_there);
     else if (n_usable == 1)
-        snprintf(out, n_out, "%s", only);
+        snprintf(out, n_out, "%s", only->name);
     else
         snprintf(out, n_out, "the best of %d endpoints", n_usable);
 }
@@ -308,7 +309,7 @@ static int draw_verdict(
         snprintf(text, sizeof text, "%s%s", d->verdict == VERDICT_ASK ? "asks you first: " : "",
                 d->reason);
     return col +
-           surface_cut(out, 0, col, out->rect.n_cols - col - 1, ROLE_WARN, 0, slice_of(text));
+           surface_cut(out, 0, col, out->rect.n_cols - col - 1, ROLE_WARN, slice_of(text));
 }
 
 /* A command is not sent to anybody. */
@@ -322,7 +323,7 @@ static int draw_read_only(int writer_pid, struct surface *out)
 {
     char text[96];
     snprintf(text, sizeof text, " read only: process %d writes it; /fork ", writer_pid);
-    return 1 + surface_cut(out, 0, 1, out->rect.n_cols - 2, ROLE_WARN, 0, slice_of(text));
+    return 1 + surface_cut(out, 0, 1, out->rect.n_cols - 2, ROLE_WARN, slice_of(text));
 }
 
 int chat_next_draw(
@@ -335,8 +336,7 @@ int chat_next_draw(
     int col = 1 + surface_puts(out, 0, 1, ROLE_TITLE, " next: ");
     if (!is_message(draft) || core->fleet.n_endpoints == 0) {
         print_fixed(core, text, sizeof text);
-        col += surface_cut(
-                out, 0, col, out->rect.n_cols - col - 1, ROLE_TITLE, 0, slice_of(text));
+        col += surface_cut(out, 0, col, out->rect.n_cols - col - 1, ROLE_TITLE, slice_of(text));
     } else {
         refresh(next, app, draft);
         const struct decision *d = next->decision;

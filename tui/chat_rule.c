@@ -42,7 +42,7 @@ static void draw_title(const char *title, struct surface *out, int row, int left
     cols += fit.n < strlen(title);
     int col = n_cols - cols - 3;
     surface_puts(out, row, col, ROLE_DIM, " ");
-    surface_cut(out, row, col + 1, cols, ROLE_DIM, 0, slice_of(title));
+    surface_cut(out, row, col + 1, cols, ROLE_DIM, slice_of(title));
     surface_puts(out, row, col + 1 + cols, ROLE_DIM, " ");
 }
 

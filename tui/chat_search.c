@@ -12,11 +12,11 @@
 #define ROW_BYTES 8192
 
 /* From message i on, in steps of `by`; once round. False: no message has the words. */
-static bool find(const struct chat_search *s, struct transcript *t, size_t i, int by,
+static bool find(const struct search_line *s, struct transcript *t, size_t i, int by,
         const struct app *app)
 {
     for (size_t k = 0; k < t->n_path; k++) {
-        if (transcript_has_words(t->path[i], s->line.text)) {
+        if (transcript_has_words(t->path[i], s->text)) {
             t->selected_id = t->path[i]->id;
             transcript_reveal(t, app, i);
             return true;
@@ -26,31 +26,31 @@ static bool find(const struct chat_search *s, struct transcript *t, size_t i, in
     return false;
 }
 
-bool chat_search_key(struct chat_search *s, struct transcript *t, const struct key *key,
+bool chat_search_key(struct search_line *s, struct transcript *t, const struct key *key,
         const struct app *app)
 {
-    enum search_took took = search_line_take(&s->line, key);
+    enum search_took took = search_line_take(s, key);
     size_t i = transcript_find(t, t->selected_id);
-    if (took == SEARCH_TEXT && s->line.text[0] && i < t->n_path)
+    if (took == SEARCH_TEXT && s->text[0] && i < t->n_path)
         find(s, t, i, -1, app);
     return took != SEARCH_NONE;
 }
 
 bool chat_search_run(
-        struct chat_search *s, struct transcript *t, enum command command, struct app *app)
+        struct search_line *s, struct transcript *t, enum command command, struct app *app)
 {
     int by = command == CMD_SEARCH_BEFORE ? -1 : 1;
     size_t i = transcript_find(t, t->selected_id);
     if (i == t->n_path)
         return false;
     if (command == CMD_SEARCH) {
-        s->line = (struct search_line){.is_typing = true};
+        *s = (struct search_line){.is_typing = true};
         return true;
     }
     if (command != CMD_SEARCH_BEFORE && command != CMD_SEARCH_AFTER)
         return false;
     i = (i + t->n_path + (size_t)by) % t->n_path;
-    if (!s->line.text[0] || !find(s, t, i, by, app))
+    if (!s->text[0] || !find(s, t, i, by, app))
         app_notice(app, OK, "no message has these words");
     return true;
 }
@@ -79,12 +79,12 @@ static void mark_word(
     }
 }
 
-static void mark_row(const struct chat_search *s, struct surface *out, int row)
+static void mark_row(const struct search_line *s, struct surface *out, int row)
 {
-    char text[ROW_BYTES], word[sizeof s->line.text];
+    char text[ROW_BYTES], word[sizeof s->text];
     int cols[ROW_BYTES];
     read_row(out, row, text, cols);
-    for (struct slice rest = slice_of(s->line.text); rest.ptr;) {
+    for (struct slice rest = slice_of(s->text); rest.ptr;) {
         struct slice next = slice_cut(&rest, ' ');
         memcpy(word, next.ptr, next.n);
         word[next.n] = '\0';
@@ -92,12 +92,12 @@ static void mark_row(const struct chat_search *s, struct surface *out, int row)
     }
 }
 
-void chat_search_draw(const struct chat_search *s, struct surface *out)
+void chat_search_draw(const struct search_line *s, struct surface *out)
 {
     int n_rows = out->rect.n_rows;
-    for (int row = 0; row < n_rows - 1 && s->line.text[0]; row++)
+    for (int row = 0; row < n_rows - 1 && s->text[0]; row++)
         mark_row(s, out, row);
     struct surface last = surface_part(out, (struct rect){n_rows - 1, 0, 1, out->rect.n_cols});
     surface_fill(&last, (struct rect){0, 0, 1, last.rect.n_cols}, ROLE_TEXT, ' ');
-    search_line_draw(&s->line, &last);
+    search_line_draw(s, &last);
 }

@@ -11,18 +11,14 @@
 struct app;
 struct transcript;
 
-struct chat_search {
-    struct search_line line;
-};
-
 /* A key while the words are typed. The selection goes to the nearest message that has them, at
  * or above where it is. */
-bool chat_search_key(struct chat_search *s, struct transcript *t, const struct key *key,
+bool chat_search_key(struct search_line *s, struct transcript *t, const struct key *key,
         const struct app *app);
 /* Begins to type, or goes on to the message above or below. False: another command. */
 bool chat_search_run(
-        struct chat_search *s, struct transcript *t, enum command command, struct app *app);
+        struct search_line *s, struct transcript *t, enum command command, struct app *app);
 /* Marks the words in what is drawn, and draws the line into the last row. */
-void chat_search_draw(const struct chat_search *s, struct surface *out);
+void chat_search_draw(const struct search_line *s, struct surface *out);
 
 #endif

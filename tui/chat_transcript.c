@@ -11,7 +11,7 @@
 #include "tui/message_lines.h"
 #include "tui/surface.h"
 #include "tui/view.h"
-#include "tui/view_stepper.h"
+#include "tui/view_tokens.h"
 
 #define EXACT_BELOW_LINES 100 /* more below the screen is told in messages: not laid out */
 
@@ -183,11 +183,12 @@ static int draw_message(struct transcript *t, const struct app *app, size_t i, i
 {
     const struct message *m = t->path[i];
     if (t->color && m->role == MSG_ASSISTANT)
-        view_stepper_load((struct app *)(uintptr_t)app, m);
+        view_tokens_load((struct app *)(uintptr_t)app, m);
     struct message_lines *l = lines_of(t, app, i, out->rect.n_cols);
     message_header_refresh(&l->header, app_core(app), m);
     for (; line < l->n_lines && row < out->rect.n_rows; line++, row++) {
-        message_lines_draw(l, app, m, &t->siblings[i], line, out, row);
+        struct surface one = surface_part(out, (struct rect){row, 0, 1, out->rect.n_cols});
+        message_lines_draw(l, app, m, &t->siblings[i], line, &one);
         if (m->id == t->selected_id && line < l->n_lines - 1)
             mark_selected(t, line, out, row);
     }

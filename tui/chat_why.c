@@ -141,7 +141,7 @@ static int draw_actual(const struct message *m, struct surface *out, int row)
     }
     n += (size_t)snprintf(text, sizeof text, "actual: %s",
             m->cost_nusd < 0   ? "cost unknown"
-            : m->cost_nusd > 0 ? usd_text(m->cost_nusd, cost)
+            : m->cost_nusd > 0 ? prices_usd_text(m->cost_nusd, cost)
                                : "free");
     if (m->usage.input != TOKENS_UNKNOWN && m->usage.output != TOKENS_UNKNOWN)
         n += (size_t)snprintf(text + n, sizeof text - n, " for %u + %u tokens", m->usage.input,
@@ -182,7 +182,7 @@ static void draw_title(const struct core *core, const struct message *m, struct 
     int col = 1 + surface_printf(out, 0, 1, ROLE_TITLE, " why %s  %s  ",
                           m->endpoint[0] ? m->endpoint : "no endpoint",
                           figure_clock(clock, m->created_ms));
-    col += surface_cut(out, 0, col, out->rect.n_cols - col - 3, ROLE_TITLE, 0, slice_of(words));
+    col += surface_cut(out, 0, col, out->rect.n_cols - col - 3, ROLE_TITLE, slice_of(words));
     surface_puts(out, 0, col, ROLE_RULE, " ");
 }
 

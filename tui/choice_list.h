@@ -9,9 +9,14 @@ struct choice {
     const char *name, *argument, *help; /* argument: NULL: takes none */
 };
 
-/* Rows that end above `bottom`, `mark` before each name; selected -1: none. *top is the first
- * row in view and follows the selection. */
-void choice_list_draw(int *top, int selected, const struct choice *rows, int n,
-        const char *mark, struct surface *out, int bottom);
+struct choice_list {
+    const struct choice *rows;
+    int n, selected;  /* selected -1: none */
+    const char *mark; /* before each name */
+};
+
+/* Rows that end above `bottom`. *top is the first row in view and follows the selection. */
+void choice_list_draw(
+        const struct choice_list *list, int *top, struct surface *out, int bottom);
 
 #endif

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "router/conf.h"
+#include "router/core.h"
 #include "router/endpoint.h"
-#include "router/fleet.h"
+#include "router/model_file.h"
 
 const struct subcommand_def subcommand_defs[SUB_COUNT] = {
 #define SUBCOMMAND(id, name, run, words, help) [SUB_##id] = {name, words, help, run},
@@ -154,4 +155,18 @@ int cmd_version(struct args *args)
         return code;
     puts("shunt " SHUNT_VERSION);
     return EXIT_DONE;
+}
+
+void cmd_look_at_models(struct core *core)
+{
+    for (int i = 0; i < core->fleet.n_endpoints; i++) {
+        const struct endpoint_conf *conf = core->fleet.endpoints[i].conf;
+        if (!conf->enabled || conf->kind != PROVIDER_LOCAL || conf->fault)
+            continue;
+        struct event event = {.kind = EV_MODEL_FILE};
+        event.u.file = model_file_new(i, conf->model);
+        model_facts_read(
+                &event.u.file->facts, conf->model, conf->context_tok, (int)conf->slots);
+        core_apply(core, &event);
+    }
 }

@@ -28,6 +28,7 @@ enum standing { /* what is known against an endpoint without asking it */
     STANDING_DISABLED,
     STANDING_BEYOND_ZONE,
     STANDING_NO_FILE,
+    STANDING_BAD_FILE,
     STANDING_NO_KEY,
     STANDING_BREAKER,
     STANDING_FAILED
@@ -39,6 +40,7 @@ static const struct {
         [STANDING_DISABLED] = {"disabled", "disabled"},
         [STANDING_BEYOND_ZONE] = {"beyond_zone", "beyond zone"},
         [STANDING_NO_FILE] = {"no_file", "no file"},
+        [STANDING_BAD_FILE] = {"bad_file", "bad file"},
         [STANDING_NO_KEY] = {"no_key", "no key"},
         [STANDING_BREAKER] = {"breaker_open", "breaker open until"},
         [STANDING_FAILED] = {"failed", "failed"},
@@ -88,6 +90,8 @@ static enum standing standing_of(
         return STANDING_BEYOND_ZONE;
     if (conf->kind == PROVIDER_LOCAL && access(conf->model, R_OK) != 0)
         return STANDING_NO_FILE;
+    if (conf->kind == PROVIDER_LOCAL && line->e->fault[0])
+        return STANDING_BAD_FILE;
     struct err err;
     if (conf->kind != PROVIDER_LOCAL && secret_check(conf, &err) != OK)
         return STANDING_NO_KEY;
@@ -152,7 +156,7 @@ static void add_cost(struct listing *l, int64_t nusd, uint32_t n_unpriced)
     if (nusd < 0)
         listing_add(l, "%s", "");
     else
-        listing_add(l, "%s%s", usd_text(nusd, usd), n_unpriced ? "+" : "");
+        listing_add(l, "%s%s", prices_usd_text(nusd, usd), n_unpriced ? "+" : "");
 }
 
 static void explain_plus(bool is_used)
@@ -268,6 +272,7 @@ int fleet_print_list(const struct config *config, bool is_json)
     if (cmd_ask_store(config, history_command(now.ms), &s, &err) != OK)
         fprintf(stderr, "shunt: %s; figures are left out\n", err.text);
     core_init(&core, &cfg);
+    cmd_look_at_models(&core);
     history_replay(&core.fleet, s);
     history_replay_breakers(&core.fleet, s, now.ms, now.ns);
     int n = core.fleet.n_endpoints;

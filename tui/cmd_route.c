@@ -26,7 +26,7 @@ static void print_table(const struct decision *d, const struct fleet *fleet)
                 : c->filter != FILTER_NONE ? "x"
                                            : " ",
                 fleet->endpoints[c->endpoint].conf->name, c->expected_ms / 1000.0,
-                usd_text(c->cost_nusd, usd), c->reason);
+                prices_usd_text(c->cost_nusd, usd), c->reason);
     }
     if (d->flip[0])
         cmd_print_line(stdout, "%s", d->flip);
@@ -91,14 +91,14 @@ static int decide(
     struct decision decision;
     int code;
     core_init(&core, &cfg);
+    cmd_look_at_models(&core);
     read_today(config, &core);
     features.max_zone = config->zone;
     if (endpoint &&
             cmd_find_endpoint(&core.fleet, endpoint, &features.only_endpoint, &err) != OK) {
         code = cmd_fail(&err);
     } else {
-        const struct policy_world world = {
-                &core.fleet, core.budget, core.prefs, clock_now_ns()};
+        const struct policy_world world = {&core.fleet, core.budget, clock_now_ns()};
         policy_decide(&decision, &features, &world, 0);
         print_decision(&decision, &core.fleet, is_json);
         code = decision.verdict == VERDICT_SEND ? EXIT_DONE : EXIT_REFUSED;

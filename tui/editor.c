@@ -383,6 +383,13 @@ bool editor_key(struct editor *e, const struct key *key)
     return true;
 }
 
+static void forget_oldest(struct editor *e)
+{
+    e->history_bytes -= strlen(e->history[0]) + 1;
+    mem_free(e->history[0]);
+    memmove(e->history, e->history + 1, --e->n_history * sizeof *e->history);
+}
+
 void editor_remember(struct editor *e, struct slice text)
 {
     struct buf clean;
@@ -391,7 +398,10 @@ void editor_remember(struct editor *e, struct slice text)
     if (e->n_history == 0 || !slice_eq(buf_slice(&clean), e->history[e->n_history - 1])) {
         e->history = mem_resize(e->history, (e->n_history + 1) * sizeof *e->history);
         e->history[e->n_history++] = mem_strdup(buf_text(&clean));
+        e->history_bytes += clean.n + 1;
     }
+    while (e->history_bytes > HISTORY_MAX_BYTES)
+        forget_oldest(e);
     buf_release(&clean);
     e->i_history = e->n_history;
 }

@@ -13,7 +13,8 @@
 struct key;
 struct surface;
 
-#define EDITOR_MAX_BYTES (32u << 20)
+#define EDITOR_MAX_BYTES  (32u << 20)
+#define HISTORY_MAX_BYTES (2 * EDITOR_MAX_BYTES)
 
 struct editor {
     struct buf text;
@@ -25,6 +26,7 @@ struct editor {
     size_t n_undo;
     char **history;              /* newest last */
     size_t n_history, i_history; /* i_history == n_history: the draft itself */
+    size_t history_bytes;
     struct buf draft;            /* kept while history is shown */
     int goal_col;                /* of up/down; -1: none */
     int scroll;                  /* first visible line */
@@ -43,7 +45,8 @@ void editor_replace(struct editor *e, size_t begin, size_t end, struct slice wit
  * …). */
 bool editor_run(struct editor *e, enum command command, int n_cols);
 bool editor_key(struct editor *e, const struct key *key);  /* typed text and pastes */
-void editor_remember(struct editor *e, struct slice text); /* newest history entry */
+/* Newest entry of the history, which forgets its oldest beyond HISTORY_MAX_BYTES. */
+void editor_remember(struct editor *e, struct slice text);
 int editor_n_lines(struct editor *e, int n_cols);
 void editor_draw(struct editor *e, struct surface *out); /* places the hardware cursor */
 

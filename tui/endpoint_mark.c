@@ -28,7 +28,7 @@ enum endpoint_mark endpoint_mark(const struct endpoint_state *e, uint64_t now_ns
     enum breaker breaker = fleet_breaker(e, now_ns);
     if (!e->conf->enabled)
         return MARK_DISABLED;
-    if (e->is_drained)
+    if (e->switched == SWITCH_DRAIN)
         return MARK_DRAINED;
     if (e->fault[0])
         return MARK_FAULTY;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +36,8 @@ static enum status write_text(const char *path, int fd, struct slice text, struc
 static enum status write_file(
         struct external_editor *x, const char *temp_dir, struct slice text, struct err *err)
 {
+    buf_init(&x->given, text.n);
+    buf_add_slice(&x->given, text);
     snprintf(x->path, sizeof x->path, "%s/shunt-XXXXXX" SUFFIX, temp_dir);
     int fd = mkstemps(x->path, (int)strlen(SUFFIX));
     if (fd < 0)
@@ -50,7 +53,7 @@ static void run(const char *command, const char *path)
 {
     static const int signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGPIPE, SIGCHLD};
     char line[4400];
-    int fd = open("/dev/tty", O_RDWR);
+    int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
     for (size_t i = 0; i < ARRAY_LEN(signals); i++)
         signal(signals[i], SIG_DFL);
     for (int to = 0; fd >= 0 && to < 3; to++)
@@ -73,6 +76,28 @@ enum status external_editor_start(struct external_editor *x, const char *command
         external_editor_release(x);
     }
     return status;
+}
+
+static bool was_written(const struct external_editor *x)
+{
+    struct buf now;
+    struct err err;
+    struct stat st;
+    if (stat(x->path, &st) != 0)
+        return false;
+    if (st.st_size != (off_t)x->given.n || file_read(&now, x->path, x->given.n, &err) != OK)
+        return true;
+    bool is_same = slice_eq(buf_slice(&now), buf_text(&x->given));
+    buf_release(&now);
+    return !is_same;
+}
+
+/* Forgets the file: it stays where it is. */
+static void keep(struct external_editor *x, struct err *err)
+{
+    const struct err why = *err;
+    err_set(err, why.status, "%s; what was written is in %s", why.text, x->path);
+    x->path[0] = '\0';
 }
 
 static enum status read_back(const struct external_editor *x, int how, size_t max_bytes,
@@ -101,6 +126,8 @@ bool external_editor_has_ended(struct external_editor *x, size_t max_bytes, stru
         return false;
     *status = read_back(x, how, max_bytes, text, err);
     x->pid = 0;
+    if (*status != OK && was_written(x))
+        keep(x, err);
     external_editor_release(x);
     return true;
 }
@@ -111,7 +138,8 @@ void external_editor_release(struct external_editor *x)
         kill(x->pid, SIGHUP);
         kill(x->pid, SIGCONT);
     }
-    if (x->path[0])
+    if (x->path[0] && !(x->pid && was_written(x)))
         unlink(x->path);
+    buf_release(&x->given);
     *x = (struct external_editor){0};
 }

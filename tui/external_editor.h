@@ -1,7 +1,8 @@
 /*
  * external_editor.h - a text in the user's own editor: it is written to a file that nobody else
- * can read, the editor runs as a child on the terminal, and the file is read back and removed.
- * Who has the terminal is the caller's business.
+ * can read, the editor runs as a child on the terminal, and the file is read back and removed;
+ * one that was written and cannot be taken stays. Who has the terminal is the caller's
+ * business.
  */
 #ifndef TUI_EXTERNAL_EDITOR_H
 #define TUI_EXTERNAL_EDITOR_H
@@ -13,6 +14,7 @@
 struct external_editor { /* zero-initialised: none runs */
     pid_t pid;           /* 0: none */
     char path[4096];     /* of the file */
+    struct buf given;    /* what it held at first */
 };
 
 /* Runs `command FILE` by the shell, FILE in temp_dir. */

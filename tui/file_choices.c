@@ -176,5 +176,6 @@ void file_choices_draw(struct file_choices *c, struct surface *out, int bottom)
         return;
     for (int i = 0; i < n_shown(c); i++)
         rows[i] = (struct choice){.name = c->list.names[c->hits[i].i], .help = ""};
-    choice_list_draw(&c->top, c->selected, rows, n_shown(c), c->folder, out, bottom);
+    choice_list_draw(&(struct choice_list){rows, n_shown(c), c->selected, c->folder}, &c->top,
+            out, bottom);
 }

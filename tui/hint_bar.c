@@ -21,6 +21,12 @@ static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_CONTINUE, CMD_EDIT,
         CMD_ENDPOINT_EDIT, CMD_TOKEN_BEFORE, CMD_LAYER_UP, CMD_HELP, CMD_BACK, CMD_QUIT_EMPTY,
         CMD_NEWLINE, CMD_STEP};
 
+static const enum command open_commands[] = {
+#define VIEW(id, name, number, title, ops) CMD_OPEN_##id,
+#include "tui/views.def"
+#undef VIEW
+};
+
 /* One hint for both: "Left/Right token". */
 static const struct {
     enum command command, partner;
@@ -97,11 +103,11 @@ static void offer(struct bar *bar, enum command command)
     put(bar, text, hint);
 }
 
-/* "C-x 1…6": where the keys of the first and the last view differ only in their last sign. */
+/* "C-x 1…7": where the keys of the first and the last view differ only in their last sign. */
 static bool find_view_keys(const struct keymap *map, char *out, size_t n)
 {
-    const char *from = keymap_keys_of(map, CTX_GLOBAL, CMD_OPEN_CHAT);
-    const char *to = keymap_keys_of(map, CTX_GLOBAL, CMD_OPEN_SESSIONS);
+    const char *from = keymap_keys_of(map, CTX_GLOBAL, open_commands[0]);
+    const char *to = keymap_keys_of(map, CTX_GLOBAL, open_commands[VIEW_COUNT - 1]);
     if (!from || !to)
         return false;
     size_t n_from = strlen(from), n_same = n_from - 1;

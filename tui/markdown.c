@@ -36,6 +36,7 @@ struct renderer {
     uint8_t role_stack[NESTING_MAX], attr_stack[NESTING_MAX];
     char *targets[NESTING_MAX]; /* of links and images, beside the styles */
     int n_styles;
+    int n_styles_of[NESTING_MAX]; /* open when the block at this depth began */
     bool was_block;
     struct md_table table; /* the open one */
 };
@@ -73,7 +74,7 @@ static void push_style(struct renderer *r, uint8_t role, uint8_t attrs)
 
 static void pop_style(struct renderer *r)
 {
-    if (--r->n_styles < NESTING_MAX && r->n_styles >= 0) {
+    if (--r->n_styles < NESTING_MAX) {
         r->role = r->role_stack[r->n_styles];
         r->attrs = r->attr_stack[r->n_styles];
     }
@@ -100,11 +101,8 @@ static void enter_item(struct renderer *r)
     r->indent += n > 3 ? n : 3;
 }
 
-static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
+static void begin_block(struct renderer *r, MD_BLOCKTYPE type, void *detail)
 {
-    struct renderer *r = user;
-    if (++r->depth > NESTING_MAX)
-        return 0;
     switch (type) {
     case MD_BLOCK_UL:
     case MD_BLOCK_OL:
@@ -160,13 +158,46 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
     default:
         break;
     }
+}
+
+static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
+{
+    struct renderer *r = user;
+    if (++r->depth > NESTING_MAX)
+        return 0;
+    begin_block(r, type, detail);
+    r->n_styles_of[r->depth - 1] = r->n_styles;
     return 0;
+}
+
+static int n_styles_of_block(const struct renderer *r)
+{
+    int depth = r->depth < NESTING_MAX ? r->depth : NESTING_MAX;
+    return depth > 0 ? r->n_styles_of[depth - 1] : 0;
+}
+
+static void drop_target(struct renderer *r)
+{
+    if (r->n_styles >= NESTING_MAX)
+        return;
+    mem_free(r->targets[r->n_styles]);
+    r->targets[r->n_styles] = NULL;
+}
+
+/* md4c 0.4.8 never tells the end of an address that goes on behind its cell. */
+static void close_spans(struct renderer *r)
+{
+    while (r->n_styles > n_styles_of_block(r)) {
+        pop_style(r);
+        drop_target(r);
+    }
 }
 
 static int leave_block(MD_BLOCKTYPE type, void *detail, void *user)
 {
     struct renderer *r = user;
     (void)detail;
+    close_spans(r);
     if (r->depth-- > NESTING_MAX)
         return 0;
     switch (type) {
@@ -239,8 +270,7 @@ static void show_target(struct renderer *r)
         md_text_add(&r->text, slice_of(target), ROLE_MD_LINK, 0);
         md_text_add(&r->text, SLICE(")"), ROLE_DIM, 0);
     }
-    mem_free(target);
-    r->targets[r->n_styles] = NULL;
+    drop_target(r);
 }
 
 static int enter_span(MD_SPANTYPE type, void *detail, void *user)
@@ -274,6 +304,8 @@ static int leave_span(MD_SPANTYPE type, void *detail, void *user)
 {
     struct renderer *r = user;
     (void)detail;
+    if (r->n_styles <= n_styles_of_block(r))
+        return 0; /* of a block before */
     pop_style(r);
     if (type == MD_SPAN_A || type == MD_SPAN_IMG)
         show_target(r);

@@ -78,17 +78,17 @@ static const char *running_text(const struct core *core, const struct run *run, 
         return run->decision.reason;
     if (run->phase == RUN_STOPPING)
         return "stopping …";
-    switch (run->state) {
-    case RUN_LOADING:
+    switch (run->stage) {
+    case STAGE_LOADING:
         snprintf(out, 96, "loading %.60s%s …", core->fleet.endpoints[run->endpoint].conf->name,
                 percent);
         return out;
-    case RUN_PREFILL:
+    case STAGE_PREFILL:
         snprintf(out, 96, "reading the prompt%s …", percent);
         return out;
-    case RUN_DECODE:
+    case STAGE_DECODE:
         return "…";
-    case RUN_CONNECTING:
+    case STAGE_CONNECTING:
         return "waiting for the answer …";
     default:
         return "waiting …";

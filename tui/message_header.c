@@ -19,7 +19,7 @@ static void print_failed(const struct decision_entry *entry, char *after, size_t
 {
     struct arena arena = {0};
     struct decision d;
-    const char *names[CANDIDATES_MAX];
+    const char *names[ENDPOINTS_MAX];
     size_t n = 0;
     after[0] = '\0';
     bool is_fallback = entry->is_fallback && entry->verdict == VERDICT_SEND;
@@ -112,7 +112,7 @@ static void draw_answer(const struct message *m, const struct message_header *h,
         put_figure(&f, "%.1f tok/s", tok_per_s(m));
     if (m->cost_nusd >= 0 && m->state != MESSAGE_RUNNING &&
             (m->cost_nusd || m->state != MESSAGE_FAILED)) /* nothing for nothing is no price */
-        put_figure(&f, "%s", m->cost_nusd ? usd_text(m->cost_nusd, dollars) : "free");
+        put_figure(&f, "%s", m->cost_nusd ? prices_usd_text(m->cost_nusd, dollars) : "free");
     surface_puts(out, row, f.col, ROLE_WARN, after);
 }
 

@@ -123,23 +123,23 @@ void message_lines_lay_out(struct message_lines *l, const struct message *m,
 }
 
 static void draw_part(const struct message_lines *l, const struct message *m,
-        enum answer_part part, int i_line, struct surface *out, int row)
+        enum answer_part part, int i_line, struct surface *out)
 {
     const struct part_lines *p = &l->parts[part];
     enum role role = part == PART_TEXT ? ROLE_TEXT : ROLE_REASONING;
     int col = MESSAGE_INDENT + 1;
+    struct surface text = surface_part(out, (struct rect){0, col, 1, out->rect.n_cols - col});
     if (l->is_tinted)
-        tinted_text_draw_line(
-                &p->tinted, shown_bytes(m, part), (size_t)i_line, out, row, col, role);
+        tinted_text_draw_line(&p->tinted, shown_bytes(m, part), (size_t)i_line, &text, role);
     else
-        markdown_draw_line(&p->md, (size_t)i_line, out, row, col);
+        markdown_draw_line(&p->md, (size_t)i_line, &text, 0, 0);
     if (part == PART_REASONING)
-        surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_REASONING, 0);
+        surface_mark(out, (struct rect){0, 0, 1, out->rect.n_cols}, ROLE_REASONING, 0);
 }
 
 /* ▸ reasoned 6.2 s, 148 tok: what is known of it, or how long it is. */
 static void draw_fold(
-        const struct message_lines *l, const struct message *m, struct surface *out, int row)
+        const struct message_lines *l, const struct message *m, struct surface *out)
 {
     char seconds[32] = "", amount[48];
     bool is_coming = m->state == MESSAGE_RUNNING && m->text.n == 0;
@@ -149,32 +149,32 @@ static void draw_fold(
         snprintf(amount, sizeof amount, "%u tok", m->usage.reasoning);
     else
         snprintf(amount, sizeof amount, "%zu characters", l->n_reasoning_chars);
-    surface_printf(out, row, MESSAGE_INDENT + 1, ROLE_REASONING, "%s %s%s, %s",
+    surface_printf(out, 0, MESSAGE_INDENT + 1, ROLE_REASONING, "%s %s%s, %s",
             l->fold == FOLD_LINE ? "\xE2\x96\xB8" : "\xE2\x96\xBE",
             is_coming ? "reasoning" : "reasoned", seconds, amount);
 }
 
-static void draw_reasoning(const struct message_lines *l, const struct message *m, int i_line,
-        struct surface *out, int row)
+static void draw_reasoning(
+        const struct message_lines *l, const struct message *m, int i_line, struct surface *out)
 {
     int n_above = l->parts[PART_REASONING].n_lines - count_unfolded(l);
     if (i_line == 0)
-        draw_fold(l, m, out, row);
+        draw_fold(l, m, out);
     else
-        draw_part(l, m, PART_REASONING, n_above + i_line - 1, out, row);
+        draw_part(l, m, PART_REASONING, n_above + i_line - 1, out);
 }
 
 void message_lines_draw(const struct message_lines *l, const struct app *app,
         const struct message *m, const struct siblings *siblings, int i_line,
-        struct surface *out, int row)
+        struct surface *out)
 {
     int i = i_line - 1, n_text = l->parts[PART_TEXT].n_lines;
     if (i_line == 0)
-        message_header_draw(m, &l->header, siblings, out, row);
+        message_header_draw(m, &l->header, siblings, out, 0);
     else if (i < l->n_reasoning)
-        draw_reasoning(l, m, i, out, row);
+        draw_reasoning(l, m, i, out);
     else if ((i -= l->n_reasoning) < n_text)
-        draw_part(l, m, PART_TEXT, i, out, row);
+        draw_part(l, m, PART_TEXT, i, out);
     else if ((i -= n_text) < l->n_footer)
-        message_footer_draw(app, m, i, out, row);
+        message_footer_draw(app, m, i, out, 0);
 }

@@ -58,6 +58,6 @@ void message_lines_release(struct message_lines *lines);
 /* Line i_line, from 0, of the same message; header's siblings may be NULL for other lines. */
 void message_lines_draw(const struct message_lines *lines, const struct app *app,
         const struct message *m, const struct siblings *siblings, int i_line,
-        struct surface *out, int row);
+        struct surface *out);
 
 #endif

@@ -108,7 +108,7 @@ const size_t n_notes = ARRAY_LEN(notes);
 
 void note_print(const struct note *note, struct buf *out)
 {
-    const struct prefs prefs = prefs_default();
+    const struct prefs prefs = policy_prefs();
     char patience[FIGURE_BYTES], second[FIGURE_BYTES], failure[FIGURE_BYTES],
             answer[FIGURE_BYTES];
     const struct {

@@ -182,23 +182,21 @@ void palette_toggle(struct palette *p, struct app *app)
 }
 
 /* Where its own view is; what has words behind its name is for the input line. */
-static void run_command(struct app *app, enum command command)
+static void go_and_run(struct app *app, enum command command)
 {
     bool is_known = keymap_keys_of(app_keymap(app), context_of(app), command) != NULL;
     if (!is_known || command_defs[command].argument)
         app_open_view(app, VIEW_CHAT);
-    enum view_id view = app_view(app);
-    void *state = app_view_state(app, view);
     if (command_defs[command].argument)
-        view_chat_write_command(state, command, app);
-    else if (!views[view].ops->run(state, command, app))
-        command_run(app, command, "");
+        view_chat_write_command(app_view_state(app, VIEW_CHAT), command, app);
+    else
+        app_run_command(app, command);
 }
 
 static void run(const struct item *item, struct app *app)
 {
     if (item->kind == ITEM_COMMAND) {
-        run_command(app, (enum command)item->id);
+        go_and_run(app, (enum command)item->id);
         return;
     }
     if (item->kind == ITEM_THEME) {
@@ -226,6 +224,13 @@ static void run_selected(struct palette *p, struct app *app)
     free_items(items);
 }
 
+static void select_next(struct palette *p, const struct app *app)
+{
+    struct items *items = find(p, app);
+    p->selected += p->selected + 1 < items->n_hits;
+    free_items(items);
+}
+
 bool palette_key(struct palette *p, const struct key *key, struct app *app)
 {
     bool is_ctrl = key->mods & MOD_CTRL;
@@ -236,7 +241,7 @@ bool palette_key(struct palette *p, const struct key *key, struct app *app)
     } else if (key->code == KEY_UP || (is_ctrl && key->code == 'p')) {
         p->selected -= p->selected > 0;
     } else if (key->code == KEY_DOWN || (is_ctrl && key->code == 'n')) {
-        p->selected++; /* drawing knows the end */
+        select_next(p, app);
     } else if (search_line_take(&p->typed, key) == SEARCH_TEXT) {
         p->selected = p->top = 0;
     } else {
@@ -254,9 +259,9 @@ const struct view_hint *const palette_hints = hints;
 static void draw_item(const struct item *item, bool is_selected, struct surface *out, int row)
 {
     int n_cols = out->rect.n_cols, end = n_cols - 2 - text_width(slice_of(item->keys));
-    int col = 3 + surface_cut(out, row, 3, end - 4, ROLE_TEXT, 0, slice_of(item->name));
+    int col = 3 + surface_cut(out, row, 3, end - 4, ROLE_TEXT, slice_of(item->name));
     col = col < 3 + NAME_COLS ? 3 + NAME_COLS : col + 2;
-    surface_cut(out, row, col, end - 2 - col, ROLE_DIM, 0, slice_of(item->help));
+    surface_cut(out, row, col, end - 2 - col, ROLE_DIM, slice_of(item->help));
     surface_puts(out, row, end, ROLE_HINT_KEY, item->keys);
     if (is_selected)
         surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);

@@ -24,7 +24,7 @@ static const struct message *newest_answer(const struct core *core)
 
 static int draw_route(const struct core *core, struct surface *out, int row)
 {
-    const char *names[CANDIDATES_MAX];
+    const char *names[ENDPOINTS_MAX];
     surface_rule(out, row++, ROLE_RULE, "route");
     why_names(&core->last_decision, &core->fleet, names);
     return why_draw(&core->last_decision, names, out, row) + 1;

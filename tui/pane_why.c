@@ -25,7 +25,7 @@ void why_read(struct why *why, const struct decision_entry *entry)
     arena_release(&why->arena);
     why->serial = entry->serial;
     why->decision = arena_alloc(&why->arena, sizeof *why->decision);
-    why->names = arena_alloc(&why->arena, CANDIDATES_MAX * sizeof *why->names);
+    why->names = arena_alloc(&why->arena, ENDPOINTS_MAX * sizeof *why->names);
     why->is_readable =
             decision_read_json(slice_of(entry->json), &why->arena, why->decision, why->names);
 }
@@ -170,7 +170,7 @@ static bool comes_before(const struct decision *d, int a, int b)
     return x->cost_nusd < y->cost_nusd;
 }
 
-static void sort(const struct decision *d, int order[CANDIDATES_MAX])
+static void sort(const struct decision *d, int order[ENDPOINTS_MAX])
 {
     for (int i = 0; i < d->n_candidates; i++) {
         int at = i;
@@ -248,7 +248,7 @@ static void print_features(const struct features *f, struct buf *out)
         bool is_there;
         const char *text;
     } parts[] = {{f->language[0], f->language}, {f->has_code, "code"}, {f->wants_json, "JSON"},
-            {f->needs_tools, "tools"}, {f->needs_vision, "pictures"}};
+            {f->needs_tools, "tools"}};
     buf_printf(out, "%u + about %u tokens \xC2\xB7 difficulty %.2f \xC2\xB7 %s", f->n_input_tok,
             f->n_output_tok, (double)f->difficulty, domain_name(f->domain));
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
@@ -267,7 +267,7 @@ static bool has_unknown_price(const struct decision *d)
 int why_draw(const struct decision *d, const char *const *names, struct surface *out, int row)
 {
     struct layout l = lay_out(d, names, out->rect.n_cols);
-    int order[CANDIDATES_MAX], n_in = 0;
+    int order[ENDPOINTS_MAX], n_in = 0;
     struct buf text;
     sort(d, order);
     for (int i = 0; i < d->n_candidates; i++)

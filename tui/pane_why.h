@@ -25,7 +25,7 @@ struct why {
 void why_read(struct why *why, const struct decision_entry *entry);
 void why_release(struct why *why);
 
-/* What the candidates of a decision of this run are called. names: [CANDIDATES_MAX]. */
+/* What the candidates of a decision of this run are called. names: [ENDPOINTS_MAX]. */
 void why_names(const struct decision *d, const struct fleet *fleet, const char **names);
 /* Draws from `row` on, which may be negative (scrolled up); returns the row behind the last. */
 int why_draw(const struct decision *d, const char *const *names, struct surface *out, int row);

@@ -16,6 +16,16 @@ static void insert(struct search_line *s, uint32_t code)
     s->text[n + n_bytes] = '\0';
 }
 
+/* Its lines in one, as far as there is room. */
+static void paste(struct search_line *s, struct slice text)
+{
+    uint32_t code;
+    for (size_t at = 0; at < text.n;) {
+        at += utf8_decode(text.ptr + at, text.n - at, &code);
+        insert(s, code < 0x20 ? ' ' : code);
+    }
+}
+
 static void erase_last(struct search_line *s)
 {
     size_t n = strlen(s->text);
@@ -32,6 +42,8 @@ enum search_took search_line_take(struct search_line *s, const struct key *key)
     }
     if (key->code == KEY_ESC)
         *s = (struct search_line){0};
+    else if (key->code == KEY_PASTE)
+        paste(s, key->text);
     else if (key->code == KEY_BACKSPACE)
         erase_last(s);
     else if (key->code >= 0x20 && key->code < KEY_SPECIAL)

@@ -14,11 +14,10 @@
 
 #define ITEMS_MAX 128
 
-const enum command slash_commands[] = {CMD_ENDPOINT, CMD_NEW_SESSION, CMD_RENAME, CMD_SYSTEM,
-        CMD_EXPORT, CMD_OPEN_SESSIONS, CMD_HELP, CMD_WHY, CMD_RETRY, CMD_EDIT, CMD_COPY,
-        CMD_COPY_CODE, CMD_BRANCHES, CMD_FOLD, CMD_CONTINUE, CMD_STOP, CMD_FORK, CMD_CONFIRM,
-        CMD_OPEN_EXPERTS, CMD_OPEN_FLEET, CMD_OPEN_ROUTER, CMD_STEP, CMD_TEXT_COLOR, CMD_THEME,
-        CMD_MOUSE, CMD_SIDE_PANE, CMD_SEND_UNSAVED, CMD_REDRAW, CMD_QUIT, CMD_NONE};
+const enum command slash_commands[] = {
+#define SLASH(id) CMD_##id,
+#include "tui/slash.def"
+        CMD_NONE};
 
 struct items {
     struct choice rows[ITEMS_MAX];
@@ -46,6 +45,8 @@ static void find_endpoints(struct items *items, const struct app *app)
     add(items, (struct choice){"auto", NULL, "Let the router choose"});
     for (int i = 0; i < fleet->n_endpoints; i++) {
         const struct endpoint_conf *conf = fleet->endpoints[i].conf;
+        if (fleet->endpoints[i].is_gone)
+            continue;
         add(items, (struct choice){conf->name, NULL, conf->model ? conf->model : ""});
     }
 }
@@ -212,6 +213,7 @@ void slash_draw(struct slash *slash, const struct app *app, struct slice text,
     struct items items;
     find(&items, app, text);
     if (items.n > 0 && !slash->is_closed)
-        choice_list_draw(&slash->top, selection(slash, &items), items.rows, items.n,
-                items.head.n > 1 ? "" : "/", out, bottom);
+        choice_list_draw(&(struct choice_list){items.rows, items.n, selection(slash, &items),
+                                 items.head.n > 1 ? "" : "/"},
+                &slash->top, out, bottom);
 }

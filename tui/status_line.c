@@ -47,14 +47,16 @@ static const struct notice *newest(const struct status_line *line, const struct 
     return last->t_ns >= own->t_ns ? last : own;
 }
 
-/* What is to be said, or NULL. */
+/* What is to be said, or NULL; until_ns 0: it stays. */
 static const struct notice *current(const struct status_line *line, const struct core *core,
         uint64_t now_ns, uint64_t *until_ns)
 {
     const struct notice *notice = newest(line, core);
     *until_ns = notice == &line->own ? line->own_until_ns : end_ns(notice);
-    bool is_fresh = now_ns < *until_ns && notice->t_ns > line->read_until_ns;
-    return notice->text[0] && (is_fresh || core->disk_failed_ns) ? notice : NULL;
+    if (notice->text[0] && now_ns < *until_ns && notice->t_ns > line->read_until_ns)
+        return notice;
+    *until_ns = 0;
+    return core->disk_failed_ns && core->disk_notice.text[0] ? &core->disk_notice : NULL;
 }
 
 int status_line_rows(const struct status_line *line, const struct core *core, uint64_t now_ns,

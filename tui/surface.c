@@ -214,16 +214,16 @@ int surface_printf(struct surface *s, int row, int col, enum role role, const ch
     return surface_puts(s, row, col, role, text);
 }
 
-int surface_cut(struct surface *s, int row, int col, int n_cols, enum role role, int attrs,
-        struct slice text)
+int surface_cut(
+        struct surface *s, int row, int col, int n_cols, enum role role, struct slice text)
 {
     int cols;
     if (n_cols < 1)
         return 0;
     if (text_fit(text, n_cols, &cols).n == text.n)
-        return surface_text(s, row, col, role, attrs, text);
-    surface_text(s, row, col, role, attrs, text_fit(text, n_cols - 1, &cols));
-    return cols + surface_text(s, row, col + cols, role, attrs, SLICE("\xE2\x80\xA6"));
+        return surface_text(s, row, col, role, 0, text);
+    surface_text(s, row, col, role, 0, text_fit(text, n_cols - 1, &cols));
+    return cols + surface_text(s, row, col + cols, role, 0, SLICE("\xE2\x80\xA6"));
 }
 
 void surface_puts_right(struct surface *s, int row, int end, enum role role, const char *text)
@@ -323,29 +323,6 @@ void screen_print(const struct screen *screen, struct buf *out)
             else
                 buf_add(out, cell->text, cell->n_bytes);
             if (cell->ramp != RAMP_NONE || cell->n_bytes != 1 || cell->text[0] != ' ')
-                last = out->n;
-        }
-        out->n = last;
-        buf_add(out, "\n", 1);
-    }
-}
-
-void screen_print_roles(const struct screen *screen, struct buf *out)
-{
-    static const char letters[ROLE_COUNT] = {
-#define ROLE(id, key, letter, ...) [ROLE_##id] = letter,
-#include "tui/roles.def"
-#undef ROLE
-    };
-    screen_print(screen, out);
-    buf_add(out, "\n", 1);
-    for (int row = 0; row < screen->n_rows; row++) {
-        size_t last = out->n;
-        for (int col = 0; col < screen->n_cols; col++) {
-            const struct cell *cell = &screen->cells[row * screen->n_cols + col];
-            bool is_empty = cell->n_bytes == 1 && cell->text[0] == ' ' && !cell->attrs;
-            buf_add(out, is_empty ? " " : &letters[cell->role], 1);
-            if (!is_empty)
                 last = out->n;
         }
         out->n = last;

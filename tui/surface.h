@@ -68,8 +68,8 @@ int surface_puts(struct surface *s, int row, int col, enum role role, const char
 int surface_printf(struct surface *s, int row, int col, enum role role, const char *fmt, ...)
         PRINTF(5, 6);
 /* At most n_cols columns; a longer text ends with "…". Returns the columns it takes. */
-int surface_cut(struct surface *s, int row, int col, int n_cols, enum role role, int attrs,
-        struct slice text);
+int surface_cut(
+        struct surface *s, int row, int col, int n_cols, enum role role, struct slice text);
 /* Right-aligned: ends before column `end`. */
 void surface_puts_right(struct surface *s, int row, int end, enum role role, const char *text);
 void surface_fill(struct surface *s, struct rect r, enum role role, char c);
@@ -87,7 +87,5 @@ void surface_tint(struct surface *s, struct rect r, int level);
 void surface_cursor(struct surface *s, int row, int col);
 /* Rows as text, trailing blanks dropped: golden screens and text twins. */
 void screen_print(const struct screen *screen, struct buf *out);
-/* The same with a second block of rows naming each cell's role by its letter in roles.def. */
-void screen_print_roles(const struct screen *screen, struct buf *out);
 
 #endif

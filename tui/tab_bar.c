@@ -39,7 +39,7 @@ static struct tabs lay_out(const struct app *app, bool is_help, int n_cols)
 static void draw_endpoint(const struct session *session, int left, struct surface *out)
 {
     const struct message *leaf = session_find(session, session->leaf_id);
-    char text[160] = "";
+    char text[sizeof leaf->endpoint + 70] = "";
     if (leaf && leaf->endpoint[0])
         snprintf(text, sizeof text, "%s %.60s ", leaf->endpoint, leaf->model);
     if (text_width(slice_of(text)) < out->rect.n_cols - left)

@@ -31,15 +31,15 @@ void table_fit(const struct table_column *columns, int n_columns, int n_cols, in
 }
 
 void table_draw_titles(const struct table_column *columns, const int starts[], int n_columns,
-        int i_sorted, bool is_reverse, struct surface *out, int row)
+        int i_sorted, bool is_reverse, struct surface *out)
 {
     for (int i = 0; i < n_columns; i++) {
         enum role role = i == i_sorted ? ROLE_TITLE : ROLE_DIM;
         if (starts[i] < 0)
             continue;
-        table_draw_cell(&columns[i], starts[i], out, row, role, columns[i].title);
+        table_draw_cell(&columns[i], starts[i], out, 0, role, columns[i].title);
         if (i == i_sorted)
-            surface_puts(out, row,
+            surface_puts(out, 0,
                     starts[i] + (columns[i].is_right ? columns[i].n_cols
                                                      : text_width(slice_of(columns[i].title))),
                     role, is_reverse ? "\xE2\x86\x91" : "\xE2\x86\x93");

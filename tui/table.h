@@ -25,7 +25,7 @@ struct table_column {
 void table_fit(const struct table_column *columns, int n_columns, int n_cols, int starts[]);
 /* i_sorted -1: none. */
 void table_draw_titles(const struct table_column *columns, const int starts[], int n_columns,
-        int i_sorted, bool is_reverse, struct surface *out, int row);
+        int i_sorted, bool is_reverse, struct surface *out);
 void table_draw_cell(const struct table_column *column, int start, struct surface *out, int row,
         enum role role, const char *text);
 

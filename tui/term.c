@@ -39,7 +39,7 @@
 
 struct term {
     int fd, mem_fd, saved_stderr, stderr_fd;
-    FILE *mem;
+    FILE *mem, *in; /* of ncurses */
     SCREEN *screen;
     const struct theme *theme;
     enum color_depth depth;
@@ -47,7 +47,6 @@ struct term {
     uint64_t asked_ns;              /* for the background, without an answer yet; 0: not */
     int n_rows, n_cols;
     struct buf out; /* what the terminal has not taken yet */
-    uint64_t n_bytes;
     bool must_repaint, is_ascii, has_mouse;
     int pairs[ROLE_COUNT],
             selected_pairs[ROLE_COUNT]; /* selected: of states, on that background */
@@ -77,7 +76,8 @@ static bool write_fully(int fd, const char *bytes, size_t n)
     return true;
 }
 
-void term_restore(void)
+/* Async-signal-safe. */
+static void restore(void)
 {
     int fd = crash_fd;
     if (fd < 0)
@@ -92,7 +92,7 @@ void term_restore(void)
 
 static void on_crash(int signum)
 {
-    term_restore();
+    restore();
     signal(signum, SIG_DFL);
     raise(signum);
 }
@@ -196,18 +196,16 @@ static enum status open_ncurses(struct term *term, const char *name, struct err 
 {
     term->mem_fd = memfd_create("frame", MFD_CLOEXEC);
     term->mem = term->mem_fd >= 0 ? fdopen(term->mem_fd, "w+") : NULL;
-    FILE *in = fopen("/dev/null", "r");
+    term->in = fopen("/dev/null", "re");
+    /* No such terminal here: what nearly all understand. */
+    const char *const names[] = {name, "xterm-256color", "ansi"};
     char number[16];
     snprintf(number, sizeof number, "%d", term->n_rows);
     setenv("LINES", number, 1);
     snprintf(number, sizeof number, "%d", term->n_cols);
     setenv("COLUMNS", number, 1);
-    term->screen = term->mem && in ? newterm(name, term->mem, in) : NULL;
-    if (!term->screen && term->mem &&
-            in) /* no such terminal here: what nearly all understand */
-        term->screen = newterm("xterm-256color", term->mem, in);
-    if (!term->screen && term->mem && in)
-        term->screen = newterm("ansi", term->mem, in);
+    for (size_t i = 0; term->mem && term->in && !term->screen && i < ARRAY_LEN(names); i++)
+        term->screen = newterm(names[i], term->mem, term->in);
     unsetenv("LINES");
     unsetenv("COLUMNS");
     if (!term->screen)
@@ -271,7 +269,7 @@ void term_set_theme(struct term *term, const struct theme *theme)
 
 void term_ask_background(struct term *term)
 {
-    write_fully(term->fd, ASK_BACKGROUND, sizeof ASK_BACKGROUND - 1);
+    term_send(term, SLICE(ASK_BACKGROUND));
     term->asked_ns = clock_now_ns();
 }
 
@@ -283,7 +281,7 @@ void term_background_came(struct term *term)
 void term_set_mouse(struct term *term, bool is_on)
 {
     term->has_mouse = is_on;
-    write_fully(term->fd, is_on ? MOUSE_ON : MOUSE_OFF, sizeof MOUSE_ON - 1);
+    term_send(term, is_on ? SLICE(MOUSE_ON) : SLICE(MOUSE_OFF));
 }
 
 /* An answer or a report of the mouse that is on its way would reach the shell as if it was
@@ -305,11 +303,12 @@ void term_close(struct term *term)
         return;
     write_fully(term->fd, buf_text(&term->out), term->out.n);
     drop_reports(term);
-    term_restore();
+    restore();
     release_stderr(term);
     endwin();
     delscreen(term->screen);
     fclose(term->mem);
+    fclose(term->in);
     close(term->fd);
     buf_release(&term->out);
     mem_free(term->heat_pairs);
@@ -329,13 +328,11 @@ bool term_wants_write(const struct term *term)
 void term_flush(struct term *term)
 {
     ssize_t n = write(term->fd, term->out.ptr, term->out.n);
-    if (n > 0) {
-        term->n_bytes += (uint64_t)n;
+    if (n > 0)
         buf_drop_front(&term->out, (size_t)n);
-    }
 }
 
-bool term_check_size(struct term *term, int *n_rows, int *n_cols)
+void term_check_size(struct term *term, int *n_rows, int *n_cols)
 {
     struct winsize size = {0};
     ioctl(term->fd, TIOCGWINSZ, &size);
@@ -350,7 +347,6 @@ bool term_check_size(struct term *term, int *n_rows, int *n_cols)
         resizeterm(*n_rows, *n_cols);
         term->must_repaint = true;
     }
-    return has_changed;
 }
 
 bool term_is_mono(const struct term *term)
@@ -456,10 +452,10 @@ static void paint(struct term *term, const struct screen *screen)
     wnoutrefresh(stdscr);
 }
 
-bool term_show(struct term *term, const struct screen *screen)
+void term_show(struct term *term, const struct screen *screen)
 {
     if (term->out.n)
-        return false;
+        return;
     paint(term, screen);
     doupdate();
     fflush(term->mem);
@@ -480,7 +476,6 @@ bool term_show(struct term *term, const struct screen *screen)
         lseek(term->mem_fd, 0, SEEK_SET);
     if (term->out.n)
         term_flush(term);
-    return true;
 }
 
 void term_send(struct term *term, struct slice bytes)
@@ -507,7 +502,7 @@ void term_give(struct term *term)
     write_fully(term->fd, buf_text(&term->out), term->out.n);
     buf_clear(&term->out);
     drop_reports(term);
-    term_restore();
+    restore();
     if (term->saved_stderr >= 0)
         dup2(term->saved_stderr, STDERR_FILENO);
 }
@@ -518,7 +513,7 @@ void term_take(struct term *term)
     if (term->stderr_fd >= 0)
         dup2(term->stderr_fd, STDERR_FILENO);
     set_raw(term);
-    write_fully(term->fd, ENTER, sizeof ENTER - 1);
+    term_send(term, SLICE(ENTER));
     if (term->has_mouse)
         term_set_mouse(term, true);
     term->cursor_shown = false;
@@ -534,9 +529,4 @@ void term_suspend(struct term *term)
     kill(0, SIGTSTP); /* the whole job, as the terminal would */
     sigaction(SIGTSTP, &old, NULL);
     term_take(term);
-}
-
-uint64_t term_bytes(const struct term *term)
-{
-    return term->n_bytes;
 }

@@ -28,11 +28,10 @@ void term_set_mouse(struct term *term, bool is_on);
 void term_ask_background(struct term *term);
 void term_background_came(struct term *term);
 void term_flush(struct term *term); /* continues a frame that did not fit */
-/* Looks at the terminal's size: true when it changed (0x0 counts as 80x24). */
-bool term_check_size(struct term *term, int *n_rows, int *n_cols);
-/* Sends what changed as one frame. False: the last frame is still being written; try again
- * later. */
-bool term_show(struct term *term, const struct screen *screen);
+/* Looks at the terminal's size (0x0 counts as 80x24). */
+void term_check_size(struct term *term, int *n_rows, int *n_cols);
+/* Sends what changed as one frame; nothing while term_wants_write. */
+void term_show(struct term *term, const struct screen *screen);
 /* Bytes that draw nothing, between two frames. */
 void term_send(struct term *term, struct slice bytes);
 void term_repaint(
@@ -41,10 +40,5 @@ ssize_t term_read(struct term *term, char *bytes, size_t n); /* 0: nothing now; 
 void term_suspend(struct term *term); /* restores the terminal, stops the process, comes back */
 void term_give(struct term *term);    /* hands the terminal to a child … */
 void term_take(struct term *term);    /* … and takes it back */
-uint64_t term_bytes(const struct term *term); /* written so far */
-
-/* Restores from a static buffer; async-signal-safe. Installed for SEGV, BUS, ILL, FPE, ABRT,
- * TERM, HUP, INT. */
-void term_restore(void);
 
 #endif

@@ -21,7 +21,7 @@ static const struct {
     const char *key;
     enum role fallback;
 } role_defs[ROLE_COUNT] = {
-#define ROLE(id, key, letter, fallback, meaning) [ROLE_##id] = {key, ROLE_##fallback},
+#define ROLE(id, key, fallback, meaning) [ROLE_##id] = {key, ROLE_##fallback},
 #include "tui/roles.def"
 #undef ROLE
 };

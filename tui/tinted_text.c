@@ -30,17 +30,18 @@ void tinted_text_release(struct tinted_text *t)
 }
 
 void tinted_text_draw_line(const struct tinted_text *t, struct slice text, size_t i_line,
-        struct surface *out, int row, int col, enum role role)
+        struct surface *out, enum role role)
 {
+    int col = 0;
     const struct tinted_line *line = &t->lines[i_line];
     struct slice rest = {text.ptr + line->start, line->n};
     struct surface content = surface_content(out);
     struct cluster c;
     while (text_next_cluster(&rest, &c)) { /* a cluster has the colour of its first byte */
         uint8_t tint = t->tints[c.bytes.ptr - text.ptr];
-        int n_cols = surface_text(&content, row, col, role, 0, c.bytes);
+        int n_cols = surface_text(&content, 0, col, role, 0, c.bytes);
         if (tint)
-            surface_tint(out, (struct rect){row, col, 1, n_cols}, tint - 1);
+            surface_tint(out, (struct rect){0, col, 1, n_cols}, tint - 1);
         col += n_cols;
     }
 }
@@ -54,8 +55,9 @@ size_t tinted_text_line_of(const struct tinted_text *t, size_t at)
 }
 
 void tinted_text_mark(const struct tinted_text *t, struct slice text, size_t i_line,
-        size_t start, size_t n, struct surface *out, int row, int col)
+        size_t start, size_t n, struct surface *out)
 {
+    int col = 0;
     const struct tinted_line *line = &t->lines[i_line];
     size_t end_of_line = line->start + line->n, end = start + n;
     size_t next = i_line + 1 < t->n_lines ? t->lines[i_line + 1].start : text.n;
@@ -64,9 +66,9 @@ void tinted_text_mark(const struct tinted_text *t, struct slice text, size_t i_l
     while (text_next_cluster(&rest, &c)) {
         size_t from = (size_t)(c.bytes.ptr - text.ptr);
         if (from < end && from + c.bytes.n > start)
-            surface_mark(out, (struct rect){row, col, 1, c.width}, ROLE_SELECTED, ATTR_REVERSE);
+            surface_mark(out, (struct rect){0, col, 1, c.width}, ROLE_SELECTED, ATTR_REVERSE);
         col += c.width;
     }
     if (start < next && end > end_of_line && next > end_of_line)
-        surface_mark(out, (struct rect){row, col, 1, 1}, ROLE_SELECTED, ATTR_REVERSE);
+        surface_mark(out, (struct rect){0, col, 1, 1}, ROLE_SELECTED, ATTR_REVERSE);
 }

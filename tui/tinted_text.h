@@ -23,12 +23,13 @@ struct tinted_text { /* zero-initialised is empty */
 };
 void tinted_text_wrap(struct tinted_text *t, struct slice text, int n_cols);
 void tinted_text_release(struct tinted_text *t);
+/* `out` is the one row from the line's first column on. */
 void tinted_text_draw_line(const struct tinted_text *t, struct slice text, size_t i_line,
-        struct surface *out, int row, int col, enum role role);
+        struct surface *out, enum role role);
 /* The line that holds byte `at`, or the one before the break that it fell into. */
 size_t tinted_text_line_of(const struct tinted_text *t, size_t at);
 /* Marks what lies of [start, start + n) in a drawn line, a break as the cell behind its end. */
 void tinted_text_mark(const struct tinted_text *t, struct slice text, size_t i_line,
-        size_t start, size_t n, struct surface *out, int row, int col);
+        size_t start, size_t n, struct surface *out);
 
 #endif

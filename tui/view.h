@@ -76,6 +76,7 @@ void app_notice(struct app *app, enum status status, const char *fmt, ...) PRINT
 void app_toggle_mouse(struct app *app);
 /* Hands the terminal to the user's editor; the text comes back by view_chat_set_input. */
 void app_edit(struct app *app, struct slice text);
+void app_run_command(struct app *app, enum command command); /* as its key does */
 void app_redraw(struct app *app);                 /* the whole screen from nothing */
 void app_wake_at(struct app *app, uint64_t t_ns); /* draw again at that time, once */
 void app_suspend(struct app *app);
@@ -103,9 +104,9 @@ const struct model_info *app_model_info(
         const struct app *app); /* of the loaded local model, or NULL */
 /* The configuration file as it is now; the caller frees it. */
 enum status app_read_conf(const struct app *app, struct conf **out, struct err *err) MUST_USE;
-/* Writes it, frees it and goes on with its endpoints. */
 /* Model files that came or went since are endpoints, or are no longer. */
 void app_look_for_models(struct app *app);
+/* Writes it, frees it and goes on with its endpoints. */
 enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *err) MUST_USE;
 
 #endif

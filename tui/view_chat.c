@@ -16,7 +16,7 @@
 #include "tui/token_color.h"
 #include "tui/view.h"
 #include "tui/view_chat_internal.h"
-#include "tui/view_stepper.h"
+#include "tui/view_tokens.h"
 
 void chat_prepare(struct chat *c, const struct app *app)
 {
@@ -25,6 +25,9 @@ void chat_prepare(struct chat *c, const struct app *app)
         editor_init(&c->editor);
         c->is_ready = true;
     }
+    transcript_refresh(&c->transcript, app);
+    if (!chat_focus_is_on(&c->transcript))
+        c->search.is_typing = false;
     if (c->session_id == s->id)
         return;
     c->session_id = s->id;
@@ -128,7 +131,7 @@ bool chat_run_own(struct chat *c, enum command command, struct app *app)
         chat_why_toggle(&c->why, &c->transcript, app);
         return true;
     case CMD_STEP:
-        view_stepper_open(app, transcript_answer(&c->transcript));
+        view_tokens_open(app, transcript_answer(&c->transcript));
         return true;
     case CMD_TEXT_COLOR:
         cycle_color(c, app);
@@ -285,6 +288,7 @@ static bool take_key(void *state, const struct key *key, struct app *app)
 static bool take_key_first(void *state, const struct key *key, struct app *app)
 {
     struct chat *c = state;
+    chat_prepare(c, app);
     return chat_focus_is_on(&c->transcript) &&
            chat_search_key(&c->search, &c->transcript, key, app);
 }
@@ -395,7 +399,7 @@ static void release(void *state)
     transcript_release(&c->transcript);
     chat_why_release(&c->why);
     chat_next_release(&c->next);
-    mission_release(&c->mission);
+    pane_views_release(&c->beside);
     file_choices_close(&c->files);
     chat_branches_release(&c->branches);
     chat_edit_forget(&c->edit);

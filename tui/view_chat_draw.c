@@ -26,8 +26,8 @@ static int input_rows(struct chat *c, int n_rows, int n_cols)
 static void draw_transcript(struct chat *c, const struct app *app, struct surface *out)
 {
     struct surface lines = *out;
-    bool has_search = chat_focus_is_on(&c->transcript) &&
-                      search_line_is_shown(&c->search.line) && out->rect.n_rows > 1;
+    bool has_search = chat_focus_is_on(&c->transcript) && search_line_is_shown(&c->search) &&
+                      out->rect.n_rows > 1;
     lines.rect.n_rows -= has_search;
     transcript_draw(&c->transcript, app, &lines);
     if (has_search)
@@ -69,7 +69,7 @@ static void draw_main(struct chat *c, const struct app *app, struct surface *out
     struct surface input = surface_part(
             out, (struct rect){n_rows - n_input, PROMPT_COLS, n_input, c->input_cols});
     editor_draw(&c->editor, &input);
-    if (chat_focus_is_on(&c->transcript) && !c->search.line.is_typing)
+    if (chat_focus_is_on(&c->transcript) && !c->search.is_typing)
         surface_cursor(&top, c->transcript.selected_row, 0);
 }
 
@@ -79,8 +79,8 @@ static int side_cols(const struct chat *c, const struct app *app, const struct s
     int n_cols = out->rect.n_cols;
     if (n_cols < SIDE_MIN_COLS || app_side_pane(app) == c->side_is_toggled)
         return 0;
-    bool is_large = n_cols >= MISSION_MIN_COLS && out->rect.n_rows >= MISSION_MIN_ROWS;
-    return is_large ? mission_cols(n_cols) : SIDE_COLS;
+    bool is_large = n_cols >= PANE_VIEWS_MIN_COLS && out->rect.n_rows >= PANE_VIEWS_MIN_ROWS;
+    return is_large ? pane_views_cols(n_cols) : SIDE_COLS;
 }
 
 void chat_draw(void *state, const struct app *app, struct surface *out)
@@ -102,7 +102,7 @@ void chat_draw(void *state, const struct app *app, struct surface *out)
     if (n_side == SIDE_COLS)
         pane_side_draw(app, &side);
     else
-        mission_draw(&c->mission, app, &side);
+        pane_views_draw(&c->beside, app, &side);
 }
 
 const struct view_hint *chat_hints(const void *state, const struct app *app)

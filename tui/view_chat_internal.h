@@ -12,7 +12,7 @@
 #include "tui/chat_why.h"
 #include "tui/editor.h"
 #include "tui/file_choices.h"
-#include "tui/mission.h"
+#include "tui/pane_views.h"
 #include "tui/slash.h"
 
 #define SIDE_MIN_COLS 120
@@ -21,12 +21,12 @@ struct chat {
     struct transcript transcript;
     struct chat_focus focus;
     struct chat_branches branches;
-    struct chat_search search;
+    struct search_line search;
     struct editor editor;
     struct chat_edit edit;
     struct chat_next next;
     struct chat_why why;
-    struct mission mission;
+    struct pane_views beside;
     bool is_ready;
     int64_t session_id; /* the session whose draft the editor shows */
     bool side_is_toggled;

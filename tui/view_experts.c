@@ -22,7 +22,7 @@
 #include "tui/surface.h"
 #include "tui/text.h"
 #include "tui/view.h"
-#include "tui/view_stepper.h"
+#include "tui/view_tokens.h"
 
 #define UPDATE_NS   100000000ull
 #define LABEL_COLS  EXPERT_MAP_LABEL_COLS
@@ -540,7 +540,7 @@ static bool run(void *state, enum command command, struct app *app)
         v->mode = v->mode == MODE_LAST ? MODE_DECAYED : MODE_LAST;
         break;
     case CMD_STEP:
-        view_stepper_open(app, app_core(app)->session->leaf_id);
+        view_tokens_open(app, app_core(app)->session->leaf_id);
         break;
     case CMD_FREEZE:
         if (v->frozen)

@@ -15,7 +15,6 @@
 #include "tui/endpoint_mark.h"
 #include "tui/figures.h"
 #include "tui/keys.h"
-#include "tui/markdown_table.h"
 #include "tui/pane_endpoint.h"
 #include "tui/spark.h"
 #include "tui/surface.h"
@@ -34,7 +33,7 @@ struct fleet_view {
     bool is_reverse;
     int asked_off;   /* 1 + endpoint that is to be switched off although an answer runs there */
     int switched;    /* 1 + endpoint that was switched or drained last; 0: none to take back */
-    const char *was; /* on, off or drain: before that */
+    enum endpoint_switch was; /* on, off or drain: before that */
     bool is_detail;  /* the pane takes the whole screen */
     bool has_form;
     int starts[TABLE_COLUMNS_MAX]; /* what was drawn last */
@@ -301,7 +300,7 @@ static void draw_table(struct fleet_view *v, const struct app *app, const struct
     v->n_rows = out->rect.n_rows > 1 ? out->rect.n_rows - 1 : 1;
     v->top = at < v->top ? at : at >= v->top + v->n_rows ? at - v->n_rows + 1 : v->top;
     fit_columns(app_core(app), out->rect.n_cols, table, v->starts);
-    table_draw_titles(table, v->starts, COLUMN_COUNT, v->sorted - 1, v->is_reverse, out, 0);
+    table_draw_titles(table, v->starts, COLUMN_COUNT, v->sorted - 1, v->is_reverse, out);
     for (int i = v->top; i < shown->n && i < v->top + v->n_rows; i++)
         draw_row(v, app, table, shown->order[i], out, 1 + i - v->top);
 }
@@ -411,22 +410,24 @@ static void click(void *state, int row, struct app *app)
     mem_free(shown.order);
 }
 
-static void act(struct app *app, enum action_kind kind, int endpoint, const char *text)
+static void act(struct app *app, enum action_kind kind, int endpoint, enum endpoint_switch to)
 {
     struct action *a = action_new(kind);
     a->id = endpoint;
-    a->text = mem_strdup(text);
+    a->switch_to = to;
     a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
-static const char *switch_of(const struct endpoint_state *e)
+static enum endpoint_switch switch_of(const struct endpoint_state *e)
 {
-    return !e->conf->enabled ? "off" : e->is_drained ? "drain" : "on";
+    return !e->conf->enabled             ? SWITCH_OFF
+           : e->switched == SWITCH_DRAIN ? SWITCH_DRAIN
+                                         : SWITCH_ON;
 }
 
-static void switch_to(
-        struct fleet_view *v, const struct endpoint_state *e, const char *to, struct app *app)
+static void switch_to(struct fleet_view *v, const struct endpoint_state *e,
+        enum endpoint_switch to, struct app *app)
 {
     v->switched = 1 + v->cursor;
     v->was = switch_of(e);
@@ -442,11 +443,10 @@ static void undo_switch(struct fleet_view *v, struct app *app)
     }
     int i = v->switched - 1;
     const struct endpoint_state *e = &app_core(app)->fleet.endpoints[i];
-    bool is_drain = strcmp(v->was, "drain") == 0,
-         cuts = strcmp(v->was, "off") == 0 && e->n_in_flight;
-    if (is_drain && !e->conf->enabled)
-        act(app, ACTION_SWITCH, i, "on"); /* what is off has nothing to drain */
-    act(app, ACTION_SWITCH, i, cuts ? "drain" : v->was);
+    bool cuts = v->was == SWITCH_OFF && e->n_in_flight;
+    if (v->was == SWITCH_DRAIN && !e->conf->enabled)
+        act(app, ACTION_SWITCH, i, SWITCH_ON); /* what is off has nothing to drain */
+    act(app, ACTION_SWITCH, i, cuts ? SWITCH_DRAIN : v->was);
     v->switched = 0;
 }
 
@@ -454,16 +454,18 @@ static void undo_switch(struct fleet_view *v, struct app *app)
 static void switch_endpoint(
         struct fleet_view *v, const struct endpoint_state *e, struct app *app)
 {
-    bool is_off = e->conf->enabled && !e->is_drained;
+    bool is_off = e->conf->enabled && e->switched != SWITCH_DRAIN;
     if (is_off && e->n_in_flight && v->asked_off != 1 + v->cursor) {
+        const char *again = keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_SWITCH);
+        const char *drain = keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_DRAIN);
         v->asked_off = 1 + v->cursor;
-        app_notice(app, OK, "an answer runs there: %s again stops it, %s lets it end",
-                keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_SWITCH),
-                keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_DRAIN));
+        app_notice(app, OK, "an answer runs there: %s again stops it%s%s%s",
+                again ? again : command_defs[CMD_ENDPOINT_SWITCH].name, drain ? ", " : "",
+                drain ? drain : "", drain ? " lets it end" : "");
         return;
     }
     v->asked_off = 0;
-    switch_to(v, e, is_off ? "off" : "on", app);
+    switch_to(v, e, is_off ? SWITCH_OFF : SWITCH_ON, app);
 }
 
 /* Only columns that are on the screen: another order without its reason would be a riddle. */
@@ -478,17 +480,19 @@ static bool run_endpoint_command(struct fleet_view *v, enum command command, str
 {
     const struct fleet *fleet = &app_core(app)->fleet;
     const struct endpoint_state *e =
-            v->cursor < fleet->n_endpoints ? &fleet->endpoints[v->cursor] : NULL;
+            v->cursor < fleet->n_endpoints && !fleet->endpoints[v->cursor].is_gone
+                    ? &fleet->endpoints[v->cursor]
+                    : NULL;
     if (e && command == CMD_ENDPOINT_SWITCH)
         switch_endpoint(v, e, app);
     else if (e && command == CMD_ENDPOINT_DRAIN)
-        switch_to(v, e, e->is_drained ? "on" : "drain", app);
+        switch_to(v, e, e->switched == SWITCH_DRAIN ? SWITCH_ON : SWITCH_DRAIN, app);
     else if (command == CMD_UNDO)
         undo_switch(v, app);
     else if (e && command == CMD_ENDPOINT_PROBE)
-        act(app, ACTION_PROBE, v->cursor, "");
+        act(app, ACTION_PROBE, v->cursor, SWITCH_NONE);
     else if (command == CMD_PROBE_ALL)
-        act(app, ACTION_PROBE, -1, "");
+        act(app, ACTION_PROBE, -1, SWITCH_NONE);
     else if (e && command == CMD_ENDPOINT_EDIT)
         open_form(v, e, app);
     else if (command == CMD_ENDPOINT_ADD)
@@ -603,7 +607,6 @@ const struct view_ops view_fleet_ops = {
         .state_bytes = sizeof(struct fleet_view),
         .draw = draw,
         .run = run,
-        .key = take_key,
         .click = click,
         .key_first = take_key,
         .hints = hints,

@@ -13,7 +13,6 @@
 
 #include "tui/figures.h"
 #include "tui/keys.h"
-#include "tui/markdown_table.h"
 #include "tui/model_text.h"
 #include "tui/pane_model.h"
 #include "tui/search_line.h"
@@ -121,7 +120,7 @@ static void cell_text(const struct model_facts *f, int column, char out[FIGURE_B
         figure_print(UNIT_COUNT, info->context_train_tok, out);
 }
 
-static void draw_row(const struct core *core, const struct model_state *m, bool is_selected,
+static void draw_row(const struct core *core, const struct model_state *m,
         const struct table_column *table, const int starts[], struct surface *out, int row)
 {
     char text[FIGURE_BYTES], state[ERR_TEXT_BYTES + 32];
@@ -137,10 +136,8 @@ static void draw_row(const struct core *core, const struct model_state *m, bool 
     }
     model_state_text(core, m, state, sizeof state);
     surface_cut(out, row, starts[COLUMN_STATE], out->rect.n_cols - starts[COLUMN_STATE],
-            sign.role, 0, slice_of(state));
+            sign.role, slice_of(state));
     surface_puts(out, row, starts[COLUMN_MARK], sign.role, sign.glyph);
-    if (is_selected)
-        surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_SELECTED, 0);
 }
 
 static void fit_columns(const struct core *core, const struct shown *s, int n_cols,
@@ -169,9 +166,13 @@ static void draw_table(struct models_view *v, const struct core *core, const str
              : v->cursor >= v->top + v->n_rows ? v->cursor - v->n_rows + 1
                                                : v->top;
     fit_columns(core, s, out->rect.n_cols, table, starts);
-    table_draw_titles(table, starts, COLUMN_COUNT, -1, false, out, 0);
-    for (int i = v->top; i < s->n && i < v->top + v->n_rows; i++)
-        draw_row(core, s->models[i], i == v->cursor, table, starts, out, 1 + i - v->top);
+    table_draw_titles(table, starts, COLUMN_COUNT, -1, false, out);
+    for (int i = v->top; i < s->n && i < v->top + v->n_rows; i++) {
+        int row = 1 + i - v->top;
+        draw_row(core, s->models[i], table, starts, out, row);
+        if (i == v->cursor)
+            surface_mark(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_SELECTED, 0);
+    }
 }
 
 /* ---- the screen ------------------------------------------------------------------------- */
@@ -385,7 +386,6 @@ const struct view_ops view_models_ops = {
         .state_bytes = sizeof(struct models_view),
         .draw = draw,
         .run = run,
-        .key = take_key,
         .key_first = take_key,
         .hints = hints,
         .is_idle = is_idle,

@@ -276,7 +276,7 @@ static void draw_entry(
         surface_printf(out, row, c.difficulty, ROLE_DIM, "%10.2f  %s", (double)e->difficulty,
                 domain_name(e->domain));
     if (n_cols - c.question > 3)
-        surface_cut(out, row, c.question, n_cols - c.question - 1, ROLE_TEXT, 0,
+        surface_cut(out, row, c.question, n_cols - c.question - 1, ROLE_TEXT,
                 slice_of(e->question));
     if (is_selected)
         surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);
@@ -393,7 +393,6 @@ const struct view_ops view_router_ops = {
         .state_bytes = sizeof(struct router),
         .draw = draw,
         .run = run,
-        .key = take_key,
         .click = click,
         .hints = hints,
         .key_first = take_key,

@@ -200,8 +200,10 @@ static void draw_row(const struct app *app, const struct session_row *s, struct 
             : s->has_draft                      ? MARK_DRAFT
                                                 : " ");
     struct slice title = s->title.n ? s->title : s->has_draft ? s->draft : SLICE("(empty)");
-    surface_cut(out, row, 3, end - 3, is_open ? ROLE_OK : ROLE_TEXT,
-            is_selected ? ATTR_BOLD : 0, title);
+    enum role role = is_open ? ROLE_OK : ROLE_TEXT;
+    int n = surface_cut(out, row, 3, end - 3, role, title);
+    if (is_selected)
+        surface_mark(out, (struct rect){row, 3, 1, n}, role, ATTR_BOLD);
     when(s->used_ms, app_now_ms(app), date);
     snprintf(count, sizeof count, "%4u msg", s->n_messages);
     if (has_date)
@@ -319,7 +321,6 @@ const struct view_ops view_sessions_ops = {
         .state_bytes = sizeof(struct sessions),
         .draw = draw,
         .run = run,
-        .key = take_key,
         .click = click,
         .hints = hints,
         .key_first = take_key,

@@ -11,9 +11,10 @@
 #define PASTE_WAIT_NS 2000000000ull /* a paste that never closes */
 #define REPLY_WAIT_NS 3000000000ull /* an answer of which the beginning has come */
 #define SEQUENCE_MAX  64
-#define PASTE_MAX     (64u << 20)
+#define OLD_MOUSE_BYTES 3 /* behind CSI M: button, column, row */
+#define PASTE_MAX       (64u << 20) /* what is above it is dropped */
 
-enum vtin_state { IN_TEXT, IN_ESC, IN_CSI, IN_SS3, IN_STRING, IN_PASTE };
+enum vtin_state { IN_TEXT, IN_ESC, IN_CSI, IN_SS3, IN_OLD_MOUSE, IN_STRING, IN_PASTE };
 
 struct vtin {
     enum vtin_state state;
@@ -37,7 +38,7 @@ static const char background_mark[] = "]11;"; /* OSC 11 as it stands in seq */
 struct vtin *vtin_open(void)
 {
     struct vtin *in = mem_alloc(sizeof *in);
-    buf_init(&in->input, SIZE_MAX / 2);
+    buf_init(&in->input, PASTE_MAX);
     buf_init(&in->paste, PASTE_MAX);
     buf_init(&in->done_paste, PASTE_MAX);
     return in;
@@ -91,8 +92,7 @@ static const struct {
     enum key_code code;
 } by_final[] = {{'A', KEY_UP}, {'B', KEY_DOWN}, {'C', KEY_RIGHT}, {'D', KEY_LEFT},
         {'H', KEY_HOME}, {'F', KEY_END}, {'P', KEY_F1}, {'Q', KEY_F2}, {'R', KEY_F3},
-        {'S', KEY_F4}, {'Z', KEY_TAB}, {'I', KEY_FOCUS_IN}, {'O', KEY_FOCUS_OUT},
-        {'M', KEY_ENTER}};
+        {'S', KEY_F4}, {'Z', KEY_TAB}, {'I', KEY_FOCUS_IN}, {'O', KEY_FOCUS_OUT}};
 
 static const struct {
     int number;
@@ -253,6 +253,15 @@ static bool take_esc(struct vtin *in, unsigned char c, struct key *out)
 
 static bool take_sequence(struct vtin *in, unsigned char c, struct key *out)
 {
+    if (c == 'M' && in->state == IN_SS3) { /* of the keypad */
+        in->state = IN_TEXT;
+        *out = plain(KEY_ENTER, in->has_meta ? MOD_ALT : 0);
+        return true;
+    }
+    if (c == 'M' && in->n_seq == 0) {
+        in->state = IN_OLD_MOUSE;
+        return false;
+    }
     if (in->state == IN_SS3 || (c >= 0x40 && c < 0x7F)) {
         in->state = IN_TEXT;
         *out = csi_key(in, (char)c);
@@ -267,6 +276,13 @@ static bool take_sequence(struct vtin *in, unsigned char c, struct key *out)
         in->seq[in->n_seq++] = (char)c;
     }
     return false;
+}
+
+/* A report of a terminal that does not know SGR reports means nothing here. */
+static void take_old_mouse(struct vtin *in)
+{
+    if (++in->n_seq == OLD_MOUSE_BYTES)
+        in->state = IN_TEXT;
 }
 
 /* What has come of a string may be the answer for the background; its first byte alone also is
@@ -347,6 +363,18 @@ static bool take_paste(struct vtin *in, struct key *out)
     return true;
 }
 
+/* What began a sequence of which nothing more came: it was pressed together with Alt. */
+static uint32_t opener(const struct vtin *in)
+{
+    if (in->state == IN_CSI && in->n_seq == 0)
+        return '[';
+    if (in->state == IN_SS3)
+        return 'O';
+    if (in->state == IN_STRING && in->n_seq == 1 && !in->is_stalled)
+        return (unsigned char)in->seq[0];
+    return KEY_NONE;
+}
+
 /* Time has run out for a lone ESC or an open paste. */
 static bool time_out(struct vtin *in, struct key *out)
 {
@@ -365,13 +393,9 @@ static bool time_out(struct vtin *in, struct key *out)
         in->is_stalled = true;
         return false;
     }
-    if (in->state == IN_CSI && in->n_seq == 0) { /* Alt and a bracket */
-        in->state = IN_TEXT;
-        *out = plain('[', MOD_ALT);
-        return true;
-    }
+    *out = plain(opener(in), MOD_ALT);
     in->state = IN_TEXT;
-    return false;
+    return out->code != KEY_NONE;
 }
 
 bool vtin_next(struct vtin *in, struct key *out, uint64_t now_ns)
@@ -395,6 +419,9 @@ bool vtin_next(struct vtin *in, struct key *out, uint64_t now_ns)
         case IN_SS3:
             is_done = take_sequence(in, c, out);
             break;
+        case IN_OLD_MOUSE:
+            take_old_mouse(in);
+            break;
         case IN_STRING:
             is_done = take_string(in, c, out);
             break;
@@ -410,6 +437,11 @@ bool vtin_next(struct vtin *in, struct key *out, uint64_t now_ns)
         if (time_out(in, out)) /* a string may wait twice: both waits may be over */
             return true;
     return false;
+}
+
+bool vtin_has_more(const struct vtin *in)
+{
+    return in->at < in->input.n;
 }
 
 void vtin_expect_background(struct vtin *in, uint64_t now_ns)
@@ -441,7 +473,7 @@ bool vtin_take_background(struct vtin *in, struct key *out)
 
 uint64_t vtin_deadline(const struct vtin *in)
 {
-    if (in->state == IN_TEXT || in->at < in->input.n)
+    if (in->state == IN_TEXT || vtin_has_more(in))
         return 0;
     return in->t_last_ns + (in->state == IN_PASTE                             ? PASTE_WAIT_NS
                                    : in->state == IN_STRING && in->is_stalled ? REPLY_WAIT_NS

@@ -64,6 +64,7 @@ bool vtin_next(struct vtin *in, struct key *out, uint64_t now_ns);
 void vtin_expect_background(struct vtin *in, uint64_t now_ns);
 /* Takes a whole answer out of what has not been looked at, past keys that have to wait. */
 bool vtin_take_background(struct vtin *in, struct key *out);
+bool vtin_has_more(const struct vtin *in); /* bytes that have not been looked at */
 /* When a lone ESC or an unfinished paste is to be ended; 0: nothing is pending. */
 uint64_t vtin_deadline(const struct vtin *in);
 

@@ -1,5 +1,5 @@
 /*
- * test_view_stepper.c - the Tokens view and coloured answers in Chat: golden screens, what keys
+ * test_view_tokens.c - the Tokens view and coloured answers in Chat: golden screens, what keys
  * do, what is asked from the disk. The app around them is a plain struct.
  */
 #include <setjmp.h>
@@ -336,7 +336,7 @@ static void expect_hints(const char *text)
 
 #define VIEWS                                                                                  \
     "C-x 1\xE2\x80\xA6"                                                                        \
-    "6 views\n"
+    "7 views\n"
 
 static void the_arrows_are_named_where_they_do_something(void **state)
 {
@@ -533,8 +533,8 @@ static void a_mark_at_a_break_stands_behind_the_line(void **state)
     assert_int_equal(t.n_lines, 2);
     assert_int_equal(tinted_text_line_of(&t, 7), 0);
     assert_int_equal(tinted_text_line_of(&t, 8), 1);
-    tinted_text_draw_line(&t, text, 0, &all, 0, 0, ROLE_TEXT);
-    tinted_text_mark(&t, text, 0, 7, 1, &all, 0, 0);
+    tinted_text_draw_line(&t, text, 0, &all, ROLE_TEXT);
+    tinted_text_mark(&t, text, 0, 7, 1, &all);
     for (int i = 0; i < 10; i++)
         assert_int_equal(screen.cells[i].attrs, i == 7 ? ATTR_REVERSE : 0);
     tinted_text_release(&t);
