@@ -32,7 +32,8 @@ bool json_is_object(const struct json *v);
 bool json_is_array(const struct json *v);
 void json_print(const struct json *v, struct buf *out); /* compact text of a value */
 
-/* Writing. A string is quoted and escaped; malformed UTF-8 becomes U+FFFD. */
+/* Writing. A string is quoted and escaped; malformed UTF-8 becomes U+FFFD,
+ * and what could steer a terminal stands in escapes. */
 void json_add_string(struct buf *out, struct slice text);
 /* Shortest text that reads back as the same float / double; NaN and infinities become null. */
 void json_add_float(struct buf *out, float value);

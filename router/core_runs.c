@@ -142,7 +142,6 @@ static void send(struct core *core, struct run *run, struct request *request, ui
     answer->version++;
     request->attempt = run->attempt;
     request->params = run->params;
-    request->has_params = run->has_params;
     if (run->extra_json)
         request->extra_json = slice_of(arena_strdup(&request->arena, run->extra_json));
     for (int i = 0; i < request->params.n_stop; i++)

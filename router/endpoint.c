@@ -5,6 +5,7 @@
 #include "router/endpoint.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -513,4 +514,16 @@ enum status endpoint_check(const struct endpoint_conf *conf, struct err *err)
         return conf->model ? check_file(conf->model, err) : OK;
     enum status status = conf->ca_file ? check_file(conf->ca_file, err) : OK;
     return status == OK ? secret_check(conf, err) : status;
+}
+
+void endpoint_print_url(const struct endpoint_conf *conf, char *out, size_t n_bytes)
+{
+    const char *url = conf->url ? conf->url : providers[conf->kind].url;
+    const char *host = url ? strstr(url, "://") : NULL;
+    size_t n_host = host ? strcspn(host + 3, "/?#") : 0;
+    const char *at = n_host ? memrchr(host + 3, '@', n_host) : NULL;
+    if (at)
+        snprintf(out, n_bytes, "%.*s\xE2\x80\xA6%s", (int)(host + 3 - url), url, at);
+    else
+        snprintf(out, n_bytes, "%s", url ? url : "");
 }

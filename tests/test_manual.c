@@ -21,6 +21,7 @@
 #include "tui/config.h"
 #include "tui/keys.h"
 #include "tui/manual.h"
+#include "tui/slash.h"
 #include "tui/view.h"
 
 static const char *const pages[] = {"shunt.1", "shunt.conf.5", "shunt-theme.5", "shunt-keys.7"};
@@ -193,10 +194,11 @@ static void keys_and_their_page_agree(void **state)
         expect(&page, "(%s) %s.", c->name, c->help);
         expect(&printed, "%s %s %s", b->keys, c->name, c->help);
     }
-    for (int i = CMD_NONE + 1; i < CMD_COUNT; i++)
-        if (command_defs[i].argument)
-            expect(&page, "/%s %s %s.", command_defs[i].name, command_defs[i].argument,
-                    command_defs[i].help);
+    for (const enum command *c = slash_commands; *c != CMD_NONE; c++) {
+        const char *argument = command_defs[*c].argument;
+        expect(&page, "/%s %s%s%s.", command_defs[*c].name, argument ? argument : "",
+                argument ? " " : "", command_defs[*c].help);
+    }
     for (int i = 0; i < VIEW_COUNT; i++)
         expect(&page, "%s C-x %d, /open-%s", views[i].title, views[i].number, views[i].name);
     for (int i = 0; i < CTX_COUNT; i++)

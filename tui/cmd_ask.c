@@ -153,7 +153,6 @@ static void send_prompt(struct ask *ask)
         hub_act(ask->hub, new_action(ACTION_SYSTEM, ask->in.system));
     struct action *action = new_action(ACTION_SEND, buf_text(&ask->in.prompt));
     action->params = ask->in.params;
-    action->has_params = ask->in.has_params;
     if (ask->in.extra_json.n)
         action->extra_json = mem_strdup(buf_text(&ask->in.extra_json));
     hub_act(ask->hub, action);

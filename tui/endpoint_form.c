@@ -98,7 +98,8 @@ static void adapt(struct endpoint_form *f)
     bool has_source = text_of(f, FIELD_KEY_FROM)[0], has_url = text_of(f, FIELD_URL)[0];
     int kind = kind_of(f);
     const char *usual = kind < PROVIDER_COUNT && !has_url ? providers[kind].key_env : NULL;
-    value->is_fixed = !has_source && !value->text[0];
+    value->is_fixed = value->is_long || (!has_source && !value->text[0]);
+    f->form.values[FIELD_KEY_FROM].is_fixed = value->is_long; /* they are written together */
     value->blank = has_source ? "" : usual ? usual : "no key";
 }
 

@@ -455,10 +455,12 @@ static void switch_endpoint(
 {
     bool is_off = e->conf->enabled && e->switched != SWITCH_DRAIN;
     if (is_off && e->n_in_flight && v->asked_off != 1 + v->cursor) {
+        const char *again = keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_SWITCH);
+        const char *drain = keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_DRAIN);
         v->asked_off = 1 + v->cursor;
-        app_notice(app, OK, "an answer runs there: %s again stops it, %s lets it end",
-                keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_SWITCH),
-                keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_DRAIN));
+        app_notice(app, OK, "an answer runs there: %s again stops it%s%s%s",
+                again ? again : command_defs[CMD_ENDPOINT_SWITCH].name, drain ? ", " : "",
+                drain ? drain : "", drain ? " lets it end" : "");
         return;
     }
     v->asked_off = 0;
