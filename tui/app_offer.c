@@ -25,6 +25,7 @@ const struct core *app_core(const struct app *app)
 
 void app_act(struct app *app, struct action *action)
 {
+    action->now_ms = app->now_ms;
     hub_act(app->hub, action);
     app->is_dirty = true;
 }
@@ -219,7 +220,6 @@ static void configure(struct app *app)
     struct action *a = action_new(ACTION_CONFIGURE);
     a->endpoints = app->config->endpoints;
     a->n_endpoints = app->config->n_endpoints;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -235,7 +235,6 @@ enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *e
 void app_scan_models(struct app *app)
 {
     struct action *a = action_new(ACTION_LIST_MODELS);
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 

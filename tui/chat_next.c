@@ -91,10 +91,10 @@ static uint64_t next_change_ns(const struct decision *d, uint64_t now_ns)
 }
 
 /* Drawing changes nothing of the app but when it draws again. */
-static void wake_at(const struct app *app, uint64_t t_ns)
+static void wake_at(struct app *app, uint64_t t_ns)
 {
     if (t_ns)
-        app_wake_at((struct app *)(uintptr_t)app, t_ns);
+        app_wake_at(app, t_ns);
 }
 
 /* The files that the draft names, read again only when it names others. */
@@ -137,7 +137,7 @@ static void preview(
     buf_release(&all);
 }
 
-static void refresh(struct chat_next *next, const struct app *app, struct slice draft)
+static void refresh(struct chat_next *next, struct app *app, struct slice draft)
 {
     const struct core *core = app_core(app);
     uint64_t now_ns = app_now_ns(app), state = state_of(core);
@@ -327,7 +327,7 @@ static int draw_read_only(int writer_pid, struct surface *out)
 }
 
 int chat_next_draw(
-        struct chat_next *next, const struct app *app, struct slice draft, struct surface *out)
+        struct chat_next *next, struct app *app, struct slice draft, struct surface *out)
 {
     const struct core *core = app_core(app);
     char text[256];

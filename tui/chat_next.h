@@ -27,6 +27,6 @@ void chat_next_release(struct chat_next *next);
 void chat_next_change(struct chat_next *next);
 /* On the only row of `out`, over the rule that is there; returns the columns it takes. */
 int chat_next_draw(
-        struct chat_next *next, const struct app *app, struct slice draft, struct surface *out);
+        struct chat_next *next, struct app *app, struct slice draft, struct surface *out);
 
 #endif

@@ -177,7 +177,6 @@ void palette_toggle(struct palette *p, struct app *app)
     if (!p->is_open || app_view(app) == VIEW_SESSIONS)
         return; /* the list of that view stays as it was sought */
     struct action *a = action_new(ACTION_LIST_SESSIONS);
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -209,7 +208,6 @@ static void run(const struct item *item, struct app *app)
         a->id = item->id;
     else
         a->text = mem_strdup(app_core(app)->fleet.endpoints[item->id].conf->name);
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
     if (is_session)
         app_open_view(app, VIEW_CHAT);

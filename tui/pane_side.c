@@ -110,18 +110,14 @@ static int draw_cost(
     return draw_today(&core->budget, out, row) + 1;
 }
 
-/* Of the hottest in a cell; 0 below the last row. */
+static float heat_of(const void *balance, int layer, int expert)
+{
+    return balance_heat(balance, layer, expert);
+}
+
 static int level_of(const struct balance *b, const struct heat_map *map, int row, int col)
 {
-    float best = 0;
-    for (int l = row * map->layers_per_row;
-            l < (row + 1) * map->layers_per_row && l < map->n_layers; l++)
-        for (int e = col * map->experts_per_col;
-                e < (col + 1) * map->experts_per_col && e < map->n_experts; e++) {
-            float heat = balance_heat(b, l, e);
-            best = heat > best ? heat : best;
-        }
-    return heat_level(heat_scale(best), 0);
+    return heat_level(heat_scale(heat_map_hottest(map, row, col, heat_of, b)), 0);
 }
 
 static void draw_experts(const struct balance *b, struct surface *out, int row, bool is_mono)

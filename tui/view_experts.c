@@ -114,8 +114,10 @@ static void fit_map(
 }
 
 /* The value of one (layer, expert) on the scale of the legend. */
-static float value_of(const struct experts *v, const struct balance *b, int layer, int expert)
+static float value_of(const void *view, int layer, int expert)
 {
+    const struct experts *v = view;
+    const struct balance *b = v->levels_of;
     if (v->mode == MODE_DECAYED)
         return balance_heat(b, layer, expert);
     uint32_t k = b->shape.k;
@@ -126,21 +128,7 @@ static float value_of(const struct experts *v, const struct balance *b, int laye
     return 0;
 }
 
-static float hottest(const struct experts *v, const struct balance *b, int row, int col)
-{
-    const struct heat_map *m = &v->map;
-    float best = 0;
-    for (int l = row * m->layers_per_row; l < (row + 1) * m->layers_per_row && l < m->n_layers;
-            l++)
-        for (int e = col * m->experts_per_col;
-                e < (col + 1) * m->experts_per_col && e < m->n_experts; e++) {
-            float x = value_of(v, b, l, e);
-            best = x > best ? x : best;
-        }
-    return best;
-}
-
-static void update_levels(struct experts *v, const struct app *app, const struct balance *b)
+static void update_levels(struct experts *v, struct app *app)
 {
     uint64_t now = app_now_ns(app), version = app_core(app)->version;
     bool is_new_mode = v->levels_mode != v->mode;
@@ -149,15 +137,15 @@ static void update_levels(struct experts *v, const struct app *app, const struct
     if (v->t_shown_ns && !is_new_mode && version == v->version_shown)
         return;
     if (v->t_shown_ns && !is_new_mode && now < v->t_shown_ns + UPDATE_NS) {
-        app_wake_at((struct app *)(uintptr_t)app,
-                v->t_shown_ns + UPDATE_NS); /* the last state is never left out */
+        app_wake_at(app, v->t_shown_ns + UPDATE_NS); /* the last state is never left out */
         return;
     }
     for (int r = 0; r < v->map.n_rows; r++)
         for (int c = 0; c < v->map.n_cols; c++) {
             uint8_t *level = &v->levels[r * v->map.n_cols + c];
             *level = (uint8_t)heat_level(
-                    heat_scale(hottest(v, b, r, c)), is_new_mode ? 0 : *level);
+                    heat_scale(heat_map_hottest(&v->map, r, c, value_of, v)),
+                    is_new_mode ? 0 : *level);
         }
     v->levels_mode = v->mode;
     v->t_shown_ns = now;
@@ -416,8 +404,8 @@ static int draw_details(const struct experts *v, const struct shown *shown, bool
 }
 
 /* Beside the conversation nobody moves a cursor: what it would be about is left out. */
-static void draw_mixture(struct experts *v, const struct app *app, const struct shown *shown,
-        struct surface *out)
+static void draw_mixture(
+        struct experts *v, struct app *app, const struct shown *shown, struct surface *out)
 {
     const struct balance *b = shown->balance;
     int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols;
@@ -429,7 +417,7 @@ static void draw_mixture(struct experts *v, const struct app *app, const struct 
     int map_rows = n_rows - 2 - n_below;
     fit_map(v, b, map_rows < 1 ? 1 : map_rows, room_cols < 1 ? 1 : room_cols, is_mono);
     clamp_cursor(v, b);
-    update_levels(v, app, b);
+    update_levels(v, app);
     draw_head(v, shown, out);
     draw_map(v, b, out, 1, has_side, is_mono);
     int row = 2 + heat_map_screen_rows(&v->map);
@@ -481,7 +469,7 @@ static void draw_nothing(const struct core *core, struct surface *out)
     draw_lines(out, lines, ARRAY_LEN(lines));
 }
 
-static void draw(void *state, const struct app *app, struct surface *out)
+static void draw(void *state, struct app *app, struct surface *out)
 {
     struct experts *v = state;
     const struct core *core = app_core(app);

@@ -414,7 +414,6 @@ static void act(struct app *app, enum action_kind kind, int endpoint, enum endpo
     struct action *a = action_new(kind);
     a->id = endpoint;
     a->switch_to = to;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -574,7 +573,7 @@ static void draw_nothing(const struct app *app, struct surface *out)
         surface_puts(out, 1, col, ROLE_DIM, " adds one.");
 }
 
-static void draw(void *state, const struct app *app, struct surface *out)
+static void draw(void *state, struct app *app, struct surface *out)
 {
     struct fleet_view *v = state;
     const struct fleet *fleet = &app_core(app)->fleet;

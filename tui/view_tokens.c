@@ -81,7 +81,6 @@ void view_tokens_load(struct app *app, const struct message *m)
         return;
     struct action *a = action_new(ACTION_LOAD_TOKENS);
     a->id = m->id;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -449,7 +448,7 @@ static const struct message *shown_message(const struct tokens_view *v, const st
     return session_find(core->session, v->message_id);
 }
 
-static void draw(void *state, const struct app *app, struct surface *out)
+static void draw(void *state, struct app *app, struct surface *out)
 {
     struct tokens_view *v = state;
     const struct message *m = shown_message(v, app_core(app));
