@@ -161,8 +161,8 @@ static void tell_hidden(struct app *app, size_t n_hidden)
     const char *back = keymap_keys_of(app_keymap(app), CTX_TRANSCRIPT, CMD_BRANCH_BEFORE);
     const char *list = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_BRANCHES);
     app_notice(app, OK,
-            "a new branch: the %zu later message%s on the other one; %s goes back, %s lists "
-            "them",
+            "a new branch: the %zu later message%s on the other one; %s goes back, %s "
+            "lists them",
             n_hidden, n_hidden == 1 ? " is" : "s are", back ? back : "/branches",
             list ? list : "/branches");
 }

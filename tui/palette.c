@@ -89,8 +89,8 @@ static void add_endpoints(struct items *items, const struct app *app)
     const struct fleet *fleet = &app_core(app)->fleet;
     for (int i = 0; i < fleet->n_endpoints; i++) {
         const struct endpoint_conf *conf = fleet->endpoints[i].conf;
-        const char *slash = conf->model ? strrchr(conf->model, '/') : NULL;
-        const char *file = slash && conf->kind == PROVIDER_LOCAL ? slash + 1 : conf->model;
+        bool is_file = conf->model && conf->kind == PROVIDER_LOCAL;
+        const char *file = is_file ? path_name(conf->model) : conf->model;
         if (!fleet->endpoints[i].is_gone)
             add(items, (struct item){ITEM_ENDPOINT, i,
                                arena_printf(&items->arena, "endpoint: %s", conf->name),

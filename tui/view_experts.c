@@ -57,18 +57,6 @@ struct experts {
     const struct balance *levels_of;
 };
 
-static const struct message *newest_answer(const struct core *core)
-{
-    const struct message *leaf = session_find(core->session, core->session->leaf_id);
-    return leaf && leaf->role == MSG_ASSISTANT ? leaf : NULL;
-}
-
-static bool is_remote(const struct core *core, const struct message *answer)
-{
-    int i = fleet_find(&core->fleet, answer->endpoint);
-    return i >= 0 && core->fleet.endpoints[i].conf->kind != PROVIDER_LOCAL;
-}
-
 static struct slice end_of(struct slice text, size_t n_bytes)
 {
     size_t from = text.n > n_bytes ? text.n - n_bytes : 0;
@@ -79,7 +67,7 @@ static struct slice end_of(struct slice text, size_t n_bytes)
 
 static struct shown look(const struct experts *v, const struct core *core)
 {
-    const struct message *answer = newest_answer(core);
+    const struct message *answer = session_newest_answer(core->session);
     struct shown shown = {.balance = core->balance};
     if (v->frozen)
         return (struct shown){v->frozen, buf_slice(&v->frozen_strip), v->frozen_activity};
@@ -87,7 +75,7 @@ static struct shown look(const struct experts *v, const struct core *core)
         return shown;
     shown.strip =
             end_of(buf_slice(answer->text.n ? &answer->text : &answer->reasoning), STRIP_BYTES);
-    if (answer->state == MESSAGE_RUNNING && !is_remote(core, answer))
+    if (answer->state == MESSAGE_RUNNING && !fleet_is_remote(&core->fleet, answer->endpoint))
         shown.activity = !core->balance->was_decode ? READING : shown.strip.n ? LIVE : WAITING;
     return shown;
 }
@@ -469,8 +457,8 @@ static void draw_dense(const struct app *app, struct surface *out)
 
 static void draw_nothing(const struct core *core, struct surface *out)
 {
-    const struct message *answer = newest_answer(core);
-    bool was_remote = answer && is_remote(core, answer);
+    const struct message *answer = session_newest_answer(core->session);
+    bool was_remote = answer && fleet_is_remote(&core->fleet, answer->endpoint);
     const char *const lines[] = {
             was_remote ? "The answer came from a remote endpoint."
                        : "No token has gone through a mixture model yet.",
@@ -550,13 +538,13 @@ static bool run(void *state, enum command command, struct app *app)
 static bool is_idle(const void *state, const struct app *app, enum command command)
 {
     const struct core *core = app_core(app);
-    const struct message *answer = newest_answer(core);
+    const struct message *answer = session_newest_answer(core->session);
     switch (command) {
     case CMD_MAP_MODE:
     case CMD_FREEZE:
         return !look(state, core).balance;
     case CMD_STEP:
-        return !answer || is_remote(core, answer);
+        return !answer || fleet_is_remote(&core->fleet, answer->endpoint);
     default:
         return false;
     }

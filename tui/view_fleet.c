@@ -135,8 +135,7 @@ static const char *kind_of(const struct endpoint_state *e)
 static const char *model_of(const struct endpoint_state *e)
 {
     const char *model = e->conf->model ? e->conf->model : "";
-    const char *slash = e->conf->kind == PROVIDER_LOCAL ? strrchr(model, '/') : NULL;
-    return slash ? slash + 1 : model;
+    return e->conf->kind == PROVIDER_LOCAL ? path_name(model) : model;
 }
 
 static const char *zone_of(const struct endpoint_state *e)
