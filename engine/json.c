@@ -199,3 +199,24 @@ void json_add_double(struct buf *out, double value)
     else
         buf_add_text(out, "null");
 }
+
+static void add_name(struct buf *out, const char *name)
+{
+    bool is_first = out->n && out->ptr[out->n - 1] == '{';
+    buf_printf(out, "%s\"%s\":", is_first ? "" : ",", name);
+}
+
+void json_add_member_number(struct buf *out, const char *name, double value)
+{
+    add_name(out, name);
+    json_add_double(out, value < 0 ? NAN : value);
+}
+
+void json_add_member_text(struct buf *out, const char *name, const char *text)
+{
+    add_name(out, name);
+    if (text)
+        json_add_string(out, slice_of(text));
+    else
+        buf_add_text(out, "null");
+}

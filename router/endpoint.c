@@ -241,8 +241,8 @@ static void read_kind(struct reader *r, const struct conf_entry *entry)
     const char *nearest = conf_nearest(entry->value, provider_names, PROVIDER_COUNT);
     if (nearest)
         conf_warn(r->conf, entry->line,
-                "no kind \"%s\" in [endpoint \"%s\"]: did you mean \"%s\"? The endpoint is "
-                "disabled.",
+                "no kind \"%s\" in [endpoint \"%s\"]: did you mean \"%s\"? The endpoint "
+                "is disabled.",
                 entry->value, r->e->name, nearest);
     else
         conf_warn(r->conf, entry->line,

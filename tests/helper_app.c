@@ -20,6 +20,7 @@ const struct core *app_core(const struct app *app)
 
 void app_act(struct app *app, struct action *action)
 {
+    action->now_ms = action->now_ms ? action->now_ms : APP_NOW_MS;
     app->last_action = action->kind;
     app->last_id = action->id;
     app->n_actions++;

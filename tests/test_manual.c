@@ -209,6 +209,27 @@ static void keys_and_their_page_agree(void **state)
     buf_release(&printed);
 }
 
+static void every_variable_that_is_read_is_named(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"tui/config.c", "router/secret.c", "router/endpoint.c"};
+    static const char call[] = "getenv(\"";
+    struct buf page, text;
+    struct err err;
+    read_page("shunt", &page);
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", SOURCE_DIR, files[i]);
+        assert_int_equal(file_read(&text, path, 1 << 20, &err), OK);
+        for (char *at = text.ptr; (at = strstr(at, call));) {
+            at += strlen(call);
+            expect(&page, "%.*s", (int)strcspn(at, "\""), at);
+        }
+        buf_release(&text);
+    }
+    buf_release(&page);
+}
+
 /* ---- what others make of the pages ------------------------------------------------------ */
 
 static void mandoc_finds_no_fault(void **state)
@@ -389,6 +410,7 @@ int main(void)
             cmocka_unit_test(every_setting_is_in_its_page),
             cmocka_unit_test(every_role_is_in_its_page),
             cmocka_unit_test(keys_and_their_page_agree),
+            cmocka_unit_test(every_variable_that_is_read_is_named),
             cmocka_unit_test(mandoc_finds_no_fault),
             cmocka_unit_test(the_program_shows_what_mandoc_shows),
             cmocka_unit_test(help_shows_the_pages),

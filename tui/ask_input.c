@@ -98,9 +98,7 @@ static enum status add_stdin(struct ask_input *in, struct err *err)
 
 static enum status attach_file(struct ask_input *in, const char *path, struct err *err)
 {
-    const char *slash = strrchr(path, '/');
-    return attachment_add(
-            &in->prompt, slash ? slash + 1 : path, path, PROMPT_MAX_BYTES, err);
+    return attachment_add(&in->prompt, path_name(path), path, PROMPT_MAX_BYTES, err);
 }
 
 enum status ask_input_complete(struct ask_input *in, struct err *err)

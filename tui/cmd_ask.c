@@ -120,8 +120,7 @@ static enum status open_session(struct ask *ask, struct err *err)
     if (session->writer_pid)
         return err_set(err, ERR_DENIED,
                 "the session that -c continues is open in another shunt (process %d), which "
-                "alone "
-                "may write it; -c SESSION names another",
+                "alone may write it; -c SESSION names another",
                 session->writer_pid);
     if (id == 0 || session->id == (int64_t)id)
         return OK;

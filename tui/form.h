@@ -26,7 +26,7 @@ struct form_field {
 struct form_value {
     char text[FORM_TEXT_BYTES];
     size_t cursor; /* byte offset on a cluster border */
-    char error[96];
+    char error[96];    /* stands below it until the value is changed */
     bool is_fixed;     /* shown, not changed */
     bool is_long;      /* text is its beginning: fixed, and said in its place */
     bool is_full;      /* what was typed or pasted last found no room */
@@ -40,6 +40,7 @@ struct form {
     int focus;
 };
 
+/* What a key was: taken, the wish to save or to leave, or none of the form's. */
 enum form_result { FORM_GOES_ON, FORM_SAVE, FORM_CANCEL, FORM_NOT_MINE };
 
 void form_init(struct form *form, const struct form_field *fields, int n_fields);

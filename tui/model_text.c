@@ -70,6 +70,5 @@ const char *model_name(const struct core *core, const struct model_state *m)
 {
     if (m->endpoint >= 0)
         return core->fleet.endpoints[m->endpoint].conf->name;
-    const char *slash = strrchr(m->file->path, '/');
-    return slash ? slash + 1 : m->file->path;
+    return path_name(m->file->path);
 }

@@ -84,7 +84,7 @@ static void open_views(struct pane_views *m, struct app *app)
 }
 
 /* From the bottom up: the last ones want a certain height, the first takes what is left. */
-static void draw_panes(struct pane_views *m, const struct app *app, struct surface *out)
+static void draw_panes(struct pane_views *m, struct app *app, struct surface *out)
 {
     int bottom = out->rect.n_rows, n_cols = out->rect.n_cols;
     for (int i = PANE_COUNT - 1; i >= 0; i--) {
@@ -102,21 +102,21 @@ static void draw_panes(struct pane_views *m, const struct app *app, struct surfa
     }
 }
 
-static bool is_due(const struct pane_views *m, const struct app *app, const struct surface *out)
+static bool is_due(const struct pane_views *m, struct app *app, const struct surface *out)
 {
     if (!m->shown || m->shown->n_rows != out->rect.n_rows ||
             m->shown->n_cols != out->rect.n_cols || m->shown->charset != out->charset)
         return true;
     uint64_t next_ns = m->t_shown_ns + UPDATE_NS;
     if (app_now_ns(app) < next_ns && m->version_shown != app_core(app)->version)
-        app_wake_at((struct app *)(uintptr_t)app, next_ns); /* the last state is shown too */
+        app_wake_at(app, next_ns); /* the last state is shown too */
     return app_now_ns(app) >= next_ns;
 }
 
-void pane_views_draw(struct pane_views *m, const struct app *app, struct surface *out)
+void pane_views_draw(struct pane_views *m, struct app *app, struct surface *out)
 {
     if (is_due(m, app, out)) {
-        open_views(m, (struct app *)(uintptr_t)app);
+        open_views(m, app);
         if (!m->shown)
             m->shown = mem_alloc(sizeof *m->shown);
         m->shown->charset = out->charset;

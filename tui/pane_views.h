@@ -34,7 +34,7 @@ struct pane_views {                /* zero-initialised is closed */
 
 int pane_views_cols(int n_cols); /* of a screen so wide */
 /* At most ten times a second the panes are drawn anew; in between they are as they were. */
-void pane_views_draw(struct pane_views *panes, const struct app *app, struct surface *out);
+void pane_views_draw(struct pane_views *panes, struct app *app, struct surface *out);
 void pane_views_release(struct pane_views *panes);
 
 #endif

@@ -56,7 +56,7 @@ struct surface surface_content(const struct surface *s);
 
 /* The same, for what is only looked at: no cursor, no selection. */
 struct surface surface_passive(const struct surface *s);
-/* Cells of a screen of the same size. */
+/* The cells of a screen, as far as they fit. */
 void surface_copy(struct surface *s, const struct screen *from);
 
 /* Writes text from (row, col) rightwards; returns the columns it takes (also where clipped).

@@ -59,7 +59,6 @@ void chat_tell_draft(struct chat *c, struct app *app)
     struct action *a = action_new(ACTION_DRAFT);
     a->text = mem_strdup(buf_text(&c->editor.text));
     a->cursor = (uint32_t)c->editor.cursor;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -68,7 +67,6 @@ static void tell_scroll(struct chat *c, struct app *app)
     struct action *a = action_new(ACTION_SCROLL);
     a->id = c->transcript.follows ? 0 : c->transcript.top_id;
     a->line = (uint32_t)(c->transcript.follows ? 0 : c->transcript.top_line);
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 

@@ -55,7 +55,7 @@ const struct run *chat_current_run(const struct core *core); /* NULL: nothing ru
 void chat_send(struct chat *c, struct app *app); /* the input, as a message or as a command */
 
 /* view_chat_draw.c */
-void chat_draw(void *state, const struct app *app, struct surface *out);
+void chat_draw(void *state, struct app *app, struct surface *out);
 const struct view_hint *chat_hints(const void *state, const struct app *app);
 
 #endif

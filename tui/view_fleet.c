@@ -135,8 +135,7 @@ static const char *kind_of(const struct endpoint_state *e)
 static const char *model_of(const struct endpoint_state *e)
 {
     const char *model = e->conf->model ? e->conf->model : "";
-    const char *slash = e->conf->kind == PROVIDER_LOCAL ? strrchr(model, '/') : NULL;
-    return slash ? slash + 1 : model;
+    return e->conf->kind == PROVIDER_LOCAL ? path_name(model) : model;
 }
 
 static const char *zone_of(const struct endpoint_state *e)
@@ -415,7 +414,6 @@ static void act(struct app *app, enum action_kind kind, int endpoint, enum endpo
     struct action *a = action_new(kind);
     a->id = endpoint;
     a->switch_to = to;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -575,7 +573,7 @@ static void draw_nothing(const struct app *app, struct surface *out)
         surface_puts(out, 1, col, ROLE_DIM, " adds one.");
 }
 
-static void draw(void *state, const struct app *app, struct surface *out)
+static void draw(void *state, struct app *app, struct surface *out)
 {
     struct fleet_view *v = state;
     const struct fleet *fleet = &app_core(app)->fleet;

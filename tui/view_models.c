@@ -210,7 +210,7 @@ static void draw_nothing(const struct models_view *v, struct surface *out)
         surface_text(out, row, 3, ROLE_DIM, 0, line);
 }
 
-static void draw(void *state, const struct app *app, struct surface *out)
+static void draw(void *state, struct app *app, struct surface *out)
 {
     struct models_view *v = state;
     const struct core *core = app_core(app);
@@ -242,7 +242,6 @@ static void act(struct app *app, enum action_kind kind, int endpoint)
 {
     struct action *a = action_new(kind);
     a->id = endpoint;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 

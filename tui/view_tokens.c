@@ -74,20 +74,13 @@ static const struct message *find_answer(
 }
 
 /* Only models that run inside this program tell about their tokens. */
-static bool is_remote(const struct core *core, const struct message *m)
-{
-    int i = fleet_find(&core->fleet, m->endpoint);
-    return i >= 0 && core->fleet.endpoints[i].conf->kind != PROVIDER_LOCAL;
-}
-
 void view_tokens_load(struct app *app, const struct message *m)
 {
     if (m->tokens.record_bytes || m->tokens.disk != TOKENS_NOT_ASKED ||
-            m->state == MESSAGE_RUNNING || is_remote(app_core(app), m))
+            m->state == MESSAGE_RUNNING || fleet_is_remote(&app_core(app)->fleet, m->endpoint))
         return;
     struct action *a = action_new(ACTION_LOAD_TOKENS);
     a->id = m->id;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -433,10 +426,10 @@ static void draw_nothing(const struct core *core, const struct message *m, struc
     char text[ENDPOINT_NAME_BYTES + 100];
     if (!m)
         snprintf(text, sizeof text, "There is no answer yet.");
-    else if (is_remote(core, m))
+    else if (fleet_is_remote(&core->fleet, m->endpoint))
         snprintf(text, sizeof text,
-                "%s is a remote endpoint: only a model that runs inside this program shows its "
-                "tokens.",
+                "%s is a remote endpoint: only a model that runs inside this program shows "
+                "its tokens.",
                 m->endpoint);
     else if (m->state == MESSAGE_RUNNING)
         snprintf(text, sizeof text, "No token has been generated yet.");
@@ -455,7 +448,7 @@ static const struct message *shown_message(const struct tokens_view *v, const st
     return session_find(core->session, v->message_id);
 }
 
-static void draw(void *state, const struct app *app, struct surface *out)
+static void draw(void *state, struct app *app, struct surface *out)
 {
     struct tokens_view *v = state;
     const struct message *m = shown_message(v, app_core(app));
