@@ -27,6 +27,7 @@ struct message_row {
     struct slice text, reasoning;
     uint64_t n_attached;                         /* see struct message */
     struct slice endpoint, model, finish, error; /* of an answer */
+    struct slice tool_calls;                     /* see struct message */
     struct usage usage;
     int64_t cost_nusd;                        /* -1: unknown */
     uint32_t ttft_ms, total_ms, reasoning_ms; /* of an answer; 0: none */

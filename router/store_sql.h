@@ -11,7 +11,7 @@
 
 struct stored;
 
-#define SCHEMA_VERSION 7
+#define SCHEMA_VERSION 8
 
 /* Steps from one version to the next: migrations[i] makes version i + 1. */
 struct migration {

@@ -334,6 +334,28 @@ static void a_list_brings_no_more_than_it_shows(void **state)
     stored_free(s);
     store_close(store);
 }
+static void an_answer_of_tool_calls_comes_back(void **state)
+{
+    (void)state;
+    static const char calls[] = "{\"id\":\"1\",\"name\":\"f\",\"arguments\":\"{}\"}";
+    struct store *store = open_store();
+    struct session *s = session_new(7, 1000);
+    struct message *m = session_add(s, 1, MSG_ASSISTANT, 1000);
+    struct stored *c = stored_new(STORE_PUT_MESSAGE);
+    buf_add_text(&m->tool_calls, calls);
+    session_fill_row(s, &c->arena, &c->session);
+    c->messages = arena_alloc(&c->arena, sizeof *c->messages);
+    c->n_messages = 1;
+    message_fill_row(s, m, &c->arena, c->messages);
+    expect_ok(ask(store, c));
+    session_free(s);
+    struct stored *found = load(store, 7);
+    s = session_from_rows(&found->session, found->messages, found->n_messages);
+    assert_string_equal(buf_text(&s->messages[0]->tool_calls), calls);
+    session_free(s);
+    stored_free(found);
+    store_close(store);
+}
 
 int main(void)
 {
@@ -349,6 +371,7 @@ int main(void)
             TEST(a_title_can_change_alone),
             TEST(the_newest_answer_with_records_is_found),
             TEST(a_list_brings_no_more_than_it_shows),
+            TEST(an_answer_of_tool_calls_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
