@@ -157,6 +157,8 @@ enum status file_write(
         const char *path, const void *ptr, size_t n, unsigned mode, struct err *err) MUST_USE;
 /* Creates the directory and its parents, mode 0700. */
 enum status dir_make(const char *path, struct err *err) MUST_USE;
+/* What is behind its last slash. */
+const char *path_name(const char *path);
 /* Which file a path leads to, also through links. */
 struct file_id {
     uint64_t device, inode; /* 0, 0: there is none */

@@ -112,6 +112,12 @@ enum status dir_make(const char *path, struct err *err)
     return OK;
 }
 
+const char *path_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 struct file_id file_id_of(const char *path)
 {
     struct stat st;

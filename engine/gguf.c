@@ -256,8 +256,8 @@ static enum status place_tensors(struct cursor *c, struct gguf *g, const uint64_
         if (start > g->n_bytes || offsets[i] > g->n_bytes - start ||
                 t->n_bytes > g->n_bytes - start - offsets[i])
             return bad_tensor(c, t,
-                    "lies beyond the end of the file: the file is cut or damaged; download it "
-                    "again");
+                    "lies beyond the end of the file: the file is cut or damaged; download "
+                    "it again");
         t->data = g->bytes + start + offsets[i];
         end = offsets[i] + t->n_bytes;
     }

@@ -126,6 +126,14 @@ void json_print(const struct json *v, struct buf *out)
     cJSON_free(text);
 }
 
+static void add_escape(struct buf *out, uint32_t cp)
+{
+    if (cp < 0x10000)
+        buf_printf(out, "\\u%04x", cp);
+    else /* a pair of surrogates */
+        buf_printf(out, "\\u%04x\\u%04x", 0xD7C0 + (cp >> 10), 0xDC00 + (cp & 0x3FF));
+}
+
 void json_add_string(struct buf *out, struct slice text)
 {
     buf_add(out, "\"", 1);
@@ -135,7 +143,10 @@ void json_add_string(struct buf *out, struct slice text)
         char utf8[4];
         if (c >= 0x80) {
             i += utf8_decode(text.ptr + i, text.n - i, &cp);
-            buf_add(out, utf8, utf8_encode(cp, utf8));
+            if (utf8_is_hostile(cp))
+                add_escape(out, cp);
+            else
+                buf_add(out, utf8, utf8_encode(cp, utf8));
             continue;
         }
         i++;
@@ -185,6 +196,27 @@ void json_add_double(struct buf *out, double value)
 {
     if (isfinite(value))
         add_shortest(out, value, 15, 17, false);
+    else
+        buf_add_text(out, "null");
+}
+
+static void add_name(struct buf *out, const char *name)
+{
+    bool is_first = out->n && out->ptr[out->n - 1] == '{';
+    buf_printf(out, "%s\"%s\":", is_first ? "" : ",", name);
+}
+
+void json_add_member_number(struct buf *out, const char *name, double value)
+{
+    add_name(out, name);
+    json_add_double(out, value < 0 ? NAN : value);
+}
+
+void json_add_member_text(struct buf *out, const char *name, const char *text)
+{
+    add_name(out, name);
+    if (text)
+        json_add_string(out, slice_of(text));
     else
         buf_add_text(out, "null");
 }

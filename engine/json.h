@@ -32,8 +32,13 @@ bool json_is_object(const struct json *v);
 bool json_is_array(const struct json *v);
 void json_print(const struct json *v, struct buf *out); /* compact text of a value */
 
-/* Writing. A string is quoted and escaped; malformed UTF-8 becomes U+FFFD. */
+/* Writing. A string is quoted and escaped; malformed UTF-8 becomes U+FFFD,
+ * and what could steer a terminal stands in escapes. */
 void json_add_string(struct buf *out, struct slice text);
+/* ,"NAME":VALUE of an object, without the comma where it is the first. What is below 0, or
+ * NULL, is not known: null. */
+void json_add_member_number(struct buf *out, const char *name, double value);
+void json_add_member_text(struct buf *out, const char *name, const char *text);
 /* Shortest text that reads back as the same float / double; NaN and infinities become null. */
 void json_add_float(struct buf *out, float value);
 void json_add_double(struct buf *out, double value);

@@ -83,10 +83,8 @@ void model_fill_info(struct model *m)
     struct model_info *info = &m->info;
     struct slice name = {0};
     snprintf(info->arch, sizeof info->arch, "%s", m->arch->name);
-    if (gguf_get_str(m->gguf, "general.name", &name, NULL) != OK || name.n == 0) {
-        const char *slash = strrchr(gguf_path(m->gguf), '/');
-        name = slice_of(slash ? slash + 1 : gguf_path(m->gguf));
-    }
+    if (gguf_get_str(m->gguf, "general.name", &name, NULL) != OK || name.n == 0)
+        name = slice_of(path_name(gguf_path(m->gguf)));
     snprintf(info->name, sizeof info->name, "%.*s", (int)(name.n < 127 ? name.n : 127),
             name.ptr);
     info->name[utf8_whole(info->name, strlen(info->name))] = '\0';

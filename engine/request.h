@@ -19,7 +19,19 @@ struct chat_message {
 
 #define STOP_MAX 8
 
+/* Members of struct gen_params that somebody set: the others are left to a remote endpoint. */
+enum gen_given {
+    GIVEN_TEMPERATURE = 1 << 0,
+    GIVEN_TOP_K = 1 << 1,
+    GIVEN_TOP_P = 1 << 2,
+    GIVEN_MIN_P = 1 << 3,
+    GIVEN_PRESENCE_PENALTY = 1 << 4,
+    GIVEN_FREQUENCY_PENALTY = 1 << 5,
+    GIVEN_SEED = 1 << 6
+};
+
 struct gen_params {
+    unsigned given;       /* enum gen_given, or'ed */
     float temperature;    /* 0: greedy */
     uint32_t top_k;       /* 0: off */
     float top_p, min_p;   /* 1 and 0: off */
@@ -42,7 +54,6 @@ struct request {
     struct chat_message *messages;
     int n_messages;
     struct gen_params params;
-    bool has_params;         /* false: leave sampling to the endpoint's own defaults */
     struct slice extra_json; /* members of an OpenAI-shaped body passed on as they came
                                 (tools, response_format, …): `"tools":[…],"x":…` or empty */
     const struct endpoint_conf *endpoint; /* a copy inside the arena */

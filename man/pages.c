@@ -283,7 +283,7 @@ void page_roles(void)
     static const struct {
         const char *id, *key, *fallback, *meaning;
     } roles[] = {
-#define ROLE(id, key, letter, fallback, meaning) {#id, key, #fallback, meaning},
+#define ROLE(id, key, fallback, meaning) {#id, key, #fallback, meaning},
 #include "tui/roles.def"
 #undef ROLE
     };
@@ -365,26 +365,19 @@ void page_key_names(void)
         printf(".Cm %s ,\n", key_name_at(i));
 }
 
-static bool has_key(int command)
+static void print_named(enum command command)
 {
-    for (size_t i = 0; i < n_default_bindings; i++)
-        if ((int)default_bindings[i].command == command)
-            return true;
-    return false;
+    printf(".It Ic /%s", command_rows[command].name);
+    if (command_rows[command].argument)
+        print_argument(command_rows[command].argument);
+    puts("");
+    print_sentence(command_rows[command].help);
 }
 
-/* Those that take words or have no key; the others stand with their keys. */
 void page_slash_commands(void)
 {
     puts(".Bl -tag -width Ds");
-    for (int i = CMD_NONE + 1; i < CMD_COUNT; i++) {
-        if (!command_rows[i].argument && has_key(i))
-            continue;
-        printf(".It Ic /%s", command_rows[i].name);
-        if (command_rows[i].argument)
-            print_argument(command_rows[i].argument);
-        puts("");
-        print_sentence(command_rows[i].help);
-    }
+#define SLASH(id) print_named(CMD_##id);
+#include "tui/slash.def"
     puts(".El");
 }

@@ -74,7 +74,6 @@ struct action {
     enum endpoint_switch switch_to;
     struct gen_params
             params; /* ACTION_SEND; its stop texts are borrowed until the answer ends */
-    bool has_params;
     char *extra_json;                      /* ACTION_SEND; see struct request */
     int64_t now_ms;                        /* Unix time, for created_ms */
     const struct endpoint_conf *endpoints; /* ACTION_CONFIGURE: borrowed until it is applied */
@@ -127,7 +126,6 @@ struct run {
             n_echo; /* bytes of text the attempt goes on from; how many of them came back */
     struct decision decision;
     struct gen_params params;
-    bool has_params;
     char *extra_json;
 };
 

@@ -40,9 +40,8 @@ static void take_params(struct run *run, struct action *a)
 {
     uint64_t seed = run->params.seed;
     run->params = a->params;
-    if (!a->has_params) /* a new draw each time; who sets parameters sets the seed */
+    if (!(a->params.given & GIVEN_SEED)) /* a new draw each time */
         run->params.seed = seed;
-    run->has_params = a->has_params;
     run->extra_json = a->extra_json;
     a->extra_json = NULL;
 }

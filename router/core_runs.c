@@ -113,12 +113,6 @@ static void refuse(struct core *core, struct run *run, uint64_t t_ns)
     runs_end(core, run, MESSAGE_FAILED, &outcome, t_ns);
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static void tell_of_extra(struct core *core, const struct run *run, uint64_t t_ns)
 {
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
@@ -136,13 +130,12 @@ static void send(struct core *core, struct run *run, struct request *request, ui
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
     snprintf(answer->endpoint, sizeof answer->endpoint, "%s", conf->name);
     snprintf(answer->model, sizeof answer->model, "%s",
-            conf->model ? base_name(conf->model) : "");
+            conf->model ? path_name(conf->model) : "");
     answer_begin_attempt(run, answer, conf);
     answer->request_id = run->request_id;
     answer->version++;
     request->attempt = run->attempt;
     request->params = run->params;
-    request->has_params = run->has_params;
     if (run->extra_json)
         request->extra_json = slice_of(arena_strdup(&request->arena, run->extra_json));
     for (int i = 0; i < request->params.n_stop; i++)

@@ -5,6 +5,7 @@
 #include "router/endpoint.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -240,8 +241,8 @@ static void read_kind(struct reader *r, const struct conf_entry *entry)
     const char *nearest = conf_nearest(entry->value, provider_names, PROVIDER_COUNT);
     if (nearest)
         conf_warn(r->conf, entry->line,
-                "no kind \"%s\" in [endpoint \"%s\"]: did you mean \"%s\"? The endpoint is "
-                "disabled.",
+                "no kind \"%s\" in [endpoint \"%s\"]: did you mean \"%s\"? The endpoint "
+                "is disabled.",
                 entry->value, r->e->name, nearest);
     else
         conf_warn(r->conf, entry->line,
@@ -513,4 +514,16 @@ enum status endpoint_check(const struct endpoint_conf *conf, struct err *err)
         return conf->model ? check_file(conf->model, err) : OK;
     enum status status = conf->ca_file ? check_file(conf->ca_file, err) : OK;
     return status == OK ? secret_check(conf, err) : status;
+}
+
+void endpoint_print_url(const struct endpoint_conf *conf, char *out, size_t n_bytes)
+{
+    const char *url = conf->url ? conf->url : providers[conf->kind].url;
+    const char *host = url ? strstr(url, "://") : NULL;
+    size_t n_host = host ? strcspn(host + 3, "/?#") : 0;
+    const char *at = n_host ? memrchr(host + 3, '@', n_host) : NULL;
+    if (at)
+        snprintf(out, n_bytes, "%.*s\xE2\x80\xA6%s", (int)(host + 3 - url), url, at);
+    else
+        snprintf(out, n_bytes, "%s", url ? url : "");
 }

@@ -83,6 +83,9 @@ struct endpoint_conf endpoint_local(const char *name, const char *path);
 bool endpoint_takes_extra(const struct endpoint_conf *conf);
 struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf);
 
+/* Its url for showing, the provider's own too: without the user and password in it. */
+void endpoint_print_url(const struct endpoint_conf *conf, char *out, size_t n_bytes);
+
 /* What can be known of an endpoint without contacting it: the model file, the ca_file, the
  * key's variable or file. Cheap; runs no command. The sentence does not name the endpoint. */
 enum status endpoint_check(const struct endpoint_conf *conf, struct err *err) MUST_USE;

@@ -170,6 +170,12 @@ int fleet_find(const struct fleet *fleet, const char *name)
     return -1;
 }
 
+bool fleet_is_remote(const struct fleet *fleet, const char *name)
+{
+    int i = fleet_find(fleet, name);
+    return i >= 0 && fleet->endpoints[i].conf->kind != PROVIDER_LOCAL;
+}
+
 int fleet_find_present(const struct fleet *fleet, const char *name)
 {
     int i = fleet_find(fleet, name);

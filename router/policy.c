@@ -317,8 +317,8 @@ static void refuse(struct decision *d, const struct fleet *fleet)
     d->verdict = VERDICT_REFUSE;
     if (fleet->n_endpoints == 0) {
         snprintf(d->reason, sizeof d->reason,
-                "no endpoint is configured: `shunt doctor` says where to put a model or an "
-                "[endpoint]");
+                "no endpoint is configured: `shunt doctor` says where to put a model or "
+                "an [endpoint]");
         return;
     }
     if (d->features.only_endpoint >= ENDPOINTS_MAX) {

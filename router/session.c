@@ -246,3 +246,17 @@ void message_fill_row(const struct session *s, const struct message *m, struct a
             .total_ms = m->total_ms,
             .reasoning_ms = m->reasoning_ms};
 }
+
+const struct message *session_newest_answer(const struct session *session)
+{
+    const struct message *leaf = session_find(session, session->leaf_id);
+    return leaf && leaf->role == MSG_ASSISTANT ? leaf : NULL;
+}
+
+double message_tok_per_s(const struct message *message)
+{
+    uint32_t n = message->usage.output;
+    if (n == TOKENS_UNKNOWN || n < 2 || message->total_ms <= message->ttft_ms)
+        return 0;
+    return (n - 1) * 1000.0 / (message->total_ms - message->ttft_ms);
+}

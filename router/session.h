@@ -74,6 +74,10 @@ struct session {
 
 struct session *session_new(int64_t id, int64_t now_ms);
 void session_free(struct session *session);
+/* What the shown branch ends with, if that is an answer; else NULL. */
+const struct message *session_newest_answer(const struct session *session);
+/* Tokens per second behind the first one, which belongs to the time before it; 0: not known. */
+double message_tok_per_s(const struct message *message);
 struct message *session_find(const struct session *session, int64_t id); /* NULL: none */
 /* Its place in messages; n_messages: there is none. */
 size_t session_index(const struct session *session, int64_t id);

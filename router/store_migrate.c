@@ -99,8 +99,8 @@ static enum status back_up(sqlite3 *db, const char *path, int version, struct er
     chmod(copy, 0600);
     return ok ? OK
               : err_set(err, ERR_IO,
-                        "cannot write the backup %s that comes before an upgrade; nothing was "
-                        "changed",
+                        "cannot write the backup %s that comes before an upgrade; nothing "
+                        "was changed",
                         copy);
 }
 

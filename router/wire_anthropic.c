@@ -61,10 +61,15 @@ static void add_messages(const struct request *request, struct buf *body)
 static void add_params(const struct request *request, struct buf *body)
 {
     const struct gen_params *p = &request->params;
-    if (!request->has_params)
-        return;
-    buf_add_text(body, ",\"temperature\":");
-    json_add_float(body, p->temperature < 1 ? p->temperature : 1);
+    if (p->given & GIVEN_TEMPERATURE) {
+        buf_add_text(body, ",\"temperature\":");
+        json_add_float(body, p->temperature < 1 ? p->temperature : 1);
+    } else if (p->given & GIVEN_TOP_P) {
+        buf_add_text(body, ",\"top_p\":");
+        json_add_float(body, p->top_p);
+    }
+    if (p->given & GIVEN_TOP_K)
+        buf_printf(body, ",\"top_k\":%u", p->top_k);
     wire_add_stops(body, "stop_sequences", p);
 }
 

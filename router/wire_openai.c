@@ -24,24 +24,25 @@ static void add_messages(const struct request *request, struct buf *body)
     buf_add_text(body, "]");
 }
 
-static void add_float(struct buf *body, const char *name, float value)
-{
-    buf_printf(body, ",\"%s\":", name);
-    json_add_float(body, value);
-}
-
 static void add_params(const struct request *request, struct buf *body)
 {
     const struct gen_params *p = &request->params;
-    if (!request->has_params)
-        return;
-    add_float(body, "temperature", p->temperature);
-    add_float(body, "top_p", p->top_p);
-    if (p->presence_penalty != 0)
-        add_float(body, "presence_penalty", p->presence_penalty);
-    if (p->frequency_penalty != 0)
-        add_float(body, "frequency_penalty", p->frequency_penalty);
-    if (p->seed)
+    const struct {
+        unsigned given;
+        const char *name;
+        float value;
+    } floats[] = {{GIVEN_TEMPERATURE, "temperature", p->temperature},
+            {GIVEN_TOP_P, "top_p", p->top_p}, {GIVEN_MIN_P, "min_p", p->min_p},
+            {GIVEN_PRESENCE_PENALTY, "presence_penalty", p->presence_penalty},
+            {GIVEN_FREQUENCY_PENALTY, "frequency_penalty", p->frequency_penalty}};
+    for (size_t i = 0; i < ARRAY_LEN(floats); i++)
+        if (p->given & floats[i].given) {
+            buf_printf(body, ",\"%s\":", floats[i].name);
+            json_add_float(body, floats[i].value);
+        }
+    if (p->given & GIVEN_TOP_K)
+        buf_printf(body, ",\"top_k\":%u", p->top_k);
+    if (p->given & GIVEN_SEED)
         buf_printf(body, ",\"seed\":%llu", (unsigned long long)p->seed);
     wire_add_stops(body, "stop", p);
 }

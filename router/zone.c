@@ -3,17 +3,17 @@
 
 #include <string.h>
 
-static const char *const zone_names[ZONE_COUNT] = {"local", "lab", "region", "external"};
+const char *const zone_choices[1 + ZONE_COUNT] = {"", "local", "lab", "region", "external"};
 
 const char *zone_name(enum zone zone)
 {
-    return zone_names[zone];
+    return zone_choices[1 + zone];
 }
 
 bool zone_parse(const char *text, enum zone *out)
 {
     for (int i = 0; i < ZONE_COUNT; i++)
-        if (strcmp(text, zone_names[i]) == 0) {
+        if (strcmp(text, zone_choices[1 + i]) == 0) {
             *out = (enum zone)i;
             return true;
         }

@@ -20,6 +20,7 @@ const struct core *app_core(const struct app *app)
 
 void app_act(struct app *app, struct action *action)
 {
+    action->now_ms = action->now_ms ? action->now_ms : APP_NOW_MS;
     app->last_action = action->kind;
     app->last_id = action->id;
     app->n_actions++;
@@ -233,34 +234,52 @@ void app_fake_release(struct app *app)
     arena_release(&app->arena);
 }
 
-static struct screen draw_in(struct app *app, enum charset charset, enum view_id id,
-        void *state, int n_cols, int n_rows)
+bool app_fake_key(struct app *app, enum view_id id, void *state, const struct key *key)
 {
-    struct screen screen = {.charset = charset};
-    screen_resize(&screen, n_rows, n_cols);
-    struct surface all = screen_surface(&screen);
-    views[id].ops->draw(state, app, &all);
-    return screen;
+    const struct view_ops *ops = views[id].ops;
+    return (ops->key_first && ops->key_first(state, key, app)) ||
+           (ops->key && ops->key(state, key, app));
 }
 
-/* Every screen that any test looks at also exists in ASCII. */
-static void expect_ascii(struct app *app, enum view_id id, void *state, int n_cols, int n_rows)
+/* A cell of a screen whose border is not the view's. */
+static void expect_cell(const struct screen *screen, int row, int col, const char *view)
 {
-    struct screen screen = draw_in(app, CHARSET_ASCII, id, state, n_cols, n_rows);
-    for (int i = 0; i < n_rows * n_cols; i++)
-        for (int k = 0; k < screen.cells[i].n_bytes; k++)
-            if (screen.cells[i].text[k] & 0x80) {
-                fprintf(stderr, "%s: row %d, column %d is not ASCII\n", views[id].name,
-                        i / n_cols, i % n_cols);
-                abort();
-            }
+    const struct cell *cell = &screen->cells[row * screen->n_cols + col];
+    bool is_border =
+            row == 0 || col == 0 || row == screen->n_rows - 1 || col == screen->n_cols - 1;
+    const char *fault = is_border && cell->text[0] != '#' ? "drawn outside" : NULL;
+    for (int k = 0; k < cell->n_bytes; k++)
+        fault = cell->text[k] & 0x80 ? "not ASCII" : fault;
+    if (!fault)
+        return;
+    fprintf(stderr, "%s: row %d, column %d is %s\n", view, row - 1, col - 1, fault);
+    abort();
+}
+
+/* Every screen that any test looks at also exists in ASCII, and its view keeps to its part. */
+static void expect_ascii_within(
+        struct app *app, enum view_id id, void *state, int n_cols, int n_rows)
+{
+    struct screen screen = {.charset = CHARSET_ASCII};
+    screen_resize(&screen, n_rows + 2, n_cols + 2);
+    struct surface all = screen_surface(&screen);
+    struct surface part = surface_part(&all, (struct rect){1, 1, n_rows, n_cols});
+    surface_fill(&all, (struct rect){0, 0, n_rows + 2, n_cols + 2}, ROLE_TEXT, '#');
+    surface_fill(&part, (struct rect){0, 0, n_rows, n_cols}, ROLE_TEXT, ' ');
+    views[id].ops->draw(state, app, &part);
+    for (int row = 0; row < screen.n_rows; row++)
+        for (int col = 0; col < screen.n_cols; col++)
+            expect_cell(&screen, row, col, views[id].name);
     screen_release(&screen);
 }
 
 struct screen app_fake_draw(
         struct app *app, enum view_id id, void *state, int n_cols, int n_rows)
 {
-    struct screen screen = draw_in(app, CHARSET_UTF8, id, state, n_cols, n_rows);
-    expect_ascii(app, id, state, n_cols, n_rows);
+    struct screen screen = {.charset = CHARSET_UTF8};
+    screen_resize(&screen, n_rows, n_cols);
+    struct surface all = screen_surface(&screen);
+    views[id].ops->draw(state, app, &all);
+    expect_ascii_within(app, id, state, n_cols, n_rows);
     return screen;
 }

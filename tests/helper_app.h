@@ -35,6 +35,8 @@ struct app {
 };
 void app_fake_init(struct app *app, struct endpoint_conf *endpoints, size_t n_endpoints);
 void app_fake_release(struct app *app);
+/* As the app gives a view a key that no command has. */
+bool app_fake_key(struct app *app, enum view_id id, void *state, const struct key *key);
 /* Draws the view at that size; the screen is the caller's. */
 struct screen app_fake_draw(
         struct app *app, enum view_id id, void *state, int n_cols, int n_rows);

@@ -96,8 +96,8 @@ bool command(enum command command)
 void type_text(const char *text)
 {
     for (; *text; text++)
-        assert_true(views[view_id].ops->key(
-                view_state, &(struct key){.code = (uint32_t)*text}, &app));
+        assert_true(app_fake_key(
+                &app, view_id, view_state, &(struct key){.code = (uint32_t)*text}));
 }
 
 void expect(int n_cols, int n_rows, const char *name)

@@ -291,6 +291,10 @@ static void what_is_typed_first_leads_on(void **state)
     expect_sentence("--colour: did you mean --color?");
     expect_exit(RUN("help", "nope"), EXIT_USAGE);
     assert_null(strstr(buf_text(&result.err), "did you mean"));
+    expect_exit(RUN("help", "keys", "more"), EXIT_USAGE);
+    expect_sentence("more");
+    expect_exit(RUN("help", "ask", "--nonsense"), EXIT_USAGE);
+    expect_sentence("--nonsense");
     expect_exit(RUN("route"), EXIT_USAGE);
     expect_sentence("PROMPT");
 }
@@ -335,7 +339,31 @@ static void doctor_calls_nothing_fine_that_is_not(void **state)
     expect_exit(RUN("doctor", "--config", "/nonexistent/x.conf", "--data", path_of("data")),
             EXIT_FAILED);
     expect_in(&result.out, "BAD  configuration  /nonexistent/x.conf: this file does not exist");
-    assert_null(strstr(buf_text(&result.out), "not there yet"));
+    assert_null(strstr(buf_text(&result.out), "x.conf is not there yet"));
+}
+
+/* Whoever looks leaves nothing behind. */
+static void looking_creates_nothing(void **state)
+{
+    (void)state;
+    static char *const commands[][3] = {{"doctor"}, {"route", "hello"}, {"fleet", "list"},
+            {"fleet", "costs"}, {"top", "-b"}, {"themes"}};
+    char config[160], data[170];
+    snprintf(config, sizeof config, "%s", path_of("shunt.conf"));
+    snprintf(data, sizeof data, "%s", path_of("nothing"));
+    write_text("shunt.conf", "[endpoint \"far\"]\nkind = vllm\nurl = "
+                             "http://127.0.0.1:1/v1\nmodel = m\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        RUN("--config", config, "--data", data, commands[i][0], commands[i][1], commands[i][2]);
+        assert_null(strstr(buf_text(&result.err), "nothing")); /* it is no failure */
+        if (access(data, F_OK) == 0)
+            fail_msg("%s made %s", commands[i][0], data);
+    }
+    expect_exit(RUN("doctor", "--config", config, "--data", data), EXIT_DONE);
+    expect_in(&result.out, "nothing/shunt.db is not there yet");
+    snprintf(data, sizeof data, "%s/at", config); /* not in a file */
+    expect_exit(RUN("doctor", "--config", config, "--data", data), EXIT_FAILED);
+    expect_in(&result.out, "BAD  sessions       ");
 }
 
 static void models_say_whether_they_are_used(void **state)
@@ -402,6 +430,7 @@ int main(void)
             TEST(what_is_typed_first_leads_on),
             TEST(route_and_doctor_know_the_same_faults),
             TEST(doctor_calls_nothing_fine_that_is_not),
+            TEST(looking_creates_nothing),
             TEST(models_say_whether_they_are_used),
     };
     return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);

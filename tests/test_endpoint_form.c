@@ -148,6 +148,62 @@ static void what_stands_in_an_empty_field_does_not_move(void **state)
     expect_line("url            the provider's own", true);
 }
 
+static void paste(const char *words)
+{
+    struct key key = {.code = KEY_PASTE, .text = slice_of(words)};
+    endpoint_form_key(&form, &key, &fleet);
+}
+
+static void what_finds_no_room_is_told(void **state)
+{
+    (void)state;
+    char words[600];
+    memset(words, 'a', sizeof words - 1);
+    words[sizeof words - 1] = '\0';
+    go_to("model");
+    type("m");
+    paste(words);
+    assert_string_equal(form.form.values[form.form.focus].text, "m");
+    expect_line("at most 511 bytes", true);
+    type("x");
+    expect_line("at most 511 bytes", false);
+}
+
+/* Whatever else is changed. */
+static void a_value_that_is_too_long_stays_as_the_file_has_it(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"url", "model", "key_command"};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        char file[2048], value[700];
+        struct buf out;
+        memset(value, 'a', sizeof value - 1);
+        value[sizeof value - 1] = '\0';
+        if (strcmp(keys[i], "url") == 0)
+            memcpy(value, "http://", 7);
+        snprintf(file, sizeof file, "[endpoint \"e\"]\nkind = vllm\n%s%s%s = %s\n",
+                strcmp(keys[i], "url") == 0 ? "" : "url = http://h\n",
+                strcmp(keys[i], "model") == 0 ? "" : "model = m\n", keys[i], value);
+        struct conf *long_conf = conf_parse(slice_of(file), "x.conf");
+        endpoint_form_open(&form, long_conf, "e");
+        expect_line("change it in the file", true);
+        for (int k = 0; k < 3 * FORM_FIELDS_MAX; k++) { /* into every field */
+            press(KEY_TAB);
+            if (form.form.fields[form.form.focus].choices)
+                press(KEY_LEFT);
+            else
+                type("1");
+        }
+        endpoint_form_write(&form, long_conf);
+        buf_init(&out, 1 << 16);
+        conf_print(long_conf, &out);
+        if (!strstr(buf_text(&out), value))
+            fail_msg("%s was cut: %s", keys[i], buf_text(&out));
+        buf_release(&out);
+        conf_free(long_conf);
+    }
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -157,6 +213,8 @@ int main(void)
             T(half_a_price_is_not_saved),
             T(the_usual_variable_is_shown_and_passed_over),
             T(what_stands_in_an_empty_field_does_not_move),
+            T(what_finds_no_room_is_told),
+            T(a_value_that_is_too_long_stays_as_the_file_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

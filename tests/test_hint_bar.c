@@ -37,6 +37,20 @@ static void hints_are_of_use_where_they_stand(void **state)
     assert_null(views[VIEW_CHAT].ops->hints(f->view, app));
 }
 
+static void popups_name_the_users_keys(void **state)
+{
+    struct chat_fixture *f = *state;
+    struct app *app = &f->app;
+    struct err err;
+    app->states[VIEW_CHAT] = f->view;
+    assert_int_equal(keymap_bind(app->keymap, CTX_CHAT, "C-s", CMD_SEND, &err), OK);
+    assert_int_equal(keymap_bind(app->keymap, CTX_CHAT, "Enter", CMD_NONE, &err), OK);
+    assert_int_equal(keymap_bind(app->keymap, CTX_INPUT, "Up", CMD_NONE, &err), OK);
+    chat_type(f, "/");
+    const struct view_hint *own = views[VIEW_CHAT].ops->hints(f->view, app);
+    expect_hints(app, CTX_CHAT, own, 40, " C-s run  Tab complete  Esc close\n");
+}
+
 /* No view hides how one leaves it, whatever its bar is full of. */
 static void every_bar_says_how_to_get_to_the_other_views(void **state)
 {
@@ -76,6 +90,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             CHAT(hints_are_of_use_where_they_stand),
+            CHAT(popups_name_the_users_keys),
             cmocka_unit_test(every_bar_says_how_to_get_to_the_other_views),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

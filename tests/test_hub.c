@@ -73,7 +73,7 @@ static void act(struct hub *hub, enum action_kind kind, const char *text)
     a->now_ms = clock_unix_ms();
     a->params.temperature = 0;
     a->params.max_tokens = 20;
-    a->has_params = true;
+    a->params.given = GIVEN_TEMPERATURE;
     hub_act(hub, a);
 }
 
@@ -400,7 +400,7 @@ static void unloading_ends_the_answer_that_runs(void **state)
     a->text = mem_strdup("tell me about the water");
     a->now_ms = clock_unix_ms();
     a->params.temperature = 0; /* without a limit: until the context is full */
-    a->has_params = true;
+    a->params.given = GIVEN_TEMPERATURE;
     hub_act(hub, a);
     step_to(hub, 0, MODEL_READY);
     act_on(hub, ACTION_UNLOAD_MODEL, 0);

@@ -21,6 +21,7 @@
 #include "tui/config.h"
 #include "tui/keys.h"
 #include "tui/manual.h"
+#include "tui/slash.h"
 #include "tui/view.h"
 
 static const char *const pages[] = {"shunt.1", "shunt.conf.5", "shunt-theme.5", "shunt-keys.7"};
@@ -171,7 +172,7 @@ static void every_role_is_in_its_page(void **state)
     (void)state;
     struct buf page;
     read_page("themes", &page);
-#define ROLE(id, key, letter, fallback, meaning) expect(&page, key " " meaning ".");
+#define ROLE(id, key, fallback, meaning) expect(&page, key " " meaning ".");
 #include "tui/roles.def"
 #undef ROLE
     buf_release(&page);
@@ -193,10 +194,11 @@ static void keys_and_their_page_agree(void **state)
         expect(&page, "(%s) %s.", c->name, c->help);
         expect(&printed, "%s %s %s", b->keys, c->name, c->help);
     }
-    for (int i = CMD_NONE + 1; i < CMD_COUNT; i++)
-        if (command_defs[i].argument)
-            expect(&page, "/%s %s %s.", command_defs[i].name, command_defs[i].argument,
-                    command_defs[i].help);
+    for (const enum command *c = slash_commands; *c != CMD_NONE; c++) {
+        const char *argument = command_defs[*c].argument;
+        expect(&page, "/%s %s%s%s.", command_defs[*c].name, argument ? argument : "",
+                argument ? " " : "", command_defs[*c].help);
+    }
     for (int i = 0; i < VIEW_COUNT; i++)
         expect(&page, "%s C-x %d, /open-%s", views[i].title, views[i].number, views[i].name);
     for (int i = 0; i < CTX_COUNT; i++)
@@ -205,6 +207,27 @@ static void keys_and_their_page_agree(void **state)
         expect(&page, "%s,", key_name_at(i));
     buf_release(&page);
     buf_release(&printed);
+}
+
+static void every_variable_that_is_read_is_named(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"tui/config.c", "router/secret.c", "router/endpoint.c"};
+    static const char call[] = "getenv(\"";
+    struct buf page, text;
+    struct err err;
+    read_page("shunt", &page);
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", SOURCE_DIR, files[i]);
+        assert_int_equal(file_read(&text, path, 1 << 20, &err), OK);
+        for (char *at = text.ptr; (at = strstr(at, call));) {
+            at += strlen(call);
+            expect(&page, "%.*s", (int)strcspn(at, "\""), at);
+        }
+        buf_release(&text);
+    }
+    buf_release(&page);
 }
 
 /* ---- what others make of the pages ------------------------------------------------------ */
@@ -387,6 +410,7 @@ int main(void)
             cmocka_unit_test(every_setting_is_in_its_page),
             cmocka_unit_test(every_role_is_in_its_page),
             cmocka_unit_test(keys_and_their_page_agree),
+            cmocka_unit_test(every_variable_that_is_read_is_named),
             cmocka_unit_test(mandoc_finds_no_fault),
             cmocka_unit_test(the_program_shows_what_mandoc_shows),
             cmocka_unit_test(help_shows_the_pages),

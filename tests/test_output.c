@@ -111,6 +111,17 @@ static void a_terminal_gets_clean_text(void **state)
     stop_serving();
 }
 
+/* The object goes to a terminal as often as into a program: the same text, in escapes. */
+static void the_object_never_steers_the_terminal(void **state)
+{
+    (void)state;
+    serve(STREAM("a\\u009b31m\\u202e\\udb40\\udc41\\u00e9"), false);
+    expect_exit(RUN("ask", CONFIG, "-n", "--json", "hello"), EXIT_DONE);
+    expect_no_escapes();
+    expect_in(&result.out, "\"text\":\"a\\u009b31m\\u202e\\udb40\\udc41\xC3\xA9\"");
+    stop_serving();
+}
+
 static void a_closed_pipe_ends_it_quietly(void **state)
 {
     (void)state;
@@ -146,6 +157,7 @@ int main(void)
             TEST(names_from_files_never_steer_the_terminal),
             TEST(output_that_is_no_terminal_has_no_escapes),
             TEST(a_terminal_gets_clean_text),
+            TEST(the_object_never_steers_the_terminal),
             TEST(a_closed_pipe_ends_it_quietly),
             TEST(a_full_disk_is_a_failure),
     };

@@ -129,6 +129,23 @@ static void a_key_from_a_file_or_command_never_comes_out(void **state)
 }
 
 /* What a crash leaves behind would hold everything the program knew. */
+/* What stands in a url, too, is nobody's business. */
+static void a_password_in_a_url_never_comes_out(void **state)
+{
+    (void)state;
+    static char *const commands[][3] = {{"doctor"}, {"route", "hello"}, {"ask", "-n", "hello"},
+            {"fleet", "list", "--json"}, {"fleet", "probe"}};
+    write_text("shunt.conf", "[endpoint \"e\"]\nkind = vllm\nretries = 0\nmodel = m\n"
+                             "url = http://me:s3cret@127.0.0.1:1/v1\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        RUN(CONFIG, commands[i][0], commands[i][1], commands[i][2]);
+        if (strstr(buf_text(&result.out), "s3cret") || strstr(buf_text(&result.err), "s3cret"))
+            fail_msg("%s: %s%s", commands[i][0], buf_text(&result.out), buf_text(&result.err));
+    }
+    RUN("doctor", CONFIG);
+    expect_in(&result.out, "http://\xE2\x80\xA6@127.0.0.1:1/v1");
+}
+
 static void a_crash_leaves_no_core_file(void **state)
 {
     (void)state;
@@ -165,6 +182,7 @@ int main(void)
             TEST(a_key_never_comes_out),
             TEST(no_part_of_a_key_comes_out),
             TEST(a_key_from_a_file_or_command_never_comes_out),
+            TEST(a_password_in_a_url_never_comes_out),
             TEST(a_crash_leaves_no_core_file),
     };
     return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);

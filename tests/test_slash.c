@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -73,6 +74,20 @@ static void enter_runs_what_is_selected_and_esc_closes(void **state)
     chat_run(f, CMD_SEND);
     assert_int_equal(f->app.view, VIEW_SESSIONS);
     chat_expect_input(f, "");
+}
+
+/* shunt-keys(7) says so of each. */
+static void every_view_is_opened_by_its_name(void **state)
+{
+    struct chat_fixture *f = *state;
+    for (int i = VIEW_COUNT - 1; i >= 0; i--) {
+        char line[64];
+        snprintf(line, sizeof line, "/open-%s", views[i].name);
+        chat_type(f, line);
+        chat_run(f, CMD_SEND);
+        chat_expect_input(f, "");
+        assert_int_equal(f->app.view, i);
+    }
 }
 
 static void tab_completes_what_is_common_and_then_walks(void **state)
@@ -173,6 +188,7 @@ int main(void)
             cmocka_unit_test(every_command_with_words_is_offered),
             CHAT(the_list_of_commands_is_walked_and_scrolls),
             CHAT(enter_runs_what_is_selected_and_esc_closes),
+            CHAT(every_view_is_opened_by_its_name),
             CHAT(tab_completes_what_is_common_and_then_walks),
             CHAT(endpoints_are_completed),
             CHAT(what_is_gone_is_not_offered_and_not_taken),

@@ -504,7 +504,7 @@ static void a_slow_terminal_gets_whole_frames(void **state)
         usleep(2000);
     }
     pty_type(pty, "\x1Bm");
-    pty_wait_quiet(pty);
+    wait_for_bytes("\x1B[?1000h");
     struct slice bytes = pty_bytes(pty);
     const char *mouse = memmem(bytes.ptr, bytes.n, "\x1B[?1000h", 8);
     assert_non_null(mouse);

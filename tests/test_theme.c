@@ -299,6 +299,8 @@ static void a_mistake_is_named_with_its_line(void **state)
     expect_problem("[ui]\nstate.eror = default\n",
             "mine.theme:2: no role \"state.eror\": did you mean \"state.error\"?");
     expect_problem("[ui]\ntext = default default blink\n", "mine.theme:2: \"blink\"");
+    expect_problem("[ui]\ntext = #-00001\n", "mine.theme:2: text: \"#-00001\" is no colour");
+    expect_problem("[ui]\ntext = #0x12ab\n", "mine.theme:2: text: \"#0x12ab\" is no colour");
     expect_problem("[ui]\ntext = snow default\n", "mine.theme:2: text: \"snow\" is no colour");
     expect_problem("[palette]\nsnow = #ffffff 999\n[ui]\ntext = snow\n",
             "mine.theme:2: snow: \"999\"");

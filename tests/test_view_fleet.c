@@ -163,7 +163,7 @@ static void run(struct app *app, enum command command)
 
 static bool press(struct app *app, uint32_t code)
 {
-    return ops->key(fleet, &(struct key){.code = code}, app);
+    return ops->key_first(fleet, &(struct key){.code = code}, app);
 }
 
 static void type(struct app *app, const char *text)
@@ -207,6 +207,7 @@ static void no_key_and_no_password_is_shown(void **state)
     for (int i = 0; i < 6; i++) {
         assert_false(shows(app, "sk-never-seen"));
         assert_false(shows(app, "hush"));
+        assert_false(shows(app, "show anthropic")); /* of a command: its first word */
         run(app, CMD_DOWN);
     }
 }
@@ -308,6 +309,20 @@ static void switching_off_what_answers_is_asked_once(void **state)
     assert_true(app->core.fleet.endpoints[2].conf->enabled);
     run(app, CMD_ENDPOINT_SWITCH);
     assert_false(app->core.fleet.endpoints[2].conf->enabled);
+}
+
+static void a_key_that_is_bound_away_is_not_named(void **state)
+{
+    struct app *app = *state;
+    struct err err;
+    fill(app);
+    const char *keys;
+    while ((keys = keymap_keys_of(app->keymap, CTX_FLEET, CMD_ENDPOINT_DRAIN)))
+        assert_int_equal(keymap_bind(app->keymap, CTX_FLEET, keys, CMD_NONE, &err), OK);
+    run(app, CMD_DOWN);
+    run(app, CMD_DOWN); /* haiku, which answers */
+    run(app, CMD_ENDPOINT_SWITCH);
+    assert_string_equal(app->notice, "an answer runs there: e again stops it");
 }
 
 static void sorting_keeps_the_cursor_with_its_endpoint(void **state)
@@ -639,6 +654,7 @@ int main(void)
             TEST(an_endpoint_that_is_gone_has_no_keys),
             TEST(u_takes_the_last_switch_back),
             TEST(switching_off_what_answers_is_asked_once),
+            TEST(a_key_that_is_bound_away_is_not_named),
             TEST(sorting_keeps_the_cursor_with_its_endpoint),
             TEST(an_edit_changes_its_lines_only),
             TEST(an_endpoint_is_added_and_used_at_once),

@@ -217,7 +217,7 @@ static void unloading_what_answers_is_asked_once(void **state)
 static void type(struct app *app, const char *text)
 {
     for (; *text; text++)
-        assert_true(ops->key(
+        assert_true(ops->key_first(
                 state_of_view, &(struct key){.code = (uint32_t)(unsigned char)*text}, app));
 }
 
@@ -228,7 +228,7 @@ static void the_search_line_filters(void **state)
     run(app, CMD_SEARCH);
     type(app, "MOE"); /* of the architecture as well */
     expect(app, 80, 24, "models_filter");
-    assert_true(ops->key(state_of_view, &(struct key){.code = KEY_ENTER}, app));
+    assert_true(ops->key_first(state_of_view, &(struct key){.code = KEY_ENTER}, app));
     run(app, CMD_LAST);
     run(app, CMD_MODEL_LOAD);
     assert_int_equal(app->last_id, 3);

@@ -109,14 +109,15 @@ static void the_log_is_filtered(void **state)
     type_text("MINI");
     expect_shown("2 of 5", true);
     expect_shown("commit", false);
-    assert_true(views[VIEW_ROUTER].ops->key(view_state, &(struct key){.code = KEY_ESC}, &app));
+    assert_true(views[VIEW_ROUTER].ops->key_first(
+            view_state, &(struct key){.code = KEY_ESC}, &app));
     command(CMD_SEARCH);
     type_text("refuse");
     expect_shown("Refactor", true);
     type_text("x");
     expect_shown("No decision contains that.", true);
-    assert_true(
-            views[VIEW_ROUTER].ops->key(view_state, &(struct key){.code = KEY_ENTER}, &app));
+    assert_true(views[VIEW_ROUTER].ops->key_first(
+            view_state, &(struct key){.code = KEY_ENTER}, &app));
     assert_true(command(CMD_BACK)); /* first the filter goes, then the view */
     expect_shown("5 decisions", true);
     assert_false(command(CMD_BACK));

@@ -50,10 +50,10 @@ static void sessions_are_listed_searched_and_opened(void **state)
     assert_int_equal(app.view, VIEW_CHAT);
     assert_true(ops->run(sessions, CMD_SEARCH, &app));
     for (const char *c = "jq"; *c; c++) /* letters are text now, not commands */
-        assert_true(ops->key(sessions, &(struct key){.code = (uint32_t)*c}, &app));
+        assert_true(ops->key_first(sessions, &(struct key){.code = (uint32_t)*c}, &app));
     assert_string_equal(app.last_text, "jq");
     assert_string_equal(ops->hints(sessions, &app)[0].keys, "Enter");
-    assert_true(ops->key(sessions, &(struct key){.code = KEY_ESC}, &app));
+    assert_true(ops->key_first(sessions, &(struct key){.code = KEY_ESC}, &app));
     assert_string_equal(app.last_text, "");
     assert_null(ops->hints(sessions, &app));
     mem_free(app.states[VIEW_CHAT]);
@@ -63,7 +63,8 @@ static void sessions_are_listed_searched_and_opened(void **state)
 
 static void press_session(struct app *app, void *sessions, uint32_t code)
 {
-    assert_true(views[VIEW_SESSIONS].ops->key(sessions, &(struct key){.code = code}, app));
+    assert_true(
+            views[VIEW_SESSIONS].ops->key_first(sessions, &(struct key){.code = code}, app));
 }
 
 static void a_session_is_renamed_where_it_stands(void **state)

@@ -123,7 +123,7 @@ static void the_request_is_what_the_api_documents(void **state)
             json_get_text(json_at(json_get(root, "messages"), 0), "content"), "be\n\"kind\"");
     json_free(root);
     buf_clear(&body);
-    r->has_params = true;
+    r->params.given = GIVEN_TEMPERATURE;
     r->params.max_tokens = 9;
     r->params.temperature = 0.25f;
     r->params.stop[0] = SLICE("END");
@@ -173,7 +173,7 @@ static void the_anthropic_request_is_what_the_api_documents(void **state)
     assert_true(json_get_number(root, "max_tokens", &number) && number > 0);
     assert_null(json_get(root, "temperature"));
     json_free(root);
-    r->has_params = true;
+    r->params.given = GIVEN_TEMPERATURE;
     r->params.temperature = 1.5f;
     r->params.max_tokens = 9;
     r->params.stop[0] = SLICE("END");

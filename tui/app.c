@@ -54,6 +54,12 @@ static int timeout_ms(const struct app *app)
     return own < 0 ? hub : hub < 0 ? own : own < hub ? own : hub;
 }
 
+static void read_clocks(struct app *app)
+{
+    app->now_ns = clock_now_ns();
+    app->now_ms = clock_unix_ms();
+}
+
 static void loop(struct app *app)
 {
     bool is_first = true; /* turn, which waits for nobody: there may be nobody to wait for */
@@ -66,7 +72,7 @@ static void loop(struct app *app)
             fds[0].events |= POLLOUT;
         poll(fds, ARRAY_LEN(fds), is_first ? 0 : timeout_ms(app));
         is_first = false;
-        app->now_ns = clock_now_ns();
+        read_clocks(app);
         if (fds[2].revents)
             app_take_signals(app);
         if (fds[0].revents & POLLOUT)
@@ -80,7 +86,7 @@ static void loop(struct app *app)
         app_restore_theme(app);
         if (!app->has_session)
             app_take_keys(app);
-        app->now_ns = clock_now_ns();
+        read_clocks(app);
         if (!app->must_quit && !app->editor.pid)
             app_show(app);
     }
@@ -132,7 +138,7 @@ static void open_newest_session(struct app *app)
 {
     struct action *a = action_new(ACTION_OPEN_SESSION);
     a->id = SESSION_SHOWN;
-    a->now_ms = clock_unix_ms();
+    a->now_ms = app->now_ms;
     hub_act(app->hub, a);
 }
 
@@ -168,12 +174,10 @@ static enum status open_signal_pipe(struct app *app, struct err *err)
 
 int app_run(struct config *config, struct slice attached)
 {
-    struct app app = {.config = config,
-            .screen.charset = config->charset,
-            .is_dirty = true,
-            .now_ns = clock_now_ns()};
+    struct app app = {.config = config, .screen.charset = config->charset, .is_dirty = true};
     struct look look;
     struct err err;
+    read_clocks(&app);
     if (open_hub(&app, &err) != OK)
         return cmd_fail(&err);
     look_init(&look, config);

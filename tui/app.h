@@ -5,7 +5,6 @@
 #include "engine/base.h"
 
 struct config;
-struct theme;
 
 /* Runs until the user quits, the terminal goes away or a signal ends it. `attached` (may be
  * empty) is put into the draft. The exit status. */

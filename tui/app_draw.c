@@ -93,8 +93,7 @@ void app_show(struct app *app)
     uint64_t version = app_core(app)->version;
     app->wake_ns = must_wake ? 0 : app->wake_ns;
     draw(app);
-    if (!term_show(app->term, &app->screen))
-        return;
+    term_show(app->term, &app->screen);
     app->version_shown = version;
     app->frame_ns = app->now_ns;
     app->draw_ns = clock_now_ns() - app->now_ns;

@@ -29,6 +29,7 @@ struct app {
     struct key pending;     /* first key of a sequence */
     uint64_t now_ns, frame_ns, draw_ns, version_shown, quit_armed_ns, unsaved_told_ns, wake_ns;
     uint64_t started_ns;
+    int64_t now_ms;
     int body_row; /* of the screen, where the view begins */
     bool is_dirty, must_quit, has_session, has_theme, has_look, has_mouse;
     bool tells_unfit; /* a theme was picked before the terminal's background is known */

@@ -25,6 +25,7 @@ const struct core *app_core(const struct app *app)
 
 void app_act(struct app *app, struct action *action)
 {
+    action->now_ms = app->now_ms;
     hub_act(app->hub, action);
     app->is_dirty = true;
 }
@@ -36,8 +37,7 @@ uint64_t app_now_ns(const struct app *app)
 
 int64_t app_now_ms(const struct app *app)
 {
-    (void)app;
-    return clock_unix_ms();
+    return app->now_ms;
 }
 
 enum view_id app_view(const struct app *app)
@@ -130,10 +130,9 @@ void app_toggle_mouse(struct app *app)
     app->has_mouse = !app->has_mouse;
     term_set_mouse(app->term, app->has_mouse);
     app_notice(app, OK,
-            app->has_mouse
-                    ? "the mouse scrolls, opens and selects here; %s gives it back to the "
-                      "terminal"
-                    : "the mouse is the terminal's again; %s takes it",
+            app->has_mouse ? "the mouse scrolls, opens and selects here; %s gives it back to "
+                             "the terminal"
+                           : "the mouse is the terminal's again; %s takes it",
             keys ? keys : "/mouse");
 }
 
@@ -174,8 +173,8 @@ void app_quit(struct app *app)
     if (app_core(app)->n_unsaved && !was_told) {
         app->unsaved_told_ns = app->now_ns;
         app_notice(app, ERR_FULL,
-                "not everything is saved: /export FILE writes it elsewhere; quit again to lose "
-                "it");
+                "not everything is saved: /export FILE writes it elsewhere; quit again to "
+                "lose it");
         return;
     }
     app->must_quit = true;
@@ -221,7 +220,6 @@ static void configure(struct app *app)
     struct action *a = action_new(ACTION_CONFIGURE);
     a->endpoints = app->config->endpoints;
     a->n_endpoints = app->config->n_endpoints;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -237,7 +235,6 @@ enum status app_save_endpoints(struct app *app, struct conf *conf, struct err *e
 void app_scan_models(struct app *app)
 {
     struct action *a = action_new(ACTION_LIST_MODELS);
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -249,11 +246,10 @@ void app_look_for_models(struct app *app)
 
 static bool is_of(const struct engine *engine, const char *path, const struct message *answer)
 {
-    const char *slash = path ? strrchr(path, '/') : NULL;
     return engine && engine_state(engine) == ENGINE_READY &&
            memcmp(engine_shape(engine), &answer->tokens.shape, sizeof answer->tokens.shape) ==
                    0 &&
-           (!path || strcmp(slash ? slash + 1 : path, answer->model) == 0);
+           (!path || strcmp(path_name(path), answer->model) == 0);
 }
 
 bool app_token_text(

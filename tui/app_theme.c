@@ -39,8 +39,7 @@ static void tell_unfit(struct app *app)
     if (look_is_unfit(look))
         app_notice(app, OK,
                 "the theme %s is made for a %s background, and this terminal's is %s; /theme "
-                "auto "
-                "takes the one that fits",
+                "auto takes the one that fits",
                 look_name(look), names[look->theme.variant], names[look->background]);
 }
 

@@ -24,7 +24,6 @@ struct ask_input {
     size_t n_earlier;
     uint32_t max_tokens; /* --max-tokens; 0: not given */
     struct gen_params params;
-    bool has_params;
     struct buf extra_json; /* see struct request */
 };
 
@@ -32,6 +31,8 @@ struct ask_input {
 int ask_input_read_args(struct ask_input *in, struct args *args);
 /* Adds standard input, files and the request. */
 enum status ask_input_complete(struct ask_input *in, struct err *err) MUST_USE;
+/* The part of it that reads request_path: ask_request.c. */
+enum status ask_request_read(struct ask_input *in, struct err *err) MUST_USE;
 void ask_input_release(struct ask_input *in);
 
 #endif

@@ -50,23 +50,16 @@ void ask_print_end(const struct message *answer, size_t n_printed)
 
 static void add_count(struct buf *out, const char *name, uint32_t n_tok)
 {
-    if (n_tok == TOKENS_UNKNOWN)
-        buf_printf(out, "\"%s\":null", name);
-    else
-        buf_printf(out, "\"%s\":%u", name, n_tok);
+    json_add_member_number(out, name, n_tok == TOKENS_UNKNOWN ? -1.0 : n_tok);
 }
 
 static void add_usage(struct buf *out, const struct usage *usage)
 {
     buf_add_text(out, ",\"usage\":{");
     add_count(out, "input", usage->input);
-    buf_add_text(out, ",");
     add_count(out, "output", usage->output);
-    buf_add_text(out, ",");
     add_count(out, "cached_input", usage->cached_input);
-    buf_add_text(out, ",");
     add_count(out, "cache_write", usage->cache_write);
-    buf_add_text(out, ",");
     add_count(out, "reasoning", usage->reasoning);
     buf_add_text(out, "}");
 }
@@ -77,45 +70,19 @@ static void add_error(struct buf *out, const struct message *answer)
         buf_add_text(out, ",\"error\":null");
         return;
     }
-    buf_printf(out, ",\"error\":{\"class\":\"%s\",\"retryable\":%s,\"retry_after_s\":",
+    buf_printf(out, ",\"error\":{\"class\":\"%s\",\"retryable\":%s",
             status_name(answer->error_status),
             status_is_retryable(answer->error_status) ? "true" : "false");
-    if (answer->retry_after_ms < 0)
-        buf_add_text(out, "null");
-    else
-        json_add_double(out, (double)answer->retry_after_ms / 1000);
-    buf_add_text(out, ",\"message\":");
-    json_add_string(out, buf_slice(&answer->error));
+    json_add_member_number(out, "retry_after_s", (double)answer->retry_after_ms / 1000);
+    json_add_member_text(out, "message", buf_text(&answer->error));
     buf_add_text(out, "}");
-}
-
-/* Tokens per second of the decode phase: the first token belongs to the time before it. */
-static double tok_per_s(const struct message *answer)
-{
-    uint32_t n = answer->usage.output;
-    if (n == TOKENS_UNKNOWN || n < 2 || answer->total_ms <= answer->ttft_ms)
-        return 0;
-    return (n - 1) * 1000.0 / (answer->total_ms - answer->ttft_ms);
 }
 
 static void add_timing(struct buf *out, const struct message *answer)
 {
     buf_printf(out, ",\"timing\":{\"ttft_ms\":%u,\"total_ms\":%u,\"tok_per_s\":%.1f}",
-            answer->ttft_ms, answer->total_ms, tok_per_s(answer));
-    buf_add_text(out, ",\"cost_usd\":");
-    if (answer->cost_nusd < 0)
-        buf_add_text(out, "null");
-    else
-        json_add_double(out, (double)answer->cost_nusd / 1e9);
-}
-
-static void add_text_or_null(struct buf *out, const char *name, const char *text)
-{
-    buf_printf(out, ",\"%s\":", name);
-    if (text)
-        json_add_string(out, slice_of(text));
-    else
-        buf_add_text(out, "null");
+            answer->ttft_ms, answer->total_ms, message_tok_per_s(answer));
+    json_add_member_number(out, "cost_usd", (double)answer->cost_nusd / 1e9);
 }
 
 static const char *session_name(const struct core *core, char out[20])
@@ -128,16 +95,12 @@ void ask_print_json(const struct core *core, const struct message *answer)
 {
     struct buf out;
     buf_init(&out, 512u << 20);
-    const char *finish = finish_reason_name(answer->finish);
     buf_add_text(&out, "{\"text\":");
     json_add_string(&out, buf_slice(&answer->text));
     buf_add_text(&out, ",\"reasoning\":");
     json_add_string(&out, buf_slice(&answer->reasoning));
-    buf_printf(&out, ",\"tool_calls\":[%s],\"finish_reason\":", buf_text(&answer->tool_calls));
-    if (finish)
-        buf_printf(&out, "\"%s\"", finish);
-    else
-        buf_add_text(&out, "null");
+    buf_printf(&out, ",\"tool_calls\":[%s]", buf_text(&answer->tool_calls));
+    json_add_member_text(&out, "finish_reason", finish_reason_name(answer->finish));
     add_usage(&out, &answer->usage);
     add_error(&out, answer);
     buf_add_text(&out, ",\"route\":");
@@ -147,8 +110,8 @@ void ask_print_json(const struct core *core, const struct message *answer)
         buf_add_text(&out, "null");
     add_timing(&out, answer);
     char session[20];
-    add_text_or_null(&out, "session", core ? session_name(core, session) : NULL);
-    add_text_or_null(&out, "model", answer->model[0] ? answer->model : NULL);
+    json_add_member_text(&out, "session", core ? session_name(core, session) : NULL);
+    json_add_member_text(&out, "model", answer->model[0] ? answer->model : NULL);
     buf_add_text(&out, "}");
     puts(buf_text(&out));
     buf_release(&out);
@@ -182,8 +145,8 @@ void ask_print_stats(const struct core *core, const struct message *answer)
     if (u->output != TOKENS_UNKNOWN)
         buf_printf(&line, ", %u out", u->output);
     buf_printf(&line, ", first token %u ms, total %u ms", answer->ttft_ms, answer->total_ms);
-    if (tok_per_s(answer) > 0)
-        buf_printf(&line, ", %.1f tok/s", tok_per_s(answer));
+    if (message_tok_per_s(answer) > 0)
+        buf_printf(&line, ", %.1f tok/s", message_tok_per_s(answer));
     if (answer->cost_nusd > 0)
         buf_printf(&line, ", $%.6f", (double)answer->cost_nusd / 1e9);
     else if (answer->cost_nusd == 0)

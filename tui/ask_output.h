@@ -12,7 +12,7 @@ struct message;
  * count. On a terminal control characters are replaced: model text never steers it. */
 size_t ask_print_text(struct slice text, size_t n_printed);
 void ask_print_end(const struct message *answer, size_t n_printed);
-/* The object of design.md: text, reasoning, tool_calls, finish_reason, usage, error, route,
+/* One object: text, reasoning, tool_calls, finish_reason, usage, error, route,
  * timing, cost_usd, session, model. */
 void ask_print_json(const struct core *core, const struct message *answer);
 /* The same without an answer: only the error says something. */

@@ -7,6 +7,7 @@
 #include "router/session.h"
 
 #include "tui/editor.h"
+#include "tui/keys.h"
 #include "tui/view.h"
 
 #define TWICE_NS        1000000000ull /* two Esc within it belong together */
@@ -96,6 +97,7 @@ bool chat_edit_take_esc(struct chat_edit *e, struct app *app)
         return true;
     }
     e->esc_ns = now_ns;
-    app_notice(app, OK, "Esc again: edit your last message");
+    const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_STOP);
+    app_notice(app, OK, "%s again: edit your last message", keys ? keys : "once");
     return false;
 }

@@ -61,7 +61,6 @@ static bool show_branch(struct app *app, int64_t id)
     int64_t leaf_id = app_core(app)->session->leaf_id;
     struct action *a = action_new(ACTION_SHOW_BRANCH);
     a->id = id;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
     return app_core(app)->session->leaf_id != leaf_id;
 }
@@ -147,7 +146,6 @@ static void fork_at(struct app *app, int64_t id)
 {
     struct action *a = action_new(ACTION_FORK);
     a->id = id;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -163,8 +161,8 @@ static void tell_hidden(struct app *app, size_t n_hidden)
     const char *back = keymap_keys_of(app_keymap(app), CTX_TRANSCRIPT, CMD_BRANCH_BEFORE);
     const char *list = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_BRANCHES);
     app_notice(app, OK,
-            "a new branch: the %zu later message%s on the other one; %s goes back, %s lists "
-            "them",
+            "a new branch: the %zu later message%s on the other one; %s goes back, %s "
+            "lists them",
             n_hidden, n_hidden == 1 ? " is" : "s are", back ? back : "/branches",
             list ? list : "/branches");
 }
@@ -178,7 +176,6 @@ static void answer_again(struct chat_focus *f, struct transcript *t, size_t i, s
     int64_t leaf_id = s->leaf_id;
     struct action *a = action_new(ACTION_RETRY);
     a->id = t->selected_id;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
     if (s->leaf_id == leaf_id)
         return;

@@ -54,8 +54,7 @@ static int draw_editing(struct surface *out, int row)
     return (int)sizeof text;
 }
 
-void chat_rule_draw(
-        const struct chat_rule *r, const struct app *app, struct surface *out, int row)
+void chat_rule_draw(const struct chat_rule *r, struct app *app, struct surface *out, int row)
 {
     surface_rule(out, row, ROLE_RULE, "");
     int taken =

@@ -18,6 +18,6 @@ struct chat_rule {
 };
 
 void chat_rule_draw(
-        const struct chat_rule *rule, const struct app *app, struct surface *out, int row);
+        const struct chat_rule *rule, struct app *app, struct surface *out, int row);
 
 #endif

@@ -11,7 +11,7 @@
 #include "tui/message_lines.h"
 #include "tui/surface.h"
 #include "tui/view.h"
-#include "tui/view_stepper.h"
+#include "tui/view_tokens.h"
 
 #define EXACT_BELOW_LINES 100 /* more below the screen is told in messages: not laid out */
 
@@ -178,12 +178,12 @@ static void mark_selected(struct transcript *t, int i_line, struct surface *out,
 }
 
 /* Message i from `line` on into the rows from `row`; returns the row behind it. */
-static int draw_message(struct transcript *t, const struct app *app, size_t i, int line,
-        struct surface *out, int row)
+static int draw_message(
+        struct transcript *t, struct app *app, size_t i, int line, struct surface *out, int row)
 {
     const struct message *m = t->path[i];
     if (t->color && m->role == MSG_ASSISTANT)
-        view_stepper_load((struct app *)(uintptr_t)app, m);
+        view_tokens_load(app, m);
     struct message_lines *l = lines_of(t, app, i, out->rect.n_cols);
     message_header_refresh(&l->header, app_core(app), m);
     for (; line < l->n_lines && row < out->rect.n_rows; line++, row++) {
@@ -226,7 +226,7 @@ static void count_below(struct transcript *t, const struct app *app, size_t i, i
         t->n_below = (int)(t->n_path - i);
 }
 
-void transcript_draw(struct transcript *t, const struct app *app, struct surface *out)
+void transcript_draw(struct transcript *t, struct app *app, struct surface *out)
 {
     int line, row = 0;
     transcript_refresh(t, app);

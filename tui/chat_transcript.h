@@ -38,7 +38,7 @@ struct transcript {
 void transcript_release(struct transcript *t);
 /* Brings the path to the session of now; the functions below do it themselves. */
 void transcript_refresh(struct transcript *t, const struct app *app);
-void transcript_draw(struct transcript *t, const struct app *app, struct surface *out);
+void transcript_draw(struct transcript *t, struct app *app, struct surface *out);
 /* Positive: towards the end. */
 void transcript_scroll(struct transcript *t, const struct app *app, int n_lines);
 /* All of them stand in its text, in any case of letters. */

@@ -29,7 +29,6 @@ static void show(struct chat_why *w, const struct transcript *t, const struct me
         return;
     struct action *a = action_new(ACTION_WHY);
     a->id = m->id;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -187,12 +186,12 @@ static void draw_title(const struct core *core, const struct message *m, struct 
 }
 
 int chat_why_draw(
-        struct chat_why *w, struct transcript *t, const struct app *app, struct surface *out)
+        struct chat_why *w, struct transcript *t, struct app *app, struct surface *out)
 {
     const struct core *core = app_core(app);
     if (!chat_why_is_open(w, core))
         return 0;
-    follow(w, t, (struct app *)(uintptr_t)app);
+    follow(w, t, app);
     const struct message *m = session_find(core->session, w->message_id);
     if (!m)
         return 0;

@@ -29,7 +29,7 @@ bool chat_why_run(
         struct chat_why *w, struct transcript *t, enum command command, struct app *app);
 /* In the lower part of the surface of the transcript; returns the rows it takes. */
 int chat_why_draw(
-        struct chat_why *w, struct transcript *t, const struct app *app, struct surface *out);
+        struct chat_why *w, struct transcript *t, struct app *app, struct surface *out);
 void chat_why_release(struct chat_why *w);
 
 #endif

@@ -51,11 +51,13 @@ int cmd_tui(struct args *args);
 const char *cmd_model_path(const struct config *config, const char *name);
 /* Reads the heads of the local models' files: what cannot be loaded is faulty then. */
 void cmd_look_at_models(struct core *core);
-/* Moves one command to the database and waits; *answer is the command with its results and is
- * freed by the caller, whatever is returned. */
+bool cmd_has_store(const struct config *config);
+/* Moves one question to the database and waits; *answer is the command with its results and is
+ * freed by the caller, whatever is returned. Where there is no database none is made, and
+ * nothing is known. */
 enum status cmd_ask_store(const struct config *config, struct stored *command,
         struct stored **answer, struct err *err) MUST_USE;
-/* What `/theme` picked last is picked in `look` too; a database is not made for it. */
+/* What `/theme` picked last is picked in `look` too. */
 void cmd_restore_pick(struct look *look);
 /* One line for a person; what a terminal must not see becomes spaces. */
 void cmd_print_line(FILE *out, const char *fmt, ...) PRINTF(2, 3);

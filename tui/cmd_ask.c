@@ -120,8 +120,7 @@ static enum status open_session(struct ask *ask, struct err *err)
     if (session->writer_pid)
         return err_set(err, ERR_DENIED,
                 "the session that -c continues is open in another shunt (process %d), which "
-                "alone "
-                "may write it; -c SESSION names another",
+                "alone may write it; -c SESSION names another",
                 session->writer_pid);
     if (id == 0 || session->id == (int64_t)id)
         return OK;
@@ -153,7 +152,6 @@ static void send_prompt(struct ask *ask)
         hub_act(ask->hub, new_action(ACTION_SYSTEM, ask->in.system));
     struct action *action = new_action(ACTION_SEND, buf_text(&ask->in.prompt));
     action->params = ask->in.params;
-    action->has_params = ask->in.has_params;
     if (ask->in.extra_json.n)
         action->extra_json = mem_strdup(buf_text(&ask->in.extra_json));
     hub_act(ask->hub, action);

@@ -32,32 +32,43 @@ static bool read_number(const struct args *args, uint32_t max, uint32_t *out, co
 /* Returns -1 when all was read, else the exit status. */
 static int read_args(struct args *args, struct bench_args *b)
 {
+    uint32_t n_threads = 0; /* as many as there are cores */
     for (int id; (id = args_next(args)) != ARG_END;) {
-        uint32_t n_threads;
         bool ok = true;
-        if (id == FLAG_BENCH_PROMPT)
+        switch (id) {
+        case FLAG_BENCH_PROMPT:
             ok = read_number(args, 1 << 20, &b->config.n_prompt, "p");
-        else if (id == FLAG_BENCH_GEN)
+            break;
+        case FLAG_BENCH_GEN:
             ok = read_number(args, 1 << 20, &b->config.n_gen, "n");
-        else if (id == FLAG_BENCH_THREADS && (ok = read_number(args, 1024, &n_threads, "t")))
-            b->config.n_threads = (int)n_threads;
-        else if (id == FLAG_BENCH_SYNTHETIC)
+            break;
+        case FLAG_BENCH_THREADS:
+            ok = read_number(args, 1024, &n_threads, "t");
+            break;
+        case FLAG_BENCH_SYNTHETIC:
             b->config.shape = args->value;
-        else if (id == FLAG_BENCH_JSON)
+            break;
+        case FLAG_BENCH_JSON:
             b->is_json = true;
-        else if (id == FLAG_BENCH_KERNEL)
+            break;
+        case FLAG_BENCH_KERNEL:
             b->config.kernel = args->value;
-        else if (id == FLAG_BENCH_BACKEND)
+            break;
+        case FLAG_BENCH_BACKEND:
             b->backend = args->value;
-        else if (id == ARG_WORD && !b->file)
+            break;
+        case ARG_WORD:
+            if (b->file)
+                return cmd_usage("bench", "one file at a time: %s", args->value);
             b->file = args->value;
-        else if (id == ARG_WORD)
-            return cmd_usage("bench", "one file at a time: %s", args->value);
-        else if (id != FLAG_BENCH_THREADS)
+            break;
+        default:
             return cmd_stop(args, id);
+        }
         if (!ok)
             return EXIT_USAGE;
     }
+    b->config.n_threads = (int)n_threads;
     return -1;
 }
 

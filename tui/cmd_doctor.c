@@ -90,8 +90,26 @@ static void check_theme(struct report *report, const struct config *config)
     look_release(&look);
 }
 
+/* Whether a folder is there or can be made: only looks. */
+static bool check_folder(struct report *report, const char *dir)
+{
+    char there[4096];
+    snprintf(there, sizeof there, "%s", dir);
+    for (char *slash; access(there, F_OK) != 0 && (slash = strrchr(there, '/'));)
+        slash[slash == there] = '\0';
+    if (access(there, W_OK | X_OK) == 0)
+        return true;
+    say(report, BAD, "sessions", "cannot create %s: %s may not be written", dir, there);
+    return false;
+}
+
 static void check_data(struct report *report, const struct config *config)
 {
+    if (!cmd_has_store(config)) {
+        if (check_folder(report, config->data_dir))
+            say(report, NOTE, "sessions", "%s/shunt.db is not there yet", config->data_dir);
+        return;
+    }
     struct store *store;
     struct err err;
     if (store_open(&store, config->data_dir, -1, &err) != OK) {
@@ -122,12 +140,13 @@ static void check_remote(struct report *report, const struct endpoint_conf *e)
             [KEY_FROM_ENV] = "key found",
             [KEY_FROM_FILE] = "key found",
             [KEY_FROM_COMMAND] = "key from a command, not run"};
+    char url[1024];
     struct err err;
+    endpoint_print_url(e, url, sizeof url);
     if (endpoint_check(e, &err) != OK)
         say(report, BAD, e->name, "%s", err.text);
     else
-        say(report, NOTE, e->name, "%s, %s; not contacted",
-                e->url ? e->url : providers[e->kind].url, keys[e->key_source]);
+        say(report, NOTE, e->name, "%s, %s; not contacted", url, keys[e->key_source]);
 }
 
 static void check_endpoints(struct report *report, const struct config *config)

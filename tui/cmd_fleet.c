@@ -68,8 +68,8 @@ static void print_result_json(const struct endpoint_state *e, bool is_first)
     buf_printf(&out, "%s{\"endpoint\":", is_first ? "" : ",\n");
     json_add_string(&out, slice_of(e->conf->name));
     buf_printf(&out, ",\"ok\":%s", is_fine ? "true" : "false");
-    fleet_add_number(&out, "probe_ms", is_fine ? e->probe_ms : -1.0);
-    fleet_add_text(&out, "error", e->probe_error);
+    json_add_member_number(&out, "probe_ms", is_fine ? e->probe_ms : -1.0);
+    json_add_member_text(&out, "error", e->probe_error);
     buf_add_text(&out, "}");
     fputs(buf_text(&out), stdout);
     buf_release(&out);
@@ -102,9 +102,7 @@ static enum status begin_probes(struct hub *hub, const struct fleet_args *args, 
     for (int i = 0; i < args->n_names; i++)
         if (fleet_find(fleet, args->names[i]) < 0)
             return err_set(err, ERR_USAGE,
-                    "there is no endpoint \"%s\"; shunt fleet list shows "
-                    "all",
-                    args->names[i]);
+                    "there is no endpoint \"%s\"; shunt fleet list shows all", args->names[i]);
     for (int i = 0; i < args->n_names; i++)
         ask(hub, fleet_find(fleet, args->names[i]));
     if (args->n_names == 0)
@@ -146,11 +144,13 @@ static int run_costs(const struct config *config, const struct fleet_args *args)
 }
 
 static const struct {
-    enum verb verb;
     int n_names_max;
     int (*run)(const struct config *config, const struct fleet_args *args);
-} verbs[] = {{VERB_FLEET_LIST, 0, run_list}, {VERB_FLEET_PROBE, NAMES_MAX, run_probe},
-        {VERB_FLEET_COSTS, 0, run_costs}};
+} runs[VERB_COUNT] = {
+        [VERB_FLEET_LIST] = {0, run_list},
+        [VERB_FLEET_PROBE] = {NAMES_MAX, run_probe},
+        [VERB_FLEET_COSTS] = {0, run_costs},
+};
 
 /* -1, or the exit status of what ended it. */
 static int read_args(struct fleet_args *out, struct args *args)
@@ -186,15 +186,12 @@ int cmd_fleet(struct args *args)
     enum verb verb = cmd_find_verb(args, in.what);
     if (verb == VERB_NONE)
         return EXIT_USAGE;
-    size_t i = 0;
-    while (verbs[i].verb != verb)
-        i++;
-    if (in.n_names > verbs[i].n_names_max)
+    if (in.n_names > runs[verb].n_names_max)
         return cmd_usage("fleet", "%s takes no names: %s", in.what, in.names[0]);
     if (config_load(&config, &args->globals, &err) != OK)
         return cmd_fail(&err);
     config_print_warnings(&config);
-    code = verbs[i].run(&config, &in);
+    code = runs[verb].run(&config, &in);
     config_release(&config);
     return code;
 }

@@ -60,21 +60,6 @@ struct line { /* of the list */
     int64_t t_ms; /* STANDING_FAILED: when; STANDING_BREAKER: until when; else -1 */
 };
 
-void fleet_add_number(struct buf *out, const char *name, double value)
-{
-    buf_printf(out, ",\"%s\":", name);
-    if (value < 0)
-        buf_add_text(out, "null");
-    else
-        json_add_double(out, value);
-}
-
-void fleet_add_text(struct buf *out, const char *name, const char *text)
-{
-    buf_printf(out, ",\"%s\":", name);
-    json_add_string(out, slice_of(text));
-}
-
 static double dollars(int64_t nusd)
 {
     return nusd < 0 ? -1 : (double)nusd / 1e9;
@@ -122,8 +107,7 @@ static struct line line_of(const struct config *config, const struct endpoint_st
 static const char *model_of(const struct endpoint_conf *conf)
 {
     const char *model = conf->model ? conf->model : "";
-    const char *slash = conf->kind == PROVIDER_LOCAL ? strrchr(model, '/') : NULL;
-    return slash ? slash + 1 : model;
+    return conf->kind == PROVIDER_LOCAL ? path_name(model) : model;
 }
 
 /* ---- as text ---------------------------------------------------------------------------- */
@@ -226,25 +210,25 @@ static void add_line_json(struct buf *out, const struct line *line)
     bool is_known = line->has_history;
     buf_add_text(out, "{\"endpoint\":");
     json_add_string(out, slice_of(conf->name));
-    fleet_add_text(out, "kind", providers[conf->kind].name);
-    fleet_add_text(out, "model", model_of(conf));
-    fleet_add_text(out, "zone", zone_name(conf->zone));
-    fleet_add_number(out, "tier", conf->tier > 0 ? conf->tier : -1);
-    fleet_add_text(out, "state", standings[line->standing].json);
-    fleet_add_number(
+    json_add_member_text(out, "kind", providers[conf->kind].name);
+    json_add_member_text(out, "model", model_of(conf));
+    json_add_member_text(out, "zone", zone_name(conf->zone));
+    json_add_member_number(out, "tier", conf->tier > 0 ? conf->tier : -1);
+    json_add_member_text(out, "state", standings[line->standing].json);
+    json_add_member_number(
             out, "failed_at_ms", line->standing == STANDING_FAILED ? (double)line->t_ms : -1);
-    fleet_add_number(out, "breaker_until_ms",
+    json_add_member_number(out, "breaker_until_ms",
             line->standing == STANDING_BREAKER ? (double)line->t_ms : -1);
-    fleet_add_text(out, "last_error", e->last_error);
-    fleet_add_number(out, "price_in_usd_per_mtok", conf->usd_per_mtok_in);
-    fleet_add_number(out, "price_out_usd_per_mtok", conf->usd_per_mtok_out);
+    json_add_member_text(out, "last_error", e->last_error);
+    json_add_member_number(out, "price_in_usd_per_mtok", conf->usd_per_mtok_in);
+    json_add_member_number(out, "price_out_usd_per_mtok", conf->usd_per_mtok_out);
     add_samples(out, "ttft_p50_ms", &e->ttft_samples_ms, 0.5);
     add_samples(out, "ttft_p95_ms", &e->ttft_samples_ms, 0.95);
     add_samples(out, "tok_per_s", &e->tok_per_s_samples, 0.5);
-    fleet_add_number(out, "requests_today", is_known ? today->n_requests : -1.0);
-    fleet_add_number(out, "errors_today", is_known ? today->n_errors : -1.0);
-    fleet_add_number(out, "unpriced_today", is_known ? today->n_unpriced : -1.0);
-    fleet_add_number(out, "cost_today_usd", is_known ? dollars(today->cost_nusd) : -1);
+    json_add_member_number(out, "requests_today", is_known ? today->n_requests : -1.0);
+    json_add_member_number(out, "errors_today", is_known ? today->n_errors : -1.0);
+    json_add_member_number(out, "unpriced_today", is_known ? today->n_unpriced : -1.0);
+    json_add_member_number(out, "cost_today_usd", is_known ? dollars(today->cost_nusd) : -1);
     buf_add_text(out, "}");
 }
 
@@ -267,7 +251,9 @@ int fleet_print_list(const struct config *config, bool is_json)
     struct stored *s;
     struct err err;
     struct core core;
-    struct core_config cfg = {config->endpoints, config->n_endpoints, config->zone, 1, 0};
+    struct core_config cfg = {.endpoints = config->endpoints,
+            .n_endpoints = config->n_endpoints,
+            .max_zone = config->zone};
     struct moment now = {clock_unix_ms(), clock_now_ns()};
     if (cmd_ask_store(config, history_command(now.ms), &s, &err) != OK)
         fprintf(stderr, "shunt: %s; figures are left out\n", err.text);
@@ -326,13 +312,13 @@ static void print_costs_json(const struct stored *s)
     for (size_t i = 0; i < s->n_costs; i++) {
         const struct cost_row *row = &s->costs[i];
         buf_printf(&out, "%s{\"day\":\"%s\"", i ? ",\n" : "", row->day.ptr);
-        fleet_add_text(&out, "endpoint", row->endpoint.ptr);
-        fleet_add_number(&out, "requests", row->n_requests);
-        fleet_add_number(&out, "errors", row->n_errors);
-        fleet_add_number(&out, "unpriced", row->n_unpriced);
-        fleet_add_number(&out, "input_tok", (double)row->n_input_tok);
-        fleet_add_number(&out, "output_tok", (double)row->n_output_tok);
-        fleet_add_number(&out, "cost_usd", dollars(row->cost_nusd));
+        json_add_member_text(&out, "endpoint", row->endpoint.ptr);
+        json_add_member_number(&out, "requests", row->n_requests);
+        json_add_member_number(&out, "errors", row->n_errors);
+        json_add_member_number(&out, "unpriced", row->n_unpriced);
+        json_add_member_number(&out, "input_tok", (double)row->n_input_tok);
+        json_add_member_number(&out, "output_tok", (double)row->n_output_tok);
+        json_add_member_number(&out, "cost_usd", dollars(row->cost_nusd));
         buf_add_text(&out, "}");
     }
     buf_add_text(&out, "]");

@@ -162,8 +162,11 @@ int cmd_help(struct args *args)
     if (what != ARG_WORD)
         return cmd_stop(args, what);
     struct slice page = manual_find(args->value);
-    if (page.n)
-        return print_page(page);
     enum subcommand subcommand = cmd_find(args->value);
-    return subcommand == SUB_EVERY ? cmd_unknown(args, false) : cmd_print_help(subcommand);
+    if (!page.n && subcommand == SUB_EVERY)
+        return cmd_unknown(args, false);
+    int code = cmd_take_nothing(args);
+    if (code >= 0)
+        return code;
+    return page.n ? print_page(page) : cmd_print_help(subcommand);
 }

@@ -39,8 +39,8 @@ int cmd_keys(struct args *args)
     for (int context = CTX_GLOBAL + 1; context < CTX_COUNT; context++)
         print_context(map, (enum context)context);
     print_context(map, CTX_GLOBAL);
-    puts("In the input line a command is also run by its name: /name. shunt help keys shows "
-         "the manual.");
+    puts("In the input line / lists the commands that are also run by their names. shunt help "
+         "keys shows the manual.");
     keymap_free(map);
     config_release(&config);
     return EXIT_DONE;

@@ -58,18 +58,10 @@ static size_t find_all(const struct config *config, struct arena *arena, struct 
 
 static void add_count(struct buf *out, const char *name, uint64_t value, bool is_read)
 {
-    fleet_add_number(out, name, is_read ? (double)value : -1);
+    json_add_member_number(out, name, is_read ? (double)value : -1);
 }
 
 /* text "" or NULL: not known. */
-static void add_text(struct buf *out, const char *name, const char *text)
-{
-    if (text && text[0])
-        fleet_add_text(out, name, text);
-    else
-        fleet_add_number(out, name, -1);
-}
-
 static void add_object(struct buf *out, const struct line *line)
 {
     const struct model_facts *f = &line->facts;
@@ -77,14 +69,14 @@ static void add_object(struct buf *out, const struct line *line)
     bool is_read = m->n_layers > 0;
     buf_add_text(out, "{\"path\":");
     json_add_string(out, slice_of(line->path));
-    add_text(out, "endpoint", line->endpoint);
+    json_add_member_text(out, "endpoint", line->endpoint);
     add_count(out, "bytes", m->file_bytes, f->modified_ms);
     add_count(out, "modified_ms", (uint64_t)f->modified_ms, f->modified_ms);
-    add_text(out, "name", m->name);
-    add_text(out, "architecture", m->arch);
-    add_text(out, "quantisation", m->quant);
-    add_text(out, "tokenizer", f->tokenizer);
-    add_text(out, "chat_format", f->chat_format);
+    json_add_member_text(out, "name", m->name);
+    json_add_member_text(out, "architecture", m->arch);
+    json_add_member_text(out, "quantisation", m->quant);
+    json_add_member_text(out, "tokenizer", f->tokenizer);
+    json_add_member_text(out, "chat_format", f->chat_format);
     add_count(out, "n_params", m->n_params, is_read);
     add_count(out, "n_params_active", m->n_params_active, is_read);
     add_count(out, "n_layers", m->n_layers, is_read);
@@ -93,7 +85,7 @@ static void add_object(struct buf *out, const struct line *line)
     add_count(out, "context_train_tok", m->context_train_tok, is_read);
     add_count(out, "context_tok", m->context_tok, is_read);
     add_count(out, "kv_bytes", m->kv_bytes, is_read);
-    add_text(out, "error", f->err.status ? f->err.text : NULL);
+    json_add_member_text(out, "error", f->err.status ? f->err.text : NULL);
     buf_add_text(out, "}");
 }
 

@@ -84,8 +84,11 @@ static int decide(
 {
     struct core core;
     struct err err;
-    struct core_config cfg = {config->endpoints, config->n_endpoints, config->zone, 1,
-            clock_unix_ms(), .budget_day_nusd = config->budget_day_nusd};
+    struct core_config cfg = {.endpoints = config->endpoints,
+            .n_endpoints = config->n_endpoints,
+            .max_zone = config->zone,
+            .now_ms = clock_unix_ms(),
+            .budget_day_nusd = config->budget_day_nusd};
     struct chat_message message = {MSG_USER, prompt};
     struct features features = features_of(&message, 1, SLICE(""));
     struct decision decision;

@@ -1,4 +1,5 @@
 /* cmd_store.c - one question to the database, beside a running program. */
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
@@ -15,12 +16,17 @@ static struct stored *wait_for_answer(struct store *store, int fd)
     struct event event;
     while (!store_poll_event(store, &event)) {
         struct pollfd p = {fd, POLLIN, 0};
-        uint64_t count;
         if (poll(&p, 1, -1) > 0)
-            while (read(fd, &count, sizeof count) < 0)
-                break;
+            (void)!read(fd, &(uint64_t){0}, sizeof(uint64_t)); /* only to be woken again */
     }
     return event.u.stored;
+}
+
+bool cmd_has_store(const struct config *config)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/shunt.db", config->data_dir);
+    return access(path, F_OK) == 0 || errno != ENOENT;
 }
 
 enum status cmd_ask_store(const struct config *config, struct stored *command,
@@ -29,6 +35,10 @@ enum status cmd_ask_store(const struct config *config, struct stored *command,
     struct store *store;
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     *answer = command;
+    if (!cmd_has_store(config)) {
+        close(fd);
+        return OK;
+    }
     if (store_open(&store, config->data_dir, fd, err) == OK) {
         if (store_send(store, command)) /* its ring is empty */
             *answer = wait_for_answer(store, fd);
@@ -43,13 +53,10 @@ enum status cmd_ask_store(const struct config *config, struct stored *command,
 
 void cmd_restore_pick(struct look *look)
 {
-    char path[4096];
     struct stored *command = stored_new(STORE_GET_SETTING), *answer = command;
     struct err err;
-    snprintf(path, sizeof path, "%s/shunt.db", look->config->data_dir);
     command->key = SLICE("theme");
-    if (access(path, F_OK) == 0 && cmd_ask_store(look->config, command, &answer, &err) == OK &&
-            answer->value.n)
+    if (cmd_ask_store(look->config, command, &answer, &err) == OK && answer->value.n)
         look_restore_pick(
                 look, arena_strndup(&answer->arena, answer->value.ptr, answer->value.n));
     stored_free(answer);

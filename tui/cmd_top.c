@@ -103,8 +103,8 @@ static void print_choices_json(const struct stored *s)
         struct choice c = read_choice(&s->decisions[i]);
         if (c.root) {
             buf_printf(&out, "%s{\"t_ms\":%" PRId64, out.n ? ",\n" : "", c.t_ms);
-            fleet_add_number(&out, "cost_usd", c.cost_usd);
-            fleet_add_number(&out, "difficulty", c.difficulty);
+            json_add_member_number(&out, "cost_usd", c.cost_usd);
+            json_add_member_number(&out, "difficulty", c.difficulty);
             buf_add_text(&out, ",\"decision\":");
             json_print(c.root, &out);
             buf_add_text(&out, "}");
@@ -211,9 +211,9 @@ static void add_stats(struct buf *out, const struct balance_stats *s)
 {
     buf_add_text(out, "{\"effective\":");
     json_add_double(out, s->effective);
-    fleet_add_number(out, "gini", s->gini);
-    fleet_add_number(out, "never_chosen", s->dead);
-    fleet_add_number(out, "top_share", s->top_share);
+    json_add_member_number(out, "gini", s->gini);
+    json_add_member_number(out, "never_chosen", s->dead);
+    json_add_member_number(out, "top_share", s->top_share);
     buf_add_text(out, "}");
 }
 
@@ -227,7 +227,7 @@ static void add_layer_json(struct buf *out, const struct balance *b, int layer)
     buf_add_text(out, ",\"busiest\":[");
     for (int i = 0; i < n; i++) {
         buf_printf(out, "%s{\"expert\":%d", i ? "," : "", experts[i]);
-        fleet_add_number(out, "share", share_of(b, layer, experts[i]));
+        json_add_member_number(out, "share", share_of(b, layer, experts[i]));
         buf_printf(out, ",\"is_hot\":%s}",
                 balance_flag(b, layer, experts[i]) > 0 ? "true" : "false");
     }
@@ -241,8 +241,8 @@ static void print_experts_json(const struct balance *b, const struct message_row
     buf_init(&out, 64 << 20);
     balance_layer(b, -1, &mean, &chance);
     buf_printf(&out, "{\"session\":\"%" PRIx64 "\"", (uint64_t)m->session_id);
-    fleet_add_text(&out, "endpoint", m->endpoint.ptr);
-    fleet_add_text(&out, "model", m->model.ptr);
+    json_add_member_text(&out, "endpoint", m->endpoint.ptr);
+    json_add_member_text(&out, "model", m->model.ptr);
     buf_printf(&out,
             ",\"n_tokens\":%" PRIu64 ",\"n_experts\":%u,\"n_experts_used\":%u,\"mean\":",
             b->n_tokens, b->shape.n_experts, b->shape.k);

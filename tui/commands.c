@@ -54,7 +54,6 @@ static bool run_action(struct app *app, enum command command, const char *text)
         if (actions[i].command == command) {
             struct action *action = action_new(actions[i].action);
             action->text = command == CMD_EXPORT ? config_expand_home(text) : mem_strdup(text);
-            action->now_ms = app_now_ms(app);
             app_act(app, action);
             return true;
         }

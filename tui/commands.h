@@ -1,6 +1,5 @@
 /*
- * commands.h - everything a key, the `/` line can do: the rows of
- * commands.def.
+ * commands.h - everything a key or the `/` line can do: the rows of commands.def.
  */
 #ifndef TUI_COMMANDS_H
 #define TUI_COMMANDS_H

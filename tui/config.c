@@ -16,7 +16,6 @@
 
 #include "tui/args.h"
 #include "tui/embedded.h"
-#include "tui/keys.h"
 
 enum option_kind {
     KIND_TEXT,
@@ -297,49 +296,6 @@ size_t config_find_themes(const char *dir, struct arena *arena, char ***out)
     return dir_list(dir, ".theme", arena, out);
 }
 
-size_t config_find_models(const char *dir, struct arena *arena, char ***out)
-{
-    return dir_list(dir, ".gguf", arena, out);
-}
-
-static bool has_endpoint(const struct config *config, const char *name)
-{
-    for (size_t i = 0; i < config->n_endpoints; i++)
-        if (strcmp(config->endpoints[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-/* Behind the configured ones: what a model's own [endpoint] says about it holds. A name that is
- * taken keeps its .gguf. Each file is looked at once: of hundreds, comparing each with each would
- * be seen at the start. */
-static void add_models_folder(struct config *config)
-{
-    char **paths;
-    size_t n = config_find_models(config->models_dir, &config->arena, &paths), n_ids = 0;
-    struct endpoint_conf *all =
-            arena_alloc(&config->arena, (config->n_endpoints + n + 1) * sizeof *all);
-    struct file_id *ids = mem_alloc((config->n_endpoints + n + 1) * sizeof *ids);
-    for (size_t i = 0; i < config->n_endpoints; i++) {
-        const struct endpoint_conf *e = &config->endpoints[i];
-        all[i] = *e;
-        if (e->kind == PROVIDER_LOCAL && e->model)
-            ids[n_ids++] = file_id_of(e->model);
-    }
-    config->endpoints = all;
-    for (size_t i = 0; i < n; i++) {
-        const char *file = strrchr(paths[i], '/') + 1;
-        const char *name = arena_strndup(&config->arena, file, strlen(file) - strlen(".gguf"));
-        struct file_id id = file_id_of(paths[i]);
-        if (file_id_is_among(ids, n_ids, id))
-            continue;
-        ids[n_ids++] = id;
-        all[config->n_endpoints++] =
-                endpoint_local(has_endpoint(config, name) ? file : name, paths[i]);
-    }
-    mem_free(ids);
-}
-
 /* A name that is neither built in nor a file would silently be the default. */
 static void check_theme(struct config *config)
 {
@@ -364,17 +320,6 @@ static void check_theme(struct config *config)
                 config->theme, buf_text(&there));
     buf_release(&there);
     arena_release(&arena);
-}
-
-bool config_look_for_models(struct config *config)
-{
-    int64_t changed_ns = file_changed_ns(config->models_dir);
-    if (!config->models_folder || changed_ns == config->models_ns)
-        return false;
-    config->models_ns = changed_ns;
-    config->n_endpoints = config->n_sections;
-    add_models_folder(config);
-    return true;
 }
 
 static void read_endpoints(struct config *config, struct conf *conf)
@@ -434,63 +379,6 @@ enum status config_load(struct config *out, const struct global_flags *flags, st
                 err, ERR_USAGE, "--color %s: use auto, never, 16, 256 or rgb", flags->color);
     }
     return OK;
-}
-
-static int find_context(const char *name)
-{
-    int i = 0;
-    while (i < CTX_COUNT && strcmp(context_defs[i].name, name) != 0)
-        i++;
-    return i;
-}
-
-/* `send = none`: every key of the command in this context is unbound. */
-static void unbind_all(struct keymap *map, enum context context, enum command command)
-{
-    struct err err;
-    for (size_t i = 0; i < keymap_n(map); i++) {
-        const struct binding *b = keymap_at(map, i);
-        if (b->context == context && b->command == command &&
-                keymap_bind(map, context, b->keys, CMD_NONE, &err) == OK)
-            i = (size_t)-1; /* the list moved: look again from its start */
-    }
-}
-
-static void warn_unknown_context(struct conf *conf, const struct conf_entry *entry)
-{
-    struct buf names;
-    buf_init(&names, ERR_TEXT_BYTES);
-    for (int i = 0; i < CTX_COUNT; i++)
-        buf_printf(&names, "%s%s", i ? ", " : "", context_defs[i].name);
-    conf_warn(conf, entry->line, "no context \"%s\": there are %s", entry->subsection,
-            buf_text(&names));
-    buf_release(&names);
-}
-
-static void bind_entry(
-        struct config *config, struct keymap *map, const struct conf_entry *entry)
-{
-    int context = find_context(entry->subsection);
-    enum command command = command_find(entry->key);
-    struct err err;
-    if (context == CTX_COUNT)
-        warn_unknown_context(config->conf, entry);
-    else if (command == CMD_NONE)
-        conf_warn(config->conf, entry->line, "no command \"%s\"; `shunt keys` lists them",
-                entry->key);
-    else if (strcmp(entry->value, "none") == 0)
-        unbind_all(map, (enum context)context, command);
-    else if (keymap_bind(map, (enum context)context, entry->value, command, &err) != OK)
-        conf_warn(config->conf, entry->line, "%s", err.text);
-}
-
-struct keymap *config_keymap(struct config *config)
-{
-    struct keymap *map = keymap_new();
-    for (size_t i = 0; i < conf_n_entries(config->conf); i++)
-        if (strcmp(conf_entry_at(config->conf, i)->section, "bind") == 0)
-            bind_entry(config, map, conf_entry_at(config->conf, i));
-    return map;
 }
 
 void config_release(struct config *config)

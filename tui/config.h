@@ -38,9 +38,10 @@ struct config {
     enum reasoning_mode reasoning;
     bool side_pane, models_folder, ascii, mouse;
     int64_t budget_day_nusd; /* 0: no limit */
-    const char *term;        /* $TERM or "" */
-    const char *editor;      /* $VISUAL, $EDITOR or vi */
-    const char *temp_dir;    /* $TMPDIR or /tmp */
+    /* the environment */
+    const char *term;     /* $TERM or "" */
+    const char *editor;   /* $VISUAL, $EDITOR or vi */
+    const char *temp_dir; /* $TMPDIR or /tmp */
     struct clipboard clipboard;
     enum charset charset;          /* of the locale, and `ascii` */
     enum theme_variant background; /* by $COLORFGBG; VARIANT_ANY: it says nothing */

@@ -34,6 +34,7 @@ struct editor {
 };
 void editor_init(struct editor *e);
 void editor_release(struct editor *e);
+/* Replaces the text; the steps of undo go. cursor: byte offset, beyond the end: at it. */
 void editor_set(struct editor *e, struct slice text, size_t cursor);
 /* Appends what comes from a paste, a file or a store as whole characters and lines that end
  * with LF, without NUL. */

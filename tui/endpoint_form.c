@@ -25,8 +25,10 @@ enum field {
     FIELD_COUNT
 };
 
-static const char *const key_sources[] = {"", "env", "file", "command"};
-static const char *const zones[] = {"", "local", "lab", "region", "external"};
+static const char *const key_sources[] = {[KEY_FROM_NONE] = "",
+        [KEY_FROM_ENV] = "env",
+        [KEY_FROM_FILE] = "file",
+        [KEY_FROM_COMMAND] = "command"};
 static const char *const answers[] = {"yes", "no"};
 
 #define CHOICES(list) list, ARRAY_LEN(list)
@@ -45,7 +47,7 @@ static const struct form_field fields[FIELD_COUNT] = {
         [FIELD_KEY_VALUE] = {"key is in", "", KEY_HINT},
         [FIELD_ZONE] = {"zone", "as its kind and url say",
                 "How far what is sent there travels: local, lab, region, external.",
-                CHOICES(zones)},
+                CHOICES(zone_choices)},
         [FIELD_TIER] = {"tier", "guessed", "What it can do, 1 to 5."},
         [FIELD_PRICE_IN] = {"price in $", "list price, if known", "Per million tokens."},
         [FIELD_PRICE_OUT] = {"price out $", "list price, if known", "Per million tokens."},
@@ -69,7 +71,13 @@ static const struct {
         {FIELD_ENABLED, "enabled"},
 };
 
-static const char *const key_keys[] = {NULL, "key_env", "key_file", "key_command"};
+static const struct {
+    const char *key, *need;
+} key_rows[] = {
+        [KEY_FROM_ENV] = {"key_env", "the name of a variable"},
+        [KEY_FROM_FILE] = {"key_file", "the path of a file"},
+        [KEY_FROM_COMMAND] = {"key_command", "a command line"},
+};
 
 static const char *text_of(const struct endpoint_form *f, enum field field)
 {
@@ -98,7 +106,8 @@ static void adapt(struct endpoint_form *f)
     bool has_source = text_of(f, FIELD_KEY_FROM)[0], has_url = text_of(f, FIELD_URL)[0];
     int kind = kind_of(f);
     const char *usual = kind < PROVIDER_COUNT && !has_url ? providers[kind].key_env : NULL;
-    value->is_fixed = !has_source && !value->text[0];
+    value->is_fixed = value->is_long || (!has_source && !value->text[0]);
+    f->form.values[FIELD_KEY_FROM].is_fixed = value->is_long; /* they are written together */
     value->blank = has_source ? "" : usual ? usual : "no key";
 }
 
@@ -122,10 +131,11 @@ static void fill(struct endpoint_form *f, const struct conf *conf, const char *n
     form_set(&f->form, FIELD_NAME, name);
     for (size_t i = 0; i < ARRAY_LEN(plain_keys); i++)
         form_set(&f->form, plain_keys[i].field, read_setting(conf, name, plain_keys[i].key));
-    for (size_t i = 1; i < ARRAY_LEN(key_keys); i++)
-        if (conf_get(conf, "endpoint", name, key_keys[i])) {
+    for (size_t i = KEY_FROM_ENV; i < ARRAY_LEN(key_rows); i++)
+        if (conf_get(conf, "endpoint", name, key_rows[i].key)) {
             form_set(&f->form, FIELD_KEY_FROM, key_sources[i]);
-            form_set(&f->form, FIELD_KEY_VALUE, conf_get(conf, "endpoint", name, key_keys[i]));
+            form_set(&f->form, FIELD_KEY_VALUE,
+                    conf_get(conf, "endpoint", name, key_rows[i].key));
         }
 }
 
@@ -189,14 +199,12 @@ static bool is_variable(const char *text)
 
 static void check_key(struct endpoint_form *f)
 {
-    static const char *const needs[] = {
-            NULL, "the name of a variable", "the path of a file", "a command line"};
     const char *from = text_of(f, FIELD_KEY_FROM), *value = text_of(f, FIELD_KEY_VALUE);
     if (!from[0] && value[0])
         form_fail(&f->form, FIELD_KEY_FROM, "env, file or command is needed");
-    for (size_t i = 1; i < ARRAY_LEN(key_sources); i++)
+    for (size_t i = KEY_FROM_ENV; i < ARRAY_LEN(key_sources); i++)
         if (strcmp(from, key_sources[i]) == 0 && !value[0])
-            form_fail(&f->form, FIELD_KEY_VALUE, "%s is needed", needs[i]);
+            form_fail(&f->form, FIELD_KEY_VALUE, "%s is needed", key_rows[i].need);
     if (strcmp(from, "env") == 0 && value[0] && !is_variable(value))
         form_fail(&f->form, FIELD_KEY_VALUE, "the name of a variable is needed, not the key");
     if (strcmp(from, "file") == 0 && value[0] && value[0] != '/' &&
@@ -274,8 +282,8 @@ void endpoint_form_write(const struct endpoint_form *f, struct conf *conf)
     }
     if (!is_changed(f, FIELD_KEY_FROM) && !is_changed(f, FIELD_KEY_VALUE))
         return;
-    for (size_t i = 1; i < ARRAY_LEN(key_keys); i++)
-        conf_set(conf, "endpoint", name, key_keys[i],
+    for (size_t i = KEY_FROM_ENV; i < ARRAY_LEN(key_rows); i++)
+        conf_set(conf, "endpoint", name, key_rows[i].key,
                 strcmp(text_of(f, FIELD_KEY_FROM), key_sources[i]) == 0
                         ? text_of(f, FIELD_KEY_VALUE)
                         : NULL);

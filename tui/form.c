@@ -8,6 +8,10 @@
 #include "tui/text.h"
 #include "tui/vtin.h"
 
+#define TEXT(number) #number
+#define NUMBER(name) TEXT(name)
+#define FULL         "it does not fit: at most " NUMBER(FORM_TEXT_MAX) " bytes"
+
 void form_init(struct form *form, const struct form_field *fields, int n_fields)
 {
     memset(form, 0, sizeof *form);
@@ -21,6 +25,9 @@ void form_set(struct form *form, int i, const char *text)
     snprintf(value->text, sizeof value->text, "%s", text);
     value->text[utf8_whole(value->text, strlen(value->text))] = '\0';
     value->cursor = strlen(value->text);
+    value->is_long = strlen(text) >= sizeof value->text;
+    value->is_fixed |= value->is_long;
+    value->is_full = false;
 }
 
 void form_fail(struct form *form, int i, const char *fmt, ...)
@@ -74,7 +81,8 @@ static void choose(struct form *form, int by)
 static void insert(struct form_value *value, struct slice text)
 {
     size_t n = strlen(value->text);
-    if (n + text.n >= sizeof value->text)
+    value->is_full = n + text.n >= sizeof value->text;
+    if (value->is_full)
         return;
     memmove(value->text + value->cursor + text.n, value->text + value->cursor,
             n - value->cursor + 1);
@@ -87,6 +95,7 @@ static void cut(struct form_value *value, size_t from, size_t to)
 {
     memmove(value->text + from, value->text + to, strlen(value->text + to) + 1);
     value->cursor = from;
+    value->is_full = false;
     value->error[0] = '\0';
 }
 
@@ -224,6 +233,11 @@ static void draw_value(const struct form *form, int i, struct surface *out, int 
         surface_puts(out, row, col + 1, ROLE_HINT_KEY, is_focused ? "\xE2\x96\xB8" : " ");
         return;
     }
+    if (value->is_long) {
+        surface_puts(
+                out, row, col + 2, ROLE_DIM, "too long for this form: change it in the file");
+        return;
+    }
     const char *blank = value->blank ? value->blank : field->blank;
     struct slice text = visible(value, out->rect.n_cols - col - 3);
     surface_text(out, row, col + 2, role, 0, text);
@@ -236,9 +250,15 @@ static void draw_value(const struct form *form, int i, struct surface *out, int 
                                 text.ptr, value->cursor - (size_t)(text.ptr - value->text)}));
 }
 
+/* What stands below a value; "": nothing. */
+static const char *complaint(const struct form_value *value)
+{
+    return value->error[0] || !value->is_full ? value->error : FULL;
+}
+
 static int field_rows(const struct form *form, int i)
 {
-    return form->values[i].error[0] ? 2 : 1;
+    return complaint(&form->values[i])[0] ? 2 : 1;
 }
 
 /* The first field that is shown, so that the one with the focus is. */
@@ -277,7 +297,8 @@ void form_draw(const struct form *form, struct surface *out)
         bool is_focused = i == form->focus;
         surface_puts(out, row, 2, is_focused ? ROLE_TITLE : ROLE_DIM, form->fields[i].label);
         draw_value(form, i, out, row++, col);
-        if (form->values[i].error[0] && row < n_rows)
-            surface_puts(out, row++, col + 2, ROLE_ERROR, form->values[i].error);
+        const char *said = complaint(&form->values[i]);
+        if (said[0] && row < n_rows)
+            surface_puts(out, row++, col + 2, ROLE_ERROR, said);
     }
 }

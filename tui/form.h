@@ -12,7 +12,8 @@ struct key;
 struct surface;
 
 #define FORM_FIELDS_MAX 16
-#define FORM_TEXT_BYTES 512
+#define FORM_TEXT_MAX   511
+#define FORM_TEXT_BYTES (FORM_TEXT_MAX + 1)
 
 struct form_field {
     const char *label;
@@ -25,8 +26,10 @@ struct form_field {
 struct form_value {
     char text[FORM_TEXT_BYTES];
     size_t cursor; /* byte offset on a cluster border */
-    char error[96];
+    char error[96];    /* stands below it until the value is changed */
     bool is_fixed;     /* shown, not changed */
+    bool is_long;      /* text is its beginning: fixed, and said in its place */
+    bool is_full;      /* what was typed or pasted last found no room */
     const char *blank; /* in place of the field's; NULL: that one */
 };
 
@@ -37,10 +40,11 @@ struct form {
     int focus;
 };
 
+/* What a key was: taken, the wish to save or to leave, or none of the form's. */
 enum form_result { FORM_GOES_ON, FORM_SAVE, FORM_CANCEL, FORM_NOT_MINE };
 
 void form_init(struct form *form, const struct form_field *fields, int n_fields);
-void form_set(struct form *form, int i, const char *text);
+void form_set(struct form *form, int i, const char *text); /* one without room is_long */
 void form_fail(struct form *form, int i, const char *fmt, ...) PRINTF(3, 4);
 void form_forgive(struct form *form); /* no field has an error */
 /* Puts the focus on the first field with an error. False: there is none. */

@@ -42,6 +42,17 @@ struct heat_map heat_map_fit(
     return map;
 }
 
+float heat_map_hottest(const struct heat_map *map, int row, int col,
+        float (*value)(const void *user, int layer, int expert), const void *user)
+{
+    int layer = row * map->layers_per_row, expert = col * map->experts_per_col;
+    float best = 0;
+    for (int l = layer; l < layer + map->layers_per_row && l < map->n_layers; l++)
+        for (int e = expert; e < expert + map->experts_per_col && e < map->n_experts; e++)
+            best = fmaxf(best, value(user, l, e));
+    return best;
+}
+
 int heat_map_screen_rows(const struct heat_map *map)
 {
     return map->is_tall ? map->n_rows : divide_up(map->n_rows, 2);

@@ -26,6 +26,9 @@ struct heat_map {
 /* is_mono: a character cannot show two map rows. */
 struct heat_map heat_map_fit(
         int n_layers, int n_experts, int n_screen_rows, int n_screen_cols, bool is_mono);
+/* The greatest value of a cell's block, at least 0; 0 below the last row. */
+float heat_map_hottest(const struct heat_map *map, int row, int col,
+        float (*value)(const void *user, int layer, int expert), const void *user);
 int heat_map_screen_rows(const struct heat_map *map);
 int heat_map_row(const struct heat_map *map, int layer);
 int heat_map_col(const struct heat_map *map, int expert);

@@ -50,6 +50,13 @@ static void put(struct bar *bar, const char *keys, const char *what)
     bar->col += surface_puts(bar->out, bar->row, bar->col, ROLE_HINT, what) + GAP_COLS;
 }
 
+static void put_pair(struct bar *bar, const char *keys, const char *partner, const char *what)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s%s%s", keys, partner ? "/" : "", partner ? partner : "");
+    put(bar, text, what);
+}
+
 /* As the view sees it whose bindings these are. */
 static bool is_idle_in_view(const struct bar *bar, enum command command)
 {
@@ -88,7 +95,6 @@ static const char *keys_of(const struct bar *bar, enum command command)
 
 static void offer(struct bar *bar, enum command command)
 {
-    char text[64];
     const char *hint = command_defs[command].hint, *partner = NULL;
     if (!hint || bar->was_looked_at[command])
         return;
@@ -99,8 +105,7 @@ static void offer(struct bar *bar, enum command command)
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
         if (pairs[i].command == command)
             partner = keys_of(bar, pairs[i].partner);
-    snprintf(text, sizeof text, "%s%s%s", keys, partner ? "/" : "", partner ? partner : "");
-    put(bar, text, hint);
+    put_pair(bar, keys, partner, hint);
 }
 
 /* "C-x 1…7": where the keys of the first and the last view differ only in their last sign. */
@@ -116,10 +121,27 @@ static bool find_view_keys(const struct keymap *map, char *out, size_t n)
     return true;
 }
 
+/* Popups take commands of what is below them. */
+static const char *find_keys(const struct bar *bar, enum command command)
+{
+    const enum context contexts[] = {bar->context, CTX_CHAT, CTX_INPUT};
+    const char *keys = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(contexts) && !keys && command != CMD_NONE; i++)
+        keys = keymap_keys_of(app_keymap(bar->app), contexts[i], command);
+    return keys;
+}
+
+static void put_own(struct bar *bar, const struct view_hint *own)
+{
+    const char *keys = own->keys ? own->keys : find_keys(bar, own->command);
+    if (keys)
+        put_pair(bar, keys, find_keys(bar, own->partner), own->what);
+}
+
 static void put_all(struct bar *bar, const struct view_hint *own)
 {
-    for (; own && own->keys; own++)
-        put(bar, own->keys, own->what);
+    for (; own && own->what; own++)
+        put_own(bar, own);
     if (bar->col > 1)
         return;
     for (size_t i = 0; i < ARRAY_LEN(first); i++)

@@ -10,7 +10,7 @@
 struct surface;
 
 struct md_span {
-    uint32_t start, n; /* bytes in lines_text */
+    uint32_t start, n; /* bytes in markdown.text */
     uint8_t role, attrs;
 };
 struct md_line {

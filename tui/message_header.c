@@ -55,14 +55,6 @@ static uint32_t count_tokens(const struct message *m)
     return n;
 }
 
-static double tok_per_s(const struct message *m)
-{
-    uint32_t n = m->usage.output;
-    if (n == TOKENS_UNKNOWN || n < 2 || m->total_ms <= m->ttft_ms)
-        return 0;
-    return (n - 1) * 1000.0 / (m->total_ms - m->ttft_ms);
-}
-
 struct figures { /* of a header, from left to right */
     struct surface *out;
     int row, col, end;
@@ -90,8 +82,8 @@ static int draw_place(const struct siblings *siblings, struct surface *out, int 
                        out, row, col + 2, ROLE_NUMBER, "%u/%u", siblings->i + 1, siblings->n);
 }
 
-/* endpoint 2/3 model · 14:02 · first token 0.41 s · 212 tok · 14.2 tok/s · $0.0031 · after
- * cheap failed: only what is known. The figures give way to the failure. */
+/* "endpoint 2/3  model  14:02  first 0.41 s  212 tok  14.2 tok/s  $0.0031  after cheap failed":
+ * only what is known. The figures give way to the failure. */
 static void draw_answer(const struct message *m, const struct message_header *h,
         const struct siblings *siblings, struct surface *out, int row)
 {
@@ -108,8 +100,8 @@ static void draw_answer(const struct message *m, const struct message_header *h,
         put_figure(&f, "first %.2f s", m->ttft_ms / 1000.0);
     if (count_tokens(m))
         put_figure(&f, "%u tok", count_tokens(m));
-    if (tok_per_s(m) > 0)
-        put_figure(&f, "%.1f tok/s", tok_per_s(m));
+    if (message_tok_per_s(m) > 0)
+        put_figure(&f, "%.1f tok/s", message_tok_per_s(m));
     if (m->cost_nusd >= 0 && m->state != MESSAGE_RUNNING &&
             (m->cost_nusd || m->state != MESSAGE_FAILED)) /* nothing for nothing is no price */
         put_figure(&f, "%s", m->cost_nusd ? prices_usd_text(m->cost_nusd, dollars) : "free");

@@ -38,14 +38,13 @@ struct model_sign model_sign(const struct model_state *m)
     return phases[model_fault(m) ? MODEL_FAILED : m->phase].sign;
 }
 
-static int print_work(const struct endpoint_state *e, char *out, size_t n_bytes)
+static void print_work(const struct endpoint_state *e, char *out, size_t n_bytes)
 {
     int n = e->n_in_flight ? snprintf(out, n_bytes, "busy: %u request%s", e->n_in_flight,
                                      e->n_in_flight == 1 ? "" : "s")
                            : snprintf(out, n_bytes, "ready");
     if (e->tok_per_s > 0)
-        n += snprintf(out + n, n_bytes - (size_t)n, ", ~%.0f tok/s", e->tok_per_s);
-    return n;
+        snprintf(out + n, n_bytes - (size_t)n, ", ~%.0f tok/s", e->tok_per_s);
 }
 
 void model_state_text(
@@ -71,6 +70,5 @@ const char *model_name(const struct core *core, const struct model_state *m)
 {
     if (m->endpoint >= 0)
         return core->fleet.endpoints[m->endpoint].conf->name;
-    const char *slash = strrchr(m->file->path, '/');
-    return slash ? slash + 1 : m->file->path;
+    return path_name(m->file->path);
 }

@@ -89,8 +89,8 @@ static void add_endpoints(struct items *items, const struct app *app)
     const struct fleet *fleet = &app_core(app)->fleet;
     for (int i = 0; i < fleet->n_endpoints; i++) {
         const struct endpoint_conf *conf = fleet->endpoints[i].conf;
-        const char *slash = conf->model ? strrchr(conf->model, '/') : NULL;
-        const char *file = slash && conf->kind == PROVIDER_LOCAL ? slash + 1 : conf->model;
+        bool is_file = conf->model && conf->kind == PROVIDER_LOCAL;
+        const char *file = is_file ? path_name(conf->model) : conf->model;
         if (!fleet->endpoints[i].is_gone)
             add(items, (struct item){ITEM_ENDPOINT, i,
                                arena_printf(&items->arena, "endpoint: %s", conf->name),
@@ -177,7 +177,6 @@ void palette_toggle(struct palette *p, struct app *app)
     if (!p->is_open || app_view(app) == VIEW_SESSIONS)
         return; /* the list of that view stays as it was sought */
     struct action *a = action_new(ACTION_LIST_SESSIONS);
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -209,7 +208,6 @@ static void run(const struct item *item, struct app *app)
         a->id = item->id;
     else
         a->text = mem_strdup(app_core(app)->fleet.endpoints[item->id].conf->name);
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
     if (is_session)
         app_open_view(app, VIEW_CHAT);

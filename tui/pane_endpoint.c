@@ -68,28 +68,17 @@ static void print_probe(
         snprintf(out + strlen(out), n_bytes - strlen(out), "it lives, %u ms", e->probe_ms);
 }
 
-/* Where the key comes from. What a url or command may carry beside that is not shown. */
+/* Where the key comes from. A command may carry one in its words: they are not shown. */
 static void print_key_source(const struct endpoint_conf *conf, char *out, size_t n_bytes)
 {
     static const char *const words[] = {[KEY_FROM_NONE] = "none",
             [KEY_FROM_ENV] = "from the variable ",
             [KEY_FROM_FILE] = "from the file ",
             [KEY_FROM_COMMAND] = "from the command "};
-    snprintf(out, n_bytes, "%s%s", words[conf->key_source],
-            conf->key_source == KEY_FROM_NONE ? "" : conf->key_value);
-}
-
-/* A user and password in a url are nobody's business. */
-static void print_url(const struct endpoint_conf *conf, char *out, size_t n_bytes)
-{
-    const char *url = conf->url ? conf->url : providers[conf->kind].url;
-    const char *host = url ? strstr(url, "://") : NULL;
-    const char *at = host ? strchr(host + 3, '@') : NULL;
-    bool has_user = at && strcspn(host + 3, "/?#") > (size_t)(at - host - 3);
-    if (has_user)
-        snprintf(out, n_bytes, "%.*s\xE2\x80\xA6%s", (int)(host + 3 - url), url, at);
-    else
-        snprintf(out, n_bytes, "%s", url ? url : "");
+    const char *from = conf->key_source == KEY_FROM_NONE ? "" : conf->key_value;
+    size_t n = conf->key_source == KEY_FROM_COMMAND ? strcspn(from, " ") : strlen(from);
+    snprintf(out, n_bytes, "%s%.*s%s", words[conf->key_source], (int)n, from,
+            from[n] ? " \xE2\x80\xA6" : "");
 }
 
 static void print_price(const struct endpoint_conf *conf, char *out, size_t n_bytes)
@@ -183,7 +172,7 @@ void pane_endpoint_draw(
             out, row, "last error", e->failed_with ? ROLE_ERROR : ROLE_DIM, e->last_error);
     print_probe(app, e, text, sizeof text);
     row = facts_line(out, row, "probe", e->probe_error[0] ? ROLE_ERROR : ROLE_OK, text);
-    print_url(conf, text, sizeof text);
+    endpoint_print_url(conf, text, sizeof text);
     row = facts_line(out, row, "url", ROLE_TEXT, conf->kind == PROVIDER_LOCAL ? "" : text);
     row = facts_line(out, row, "model", ROLE_TEXT, conf->model ? conf->model : "");
     print_key_source(conf, text, sizeof text);

@@ -16,12 +16,6 @@
 
 #define FIGURE_END_COL 26 /* figures and amounts end here, their units follow */
 
-static const struct message *newest_answer(const struct core *core)
-{
-    const struct message *leaf = session_find(core->session, core->session->leaf_id);
-    return leaf && leaf->role == MSG_ASSISTANT ? leaf : NULL;
-}
-
 static int draw_route(const struct core *core, struct surface *out, int row)
 {
     const char *names[ENDPOINTS_MAX];
@@ -116,18 +110,14 @@ static int draw_cost(
     return draw_today(&core->budget, out, row) + 1;
 }
 
-/* Of the hottest in a cell; 0 below the last row. */
+static float heat_of(const void *balance, int layer, int expert)
+{
+    return balance_heat(balance, layer, expert);
+}
+
 static int level_of(const struct balance *b, const struct heat_map *map, int row, int col)
 {
-    float best = 0;
-    for (int l = row * map->layers_per_row;
-            l < (row + 1) * map->layers_per_row && l < map->n_layers; l++)
-        for (int e = col * map->experts_per_col;
-                e < (col + 1) * map->experts_per_col && e < map->n_experts; e++) {
-            float heat = balance_heat(b, l, e);
-            best = heat > best ? heat : best;
-        }
-    return heat_level(heat_scale(best), 0);
+    return heat_level(heat_scale(heat_map_hottest(map, row, col, heat_of, b)), 0);
 }
 
 static void draw_experts(const struct balance *b, struct surface *out, int row, bool is_mono)
@@ -177,7 +167,7 @@ static int draw_latency(const struct fleet *fleet, struct surface *out, int row)
 void pane_side_draw(const struct app *app, struct surface *out)
 {
     const struct core *core = app_core(app);
-    const struct message *answer = newest_answer(core);
+    const struct message *answer = session_newest_answer(core->session);
     int row = 0;
     if (core->has_decision && core->last_decision.n_candidates)
         row = draw_route(core, out, row);
@@ -196,7 +186,7 @@ void pane_side_draw(const struct app *app, struct surface *out)
 
 void pane_side_draw_session(const struct core *core, struct surface *out)
 {
-    const struct message *answer = newest_answer(core);
+    const struct message *answer = session_newest_answer(core->session);
     int n_rows = out->rect.n_rows, half = out->rect.n_cols / 2;
     struct surface left = surface_part(out, (struct rect){0, 0, n_rows, half});
     struct surface right =

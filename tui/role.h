@@ -15,7 +15,7 @@ bool role_is_state(enum role role); /* surface.c */
 
 enum { ATTR_BOLD = 1, ATTR_DIM = 2, ATTR_UNDERLINE = 4, ATTR_REVERSE = 8, ATTR_ITALIC = 16 };
 
-enum ramp { RAMP_NONE, RAMP_ACTIVATION, RAMP_DIVERGING, RAMP_TEXT, RAMP_COUNT };
+enum ramp { RAMP_NONE, RAMP_ACTIVATION, RAMP_TEXT, RAMP_COUNT };
 #define RAMP_LEVELS 12
 
 enum charset {

@@ -14,11 +14,10 @@
 
 #define ITEMS_MAX 128
 
-const enum command slash_commands[] = {CMD_ENDPOINT, CMD_NEW_SESSION, CMD_RENAME, CMD_SYSTEM,
-        CMD_EXPORT, CMD_OPEN_SESSIONS, CMD_HELP, CMD_WHY, CMD_RETRY, CMD_EDIT, CMD_COPY,
-        CMD_COPY_CODE, CMD_BRANCHES, CMD_FOLD, CMD_CONTINUE, CMD_STOP, CMD_FORK, CMD_CONFIRM,
-        CMD_OPEN_EXPERTS, CMD_OPEN_FLEET, CMD_OPEN_ROUTER, CMD_STEP, CMD_TEXT_COLOR, CMD_THEME,
-        CMD_MOUSE, CMD_SIDE_PANE, CMD_SEND_UNSAVED, CMD_REDRAW, CMD_QUIT, CMD_NONE};
+const enum command slash_commands[] = {
+#define SLASH(id) CMD_##id,
+#include "tui/slash.def"
+        CMD_NONE};
 
 struct items {
     struct choice rows[ITEMS_MAX];

@@ -329,26 +329,3 @@ void screen_print(const struct screen *screen, struct buf *out)
         buf_add(out, "\n", 1);
     }
 }
-
-void screen_print_roles(const struct screen *screen, struct buf *out)
-{
-    static const char letters[ROLE_COUNT] = {
-#define ROLE(id, key, letter, ...) [ROLE_##id] = letter,
-#include "tui/roles.def"
-#undef ROLE
-    };
-    screen_print(screen, out);
-    buf_add(out, "\n", 1);
-    for (int row = 0; row < screen->n_rows; row++) {
-        size_t last = out->n;
-        for (int col = 0; col < screen->n_cols; col++) {
-            const struct cell *cell = &screen->cells[row * screen->n_cols + col];
-            bool is_empty = cell->n_bytes == 1 && cell->text[0] == ' ' && !cell->attrs;
-            buf_add(out, is_empty ? " " : &letters[cell->role], 1);
-            if (!is_empty)
-                last = out->n;
-        }
-        out->n = last;
-        buf_add(out, "\n", 1);
-    }
-}

@@ -56,7 +56,7 @@ struct surface surface_content(const struct surface *s);
 
 /* The same, for what is only looked at: no cursor, no selection. */
 struct surface surface_passive(const struct surface *s);
-/* Cells of a screen of the same size. */
+/* The cells of a screen, as far as they fit. */
 void surface_copy(struct surface *s, const struct screen *from);
 
 /* Writes text from (row, col) rightwards; returns the columns it takes (also where clipped).
@@ -87,7 +87,5 @@ void surface_tint(struct surface *s, struct rect r, int level);
 void surface_cursor(struct surface *s, int row, int col);
 /* Rows as text, trailing blanks dropped: golden screens and text twins. */
 void screen_print(const struct screen *screen, struct buf *out);
-/* The same with a second block of rows naming each cell's role by its letter in roles.def. */
-void screen_print_roles(const struct screen *screen, struct buf *out);
 
 #endif

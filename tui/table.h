@@ -26,6 +26,7 @@ void table_fit(const struct table_column *columns, int n_columns, int n_cols, in
 /* i_sorted -1: none. */
 void table_draw_titles(const struct table_column *columns, const int starts[], int n_columns,
         int i_sorted, bool is_reverse, struct surface *out);
+/* start: column of the surface; negative: this one is not shown. */
 void table_draw_cell(const struct table_column *column, int start, struct surface *out, int row,
         enum role role, const char *text);
 

@@ -452,10 +452,10 @@ static void paint(struct term *term, const struct screen *screen)
     wnoutrefresh(stdscr);
 }
 
-bool term_show(struct term *term, const struct screen *screen)
+void term_show(struct term *term, const struct screen *screen)
 {
     if (term->out.n)
-        return false;
+        return;
     paint(term, screen);
     doupdate();
     fflush(term->mem);
@@ -476,7 +476,6 @@ bool term_show(struct term *term, const struct screen *screen)
         lseek(term->mem_fd, 0, SEEK_SET);
     if (term->out.n)
         term_flush(term);
-    return true;
 }
 
 void term_send(struct term *term, struct slice bytes)

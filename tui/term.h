@@ -30,9 +30,8 @@ void term_background_came(struct term *term);
 void term_flush(struct term *term); /* continues a frame that did not fit */
 /* Looks at the terminal's size (0x0 counts as 80x24). */
 void term_check_size(struct term *term, int *n_rows, int *n_cols);
-/* Sends what changed as one frame. False: the last frame is still being written; try again
- * later. */
-bool term_show(struct term *term, const struct screen *screen);
+/* Sends what changed as one frame; nothing while term_wants_write. */
+void term_show(struct term *term, const struct screen *screen);
 /* Bytes that draw nothing, between two frames. */
 void term_send(struct term *term, struct slice bytes);
 void term_repaint(

@@ -21,7 +21,7 @@ static const struct {
     const char *key;
     enum role fallback;
 } role_defs[ROLE_COUNT] = {
-#define ROLE(id, key, letter, fallback, meaning) [ROLE_##id] = {key, ROLE_##fallback},
+#define ROLE(id, key, fallback, meaning) [ROLE_##id] = {key, ROLE_##fallback},
 #include "tui/roles.def"
 #undef ROLE
 };
@@ -44,8 +44,7 @@ static const struct {
 static const struct {
     const char *key;
     enum ramp ramp;
-} ramp_defs[] = {
-        {"activation", RAMP_ACTIVATION}, {"diverging", RAMP_DIVERGING}, {"text", RAMP_TEXT}};
+} ramp_defs[] = {{"activation", RAMP_ACTIVATION}, {"text", RAMP_TEXT}};
 
 const char *const theme_variant_names[] = {
         [VARIANT_ANY] = "any", [VARIANT_DARK] = "dark", [VARIANT_LIGHT] = "light"};
@@ -140,16 +139,22 @@ struct place {
 #define SIXTEEN                                                                                \
     "black, red, green, yellow, blue, magenta, cyan, white, the same with bright before it"
 
+static bool read_rgb(struct slice word, unsigned *rgb)
+{
+    char hex[8] = "";
+    snprintf(hex, sizeof hex, "%.*s", (int)word.n, word.ptr);
+    return word.n == 7 && hex[0] == '#' && strspn(hex + 1, "0123456789abcdefABCDEF") == 6 &&
+           sscanf(hex + 1, "%x", rgb) == 1;
+}
+
 /* "#rrggbb 75 cyan", or default. */
 static struct color read_color(const struct place *place, struct slice text)
 {
-    char hex[8] = "", end;
     unsigned rgb;
     struct slice word = next_word(&text);
     if (slice_eq(word, "default"))
         return no_color;
-    snprintf(hex, sizeof hex, "%.*s", (int)word.n, word.ptr);
-    if (word.n != 7 || sscanf(hex, "#%6x%c", &rgb, &end) != 1) {
+    if (!read_rgb(word, &rgb)) {
         if (place)
             conf_warn(place->conf, place->entry->line,
                     "%s: \"%.*s\" is no colour: use #rrggbb, default or a name of [palette]",
@@ -161,8 +166,7 @@ static struct color read_color(const struct place *place, struct slice text)
     while (text.ptr && (word = next_word(&text)).n)
         if (!read_number(word, &color) && place)
             conf_warn(place->conf, place->entry->line,
-                    "%s: \"%.*s\" is neither a number below 256 nor one of the "
-                    "sixteen: " SIXTEEN,
+                    "%s: \"%.*s\" is neither a number below 256 nor one of the sixteen: " SIXTEEN,
                     place->entry->key, (int)word.n, word.ptr);
     return color;
 }
@@ -404,7 +408,7 @@ size_t theme_list(const char *dir, struct arena *arena, const char ***out)
     for (const struct embedded *e = embedded_themes; e->name; e++)
         (*out)[n++] = e->name;
     for (size_t i = 0; i < n_files; i++) {
-        const char *file = strrchr(paths[i], '/') + 1;
+        const char *file = path_name(paths[i]);
         const char *name = arena_strndup(arena, file, strlen(file) - strlen(".theme"));
         if (!find_builtin(name))
             (*out)[n++] = name;

@@ -21,8 +21,10 @@ struct message;
 struct model_info;
 struct surface;
 
-struct view_hint { /* of the hint bar */
-    const char *keys, *what;
+struct view_hint {    /* of the hint bar */
+    const char *keys; /* of a mode that has its own; NULL: those that are bound to … */
+    const char *what;
+    enum command command, partner; /* … this and, one hint for both, perhaps this */
 };
 
 struct view_ops {
@@ -31,13 +33,13 @@ struct view_ops {
     enum context (*context_of)(const void *state, const struct app *app);
     size_t state_bytes; /* zeroed by the app, owned by it */
     /* Draws everything between the tab row and the hint bar. May keep scroll positions and
-     * caches in state. */
-    void (*draw)(void *state, const struct app *app, struct surface *out);
+     * caches in state, ask for what it lacks and when to be drawn again. */
+    void (*draw)(void *state, struct app *app, struct surface *out);
     /* A command bound in this view's context. False: not mine. */
     bool (*run)(void *state, enum command command, struct app *app);
     /* A key that no binding claims: typed text, pastes. False: not mine. NULL: takes none. */
     bool (*key)(void *state, const struct key *key, struct app *app);
-    /* What the hint bar shows in place of the bindings, ended by keys NULL; NULL: the
+    /* What the hint bar shows in place of the bindings, ended by what NULL; NULL: the
      * bindings. May be NULL itself. */
     const struct view_hint *(*hints)(const void *state, const struct app *app);
     /* Does this command do nothing now? The hint bar leaves it out. NULL: none. */
@@ -68,7 +70,7 @@ extern const struct view_def views[VIEW_COUNT];
 
 /* What the app offers to views and command handlers (app_offer.c). */
 const struct core *app_core(const struct app *app);
-void app_act(struct app *app, struct action *action); /* takes the action */
+void app_act(struct app *app, struct action *action); /* at the time of now; takes the action */
 void app_open_view(struct app *app, enum view_id id);
 void app_open_help(struct app *app);
 void app_open_palette(struct app *app); /* or closes it */

@@ -16,7 +16,7 @@
 #include "tui/token_color.h"
 #include "tui/view.h"
 #include "tui/view_chat_internal.h"
-#include "tui/view_stepper.h"
+#include "tui/view_tokens.h"
 
 void chat_prepare(struct chat *c, const struct app *app)
 {
@@ -59,7 +59,6 @@ void chat_tell_draft(struct chat *c, struct app *app)
     struct action *a = action_new(ACTION_DRAFT);
     a->text = mem_strdup(buf_text(&c->editor.text));
     a->cursor = (uint32_t)c->editor.cursor;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -68,7 +67,6 @@ static void tell_scroll(struct chat *c, struct app *app)
     struct action *a = action_new(ACTION_SCROLL);
     a->id = c->transcript.follows ? 0 : c->transcript.top_id;
     a->line = (uint32_t)(c->transcript.follows ? 0 : c->transcript.top_line);
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -131,7 +129,7 @@ bool chat_run_own(struct chat *c, enum command command, struct app *app)
         chat_why_toggle(&c->why, &c->transcript, app);
         return true;
     case CMD_STEP:
-        view_stepper_open(app, transcript_answer(&c->transcript));
+        view_tokens_open(app, transcript_answer(&c->transcript));
         return true;
     case CMD_TEXT_COLOR:
         cycle_color(c, app);
@@ -399,7 +397,7 @@ static void release(void *state)
     transcript_release(&c->transcript);
     chat_why_release(&c->why);
     chat_next_release(&c->next);
-    mission_release(&c->mission);
+    pane_views_release(&c->beside);
     file_choices_close(&c->files);
     chat_branches_release(&c->branches);
     chat_edit_forget(&c->edit);

@@ -23,7 +23,7 @@ static int input_rows(struct chat *c, int n_rows, int n_cols)
     return wanted < most ? wanted : most;
 }
 
-static void draw_transcript(struct chat *c, const struct app *app, struct surface *out)
+static void draw_transcript(struct chat *c, struct app *app, struct surface *out)
 {
     struct surface lines = *out;
     bool has_search = chat_focus_is_on(&c->transcript) && search_line_is_shown(&c->search) &&
@@ -34,7 +34,7 @@ static void draw_transcript(struct chat *c, const struct app *app, struct surfac
         chat_search_draw(&c->search, out);
 }
 
-static void draw_main(struct chat *c, const struct app *app, struct surface *out)
+static void draw_main(struct chat *c, struct app *app, struct surface *out)
 {
     int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols;
     bool is_tiny = n_rows < 6;
@@ -79,16 +79,16 @@ static int side_cols(const struct chat *c, const struct app *app, const struct s
     int n_cols = out->rect.n_cols;
     if (n_cols < SIDE_MIN_COLS || app_side_pane(app) == c->side_is_toggled)
         return 0;
-    bool is_large = n_cols >= MISSION_MIN_COLS && out->rect.n_rows >= MISSION_MIN_ROWS;
-    return is_large ? mission_cols(n_cols) : SIDE_COLS;
+    bool is_large = n_cols >= PANE_VIEWS_MIN_COLS && out->rect.n_rows >= PANE_VIEWS_MIN_ROWS;
+    return is_large ? pane_views_cols(n_cols) : SIDE_COLS;
 }
 
-void chat_draw(void *state, const struct app *app, struct surface *out)
+void chat_draw(void *state, struct app *app, struct surface *out)
 {
     struct chat *c = state;
     chat_prepare(c, app);
     if (file_choices_read(&c->files))
-        app_wake_at((struct app *)(uintptr_t)app, app_now_ns(app) + 1);
+        app_wake_at(app, app_now_ns(app) + 1);
     c->n_cols = out->rect.n_cols;
     int n_rows = out->rect.n_rows, n_side = side_cols(c, app, out);
     int n_main = n_side ? out->rect.n_cols - n_side - 1 : out->rect.n_cols;
@@ -102,21 +102,26 @@ void chat_draw(void *state, const struct app *app, struct surface *out)
     if (n_side == SIDE_COLS)
         pane_side_draw(app, &side);
     else
-        mission_draw(&c->mission, app, &side);
+        pane_views_draw(&c->beside, app, &side);
 }
 
 const struct view_hint *chat_hints(const void *state, const struct app *app)
 {
-    static const struct view_hint choosing[] = {{"Enter", "run"}, {"Up/Down", "choose"},
-            {"Tab", "complete"}, {"Esc", "close"}, {NULL, NULL}};
-    static const struct view_hint inserting[] = {
-            {"Enter", "insert"}, {"Up/Down", "choose"}, {"Esc", "close"}, {NULL, NULL}};
-    static const struct view_hint explaining[] = {{"Enter", "send"},
-            {"Up/Down", "other answers"}, {"PageDown", "more"}, {"Esc", "close"}, {NULL, NULL}};
-    static const struct view_hint listing[] = {
-            {"Up/Down", "choose"}, {"Enter", "show"}, {"Esc", "close"}, {NULL, NULL}};
-    static const struct view_hint editing[] = {{"Enter", "send as a new branch"},
-            {"Esc", "give up"}, {"C-j", "newline"}, {NULL, NULL}};
+    static const struct view_hint choosing[] = {{NULL, "run", CMD_SEND},
+            {NULL, "choose", CMD_LINE_UP, CMD_LINE_DOWN}, {NULL, "complete", CMD_COMPLETE},
+            {NULL, "close", CMD_STOP}, {NULL, NULL}};
+    static const struct view_hint inserting[] = {{NULL, "insert", CMD_SEND},
+            {NULL, "choose", CMD_LINE_UP, CMD_LINE_DOWN}, {NULL, "close", CMD_STOP},
+            {NULL, NULL}};
+    static const struct view_hint explaining[] = {{NULL, "send", CMD_SEND},
+            {NULL, "other answers", CMD_LINE_UP, CMD_LINE_DOWN},
+            {NULL, "more", CMD_SCROLL_DOWN}, {NULL, "close", CMD_STOP}, {NULL, NULL}};
+    static const struct view_hint reading[] = {{NULL, "other answers", CMD_UP, CMD_DOWN},
+            {NULL, "more", CMD_SCROLL_DOWN}, {NULL, "close", CMD_BACK}, {NULL, NULL}};
+    static const struct view_hint listing[] = {{NULL, "choose", CMD_UP, CMD_DOWN},
+            {NULL, "show", CMD_FOLD}, {NULL, "close", CMD_BACK}, {NULL, NULL}};
+    static const struct view_hint editing[] = {{NULL, "send as a new branch", CMD_SEND},
+            {NULL, "give up", CMD_STOP}, {NULL, "newline", CMD_NEWLINE}, {NULL, NULL}};
     const struct chat *c = state;
     bool is_reading = chat_focus_is_on(&c->transcript);
     if (file_choices_are_shown(&c->files))
@@ -124,7 +129,7 @@ const struct view_hint *chat_hints(const void *state, const struct app *app)
     if (c->is_ready && slash_is_open(&c->slash, app, buf_slice(&c->editor.text)))
         return choosing;
     if (chat_why_is_open(&c->why, app_core(app)))
-        return is_reading ? explaining + 1 : explaining;
+        return is_reading ? reading : explaining;
     if (chat_branches_is_open(&c->branches, app_core(app)))
         return listing;
     return chat_edit_is_on(&c->edit, app_core(app)) && !is_reading ? editing : NULL;

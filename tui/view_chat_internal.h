@@ -12,7 +12,7 @@
 #include "tui/chat_why.h"
 #include "tui/editor.h"
 #include "tui/file_choices.h"
-#include "tui/mission.h"
+#include "tui/pane_views.h"
 #include "tui/slash.h"
 
 #define SIDE_MIN_COLS 120
@@ -26,7 +26,7 @@ struct chat {
     struct chat_edit edit;
     struct chat_next next;
     struct chat_why why;
-    struct mission mission;
+    struct pane_views beside;
     bool is_ready;
     int64_t session_id; /* the session whose draft the editor shows */
     bool side_is_toggled;
@@ -55,7 +55,7 @@ const struct run *chat_current_run(const struct core *core); /* NULL: nothing ru
 void chat_send(struct chat *c, struct app *app); /* the input, as a message or as a command */
 
 /* view_chat_draw.c */
-void chat_draw(void *state, const struct app *app, struct surface *out);
+void chat_draw(void *state, struct app *app, struct surface *out);
 const struct view_hint *chat_hints(const void *state, const struct app *app);
 
 #endif

@@ -88,7 +88,6 @@ static bool is_foreign(struct app *app)
             s->writer_pid);
     struct action *a = action_new(ACTION_OPEN_SESSION);
     a->id = s->id;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
     return true;
 }
@@ -137,7 +136,6 @@ void chat_send(struct chat *c, struct app *app)
     }
     a->text = mem_strdup(buf_text(&c->editor.text) + is_escaped);
     a->id = chat_edit_is_on(&c->edit, app_core(app)) ? c->edit.message_id : 0;
-    a->now_ms = app_now_ms(app);
     if (a->id)
         chat_focus_remember(&c->focus, app,
                 (struct step_back){BACK_TO_BRANCH, app_core(app)->session->leaf_id});

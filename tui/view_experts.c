@@ -22,7 +22,7 @@
 #include "tui/surface.h"
 #include "tui/text.h"
 #include "tui/view.h"
-#include "tui/view_stepper.h"
+#include "tui/view_tokens.h"
 
 #define UPDATE_NS   100000000ull
 #define LABEL_COLS  EXPERT_MAP_LABEL_COLS
@@ -57,18 +57,6 @@ struct experts {
     const struct balance *levels_of;
 };
 
-static const struct message *newest_answer(const struct core *core)
-{
-    const struct message *leaf = session_find(core->session, core->session->leaf_id);
-    return leaf && leaf->role == MSG_ASSISTANT ? leaf : NULL;
-}
-
-static bool is_remote(const struct core *core, const struct message *answer)
-{
-    int i = fleet_find(&core->fleet, answer->endpoint);
-    return i >= 0 && core->fleet.endpoints[i].conf->kind != PROVIDER_LOCAL;
-}
-
 static struct slice end_of(struct slice text, size_t n_bytes)
 {
     size_t from = text.n > n_bytes ? text.n - n_bytes : 0;
@@ -79,7 +67,7 @@ static struct slice end_of(struct slice text, size_t n_bytes)
 
 static struct shown look(const struct experts *v, const struct core *core)
 {
-    const struct message *answer = newest_answer(core);
+    const struct message *answer = session_newest_answer(core->session);
     struct shown shown = {.balance = core->balance};
     if (v->frozen)
         return (struct shown){v->frozen, buf_slice(&v->frozen_strip), v->frozen_activity};
@@ -87,7 +75,7 @@ static struct shown look(const struct experts *v, const struct core *core)
         return shown;
     shown.strip =
             end_of(buf_slice(answer->text.n ? &answer->text : &answer->reasoning), STRIP_BYTES);
-    if (answer->state == MESSAGE_RUNNING && !is_remote(core, answer))
+    if (answer->state == MESSAGE_RUNNING && !fleet_is_remote(&core->fleet, answer->endpoint))
         shown.activity = !core->balance->was_decode ? READING : shown.strip.n ? LIVE : WAITING;
     return shown;
 }
@@ -126,8 +114,10 @@ static void fit_map(
 }
 
 /* The value of one (layer, expert) on the scale of the legend. */
-static float value_of(const struct experts *v, const struct balance *b, int layer, int expert)
+static float value_of(const void *view, int layer, int expert)
 {
+    const struct experts *v = view;
+    const struct balance *b = v->levels_of;
     if (v->mode == MODE_DECAYED)
         return balance_heat(b, layer, expert);
     uint32_t k = b->shape.k;
@@ -138,21 +128,7 @@ static float value_of(const struct experts *v, const struct balance *b, int laye
     return 0;
 }
 
-static float hottest(const struct experts *v, const struct balance *b, int row, int col)
-{
-    const struct heat_map *m = &v->map;
-    float best = 0;
-    for (int l = row * m->layers_per_row; l < (row + 1) * m->layers_per_row && l < m->n_layers;
-            l++)
-        for (int e = col * m->experts_per_col;
-                e < (col + 1) * m->experts_per_col && e < m->n_experts; e++) {
-            float x = value_of(v, b, l, e);
-            best = x > best ? x : best;
-        }
-    return best;
-}
-
-static void update_levels(struct experts *v, const struct app *app, const struct balance *b)
+static void update_levels(struct experts *v, struct app *app)
 {
     uint64_t now = app_now_ns(app), version = app_core(app)->version;
     bool is_new_mode = v->levels_mode != v->mode;
@@ -161,15 +137,15 @@ static void update_levels(struct experts *v, const struct app *app, const struct
     if (v->t_shown_ns && !is_new_mode && version == v->version_shown)
         return;
     if (v->t_shown_ns && !is_new_mode && now < v->t_shown_ns + UPDATE_NS) {
-        app_wake_at((struct app *)(uintptr_t)app,
-                v->t_shown_ns + UPDATE_NS); /* the last state is never left out */
+        app_wake_at(app, v->t_shown_ns + UPDATE_NS); /* the last state is never left out */
         return;
     }
     for (int r = 0; r < v->map.n_rows; r++)
         for (int c = 0; c < v->map.n_cols; c++) {
             uint8_t *level = &v->levels[r * v->map.n_cols + c];
             *level = (uint8_t)heat_level(
-                    heat_scale(hottest(v, b, r, c)), is_new_mode ? 0 : *level);
+                    heat_scale(heat_map_hottest(&v->map, r, c, value_of, v)),
+                    is_new_mode ? 0 : *level);
         }
     v->levels_mode = v->mode;
     v->t_shown_ns = now;
@@ -428,8 +404,8 @@ static int draw_details(const struct experts *v, const struct shown *shown, bool
 }
 
 /* Beside the conversation nobody moves a cursor: what it would be about is left out. */
-static void draw_mixture(struct experts *v, const struct app *app, const struct shown *shown,
-        struct surface *out)
+static void draw_mixture(
+        struct experts *v, struct app *app, const struct shown *shown, struct surface *out)
 {
     const struct balance *b = shown->balance;
     int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols;
@@ -441,7 +417,7 @@ static void draw_mixture(struct experts *v, const struct app *app, const struct 
     int map_rows = n_rows - 2 - n_below;
     fit_map(v, b, map_rows < 1 ? 1 : map_rows, room_cols < 1 ? 1 : room_cols, is_mono);
     clamp_cursor(v, b);
-    update_levels(v, app, b);
+    update_levels(v, app);
     draw_head(v, shown, out);
     draw_map(v, b, out, 1, has_side, is_mono);
     int row = 2 + heat_map_screen_rows(&v->map);
@@ -481,8 +457,8 @@ static void draw_dense(const struct app *app, struct surface *out)
 
 static void draw_nothing(const struct core *core, struct surface *out)
 {
-    const struct message *answer = newest_answer(core);
-    bool was_remote = answer && is_remote(core, answer);
+    const struct message *answer = session_newest_answer(core->session);
+    bool was_remote = answer && fleet_is_remote(&core->fleet, answer->endpoint);
     const char *const lines[] = {
             was_remote ? "The answer came from a remote endpoint."
                        : "No token has gone through a mixture model yet.",
@@ -493,7 +469,7 @@ static void draw_nothing(const struct core *core, struct surface *out)
     draw_lines(out, lines, ARRAY_LEN(lines));
 }
 
-static void draw(void *state, const struct app *app, struct surface *out)
+static void draw(void *state, struct app *app, struct surface *out)
 {
     struct experts *v = state;
     const struct core *core = app_core(app);
@@ -540,7 +516,7 @@ static bool run(void *state, enum command command, struct app *app)
         v->mode = v->mode == MODE_LAST ? MODE_DECAYED : MODE_LAST;
         break;
     case CMD_STEP:
-        view_stepper_open(app, app_core(app)->session->leaf_id);
+        view_tokens_open(app, app_core(app)->session->leaf_id);
         break;
     case CMD_FREEZE:
         if (v->frozen)
@@ -562,13 +538,13 @@ static bool run(void *state, enum command command, struct app *app)
 static bool is_idle(const void *state, const struct app *app, enum command command)
 {
     const struct core *core = app_core(app);
-    const struct message *answer = newest_answer(core);
+    const struct message *answer = session_newest_answer(core->session);
     switch (command) {
     case CMD_MAP_MODE:
     case CMD_FREEZE:
         return !look(state, core).balance;
     case CMD_STEP:
-        return !answer || is_remote(core, answer);
+        return !answer || fleet_is_remote(&core->fleet, answer->endpoint);
     default:
         return false;
     }

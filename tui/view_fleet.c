@@ -15,7 +15,6 @@
 #include "tui/endpoint_mark.h"
 #include "tui/figures.h"
 #include "tui/keys.h"
-#include "tui/markdown_table.h"
 #include "tui/pane_endpoint.h"
 #include "tui/spark.h"
 #include "tui/surface.h"
@@ -136,8 +135,7 @@ static const char *kind_of(const struct endpoint_state *e)
 static const char *model_of(const struct endpoint_state *e)
 {
     const char *model = e->conf->model ? e->conf->model : "";
-    const char *slash = e->conf->kind == PROVIDER_LOCAL ? strrchr(model, '/') : NULL;
-    return slash ? slash + 1 : model;
+    return e->conf->kind == PROVIDER_LOCAL ? path_name(model) : model;
 }
 
 static const char *zone_of(const struct endpoint_state *e)
@@ -416,7 +414,6 @@ static void act(struct app *app, enum action_kind kind, int endpoint, enum endpo
     struct action *a = action_new(kind);
     a->id = endpoint;
     a->switch_to = to;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -457,10 +454,12 @@ static void switch_endpoint(
 {
     bool is_off = e->conf->enabled && e->switched != SWITCH_DRAIN;
     if (is_off && e->n_in_flight && v->asked_off != 1 + v->cursor) {
+        const char *again = keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_SWITCH);
+        const char *drain = keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_DRAIN);
         v->asked_off = 1 + v->cursor;
-        app_notice(app, OK, "an answer runs there: %s again stops it, %s lets it end",
-                keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_SWITCH),
-                keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_DRAIN));
+        app_notice(app, OK, "an answer runs there: %s again stops it%s%s%s",
+                again ? again : command_defs[CMD_ENDPOINT_SWITCH].name, drain ? ", " : "",
+                drain ? drain : "", drain ? " lets it end" : "");
         return;
     }
     v->asked_off = 0;
@@ -574,7 +573,7 @@ static void draw_nothing(const struct app *app, struct surface *out)
         surface_puts(out, 1, col, ROLE_DIM, " adds one.");
 }
 
-static void draw(void *state, const struct app *app, struct surface *out)
+static void draw(void *state, struct app *app, struct surface *out)
 {
     struct fleet_view *v = state;
     const struct fleet *fleet = &app_core(app)->fleet;
@@ -606,7 +605,6 @@ const struct view_ops view_fleet_ops = {
         .state_bytes = sizeof(struct fleet_view),
         .draw = draw,
         .run = run,
-        .key = take_key,
         .click = click,
         .key_first = take_key,
         .hints = hints,

@@ -13,7 +13,6 @@
 
 #include "tui/figures.h"
 #include "tui/keys.h"
-#include "tui/markdown_table.h"
 #include "tui/model_text.h"
 #include "tui/pane_model.h"
 #include "tui/search_line.h"
@@ -211,7 +210,7 @@ static void draw_nothing(const struct models_view *v, struct surface *out)
         surface_text(out, row, 3, ROLE_DIM, 0, line);
 }
 
-static void draw(void *state, const struct app *app, struct surface *out)
+static void draw(void *state, struct app *app, struct surface *out)
 {
     struct models_view *v = state;
     const struct core *core = app_core(app);
@@ -243,7 +242,6 @@ static void act(struct app *app, enum action_kind kind, int endpoint)
 {
     struct action *a = action_new(kind);
     a->id = endpoint;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -387,7 +385,6 @@ const struct view_ops view_models_ops = {
         .state_bytes = sizeof(struct models_view),
         .draw = draw,
         .run = run,
-        .key = take_key,
         .key_first = take_key,
         .hints = hints,
         .is_idle = is_idle,

@@ -46,7 +46,6 @@ static void open_view(void *state, struct app *app)
     v->is_why_only = false;
     v->search = (struct search_line){0};
     struct action *a = action_new(ACTION_LIST_DECISIONS);
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -351,7 +350,7 @@ static void draw_why(struct router *v, const struct app *app, struct surface *ou
     why_draw(v->why.decision, v->why.names, &body, -v->why_top);
 }
 
-static void draw(void *state, const struct app *app, struct surface *out)
+static void draw(void *state, struct app *app, struct surface *out)
 {
     struct router *v = state;
     const struct core *core = app_core(app);
@@ -393,7 +392,6 @@ const struct view_ops view_router_ops = {
         .state_bytes = sizeof(struct router),
         .draw = draw,
         .run = run,
-        .key = take_key,
         .click = click,
         .hints = hints,
         .key_first = take_key,

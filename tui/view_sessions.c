@@ -34,7 +34,6 @@ static void act(struct app *app, enum action_kind kind, int64_t id, const char *
     struct action *a = action_new(kind);
     a->id = id;
     a->text = mem_strdup(text);
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
@@ -271,7 +270,7 @@ static void draw_head(const struct sessions *v, const struct core *core, struct 
         surface_puts_right(out, 0, n_cols - 1, ROLE_DIM, LEGEND);
 }
 
-static void draw(void *state, const struct app *app, struct surface *out)
+static void draw(void *state, struct app *app, struct surface *out)
 {
     struct sessions *v = state;
     const struct core *core = app_core(app);
@@ -321,7 +320,6 @@ const struct view_ops view_sessions_ops = {
         .state_bytes = sizeof(struct sessions),
         .draw = draw,
         .run = run,
-        .key = take_key,
         .click = click,
         .hints = hints,
         .key_first = take_key,

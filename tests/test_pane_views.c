@@ -1,4 +1,4 @@
-/* test_mission.c - the other views beside the conversation on a very large screen. */
+/* test_pane_views.c - the other views beside the conversation on a very large screen. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /*
- * test_view_stepper.c - the Tokens view and coloured answers in Chat: golden screens, what keys
+ * test_view_tokens.c - the Tokens view and coloured answers in Chat: golden screens, what keys
  * do, what is asked from the disk. The app around them is a plain struct.
  */
 #include <setjmp.h>
@@ -130,11 +130,7 @@ static struct message *say_with_tokens(bool is_dense)
 
 static struct screen draw(enum view_id id, int n_cols, int n_rows)
 {
-    struct screen screen = {0};
-    screen_resize(&screen, n_rows, n_cols);
-    struct surface all = screen_surface(&screen);
-    views[id].ops->draw(app.states[id], &app, &all);
-    return screen;
+    return app_fake_draw(&app, id, app.states[id], n_cols, n_rows);
 }
 
 static void expect(enum view_id id, int n_cols, int n_rows, const char *name)

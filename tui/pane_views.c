@@ -1,5 +1,5 @@
-/* mission.c - see mission.h. */
-#include "tui/mission.h"
+/* pane_views.c - see pane_views.h. */
+#include "tui/pane_views.h"
 
 #include "router/core.h"
 #include "router/session.h"
@@ -59,21 +59,21 @@ static const struct {
     enum view_id view; /* VIEW_COUNT: the session's figures */
     const char *title;
     int (*rows)(const struct core *core, int n_rows);
-} panes[MISSION_PANES] = {
-        [MISSION_EXPERTS] = {VIEW_EXPERTS, "experts", experts_rows},
-        [MISSION_FLEET] = {VIEW_FLEET, "fleet", fleet_rows},
-        [MISSION_ROUTER] = {VIEW_ROUTER, "decisions", router_rows},
-        [MISSION_SESSION] = {VIEW_COUNT, "last answer, cost", session_rows},
+} panes[PANE_COUNT] = {
+        [PANE_EXPERTS] = {VIEW_EXPERTS, "experts", experts_rows},
+        [PANE_FLEET] = {VIEW_FLEET, "fleet", fleet_rows},
+        [PANE_ROUTER] = {VIEW_ROUTER, "decisions", router_rows},
+        [PANE_SESSION] = {VIEW_COUNT, "last answer, cost", session_rows},
 };
 
-int mission_cols(int n_cols)
+int pane_views_cols(int n_cols)
 {
     return n_cols * 52 / 100;
 }
 
-static void open_views(struct mission *m, struct app *app)
+static void open_views(struct pane_views *m, struct app *app)
 {
-    for (int i = 0; i < MISSION_VIEWS; i++) {
+    for (int i = 0; i < PANE_VIEW_COUNT; i++) {
         const struct view_ops *ops = views[panes[i].view].ops;
         if (m->states[i])
             continue;
@@ -84,10 +84,10 @@ static void open_views(struct mission *m, struct app *app)
 }
 
 /* From the bottom up: the last ones want a certain height, the first takes what is left. */
-static void draw_panes(struct mission *m, const struct app *app, struct surface *out)
+static void draw_panes(struct pane_views *m, struct app *app, struct surface *out)
 {
     int bottom = out->rect.n_rows, n_cols = out->rect.n_cols;
-    for (int i = MISSION_PANES - 1; i >= 0; i--) {
+    for (int i = PANE_COUNT - 1; i >= 0; i--) {
         int n = panes[i].rows(app_core(app), out->rect.n_rows);
         n = n < bottom - 1 ? n : bottom - 1;
         if (n < 2)
@@ -102,21 +102,21 @@ static void draw_panes(struct mission *m, const struct app *app, struct surface 
     }
 }
 
-static bool is_due(const struct mission *m, const struct app *app, const struct surface *out)
+static bool is_due(const struct pane_views *m, struct app *app, const struct surface *out)
 {
     if (!m->shown || m->shown->n_rows != out->rect.n_rows ||
             m->shown->n_cols != out->rect.n_cols || m->shown->charset != out->charset)
         return true;
     uint64_t next_ns = m->t_shown_ns + UPDATE_NS;
     if (app_now_ns(app) < next_ns && m->version_shown != app_core(app)->version)
-        app_wake_at((struct app *)(uintptr_t)app, next_ns); /* the last state is shown too */
+        app_wake_at(app, next_ns); /* the last state is shown too */
     return app_now_ns(app) >= next_ns;
 }
 
-void mission_draw(struct mission *m, const struct app *app, struct surface *out)
+void pane_views_draw(struct pane_views *m, struct app *app, struct surface *out)
 {
     if (is_due(m, app, out)) {
-        open_views(m, (struct app *)(uintptr_t)app);
+        open_views(m, app);
         if (!m->shown)
             m->shown = mem_alloc(sizeof *m->shown);
         m->shown->charset = out->charset;
@@ -129,9 +129,9 @@ void mission_draw(struct mission *m, const struct app *app, struct surface *out)
     surface_copy(out, m->shown);
 }
 
-void mission_release(struct mission *m)
+void pane_views_release(struct pane_views *m)
 {
-    for (int i = 0; i < MISSION_VIEWS; i++) {
+    for (int i = 0; i < PANE_VIEW_COUNT; i++) {
         const struct view_ops *ops = views[panes[i].view].ops;
         if (m->states[i] && ops->release)
             ops->release(m->states[i]);
@@ -140,5 +140,5 @@ void mission_release(struct mission *m)
     if (m->shown)
         screen_release(m->shown);
     mem_free(m->shown);
-    *m = (struct mission){0};
+    *m = (struct pane_views){0};
 }

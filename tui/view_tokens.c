@@ -1,10 +1,10 @@
 /*
- * view_stepper.c - the Tokens view: one answer of a local model token by token, running or from
+ * view_tokens.c - the Tokens view: one answer of a local model token by token, running or from
  * the disk. The text with the token in it; its probability and what else was likely; the
  * experts that each layer chose. The cursor stays where it is while tokens come, unless it is
  * at the end.
  */
-#include "tui/view_stepper.h"
+#include "tui/view_tokens.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@
 #define MORE_COLS    6    /* " … +12" */
 #define CHOSEN_MIN   0.7f /* the lowest level that differs from "not chosen" */
 
-struct stepper {
+struct tokens_view {
     enum view_id from;
     int64_t message_id;
     size_t i_token;
@@ -73,24 +73,18 @@ static const struct message *find_answer(
     return found;
 }
 
-bool view_stepper_is_remote(const struct core *core, const struct message *m)
-{
-    int i = fleet_find(&core->fleet, m->endpoint);
-    return i >= 0 && core->fleet.endpoints[i].conf->kind != PROVIDER_LOCAL;
-}
-
-void view_stepper_load(struct app *app, const struct message *m)
+/* Only models that run inside this program tell about their tokens. */
+void view_tokens_load(struct app *app, const struct message *m)
 {
     if (m->tokens.record_bytes || m->tokens.disk != TOKENS_NOT_ASKED ||
-            m->state == MESSAGE_RUNNING || view_stepper_is_remote(app_core(app), m))
+            m->state == MESSAGE_RUNNING || fleet_is_remote(&app_core(app)->fleet, m->endpoint))
         return;
     struct action *a = action_new(ACTION_LOAD_TOKENS);
     a->id = m->id;
-    a->now_ms = app_now_ms(app);
     app_act(app, a);
 }
 
-static void show(struct stepper *v, struct app *app, int64_t message_id)
+static void show(struct tokens_view *v, struct app *app, int64_t message_id)
 {
     const struct message *m = session_find(app_core(app)->session, message_id);
     if (v->message_id != message_id) {
@@ -99,20 +93,20 @@ static void show(struct stepper *v, struct app *app, int64_t message_id)
         v->is_behind = !m || m->state != MESSAGE_RUNNING;
     }
     if (m)
-        view_stepper_load(app, m);
+        view_tokens_load(app, m);
 }
 
 /* At the first token of a finished answer, at the newest of one that runs. */
-static void enter(struct stepper *v, struct app *app, const struct message *m)
+static void enter(struct tokens_view *v, struct app *app, const struct message *m)
 {
     v->message_id = 0;
     v->made_of = 0;
     show(v, app, m ? m->id : 0);
 }
 
-void view_stepper_open(struct app *app, int64_t message_id)
+void view_tokens_open(struct app *app, int64_t message_id)
 {
-    struct stepper *v = app_view_state(app, VIEW_TOKENS);
+    struct tokens_view *v = app_view_state(app, VIEW_TOKENS);
     enum view_id from = app_view(app);
     int number, n_answers;
     const struct message *m = find_answer(app_core(app), message_id, 0, &number, &n_answers);
@@ -125,7 +119,7 @@ static void open_view(void *state, struct app *app)
 {
     int number, n_answers;
     const struct message *m = find_answer(app_core(app), 0, 0, &number, &n_answers);
-    struct stepper *v = state;
+    struct tokens_view *v = state;
     v->from = VIEW_CHAT;
     enter(v, app, m);
 }
@@ -138,7 +132,7 @@ static struct slice part_of(const struct message *m, enum answer_part part)
 }
 
 /* The span of the cursor's token; of one without any, the end of what came before. */
-static struct token_span find_span(const struct stepper *v, enum answer_part *part)
+static struct token_span find_span(const struct tokens_view *v, enum answer_part *part)
 {
     for (size_t i = v->i_token + 1; i-- > 0;)
         for (int p = PART_COUNT - 1; p >= 0; p--) {
@@ -154,7 +148,7 @@ static struct token_span find_span(const struct stepper *v, enum answer_part *pa
 }
 
 /* Brings the map to the records of now. */
-static void refresh_map(struct stepper *v, const struct message *m)
+static void refresh_map(struct tokens_view *v, const struct message *m)
 {
     if (v->made_of == m->id && v->version == m->version &&
             v->n_records_bytes == m->tokens.records.n)
@@ -169,7 +163,7 @@ static void refresh_map(struct stepper *v, const struct message *m)
     v->must_wrap = true;
 }
 
-static void refresh_text(struct stepper *v, const struct message *m, int n_cols)
+static void refresh_text(struct tokens_view *v, const struct message *m, int n_cols)
 {
     enum answer_part part;
     find_span(v, &part);
@@ -237,8 +231,8 @@ static int draw_part(struct surface *out, int col, enum role role, const char *t
     return fits ? surface_puts(out, 0, col, role, text) : 0;
 }
 
-static void draw_head(const struct stepper *v, const struct core *core, const struct message *m,
-        struct surface *out)
+static void draw_head(const struct tokens_view *v, const struct core *core,
+        const struct message *m, struct surface *out)
 {
     int number, n_answers, col = 1;
     char answer[48], model[160];
@@ -255,7 +249,7 @@ static void draw_head(const struct stepper *v, const struct core *core, const st
         surface_puts_right(out, 0, out->rect.n_cols - 1, ROLE_OK, "live");
 }
 
-static void draw_text(const struct stepper *v, const struct message *m, struct surface *out)
+static void draw_text(const struct tokens_view *v, const struct message *m, struct surface *out)
 {
     enum answer_part part;
     struct token_span span = find_span(v, &part);
@@ -321,7 +315,7 @@ static void draw_likely(const struct app *app, const struct message *m,
         surface_text(out, row++, 1, ROLE_DIM, 0, line);
 }
 
-static void draw_details(const struct stepper *v, const struct app *app,
+static void draw_details(const struct tokens_view *v, const struct app *app,
         const struct message *m, struct surface *out)
 {
     size_t i_record = v->map.tokens[v->i_token].i_record;
@@ -368,7 +362,7 @@ static uint8_t *make_levels(const struct heat_map *map, const struct token_log *
 }
 
 static void draw_experts(
-        const struct stepper *v, const struct message *m, struct surface *out, bool is_mono)
+        const struct tokens_view *v, const struct message *m, struct surface *out, bool is_mono)
 {
     const struct token_log *log = &m->tokens;
     struct heat_map map = heat_map_fit(log->shape.n_moe_layers, log->shape.n_experts,
@@ -382,7 +376,7 @@ static void draw_experts(
 
 /* The choice of the layer under the cursor. */
 static void draw_layer(
-        const struct stepper *v, const struct message *m, struct surface *out, int row)
+        const struct tokens_view *v, const struct message *m, struct surface *out, int row)
 {
     const struct telemetry_shape *shape = &m->tokens.shape;
     struct token_record *r = (struct token_record *)(uintptr_t)token_log_at(
@@ -401,8 +395,8 @@ static void draw_layer(
     }
 }
 
-static void draw_token(
-        struct stepper *v, const struct app *app, const struct message *m, struct surface *out)
+static void draw_token(struct tokens_view *v, const struct app *app, const struct message *m,
+        struct surface *out)
 {
     int n_rows = out->rect.n_rows, n_cols = out->rect.n_cols;
     int n_text = n_rows - 2 - DETAIL_ROWS;
@@ -432,10 +426,10 @@ static void draw_nothing(const struct core *core, const struct message *m, struc
     char text[ENDPOINT_NAME_BYTES + 100];
     if (!m)
         snprintf(text, sizeof text, "There is no answer yet.");
-    else if (view_stepper_is_remote(core, m))
+    else if (fleet_is_remote(&core->fleet, m->endpoint))
         snprintf(text, sizeof text,
-                "%s is a remote endpoint: only a model that runs inside this program shows its "
-                "tokens.",
+                "%s is a remote endpoint: only a model that runs inside this program shows "
+                "its tokens.",
                 m->endpoint);
     else if (m->state == MESSAGE_RUNNING)
         snprintf(text, sizeof text, "No token has been generated yet.");
@@ -449,14 +443,14 @@ static void draw_nothing(const struct core *core, const struct message *m, struc
         surface_text(out, row, 3, ROLE_TEXT, 0, line);
 }
 
-static const struct message *shown_message(const struct stepper *v, const struct core *core)
+static const struct message *shown_message(const struct tokens_view *v, const struct core *core)
 {
     return session_find(core->session, v->message_id);
 }
 
-static void draw(void *state, const struct app *app, struct surface *out)
+static void draw(void *state, struct app *app, struct surface *out)
 {
-    struct stepper *v = state;
+    struct tokens_view *v = state;
     const struct message *m = shown_message(v, app_core(app));
     if (m)
         refresh_map(v, m);
@@ -470,7 +464,7 @@ static void draw(void *state, const struct app *app, struct surface *out)
 
 /* ---- moving ----------------------------------------------------------------------------- */
 
-static void move(struct stepper *v, const struct message *m, long by)
+static void move(struct tokens_view *v, const struct message *m, long by)
 {
     if (!m)
         return;
@@ -481,14 +475,14 @@ static void move(struct stepper *v, const struct message *m, long by)
     v->is_behind = at < last;
 }
 
-static void move_layer(struct stepper *v, const struct message *m, int by)
+static void move_layer(struct tokens_view *v, const struct message *m, int by)
 {
     int n = m ? m->tokens.shape.n_moe_layers : 0, at = v->layer + by;
     v->layer = at >= n ? n - 1 : at;
     v->layer = v->layer < 0 ? 0 : v->layer;
 }
 
-static void move_answer(struct stepper *v, struct app *app, int by)
+static void move_answer(struct tokens_view *v, struct app *app, int by)
 {
     int number, n_answers;
     const struct message *m =
@@ -504,7 +498,7 @@ static bool run(void *state, enum command command, struct app *app)
         long by;
     } steps[] = {{CMD_TOKEN_BEFORE, -1}, {CMD_TOKEN_AFTER, 1}, {CMD_TEN_BACK, -10},
             {CMD_TEN_ON, 10}, {CMD_TOKEN_FIRST, -(1l << 30)}, {CMD_TOKEN_LAST, 1l << 30}};
-    struct stepper *v = state;
+    struct tokens_view *v = state;
     for (size_t i = 0; i < ARRAY_LEN(steps); i++)
         if (steps[i].command == command) {
             move(v, shown_message(v, app_core(app)), steps[i].by);
@@ -529,7 +523,7 @@ static bool run(void *state, enum command command, struct app *app)
 
 static bool is_idle(const void *state, const struct app *app, enum command command)
 {
-    const struct stepper *v = state;
+    const struct tokens_view *v = state;
     const struct message *m = shown_message(v, app_core(app));
     switch (command) {
     case CMD_TOKEN_BEFORE:
@@ -543,14 +537,14 @@ static bool is_idle(const void *state, const struct app *app, enum command comma
 
 static void release(void *state)
 {
-    struct stepper *v = state;
+    struct tokens_view *v = state;
     token_map_release(&v->map);
     tinted_text_release(&v->text);
 }
 
-const struct view_ops view_stepper_ops = {
+const struct view_ops view_tokens_ops = {
         .context = CTX_TOKENS,
-        .state_bytes = sizeof(struct stepper),
+        .state_bytes = sizeof(struct tokens_view),
         .draw = draw,
         .run = run,
         .is_idle = is_idle,
