@@ -6,10 +6,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "router/session.h"
+
+#include "tui/chat_next.h"
+#include "tui/surface.h"
 
 #include "tests/helper_clock.h"
 #include "tests/helper_router.h"
@@ -161,11 +165,47 @@ static void a_long_draft_is_previewed_in_time(void **state)
     mem_free(text);
 }
 
+static void draw_rule(struct chat_next *next, const char *draft)
+{
+    struct screen screen = {0};
+    screen_resize(&screen, 1, 80);
+    struct surface all = screen_surface(&screen);
+    app.now_ns += S;
+    chat_next_change(next);
+    chat_next_draw(next, &app, slice_of(draft), &all);
+    screen_release(&screen);
+}
+
+/* Each letter of a further path would read all of them. */
+static void a_file_is_read_once_while_another_is_typed(void **state)
+{
+    (void)state;
+    struct chat_next next = {0};
+    struct err err;
+    assert_int_equal(file_write("once.md", "one\n", 4, 0644, &err), OK);
+    draw_rule(&next, "see @once.md");
+    const char *read = next.files.text.ptr;
+    assert_int_equal(next.files.n_files, 1);
+    draw_rule(&next, "see @once.md and @o");
+    draw_rule(&next, "see @once.md and @on");
+    assert_ptr_equal(next.files.text.ptr, read);
+    draw_rule(&next, "see @once.md and @once.md.");
+    assert_int_equal(next.files.n_files, 1); /* it is named once more: sent once */
+    assert_int_equal(file_write("once.md", "one two\n", 8, 0644, &err), OK);
+    draw_rule(&next, "see @once.md");
+    assert_non_null(strstr(buf_text(&next.files.text), "two"));
+    draw_rule(&next, "see");
+    assert_int_equal(next.files.n_files, 0);
+    unlink("once.md");
+    chat_next_release(&next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             TEST(the_draft_says_where_it_would_go),
             TEST(the_rule_hides_nobody),
+            TEST(a_file_is_read_once_while_another_is_typed),
             TEST(a_session_that_is_only_read_says_so),
             TEST(the_rule_is_decided_every_50_ms_at_most),
             TEST(a_verdict_that_is_not_to_send_says_why),

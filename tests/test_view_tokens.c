@@ -130,11 +130,7 @@ static struct message *say_with_tokens(bool is_dense)
 
 static struct screen draw(enum view_id id, int n_cols, int n_rows)
 {
-    struct screen screen = {0};
-    screen_resize(&screen, n_rows, n_cols);
-    struct surface all = screen_surface(&screen);
-    views[id].ops->draw(app.states[id], &app, &all);
-    return screen;
+    return app_fake_draw(&app, id, app.states[id], n_cols, n_rows);
 }
 
 static void expect(enum view_id id, int n_cols, int n_rows, const char *name)
@@ -290,7 +286,7 @@ static void every_answer_of_the_session_can_be_chosen(void **state)
     assert_true(shows("answer 1 of 3"));
     press("PageUp");
     assert_true(shows("answer 1 of 3"));
-    struct stored *answer = stored_new(STORE_LOAD_TOKENS);
+    struct store_command *answer = store_command_new(STORE_LOAD_TOKENS);
     answer->message_id = second->id;
     answer->n_records = 3;
     answer->shape = arena_alloc(&answer->arena, sizeof first->tokens.shape);
@@ -298,7 +294,7 @@ static void every_answer_of_the_session_can_be_chosen(void **state)
     size_t n = 3 * first->tokens.record_bytes;
     answer->records = arena_alloc(&answer->arena, n);
     memcpy(answer->records, first->tokens.records.ptr, n);
-    core_apply(&app.core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.stored = answer});
+    core_apply(&app.core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.command = answer});
     press("PageDown");
     assert_true(shows("token 1 of 1") && shows("answer 2 of 3"));
 }

@@ -120,6 +120,29 @@ enum status attachments_read(
     return status;
 }
 
+static void mix(uint64_t *hash, uint64_t value)
+{
+    *hash = (*hash ^ value) * 0x100000001b3u;
+    *hash ^= *hash >> 29;
+}
+
+uint64_t attachments_stamp(struct slice text)
+{
+    struct file_word word;
+    uint64_t hash = 0;
+    for (size_t at = 0; file_word_next(text, at, &word); at = word.end) {
+        struct stat st = {0};
+        if (!word.path[0] || !find_file(&word, &st))
+            continue;
+        mix(&hash, (uint64_t)st.st_ino + 1);
+        mix(&hash, (uint64_t)st.st_size);
+        mix(&hash, (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec);
+        for (const char *c = word.path; *c; c++)
+            mix(&hash, (uint64_t)(uint8_t)*c + 1);
+    }
+    return hash;
+}
+
 size_t attachments_bytes(const struct attachments *a)
 {
     return a->n_files ? a->text.n + strlen("\n\n") : 0; /* a blank line goes before them */

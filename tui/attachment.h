@@ -21,6 +21,9 @@ struct attachments {
  * ERR_NOT_FOUND, or is left alone. Released by the caller, only after OK. */
 enum status attachments_read(struct attachments *out, struct slice text, bool ignores_missing,
         struct err *err) MUST_USE;
+/* Another number when other files would be read, 0 when there are none: a word that names none
+ * is not looked at. */
+uint64_t attachments_stamp(struct slice text);
 /* What they add to the message: that and no other number is shown. */
 size_t attachments_bytes(const struct attachments *a);
 void attachments_release(struct attachments *a);

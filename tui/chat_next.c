@@ -27,7 +27,7 @@ static void forget_files(struct chat_next *next)
 {
     attachments_release(&next->files);
     next->files = (struct attachments){0};
-    next->files_key = 0;
+    next->words_key = next->files_stamp = 0;
 }
 
 void chat_next_release(struct chat_next *next)
@@ -96,23 +96,32 @@ static void wake_at(struct app *app, uint64_t t_ns)
         app_wake_at(app, t_ns);
 }
 
-/* The files that the draft names, read again only when it names others. */
+static void read_again(struct chat_next *next, struct slice draft, uint64_t stamp)
+{
+    struct err err;
+    forget_files(next);
+    next->files_stamp = stamp;
+    if (stamp && attachments_read(&next->files, draft, true, &err) != OK)
+        next->files = (struct attachments){0};
+}
+
+/* The files that the draft names, looked at again only when its words are others, and read
+ * again only when those name other files: a path is typed letter by letter. */
 static void read_files(struct chat_next *next, struct slice draft)
 {
     struct file_word word;
-    struct err err;
     uint64_t key = 0;
     draft.n = draft.n < WORDS_BYTES ? draft.n : WORDS_BYTES;
     bool has_words = draft.n && memchr(draft.ptr, '@', draft.n);
     for (size_t at = 0; has_words && file_word_next(draft, at, &word); at = word.end)
         for (const char *c = word.path; *c; c++)
             mix(&key, (uint64_t)(uint8_t)*c + 1);
-    if (key == next->files_key)
+    if (key == next->words_key)
         return;
-    forget_files(next);
-    next->files_key = key;
-    if (key && attachments_read(&next->files, draft, true, &err) != OK)
-        next->files = (struct attachments){0};
+    uint64_t stamp = key ? attachments_stamp(draft) : 0;
+    if (stamp != next->files_stamp)
+        read_again(next, draft, stamp);
+    next->words_key = key;
 }
 
 /* As it would be sent. */
@@ -131,7 +140,8 @@ static void preview(
     }
     buf_init(&all, MESSAGE_MAX_BYTES);
     buf_add_slice(&all, typed);
-    buf_printf(&all, "\n\n%s", buf_text(&next->files.text));
+    buf_add_text(&all, "\n\n");
+    buf_add_slice(&all, buf_slice(&next->files.text));
     core_preview(core, buf_slice(&all), now_ns, next->decision);
     buf_release(&all);
 }
