@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/json.h"
@@ -19,6 +18,7 @@
 #include "tui/cmd.h"
 #include "tui/cmd_fleet.h"
 #include "tui/config.h"
+#include "tui/figures.h"
 #include "tui/listing.h"
 
 #define DAY_MS 86400000LL
@@ -123,14 +123,10 @@ static void add_known(
 
 static void add_standing(struct listing *l, const struct line *line)
 {
-    char when[16] = "";
-    if (line->t_ms >= 0) {
-        time_t seconds = line->t_ms / 1000;
-        struct tm tm;
-        localtime_r(&seconds, &tm);
-        snprintf(when, sizeof when, " %02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
-    }
-    listing_add(l, "%s%s", standings[line->standing].text, when);
+    char clock[FIGURE_BYTES] = "";
+    bool has_time = line->t_ms >= 0;
+    listing_add(l, "%s%s%s", standings[line->standing].text, has_time ? " " : "",
+            has_time ? figure_clock_s(clock, line->t_ms) : "");
 }
 
 /* A "+" where some answers have no known price: it is at least so much. */
