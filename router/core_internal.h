@@ -2,8 +2,9 @@
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
  * core_actions.c (what the user does), core_branches.c (to the tree of messages), core_runs.c
  * (a request's way), core_answer.c (what comes of it), core_disk.c (what is saved when),
- * core_probe.c (whether endpoints live), core_decisions.c (the log of decisions), core_models.c
- * (local models, in memory or not), core_preview.c (a decision in advance).
+ * core_sessions.c (the list of sessions), core_budget.c (today's money), core_probe.c (whether
+ * endpoints live), core_decisions.c (the log of decisions), core_models.c (local models, in
+ * memory or not), core_preview.c (a decision in advance).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H
