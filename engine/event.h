@@ -26,7 +26,7 @@ enum event_kind {
     EV_MODEL_FILE, /* u.file, moved: one as it was found */
     EV_SCAN_END,   /* u.memory: all were told */
     /* from the store */
-    EV_STORE, /* u.stored, moved: answer to one store command */
+    EV_STORE, /* u.command, moved: answer to one store command */
     /* from the front end and the loop */
     EV_ACTION, /* u.action, moved: something the user did */
     EV_TIMER,  /* only t_ns: deadlines are looked at */
@@ -107,7 +107,7 @@ struct event {
         } model;
         struct model_file *file;
         struct memory memory;
-        struct stored *stored;
+        struct store_command *command;
         struct action *action;
     } u;
 };

@@ -43,7 +43,6 @@ struct gen_params gen_params_default(void)
             .top_k = 40,
             .top_p = 0.95f,
             .min_p = 0.05f,
-            .repeat_penalty = 1.0f,
             .repeat_last_n = 64,
     };
 }

@@ -35,8 +35,7 @@ struct gen_params {
     float temperature;    /* 0: greedy */
     uint32_t top_k;       /* 0: off */
     float top_p, min_p;   /* 1 and 0: off */
-    float repeat_penalty; /* 1: off; over the last repeat_last_n tokens */
-    uint32_t repeat_last_n;
+    uint32_t repeat_last_n; /* tokens that the penalties look back over */
     float presence_penalty, frequency_penalty;
     uint64_t seed;
     uint32_t max_tokens; /* 0: until the context is full */

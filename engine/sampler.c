@@ -127,7 +127,7 @@ static void apply_penalties(struct sampler *s, float *logits)
 {
     const struct gen_params *p = &s->params;
     s->n_penalised = 0;
-    if (p->repeat_penalty == 1 && p->presence_penalty == 0 && p->frequency_penalty == 0)
+    if (p->presence_penalty == 0 && p->frequency_penalty == 0)
         return;
     for (uint32_t i = 0; i < s->n_recent; i++) {
         int32_t token = s->recent[i];
@@ -141,7 +141,6 @@ static void apply_penalties(struct sampler *s, float *logits)
             continue;
         float *logit = &logits[token];
         s->penalised[s->n_penalised++] = (struct candidate){token, *logit};
-        *logit = *logit > 0 ? *logit / p->repeat_penalty : *logit * p->repeat_penalty;
         *logit -= p->presence_penalty + p->frequency_penalty * (float)count;
     }
 }

@@ -1,8 +1,8 @@
 /*
  * balance.h - statistics of expert choices over a window of tokens, each beside what uniform
  * random routing would give for the same number of tokens (the null model). Pure state:
- * balance_add is the only change. Unit: (layer, expert), never pooled over layers; prefill is
- * left out.
+ * balance_add changes it, and what chance gives is kept where it was asked for. Unit: (layer,
+ * expert), never pooled over layers; prefill is left out.
  */
 #ifndef ROUTER_BALANCE_H
 #define ROUTER_BALANCE_H

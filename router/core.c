@@ -55,7 +55,7 @@ void core_init(struct core *core, const struct core_config *cfg)
 static void free_effect(struct effect *effect)
 {
     request_free(effect->request);
-    stored_free(effect->command);
+    store_command_free(effect->command);
 }
 
 void core_release(struct core *core)
@@ -68,8 +68,8 @@ void core_release(struct core *core)
     for (size_t i = 0; i < core->n_effects; i++)
         free_effect(&core->effects[i]);
     for (size_t i = 0; i < core->n_unsaved; i++)
-        stored_free(core->unsaved[i]);
-    stored_free(core->found_owner);
+        store_command_free(core->unsaved[i]);
+    store_command_free(core->found_owner);
     mem_free(core->trashed);
     decisions_release(core);
     models_release(core);
@@ -218,7 +218,7 @@ static void let_go(struct core *core, const struct session *session)
 {
     if (session->writer_pid || session->n_messages == 0)
         return;
-    struct stored *c = stored_new(STORE_RELEASE);
+    struct store_command *c = store_command_new(STORE_RELEASE);
     c->session.id = session->id;
     disk_ask(core, c);
 }
@@ -276,7 +276,7 @@ void core_apply(struct core *core, const struct event *event)
         action_free(event->u.action);
         break;
     case EV_STORE:
-        disk_apply(core, event->u.stored, event->t_ns);
+        disk_apply(core, event->u.command, event->t_ns);
         break;
     case EV_PROBE:
         probe_apply(core, event);

@@ -25,7 +25,7 @@ struct balance;
 struct message;
 struct session;
 struct session_row;
-struct stored;
+struct store_command;
 
 enum action_kind {
     ACTION_SEND,     /* text: a new user message in the open session, text2: of files that go
@@ -170,7 +170,7 @@ struct effect {
     int endpoint;            /* of all but STORE and SCAN_MODELS */
     uint32_t request_id;     /* CANCEL */
     struct request *request; /* SEND, PROBE: moved */
-    struct stored *command;  /* STORE: moved */
+    struct store_command *command; /* STORE: moved */
 };
 
 #define NOTICE_MAX 16
@@ -183,7 +183,7 @@ struct core {
     size_t n_runs;
     struct session_row *found; /* newest answer to LIST_SESSIONS, in found_owner's arena */
     size_t n_found;
-    struct stored *found_owner;
+    struct store_command *found_owner;
     char found_query[128];
     int64_t *trashed; /* ids of what went to the trash in this run, oldest first */
     size_t n_trashed;
@@ -224,7 +224,7 @@ struct core {
                                ours */
     uint64_t draft_dirty_ns; /* since when the draft differs from what was sent to the store; 0:
                                 it does not */
-    struct stored *
+    struct store_command *
             *unsaved; /* commands the disk refused, in order, and all that came behind them */
     size_t n_unsaved;
     size_t n_refused; /* of unsaved, at its front: came back from the store */

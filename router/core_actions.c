@@ -218,7 +218,7 @@ static void open_session(struct core *core, int64_t id, uint64_t t_ns)
     core->is_loading = !core_show_session(core, id, t_ns);
     if (!core->is_loading)
         return;
-    struct stored *load = stored_new(STORE_LOAD);
+    struct store_command *load = store_command_new(STORE_LOAD);
     load->session.id = id;
     load->tag = ++core->newest_load;
     disk_ask_first(core, load);
@@ -321,7 +321,7 @@ static void export(struct core *core, const char *path, uint64_t t_ns)
                                               : message_role_name(messages[i]->role),
                 buf_text(&messages[i]->text));
     mem_free(messages);
-    struct stored *c = stored_new(STORE_EXPORT);
+    struct store_command *c = store_command_new(STORE_EXPORT);
     c->key = (struct slice){arena_strdup(&c->arena, path), strlen(path)};
     c->value = (struct slice){arena_strndup(&c->arena, buf_text(&text), text.n), text.n};
     disk_ask(core, c);

@@ -12,9 +12,10 @@
 #include "router/store.h"
 
 /* Adds to what all processes spent on a day, "": today. */
-static struct stored *addition(const char *endpoint, const char *day, int64_t amount_nusd)
+static struct store_command *addition(
+        const char *endpoint, const char *day, int64_t amount_nusd)
 {
-    struct stored *c = stored_new(STORE_RESERVE);
+    struct store_command *c = store_command_new(STORE_RESERVE);
     c->key = slice_of(arena_strdup(&c->arena, endpoint));
     c->value = slice_of(arena_strdup(&c->arena, day));
     c->amount_nusd = amount_nusd;
@@ -24,7 +25,7 @@ static struct stored *addition(const char *endpoint, const char *day, int64_t am
 
 void budget_ask(struct core *core, uint32_t request_id)
 {
-    struct stored *c = addition("", "", 0);
+    struct store_command *c = addition("", "", 0);
     c->tag = request_id;
     disk_ask(core, c);
 }
@@ -32,13 +33,13 @@ void budget_ask(struct core *core, uint32_t request_id)
 void budget_reserve(struct core *core, const struct run *run, int64_t price_nusd)
 {
     const char *name = core->fleet.endpoints[run->endpoint].conf->name;
-    struct stored *c = addition(name, "", price_nusd);
+    struct store_command *c = addition(name, "", price_nusd);
     c->tag = run->request_id;
     c->limit_nusd = run->is_confirmed ? -1 : core->budget.day_nusd;
     disk_ask(core, c);
 }
 
-void budget_give_back(struct core *core, const struct stored *answer)
+void budget_give_back(struct core *core, const struct store_command *answer)
 {
     if (answer->err.status == OK && !answer->is_above_limit)
         disk_ask(core, addition(answer->key.ptr, answer->value.ptr, -answer->amount_nusd));
@@ -66,7 +67,8 @@ static void warn_of_budget(struct core *core, uint64_t t_ns)
     core->was_warned = is_near;
 }
 
-void budget_take(struct core *core, const struct stored *answer, bool is_for_run, uint64_t t_ns)
+void budget_take(
+        struct core *core, const struct store_command *answer, bool is_for_run, uint64_t t_ns)
 {
     if (answer->err.status == OK)
         core->budget.spent_nusd = answer->total_nusd;
@@ -76,7 +78,7 @@ void budget_take(struct core *core, const struct stored *answer, bool is_for_run
 }
 
 /* Without a limit nobody asks the store for the sum of the day before something is spent. */
-void budget_take_history(struct core *core, const struct stored *loaded)
+void budget_take_history(struct core *core, const struct store_command *loaded)
 {
     int64_t spent_nusd = 0;
     for (size_t i = 0; i < loaded->n_costs; i++)

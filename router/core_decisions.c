@@ -105,7 +105,7 @@ void decisions_add(struct core *core, const struct run *run, struct slice json)
 
 void decisions_ask(struct core *core, int64_t message_id)
 {
-    struct stored *c = stored_new(STORE_LIST_DECISIONS);
+    struct store_command *c = store_command_new(STORE_LIST_DECISIONS);
     c->message_id = message_id;
     c->limit = message_id ? 1 : DECISIONS_KEPT;
     if (message_id) {
@@ -126,7 +126,7 @@ static bool is_in_log(const struct decision_log *log, const struct decision_row 
     return false;
 }
 
-static void take_why(struct core *core, const struct stored *c)
+static void take_why(struct core *core, const struct store_command *c)
 {
     struct decision_log *log = &core->log;
     if (c->message_id != log->why_id)
@@ -136,7 +136,7 @@ static void take_why(struct core *core, const struct stored *c)
     log->is_why_known = true;
 }
 
-void decisions_take(struct core *core, const struct stored *c)
+void decisions_take(struct core *core, const struct store_command *c)
 {
     if (c->message_id) {
         take_why(core, c);

@@ -18,25 +18,25 @@
 #define DRAFT_NS      1000000000ull
 #define WRITER_ASK_NS 3000000000ull /* a session of another process: is it free by now? */
 
-static void add_store_effect(struct core *core, struct stored *command)
+static void add_store_effect(struct core *core, struct store_command *command)
 {
     core_add_effect(core, &(struct effect){.kind = EFFECT_STORE, .command = command});
     core->n_store_pending++;
 }
 
-static void keep(struct core *core, struct stored *command)
+static void keep(struct core *core, struct store_command *command)
 {
     core->unsaved = mem_resize(core->unsaved, (core->n_unsaved + 1) * sizeof *core->unsaved);
     core->unsaved[core->n_unsaved++] = command;
 }
 
-void disk_ask(struct core *core, struct stored *command)
+void disk_ask(struct core *core, struct store_command *command)
 {
     add_store_effect(core, command);
 }
 
 /* Somebody looks at the screen: what earlier runs taught comes behind it. */
-void disk_ask_first(struct core *core, struct stored *command)
+void disk_ask_first(struct core *core, struct store_command *command)
 {
     add_store_effect(core, command);
     for (size_t i = 0; i + 1 < core->n_effects; i++) {
@@ -48,13 +48,13 @@ void disk_ask_first(struct core *core, struct stored *command)
     }
 }
 
-static void send_put(struct core *core, struct stored *command)
+static void send_put(struct core *core, struct store_command *command)
 {
     core->n_puts_pending++;
     add_store_effect(core, command);
 }
 
-void disk_put(struct core *core, struct stored *command)
+void disk_put(struct core *core, struct store_command *command)
 {
     if (core->disk_failed_ns)
         keep(core, command);
@@ -65,7 +65,7 @@ void disk_put(struct core *core, struct stored *command)
 void disk_put_messages(struct core *core, struct session *session,
         struct message *const *messages, size_t n, uint32_t request_id)
 {
-    struct stored *c = stored_new(STORE_PUT_MESSAGE);
+    struct store_command *c = store_command_new(STORE_PUT_MESSAGE);
     c->tag = request_id;
     session->is_stored = true;
     session_fill_row(session, &c->arena, &c->session);
@@ -82,7 +82,7 @@ void disk_put_tokens(struct core *core, struct message *m)
     size_t n = log->record_bytes ? log->records.n / log->record_bytes - log->n_stored : 0;
     if (n == 0)
         return;
-    struct stored *c = stored_new(STORE_PUT_TOKENS);
+    struct store_command *c = store_command_new(STORE_PUT_TOKENS);
     c->message_id = m->id;
     c->shape = arena_alloc(&c->arena, sizeof *c->shape);
     *c->shape = log->shape;
@@ -99,7 +99,7 @@ void disk_remember_shown(struct core *core)
     if (!core->remembers_session || core->shown_id == core->session->id)
         return;
     core->shown_id = core->session->id;
-    struct stored *c = stored_new(STORE_PUT_SETTING);
+    struct store_command *c = store_command_new(STORE_PUT_SETTING);
     c->key = SLICE("shown");
     c->value = slice_of(arena_printf(&c->arena, "%" PRId64, core->shown_id));
     disk_put(core, c);
@@ -107,14 +107,14 @@ void disk_remember_shown(struct core *core)
 
 void disk_ask_theme(struct core *core)
 {
-    struct stored *c = stored_new(STORE_GET_SETTING);
+    struct store_command *c = store_command_new(STORE_GET_SETTING);
     c->key = SLICE("theme");
     disk_ask(core, c);
 }
 
 void disk_put_theme(struct core *core)
 {
-    struct stored *c = stored_new(STORE_PUT_SETTING);
+    struct store_command *c = store_command_new(STORE_PUT_SETTING);
     c->key = SLICE("theme");
     c->value = slice_of(arena_printf(&c->arena, "%s", core->theme));
     disk_put(core, c);
@@ -123,7 +123,7 @@ void disk_put_theme(struct core *core)
 void disk_put_breaker(struct core *core, int endpoint)
 {
     const struct endpoint_state *e = &core->fleet.endpoints[endpoint];
-    struct stored *c = stored_new(STORE_PUT_SETTING);
+    struct store_command *c = store_command_new(STORE_PUT_SETTING);
     int64_t until_ms = e->open_until_ns ? core_unix_ms(core, e->open_until_ns) : 0;
     c->key = slice_of(arena_printf(&c->arena, "breaker %s", e->conf->name));
     c->value = slice_of(arena_printf(&c->arena, "%" PRId64, until_ms));
@@ -141,7 +141,7 @@ void disk_put_draft(struct core *core)
     if (s->n_messages == 0 && s->draft.n == 0 && !s->is_stored)
         return; /* a draft alone makes a session, and this one is taken back */
     s->is_stored = true;
-    struct stored *c = stored_new(STORE_PUT_DRAFT);
+    struct store_command *c = store_command_new(STORE_PUT_DRAFT);
     session_fill_row(s, &c->arena, &c->session);
     disk_put(core, c);
     disk_remember_shown(core);
@@ -157,7 +157,7 @@ static void clock_text(int64_t unix_ms, char out[16])
 
 /* What was in flight comes back one after the other: behind the refused, before what was held
  * back meanwhile. */
-static void keep_refused(struct core *core, struct stored *c)
+static void keep_refused(struct core *core, struct store_command *c)
 {
     keep(core, c);
     memmove(core->unsaved + core->n_refused + 1, core->unsaved + core->n_refused,
@@ -165,7 +165,8 @@ static void keep_refused(struct core *core, struct stored *c)
     core->unsaved[core->n_refused++] = c;
 }
 
-static void take_refusal(struct core *core, struct stored *c, bool was_retry, uint64_t t_ns)
+static void take_refusal(
+        struct core *core, struct store_command *c, bool was_retry, uint64_t t_ns)
 {
     static const uint32_t waits_s[] = {1, 2, 5, 10, 30};
     uint32_t n = core->n_disk_retries < ARRAY_LEN(waits_s) ? core->n_disk_retries
@@ -200,14 +201,14 @@ static void pump(struct core *core)
         core->n_disk_retries = 0;
         return;
     }
-    struct stored *c = core->unsaved[0];
+    struct store_command *c = core->unsaved[0];
     memmove(core->unsaved, core->unsaved + 1, --core->n_unsaved * sizeof *core->unsaved);
     core->n_refused -= core->n_refused > 0;
     core->is_retrying = true;
     send_put(core, c);
 }
 
-static void mark_saved(struct core *core, const struct stored *c)
+static void mark_saved(struct core *core, const struct store_command *c)
 {
     for (size_t i = 0; i < c->n_messages; i++) {
         struct message *m;
@@ -220,7 +221,7 @@ static void mark_saved(struct core *core, const struct stored *c)
     }
 }
 
-static void take_saved(struct core *core, const struct stored *c, uint64_t t_ns)
+static void take_saved(struct core *core, const struct store_command *c, uint64_t t_ns)
 {
     mark_saved(core, c);
     if (c->op == STORE_TRASH || c->op == STORE_PUT_TITLE)
@@ -231,7 +232,7 @@ static void take_saved(struct core *core, const struct stored *c, uint64_t t_ns)
 }
 
 /* What went wrong, if something did and it was not just said. */
-static void tell_once(struct core *core, const struct stored *c, uint64_t t_ns)
+static void tell_once(struct core *core, const struct store_command *c, uint64_t t_ns)
 {
     const struct notice *newest =
             &core->notices[(core->n_notices + NOTICE_MAX - 1) % NOTICE_MAX];
@@ -246,7 +247,7 @@ static bool can_be_repeated(enum store_op op)
     return op == STORE_PUT_MESSAGE || op == STORE_PUT_DRAFT || op == STORE_PUT_TITLE;
 }
 
-static void take_put(struct core *core, struct stored *c, uint64_t t_ns)
+static void take_put(struct core *core, struct store_command *c, uint64_t t_ns)
 {
     bool was_retry = core->is_retrying;
     core->is_retrying = false;
@@ -272,7 +273,7 @@ static void take_put(struct core *core, struct stored *c, uint64_t t_ns)
         keep_refused(
                 core, c); /* the older state is written later, and this one again behind it */
     else
-        stored_free(c);
+        store_command_free(c);
     core_forget_saved(core);
 }
 
@@ -280,14 +281,14 @@ void disk_ask_tokens(struct core *core, struct message *m)
 {
     if (m->role != MSG_ASSISTANT || m->tokens.disk != TOKENS_NOT_ASKED)
         return;
-    struct stored *c = stored_new(STORE_LOAD_TOKENS);
+    struct store_command *c = store_command_new(STORE_LOAD_TOKENS);
     c->message_id = m->id;
     m->tokens.disk = TOKENS_ASKED;
     disk_ask(core, c);
 }
 
 /* What was loaded is shown in place of the open session. */
-static void show_loaded(struct core *core, const struct stored *c, uint64_t t_ns)
+static void show_loaded(struct core *core, const struct store_command *c, uint64_t t_ns)
 {
     bool was_foreign = core->session->id == c->session.id;
     core_leave_session(core);
@@ -317,7 +318,7 @@ static void show_loaded(struct core *core, const struct stored *c, uint64_t t_ns
 
 /* The open session was asked for again because another process wrote it. What the user has
  * typed meanwhile stays. */
-static void take_freed(struct core *core, const struct stored *c, uint64_t t_ns)
+static void take_freed(struct core *core, const struct store_command *c, uint64_t t_ns)
 {
     struct session *s = core->session;
     bool is_open = c->session.id == s->id && s->writer_pid && c->tag == core->newest_load;
@@ -337,7 +338,7 @@ static void take_freed(struct core *core, const struct stored *c, uint64_t t_ns)
     }
 }
 
-static void take_session(struct core *core, const struct stored *c, uint64_t t_ns)
+static void take_session(struct core *core, const struct store_command *c, uint64_t t_ns)
 {
     if (!core->is_loading || c->tag != core->newest_load)
         return; /* the user went elsewhere meanwhile */
@@ -350,7 +351,7 @@ static void take_session(struct core *core, const struct stored *c, uint64_t t_n
         show_loaded(core, c, t_ns);
 }
 
-static void take_tokens(struct core *core, const struct stored *c, uint64_t t_ns)
+static void take_tokens(struct core *core, const struct store_command *c, uint64_t t_ns)
 {
     struct message *m;
     if (!core_find_message(core, c->message_id, &m))
@@ -369,7 +370,7 @@ static void take_tokens(struct core *core, const struct stored *c, uint64_t t_ns
 }
 
 /* A theme that was picked before the answer came is newer. */
-static void take_theme(struct core *core, const struct stored *c)
+static void take_theme(struct core *core, const struct store_command *c)
 {
     if (!core->is_theme_known)
         snprintf(core->theme, sizeof core->theme, "%.*s", (int)c->value.n, c->value.ptr);
@@ -385,9 +386,9 @@ static bool runs_in(const struct core *core, int64_t session_id)
     return false;
 }
 
-static void take_list(struct core *core, struct stored *c)
+static void take_list(struct core *core, struct store_command *c)
 {
-    stored_free(core->found_owner);
+    store_command_free(core->found_owner);
     core->found_owner = c;
     for (size_t i = 0; i < c->n_sessions; i++) /* what runs here is not interrupted */
         c->sessions[i].has_interrupted &= !runs_in(core, c->sessions[i].id);
@@ -397,7 +398,7 @@ static void take_list(struct core *core, struct stored *c)
             core->found_query, sizeof core->found_query, "%.*s", (int)c->query.n, c->query.ptr);
 }
 
-void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
+void disk_apply(struct core *core, struct store_command *c, uint64_t t_ns)
 {
     core->n_store_pending -= core->n_store_pending > 0;
     core->version++;
@@ -443,7 +444,7 @@ void disk_apply(struct core *core, struct stored *c, uint64_t t_ns)
         take_put(core, c, t_ns);
         return;
     }
-    stored_free(c);
+    store_command_free(c);
 }
 
 static bool can_retry(const struct core *core)
@@ -458,7 +459,7 @@ static bool waits_for_writer(const struct core *core)
 
 static void ask_whether_free(struct core *core, uint64_t t_ns)
 {
-    struct stored *load = stored_new(STORE_LOAD);
+    struct store_command *load = store_command_new(STORE_LOAD);
     load->session.id = core->session->id;
     load->tag = ++core->newest_load;
     load->only_if_free = true;
@@ -505,7 +506,7 @@ enum status core_unsaved(const struct core *core, struct err *err)
 {
     if (core->n_unsaved == 0)
         return OK;
-    const struct stored *first = core->unsaved[0];
+    const struct store_command *first = core->unsaved[0];
     size_t n = count_unsaved(core->session);
     for (size_t i = 0; i < core->n_others; i++)
         n += count_unsaved(core->others[i]);

@@ -2,8 +2,9 @@
  * core_internal.h - what the parts of the core share: core.c (state, time, effects),
  * core_actions.c (what the user does), core_branches.c (to the tree of messages), core_runs.c
  * (a request's way), core_answer.c (what comes of it), core_disk.c (what is saved when),
- * core_probe.c (whether endpoints live), core_decisions.c (the log of decisions), core_models.c
- * (local models, in memory or not), core_preview.c (a decision in advance).
+ * core_sessions.c (the list of sessions), core_budget.c (today's money), core_probe.c (whether
+ * endpoints live), core_decisions.c (the log of decisions), core_models.c (local models, in
+ * memory or not), core_preview.c (a decision in advance).
  */
 #ifndef ROUTER_CORE_INTERNAL_H
 #define ROUTER_CORE_INTERNAL_H
@@ -23,7 +24,7 @@ struct model_file;
 struct outcome;
 struct run;
 struct session;
-struct stored;
+struct store_command;
 
 void core_notice(struct core *core, uint64_t t_ns, enum status status, const char *fmt, ...)
         PRINTF(4, 5);
@@ -74,7 +75,7 @@ void sessions_rename(struct core *core, int64_t id, const char *text, uint64_t t
 void sessions_trash(struct core *core, int64_t id, uint64_t t_ns);
 void sessions_untrash(struct core *core, uint64_t t_ns);
 /* The store has done what one of these asked. */
-void sessions_take_change(struct core *core, const struct stored *answer, uint64_t t_ns);
+void sessions_take_change(struct core *core, const struct store_command *answer, uint64_t t_ns);
 
 /* A run for an answer that is the session's leaf; it waits until the store has the message
  * before it. */
@@ -82,7 +83,7 @@ struct run *runs_begin(struct core *core, struct message *answer);
 /* Decides and sends. */
 void runs_dispatch(struct core *core, struct run *run, uint64_t t_ns);
 /* The answer of the store to a reservation. */
-void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns);
+void runs_reserved(struct core *core, const struct store_command *answer, uint64_t t_ns);
 void runs_confirm(struct core *core, struct run *run, uint64_t t_ns);
 void runs_stop(struct core *core, struct run *run, uint64_t t_ns);
 void runs_apply(struct core *core, const struct event *event);
@@ -124,7 +125,7 @@ void models_used(struct core *core, int endpoint, uint64_t t_ns);
 /* A decision just made, as JSON. */
 void decisions_add(struct core *core, const struct run *run, struct slice json);
 void decisions_ask(struct core *core, int64_t message_id); /* 0: the newest of all */
-void decisions_take(struct core *core, const struct stored *answer);
+void decisions_take(struct core *core, const struct store_command *answer);
 void decisions_release(struct core *core);
 
 /* What all processes spent today. request_id 0: no request waits for it. */
@@ -132,23 +133,24 @@ void budget_ask(struct core *core, uint32_t request_id);
 /* The price of the endpoint a run goes to, which waits for it. */
 void budget_reserve(struct core *core, const struct run *run, int64_t price_nusd);
 /* All that the answer to a reservation says was reserved. */
-void budget_give_back(struct core *core, const struct stored *answer);
+void budget_give_back(struct core *core, const struct store_command *answer);
 /* What a run took in the end stands in place of what was reserved; what is not known stays
  * reserved. */
 void budget_settle(struct core *core, struct run *run);
 /* What the store says is spent today. is_for_run: a request waits for it. */
 void budget_take(
-        struct core *core, const struct stored *answer, bool is_for_run, uint64_t t_ns);
-void budget_take_history(struct core *core, const struct stored *loaded);
+        struct core *core, const struct store_command *answer, bool is_for_run, uint64_t t_ns);
+void budget_take_history(struct core *core, const struct store_command *loaded);
 
 /* Midnight. */
 void budget_timer(struct core *core, uint64_t t_ns);
 uint64_t budget_deadline(const struct core *core);
 
-void disk_put(
-        struct core *core, struct stored *command); /* a write: in order, behind what waits */
-void disk_ask(struct core *core, struct stored *command);       /* a read */
-void disk_ask_first(struct core *core, struct stored *command); /* before that of the history */
+void disk_put(struct core *core,
+        struct store_command *command); /* a write: in order, behind what waits */
+void disk_ask(struct core *core, struct store_command *command); /* a read */
+void disk_ask_first(
+        struct core *core, struct store_command *command); /* before that of the history */
 /* The session's row and these messages. request_id 0: nobody waits for it. */
 void disk_put_messages(struct core *core, struct session *session,
         struct message *const *messages, size_t n, uint32_t request_id);
@@ -161,7 +163,7 @@ void disk_put_draft(struct core *core);
 void disk_put_breaker(struct core *core, int endpoint);
 /* The open session is in the store, or on its way: the next start shows it. */
 void disk_remember_shown(struct core *core);
-void disk_apply(struct core *core, struct stored *answer, uint64_t t_ns);
+void disk_apply(struct core *core, struct store_command *answer, uint64_t t_ns);
 void disk_shut_down(struct core *core, uint64_t t_ns);
 void disk_timer(struct core *core, uint64_t t_ns);
 uint64_t disk_deadline(const struct core *core);

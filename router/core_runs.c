@@ -61,7 +61,7 @@ static void fill_request(
 
 static void put_decision(struct core *core, const struct run *run, uint64_t t_ns)
 {
-    struct stored *c = stored_new(STORE_PUT_DECISION);
+    struct store_command *c = store_command_new(STORE_PUT_DECISION);
     struct buf json;
     buf_init(&json, 1 << 20);
     decision_print_json(&run->decision, &core->fleet, &json);
@@ -191,7 +191,7 @@ static bool is_out(const struct core *core, const struct run *run)
            (e->switched == SWITCH_DRAIN && run->only_endpoint != run->endpoint);
 }
 
-void runs_reserved(struct core *core, const struct stored *answer, uint64_t t_ns)
+void runs_reserved(struct core *core, const struct store_command *answer, uint64_t t_ns)
 {
     struct run *run = answer->tag ? core_find_run(core, (uint32_t)answer->tag) : NULL;
     bool is_ours = run && run->phase == RUN_RESERVES;

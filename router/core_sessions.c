@@ -15,7 +15,7 @@
 
 void sessions_list(struct core *core, const char *query)
 {
-    struct stored *list = stored_new(STORE_LIST);
+    struct store_command *list = store_command_new(STORE_LIST);
     list->query = slice_of(arena_strdup(&list->arena, query));
     list->limit = LISTED_MAX;
     disk_ask(core, list);
@@ -42,7 +42,7 @@ static struct session *in_memory(const struct core *core, int64_t id)
 
 static void put_title(struct core *core, int64_t id, const char *title)
 {
-    struct stored *c = stored_new(STORE_PUT_TITLE);
+    struct store_command *c = store_command_new(STORE_PUT_TITLE);
     c->session.id = id;
     c->session.title = slice_of(arena_strdup(&c->arena, title));
     disk_put(core, c);
@@ -77,7 +77,7 @@ void sessions_rename(struct core *core, int64_t id, const char *text, uint64_t t
 
 static void put_trashed(struct core *core, int64_t id, int64_t unix_ms)
 {
-    struct stored *c = stored_new(STORE_TRASH);
+    struct store_command *c = store_command_new(STORE_TRASH);
     c->session.id = id;
     c->trashed_ms = unix_ms;
     disk_put(core, c);
@@ -112,7 +112,7 @@ static void remember_trashed(struct core *core, int64_t id)
     core->trashed[core->n_trashed++] = id;
 }
 
-void sessions_take_change(struct core *core, const struct stored *c, uint64_t t_ns)
+void sessions_take_change(struct core *core, const struct store_command *c, uint64_t t_ns)
 {
     if (c->op == STORE_PUT_TITLE) {
         if (c->session.id != core->session->id)

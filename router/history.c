@@ -30,9 +30,9 @@ int64_t history_next_day_ms(int64_t now_ms)
                                                                            hours */
 }
 
-struct stored *history_command(int64_t now_ms)
+struct store_command *history_command(int64_t now_ms)
 {
-    struct stored *c = stored_new(STORE_LOAD_FLEET);
+    struct store_command *c = store_command_new(STORE_LOAD_FLEET);
     c->since_ms = now_ms - DAY_MS;
     c->day_ms = history_day_ms(now_ms);
     return c;
@@ -58,8 +58,8 @@ static void replay_answer(
         fleet_set_error(fleet, o.endpoint, answer->error);
 }
 
-void history_replay_breakers(
-        struct fleet *fleet, const struct stored *loaded, int64_t now_ms, uint64_t now_ns)
+void history_replay_breakers(struct fleet *fleet, const struct store_command *loaded,
+        int64_t now_ms, uint64_t now_ns)
 {
     for (size_t i = 0; i < loaded->n_breakers; i++) {
         const struct breaker_row *row = &loaded->breakers[i];
@@ -73,7 +73,7 @@ void history_replay_breakers(
     }
 }
 
-void history_replay(struct fleet *fleet, const struct stored *loaded)
+void history_replay(struct fleet *fleet, const struct store_command *loaded)
 {
     for (size_t i = 0; i < loaded->n_answers; i++) {
         struct observation o = {.endpoint = fleet_find(fleet, loaded->answers[i].endpoint.ptr)};

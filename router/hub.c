@@ -371,7 +371,7 @@ static bool cancel(struct hub *hub, const struct effect *effect)
 }
 
 /* The budget holds for what this run spends, since nobody knows of more. */
-static void reserve_without_store(struct hub *hub, struct stored *c)
+static void reserve_without_store(struct hub *hub, struct store_command *c)
 {
     c->is_above_limit = c->limit_nusd >= 0 && c->amount_nusd > 0 &&
                         hub->spent_nusd + c->amount_nusd > c->limit_nusd;
@@ -381,9 +381,9 @@ static void reserve_without_store(struct hub *hub, struct stored *c)
 }
 
 /* What is written succeeds at once, and nothing is there to read. */
-static void answer_without_store(struct hub *hub, struct stored *command)
+static void answer_without_store(struct hub *hub, struct store_command *command)
 {
-    struct event event = {.kind = EV_STORE, .t_ns = clock_now_ns(), .u.stored = command};
+    struct event event = {.kind = EV_STORE, .t_ns = clock_now_ns(), .u.command = command};
     switch (command->op) {
     case STORE_LOAD:
         err_set(&command->err, ERR_NOT_FOUND, "nothing is stored");
@@ -594,7 +594,7 @@ void hub_close(struct hub *hub)
     store_close(hub->store);
     for (size_t i = 0; i < hub->n_waiting; i++) {
         request_free(hub->waiting[i].request);
-        stored_free(hub->waiting[i].command);
+        store_command_free(hub->waiting[i].command);
     }
     mem_free(hub->waiting);
     mem_free(hub->locals);

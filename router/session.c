@@ -167,6 +167,7 @@ static void take_row(struct session *s, const struct message_row *row)
     take_text(&m->text, row->text);
     m->n_attached = row->n_attached <= m->text.n ? (size_t)row->n_attached : 0;
     take_text(&m->reasoning, row->reasoning);
+    take_text(&m->tool_calls, row->tool_calls);
     slice_to_text(row->endpoint, m->endpoint, sizeof m->endpoint);
     slice_to_text(row->model, m->model, sizeof m->model);
     take_text(&m->error, row->error);
@@ -234,6 +235,7 @@ void message_fill_row(const struct session *s, const struct message *m, struct a
             .text = put(arena, buf_slice(&m->text)),
             .n_attached = m->n_attached,
             .reasoning = put(arena, buf_slice(&m->reasoning)),
+            .tool_calls = put(arena, buf_slice(&m->tool_calls)),
             .endpoint = put(arena, slice_of(m->endpoint)),
             .model = put(arena, slice_of(m->model)),
             .finish = put(arena, slice_of(finish ? finish : "")),

@@ -23,28 +23,28 @@ struct store {
     atomic_bool is_closing;
 };
 
-struct stored *stored_new(enum store_op op)
+struct store_command *store_command_new(enum store_op op)
 {
     struct arena arena = {0};
-    struct stored *s = arena_alloc(&arena, sizeof *s);
+    struct store_command *s = arena_alloc(&arena, sizeof *s);
     s->arena = arena;
     s->op = op;
     return s;
 }
 
-void stored_free(struct stored *s)
+void store_command_free(struct store_command *s)
 {
     if (s)
         arena_release(&s->arena);
 }
 
-static void answer(struct store *store, struct stored *command)
+static void answer(struct store *store, struct store_command *command)
 {
-    struct event event = {.kind = EV_STORE, .t_ns = clock_now_ns(), .u.stored = command};
+    struct event event = {.kind = EV_STORE, .t_ns = clock_now_ns(), .u.command = command};
     while (!queue_push(
             &store->events, &event)) { /* as many answers as commands: the owner is behind */
         if (atomic_load(&store->is_closing)) {
-            stored_free(command);
+            store_command_free(command);
             return;
         }
         poll(NULL, 0, 2);
@@ -56,7 +56,7 @@ static void *run(void *arg)
 {
     struct store *store = arg;
     for (;;) {
-        struct stored *command;
+        struct store_command *command;
         bool is_closing = atomic_load(&store->is_closing);
         while (queue_pop(&store->commands, &command)) {
             db_run(store->db, command);
@@ -87,7 +87,7 @@ enum status store_open(struct store **out, const char *dir, int wake_fd, struct 
         return status;
     }
     store->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    queue_init(&store->commands, N_COMMANDS, sizeof(struct stored *));
+    queue_init(&store->commands, N_COMMANDS, sizeof(struct store_command *));
     queue_init(&store->events, N_COMMANDS, sizeof(struct event));
     if (store->command_fd < 0 || !thread_start(&store->thread, run, store)) {
         store_close(store);
@@ -107,10 +107,10 @@ void store_close(struct store *store)
         pthread_join(store->thread, NULL);
     struct event event;
     while (queue_pop(&store->events, &event))
-        stored_free(event.u.stored);
-    struct stored *command;
+        store_command_free(event.u.command);
+    struct store_command *command;
     while (queue_pop(&store->commands, &command))
-        stored_free(command);
+        store_command_free(command);
     db_close(store->db);
     queue_release(&store->commands);
     queue_release(&store->events);
@@ -118,7 +118,7 @@ void store_close(struct store *store)
     mem_free(store);
 }
 
-bool store_send(struct store *store, struct stored *command)
+bool store_send(struct store *store, struct store_command *command)
 {
     if (!queue_push(&store->commands, &command))
         return false;

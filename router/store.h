@@ -27,6 +27,7 @@ struct message_row {
     struct slice text, reasoning;
     uint64_t n_attached;                         /* see struct message */
     struct slice endpoint, model, finish, error; /* of an answer */
+    struct slice tool_calls;                     /* see struct message */
     struct usage usage;
     int64_t cost_nusd;                        /* -1: unknown */
     uint32_t ttft_ms, total_ms, reasoning_ms; /* of an answer; 0: none */
@@ -116,7 +117,7 @@ enum store_op {
 
 /* Both a command and its answer: the answer is the command with the result fields filled.
  * Everything it points to lives in its arena; the struct is the arena's first allocation. */
-struct stored {
+struct store_command {
     struct arena arena;
     enum store_op op;
     uint64_t tag; /* the core's own mark */
@@ -147,8 +148,8 @@ struct stored {
     uint32_t limit;
     struct err err; /* answer: err.status == OK on success */
 };
-struct stored *stored_new(enum store_op op);
-void stored_free(struct stored *stored);
+struct store_command *store_command_new(enum store_op op);
+void store_command_free(struct store_command *command);
 
 struct store;
 
@@ -158,7 +159,8 @@ struct store;
 enum status store_open(
         struct store **out, const char *dir, int wake_fd, struct err *err) MUST_USE;
 void store_close(struct store *store); /* finishes what was sent, joins */
-bool store_send(struct store *store, struct stored *command) MUST_USE; /* moves; false: full */
+bool store_send(
+        struct store *store, struct store_command *command) MUST_USE; /* moves; false: full */
 bool store_poll_event(struct store *store, struct event *out);         /* EV_STORE, moved */
 
 #endif

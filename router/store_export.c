@@ -23,13 +23,13 @@ static int write_all(int fd, struct slice bytes)
     return fsync(fd) == 0 ? 0 : errno;
 }
 
-static void refuse(struct stored *c, const char *path, int e)
+static void refuse(struct store_command *c, const char *path, int e)
 {
     err_set(&c->err, e == ENOSPC || e == EFBIG ? ERR_FULL : ERR_IO, "cannot write %s: %s%s",
             path, strerror(e), e == EEXIST ? "; choose another name" : "");
 }
 
-void store_export(struct stored *c)
+void store_export(struct store_command *c)
 {
     char *path = arena_strndup(&c->arena, c->key.ptr, c->key.n), whole[PATH_MAX];
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -5,10 +5,10 @@
 #ifndef ROUTER_STORE_EXPORT_H
 #define ROUTER_STORE_EXPORT_H
 
-struct stored;
+struct store_command;
 
 /* The command's key becomes the whole path, or its err says why not; an unfinished file does
  * not stay. */
-void store_export(struct stored *command);
+void store_export(struct store_command *command);
 
 #endif

@@ -56,7 +56,7 @@ static uint32_t read_u32(struct query *q)
     return value < 0 ? 0 : value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
-static bool load_answers(sqlite3 *db, struct stored *c)
+static bool load_answers(sqlite3 *db, struct store_command *c)
 {
     struct buf rows;
     buf_init(&rows, 256u << 20);
@@ -86,7 +86,7 @@ static bool load_answers(sqlite3 *db, struct stored *c)
     return finish(&q);
 }
 
-static bool load_costs(sqlite3 *db, struct stored *c, int64_t since_ms)
+static bool load_costs(sqlite3 *db, struct store_command *c, int64_t since_ms)
 {
     struct buf rows;
     buf_init(&rows, 256u << 20);
@@ -116,7 +116,7 @@ static bool load_costs(sqlite3 *db, struct stored *c, int64_t since_ms)
     return finish(&q);
 }
 
-static bool load_breakers(sqlite3 *db, struct stored *c)
+static bool load_breakers(sqlite3 *db, struct store_command *c)
 {
     struct buf rows;
     buf_init(&rows, 1u << 20);
@@ -131,17 +131,17 @@ static bool load_breakers(sqlite3 *db, struct stored *c)
     return finish(&q);
 }
 
-bool run_load_fleet(sqlite3 *db, struct stored *c)
+bool run_load_fleet(sqlite3 *db, struct store_command *c)
 {
     return load_answers(db, c) && load_costs(db, c, c->day_ms) && load_breakers(db, c);
 }
 
-bool run_load_costs(sqlite3 *db, struct stored *c)
+bool run_load_costs(sqlite3 *db, struct store_command *c)
 {
     return load_costs(db, c, c->since_ms);
 }
 
-static bool read_day(sqlite3 *db, struct stored *c)
+static bool read_day(sqlite3 *db, struct store_command *c)
 {
     struct query q =
             prepare(db, "SELECT d, (SELECT COALESCE(SUM(nusd), 0) FROM spend WHERE day = d)"
@@ -154,7 +154,7 @@ static bool read_day(sqlite3 *db, struct stored *c)
 }
 
 /* What is given back goes to the day it was taken from (value), if that is told. */
-bool run_reserve(sqlite3 *db, struct stored *c)
+bool run_reserve(sqlite3 *db, struct store_command *c)
 {
     struct slice day = c->value;
     if (!read_day(db, c))

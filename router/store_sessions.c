@@ -7,7 +7,7 @@
 #include "router/store_sql.h"
 #include "router/store_writer.h"
 
-bool run_trash(sqlite3 *db, struct stored *c)
+bool run_trash(sqlite3 *db, struct store_command *c)
 {
     if (!writer_allows(db, c))
         return false;
@@ -17,7 +17,7 @@ bool run_trash(sqlite3 *db, struct stored *c)
     return finish(&q);
 }
 
-bool run_put_title(sqlite3 *db, struct stored *c)
+bool run_put_title(sqlite3 *db, struct store_command *c)
 {
     if (!writer_allows(db, c))
         return false;

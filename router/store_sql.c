@@ -68,7 +68,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
     if (m->state == MESSAGE_RUNNING)
         writer_of(getpid(), writer);
     struct query q = prepare(db,
-            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
+            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
             "CONFLICT (id) DO UPDATE SET"
             " state = excluded.state, text = excluded.text, reasoning = excluded.reasoning,"
             " endpoint = excluded.endpoint, model = excluded.model, finish = excluded.finish,"
@@ -76,7 +76,8 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
             " n_cached = excluded.n_cached, n_cache_write = excluded.n_cache_write,"
             " n_reasoning = excluded.n_reasoning, cost_nusd = excluded.cost_nusd,"
             " ttft_ms = excluded.ttft_ms, total_ms = excluded.total_ms, writer = "
-            "excluded.writer, reasoning_ms = excluded.reasoning_ms");
+            "excluded.writer, reasoning_ms = excluded.reasoning_ms,"
+            " tool_calls = excluded.tool_calls");
     bind_int(&q, m->id);
     bind_int(&q, m->session_id);
     bind_int(&q, m->parent_id);
@@ -103,10 +104,11 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
     bind_text(&q, slice_of(writer));
     bind_int(&q, m->reasoning_ms);
     bind_int(&q, (int64_t)m->n_attached);
+    bind_text(&q, m->tool_calls);
     return finish(&q);
 }
 
-static bool run_put_message(sqlite3 *db, struct stored *c)
+static bool run_put_message(sqlite3 *db, struct store_command *c)
 {
     bool ok = writer_claim_to_write(db, c) && put_session(db, &c->session);
     for (size_t i = 0; i < c->n_messages && ok; i++)
@@ -114,7 +116,7 @@ static bool run_put_message(sqlite3 *db, struct stored *c)
     return ok;
 }
 
-static bool run_put_draft(sqlite3 *db, struct stored *c)
+static bool run_put_draft(sqlite3 *db, struct store_command *c)
 {
     if (!writer_claim_to_write(db, c))
         return false;
@@ -131,7 +133,7 @@ static bool run_put_draft(sqlite3 *db, struct stored *c)
            put_session(db, &c->session); /* a draft alone makes a session */
 }
 
-static bool run_put_tokens(sqlite3 *db, struct stored *c)
+static bool run_put_tokens(sqlite3 *db, struct store_command *c)
 {
     struct query q =
             prepare(db, "INSERT INTO tokens VALUES (?1, (SELECT coalesce(max(i_chunk), -1) + 1 "
@@ -149,7 +151,7 @@ static bool is_sane_shape(const struct telemetry_shape *shape)
 }
 
 /* Into message_id and messages[0]; none: message_id stays 0. */
-static bool find_newest_tokens(sqlite3 *db, struct stored *c)
+static bool find_newest_tokens(sqlite3 *db, struct store_command *c)
 {
     struct query q = prepare(db,
             "SELECT m.id, m.session_id, m.created_ms, m.endpoint, m.model FROM tokens t"
@@ -168,7 +170,7 @@ static bool find_newest_tokens(sqlite3 *db, struct stored *c)
     return finish(&q);
 }
 
-static bool run_load_tokens(sqlite3 *db, struct stored *c)
+static bool run_load_tokens(sqlite3 *db, struct store_command *c)
 {
     if (c->message_id == 0 && !find_newest_tokens(db, c))
         return false;
@@ -203,7 +205,7 @@ static bool run_load_tokens(sqlite3 *db, struct stored *c)
     return ok;
 }
 
-static bool run_put_decision(sqlite3 *db, struct stored *c)
+static bool run_put_decision(sqlite3 *db, struct store_command *c)
 {
     struct query q =
             prepare(db, "INSERT INTO decision (t_ms, message_id, json) VALUES (?,?,?)");
@@ -222,7 +224,7 @@ static bool run_put_decision(sqlite3 *db, struct stored *c)
     " FROM decision d LEFT JOIN message answer ON answer.id = d.message_id"                    \
     " LEFT JOIN message asked ON asked.id = answer.parent_id"
 
-static bool run_list_decisions(sqlite3 *db, struct stored *c)
+static bool run_list_decisions(sqlite3 *db, struct store_command *c)
 {
     uint32_t limit = c->limit ? c->limit : 200;
     c->decisions = arena_alloc(&c->arena, limit * sizeof *c->decisions);
@@ -242,7 +244,7 @@ static bool run_list_decisions(sqlite3 *db, struct stored *c)
     return finish(&q);
 }
 
-static bool run_put_setting(sqlite3 *db, struct stored *c)
+static bool run_put_setting(sqlite3 *db, struct store_command *c)
 {
     struct query q = prepare(db, "INSERT INTO setting VALUES (?,?) ON CONFLICT (key) DO UPDATE "
                                  "SET value = excluded.value");
@@ -251,7 +253,7 @@ static bool run_put_setting(sqlite3 *db, struct stored *c)
     return finish(&q);
 }
 
-static bool run_get_setting(sqlite3 *db, struct stored *c)
+static bool run_get_setting(sqlite3 *db, struct store_command *c)
 {
     struct query q = prepare(db, "SELECT value FROM setting WHERE key = ?");
     bind_text(&q, c->key);
@@ -314,7 +316,7 @@ static struct slice match_of(struct slice query, struct arena *arena)
     ", (SELECT count(*) FROM message m WHERE m.session_id = s.id AND m.state IN (1, 2))"       \
     ", EXISTS (SELECT 1 FROM message m WHERE m.id = s.leaf_id AND m.state = 3)"
 
-static void read_listed(struct query *q, struct stored *c)
+static void read_listed(struct query *q, struct store_command *c)
 {
     struct session_row *s = &c->sessions[c->n_sessions++];
     read_session(q, &c->arena, s);
@@ -325,7 +327,7 @@ static void read_listed(struct query *q, struct stored *c)
     s->has_draft = s->draft.n > 0;
 }
 
-static bool run_list(sqlite3 *db, struct stored *c)
+static bool run_list(sqlite3 *db, struct store_command *c)
 {
     uint32_t limit = c->limit ? c->limit : 200;
     struct slice match = match_of(c->query, &c->arena);
@@ -386,6 +388,7 @@ static void read_message(
     *writer = read_text(q, arena);
     m->reasoning_ms = (uint32_t)read_int(q);
     m->n_attached = (uint64_t)read_int(q);
+    m->tool_calls = read_text(q, arena);
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -395,7 +398,7 @@ static int compare_ids(const void *a, const void *b)
 }
 
 /* Those whose process is gone will get no more text. */
-static bool end_dead(sqlite3 *db, struct stored *c, const int64_t *dead, size_t n_dead)
+static bool end_dead(sqlite3 *db, struct store_command *c, const int64_t *dead, size_t n_dead)
 {
     bool ok = true;
     for (size_t i = 0, k = 0; i < c->n_messages && k < n_dead && ok; i++) {
@@ -411,7 +414,7 @@ static bool end_dead(sqlite3 *db, struct stored *c, const int64_t *dead, size_t 
 
 /* In the order of the index: sqlite would sort whole rows by id, through a file when they are
  * many. Ids follow the time but where the clock was set back. */
-static bool load_messages(sqlite3 *db, struct stored *c)
+static bool load_messages(sqlite3 *db, struct store_command *c)
 {
     struct buf rows, dead;
     buf_init(&rows, SIZE_MAX / 2);
@@ -440,7 +443,7 @@ static bool load_messages(sqlite3 *db, struct stored *c)
     return ok;
 }
 
-static bool run_load(sqlite3 *db, struct stored *c)
+static bool run_load(sqlite3 *db, struct store_command *c)
 {
     bool is_named = c->session.id > 0;
     struct query q = prepare(
@@ -466,7 +469,7 @@ static bool run_load(sqlite3 *db, struct stored *c)
 }
 
 static const struct {
-    bool (*run)(sqlite3 *db, struct stored *command);
+    bool (*run)(sqlite3 *db, struct store_command *command);
     bool is_write;
 } ops[STORE_OP_COUNT] = {
         [STORE_PUT_MESSAGE] = {run_put_message, true},
@@ -495,7 +498,7 @@ static bool is_newer(sqlite3 *db)
 }
 
 /* ERR_FULL and ERR_IO may pass; everything else fails the same way each time. */
-static void fail(sqlite3 *db, struct stored *c)
+static void fail(sqlite3 *db, struct store_command *c)
 {
     int code = sqlite3_errcode(db) & 0xFF, e = sqlite3_system_errno(db);
     bool is_full = code == SQLITE_FULL || (code == SQLITE_IOERR && (e == ENOSPC || e == EFBIG));
@@ -536,7 +539,7 @@ static void fail(sqlite3 *db, struct stored *c)
     }
 }
 
-void db_run(sqlite3 *db, struct stored *c)
+void db_run(sqlite3 *db, struct store_command *c)
 {
     c->err = (struct err){0};
     if (c->op == STORE_EXPORT) {

@@ -75,7 +75,7 @@ bool writer_claim(sqlite3 *db, int64_t session_id, int *pid)
     return finish(&q);
 }
 
-bool writer_claim_to_write(sqlite3 *db, struct stored *c)
+bool writer_claim_to_write(sqlite3 *db, struct store_command *c)
 {
     int pid;
     if (!writer_claim(db, c->session.id, &pid))
@@ -88,7 +88,7 @@ bool writer_claim_to_write(sqlite3 *db, struct stored *c)
     return pid == 0;
 }
 
-bool writer_allows(sqlite3 *db, struct stored *c)
+bool writer_allows(sqlite3 *db, struct store_command *c)
 {
     char me[WRITER_BYTES];
     bool is_me;
@@ -104,7 +104,7 @@ bool writer_allows(sqlite3 *db, struct stored *c)
     return pid == 0;
 }
 
-bool run_release(sqlite3 *db, struct stored *c)
+bool run_release(sqlite3 *db, struct store_command *c)
 {
     char me[WRITER_BYTES];
     writer_of(getpid(), me);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct stored;
+struct store_command;
 
 #define WRITER_BYTES 64
 
@@ -21,9 +21,9 @@ bool writer_is_alive(const char *writer);
  * gets who does when it is not us, else 0. False: the database failed. */
 bool writer_claim(sqlite3 *db, int64_t session_id, int *pid);
 /* Before a write to command->session. False: it may not be written, or the database failed. */
-bool writer_claim_to_write(sqlite3 *db, struct stored *command);
+bool writer_claim_to_write(sqlite3 *db, struct store_command *command);
 /* Before a change that claims nothing. False: another process writes it, or the database
  * failed. */
-bool writer_allows(sqlite3 *db, struct stored *command);
+bool writer_allows(sqlite3 *db, struct store_command *command);
 
 #endif

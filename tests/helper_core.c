@@ -77,12 +77,12 @@ void expect_nothing(void)
         fail_msg("unexpected effect %d", (int)e.kind);
 }
 
-void answer_store(struct stored *command, enum status status)
+void answer_store(struct store_command *command, enum status status)
 {
     command->err = (struct err){0};
     if (status != OK)
         err_set(&command->err, status, status == ERR_FULL ? "no space left" : "went wrong");
-    core_apply(&core, &(struct event){.kind = EV_STORE, .t_ns = now, .u.stored = command});
+    core_apply(&core, &(struct event){.kind = EV_STORE, .t_ns = now, .u.command = command});
 }
 
 struct effect next_other(void)

@@ -22,7 +22,7 @@ void act_on(enum action_kind kind, int64_t id, const char *text);
 void act(enum action_kind kind, const char *text);
 struct effect take(enum effect_kind kind); /* the next effect, which is of that kind */
 void expect_nothing(void);
-void answer_store(struct stored *command, enum status status);
+void answer_store(struct store_command *command, enum status status);
 /* Answers every store command with OK until something else comes; returns that, or a cleared
  * effect. */
 struct effect next_other(void);

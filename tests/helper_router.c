@@ -153,14 +153,15 @@ struct decision_row row_of(struct arena *arena, const struct features *f,
     return row;
 }
 
-void give(struct stored *c)
+void give(struct store_command *c)
 {
-    core_apply(&app.core, &(struct event){.kind = EV_STORE, .t_ns = app.now_ns, .u.stored = c});
+    core_apply(
+            &app.core, &(struct event){.kind = EV_STORE, .t_ns = app.now_ns, .u.command = c});
 }
 
 void fill_log(int n)
 {
-    struct stored *c = stored_new(STORE_LIST_DECISIONS);
+    struct store_command *c = store_command_new(STORE_LIST_DECISIONS);
     const struct budget none = {-1, 0}, spent = {2000000000, 1999990000};
     struct features easy = features(0.1f, DOMAIN_WRITING), hard = features(0.75f, DOMAIN_MATH),
                     stuck = features(0.4f, DOMAIN_CODE);

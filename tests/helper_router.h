@@ -31,7 +31,7 @@ void expect_shown(const char *text, bool is_there);
 struct features features(float difficulty, enum domain domain);
 struct decision_row row_of(struct arena *arena, const struct features *f,
         const struct budget *budget, uint64_t tried, const char *question);
-void give(struct stored *c);
+void give(struct store_command *c);
 /* An easy question, a hard one, a fallback, a budget that is reached, and nobody left. */
 void fill_log(int n);
 struct message *say(int64_t id, enum message_role role, const char *text);

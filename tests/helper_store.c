@@ -37,23 +37,23 @@ struct store *open_store(void)
     return store;
 }
 
-struct stored *ask(struct store *store, struct stored *command)
+struct store_command *ask(struct store *store, struct store_command *command)
 {
     struct event event;
     assert_true(store_send(store, command));
     for (int i = 0; i < 10000; i++) {
         if (store_poll_event(store, &event))
-            return event.u.stored;
+            return event.u.command;
         poll(NULL, 0, 1);
     }
     fail_msg("the store does not answer");
     return NULL;
 }
 
-struct stored *put(int64_t session_id, int64_t id, int64_t parent, enum message_role role,
-        enum message_state state, const char *text)
+struct store_command *put(int64_t session_id, int64_t id, int64_t parent,
+        enum message_role role, enum message_state state, const char *text)
 {
-    struct stored *c = stored_new(STORE_PUT_MESSAGE);
+    struct store_command *c = store_command_new(STORE_PUT_MESSAGE);
     c->session = (struct session_row){.id = session_id,
             .created_ms = 1,
             .used_ms = id,
@@ -73,40 +73,40 @@ struct stored *put(int64_t session_id, int64_t id, int64_t parent, enum message_
     return c;
 }
 
-void expect_ok(struct stored *answer)
+void expect_ok(struct store_command *answer)
 {
     if (answer->err.status != OK)
         fail_msg("%s", answer->err.text);
-    stored_free(answer);
+    store_command_free(answer);
 }
 
-struct stored *load(struct store *store, int64_t id)
+struct store_command *load(struct store *store, int64_t id)
 {
-    struct stored *c = stored_new(STORE_LOAD);
+    struct store_command *c = store_command_new(STORE_LOAD);
     c->session.id = id;
     return ask(store, c);
 }
 
-struct stored *trash(struct store *store, int64_t id, int64_t trashed_ms)
+struct store_command *trash(struct store *store, int64_t id, int64_t trashed_ms)
 {
-    struct stored *c = stored_new(STORE_TRASH);
+    struct store_command *c = store_command_new(STORE_TRASH);
     c->session.id = id;
     c->trashed_ms = trashed_ms;
     return ask(store, c);
 }
 
-struct stored *list(struct store *store, const char *words)
+struct store_command *list(struct store *store, const char *words)
 {
-    struct stored *c = stored_new(STORE_LIST);
+    struct store_command *c = store_command_new(STORE_LIST);
     c->query = slice_of(words);
     return ask(store, c);
 }
 
 void expect_listed(struct store *store, size_t n)
 {
-    struct stored *all = list(store, ""), *found = list(store, "word");
+    struct store_command *all = list(store, ""), *found = list(store, "word");
     assert_int_equal(all->n_sessions, n);
     assert_int_equal(found->n_sessions, n);
-    stored_free(all);
-    stored_free(found);
+    store_command_free(all);
+    store_command_free(found);
 }

@@ -11,14 +11,14 @@ int set_up_store(void **state);
 int tear_down_store(void **state);
 struct store *open_store(void);
 /* Sends and waits; the answer is the caller's. */
-struct stored *ask(struct store *store, struct stored *command);
-struct stored *put(int64_t session_id, int64_t id, int64_t parent, enum message_role role,
-        enum message_state state, const char *text);
-void expect_ok(struct stored *answer);
-struct stored *load(struct store *store, int64_t id);
-struct stored *trash(struct store *store, int64_t id, int64_t trashed_ms);
+struct store_command *ask(struct store *store, struct store_command *command);
+struct store_command *put(int64_t session_id, int64_t id, int64_t parent,
+        enum message_role role, enum message_state state, const char *text);
+void expect_ok(struct store_command *answer);
+struct store_command *load(struct store *store, int64_t id);
+struct store_command *trash(struct store *store, int64_t id, int64_t trashed_ms);
 /* Those that the words find; the caller frees it. */
-struct stored *list(struct store *store, const char *words);
+struct store_command *list(struct store *store, const char *words);
 void expect_listed(struct store *store, size_t n);
 
 #endif

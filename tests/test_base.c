@@ -255,6 +255,17 @@ static void signals_are_the_main_threads_and_crashes_everybodys(void **state)
     assert_int_equal(sigismember(&theirs, SIGABRT), 0);
     assert_int_equal(sigismember(&ours, SIGINT), 0);
 }
+static void a_text_is_cut_behind_a_whole_character(void **state)
+{
+    (void)state;
+    char out[4];
+    slice_to_text(SLICE("a\xC3\xA9"), out, 4);
+    assert_string_equal(out, "a\xC3\xA9");
+    slice_to_text(SLICE("a\xC3\xA9"), out, 3); /* no room for its end */
+    assert_string_equal(out, "a");
+    slice_to_text(slice_of(NULL), out, sizeof out);
+    assert_string_equal(out, "");
+}
 
 int main(void)
 {
@@ -271,6 +282,7 @@ int main(void)
             cmocka_unit_test(an_arena_gives_zeroed_aligned_memory),
             cmocka_unit_test(a_ring_keeps_order_between_threads),
             cmocka_unit_test(signals_are_the_main_threads_and_crashes_everybodys),
+            cmocka_unit_test(a_text_is_cut_behind_a_whole_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

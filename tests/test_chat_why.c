@@ -25,7 +25,7 @@ static void an_answer_is_explained_over_the_chat(void **state)
     assert_int_equal(app.last_action, ACTION_WHY); /* not in the log: the store may have it */
     assert_int_equal(app.last_id, 999);
     expect_shown("Looking for", true);
-    struct stored *c = stored_new(STORE_LIST_DECISIONS);
+    struct store_command *c = store_command_new(STORE_LIST_DECISIONS);
     c->message_id = 999;
     give(c);
     expect_shown("No decision is stored", true);

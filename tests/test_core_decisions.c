@@ -39,7 +39,7 @@ static void a_decision_is_in_the_log_at_once(void **state)
     request_free(e.request);
 }
 
-static const struct stored *expect_list(struct effect *e, int64_t message_id)
+static const struct store_command *expect_list(struct effect *e, int64_t message_id)
 {
     *e = take(EFFECT_STORE);
     assert_int_equal(e->command->op, STORE_LIST_DECISIONS);
@@ -47,7 +47,7 @@ static const struct stored *expect_list(struct effect *e, int64_t message_id)
     return e->command;
 }
 
-static void give_decisions(struct stored *c, const struct decision_row *rows, size_t n)
+static void give_decisions(struct store_command *c, const struct decision_row *rows, size_t n)
 {
     c->decisions = arena_alloc(&c->arena, (n + 1) * sizeof *rows);
     if (n)

@@ -33,7 +33,7 @@ static void an_answer_goes_on_while_another_session_is_open(void **state)
 }
 
 /* Answers a load with a session of one question and an answer. */
-static void answer_load(struct stored *c, int64_t session_id, enum message_state state)
+static void answer_load(struct store_command *c, int64_t session_id, enum message_state state)
 {
     assert_int_equal(c->op, STORE_LOAD);
     c->session = (struct session_row){
@@ -153,7 +153,7 @@ static void names_and_prompts_are_confirmed_and_never_emptied_by_accident(void *
     assert_int_equal(core.session->system.n, 0);
 }
 
-static struct stored *take_put(enum store_op op)
+static struct store_command *take_put(enum store_op op)
 {
     struct effect e;
     while (core_take_effect(&core, &e)) {
@@ -170,7 +170,7 @@ static void trash_comes_back_newest_first(void **state)
     (void)state;
     for (int64_t id = 11; id <= 12; id++) {
         act_on(ACTION_TRASH, id, NULL);
-        struct stored *c = take_put(STORE_TRASH);
+        struct store_command *c = take_put(STORE_TRASH);
         assert_int_equal(c->session.id, id);
         assert_true(c->trashed_ms >= 1700000000000);
         answer_store(c, OK);
@@ -180,7 +180,7 @@ static void trash_comes_back_newest_first(void **state)
     answer_store(take_put(STORE_TRASH), ERR_DENIED); /* another process writes it */
     for (int64_t id = 12; id >= 11; id--) {
         act(ACTION_UNTRASH, NULL);
-        struct stored *c = take_put(STORE_TRASH);
+        struct store_command *c = take_put(STORE_TRASH);
         assert_int_equal(c->session.id, id);
         assert_int_equal(c->trashed_ms, 0);
         answer_store(c, OK);
@@ -202,7 +202,7 @@ static void a_new_session_opens_in_place_of_the_trashed(void **state)
     act_on(ACTION_TRASH, id, NULL);
     assert_int_not_equal(core.session->id, id);
     assert_int_equal(core.session->n_messages, 0);
-    struct stored *c = take_put(STORE_TRASH);
+    struct store_command *c = take_put(STORE_TRASH);
     assert_int_equal(c->session.id, id);
     answer_store(c, OK);
 }
@@ -211,7 +211,7 @@ static void a_session_that_is_not_open_is_renamed(void **state)
 {
     (void)state;
     act_on(ACTION_RENAME, 11, "rivers");
-    struct stored *c = take_put(STORE_PUT_TITLE);
+    struct store_command *c = take_put(STORE_PUT_TITLE);
     assert_int_equal(c->session.id, 11);
     assert_true(slice_eq(c->session.title, "rivers"));
     assert_string_equal(core.session->title, "");
@@ -253,7 +253,7 @@ static void a_question_saved_before_a_crash_is_answered(void **state)
 {
     (void)state;
     act_open(70);
-    struct stored *c = take(EFFECT_STORE).command;
+    struct store_command *c = take(EFFECT_STORE).command;
     c->session = (struct session_row){.id = 70, .leaf_id = 11};
     c->messages = arena_alloc(&c->arena, sizeof *c->messages);
     c->n_messages = 1;
@@ -279,10 +279,10 @@ static void the_session_comes_before_the_history(void **state)
     act_on(ACTION_OPEN_SESSION, SESSION_SHOWN, NULL);
     struct effect e = take(EFFECT_STORE);
     assert_int_equal(e.command->op, STORE_LOAD);
-    stored_free(e.command);
+    store_command_free(e.command);
     e = take(EFFECT_STORE);
     assert_int_equal(e.command->op, STORE_LOAD_FLEET);
-    stored_free(e.command);
+    store_command_free(e.command);
 }
 
 static void a_session_that_another_process_lets_go_is_ours(void **state)

@@ -76,22 +76,22 @@ static void write_conf(const char *text)
 /* ---- a database as a running program leaves it --------------------------------------------
  */
 
-static void store_all(struct store *store, struct stored **commands, size_t n)
+static void store_all(struct store *store, struct store_command **commands, size_t n)
 {
     struct event event;
     for (size_t i = 0; i < n; i++) {
         assert_true(store_send(store, commands[i]));
         while (!store_poll_event(store, &event))
             poll(NULL, 0, 1);
-        if (event.u.stored->err.status != OK)
-            fail_msg("%s", event.u.stored->err.text);
-        stored_free(event.u.stored);
+        if (event.u.command->err.status != OK)
+            fail_msg("%s", event.u.command->err.text);
+        store_command_free(event.u.command);
     }
 }
 
-static struct stored *answer(int64_t session_id, int n, struct message_row row)
+static struct store_command *answer(int64_t session_id, int n, struct message_row row)
 {
-    struct stored *c = stored_new(STORE_PUT_MESSAGE);
+    struct store_command *c = store_command_new(STORE_PUT_MESSAGE);
     int64_t now = clock_unix_ms();
     c->session = (struct session_row){
             .id = session_id, .created_ms = now, .used_ms = now, .title = SLICE("t")};
@@ -106,11 +106,11 @@ static struct stored *answer(int64_t session_id, int n, struct message_row row)
 }
 
 /* Sixteen tokens of one layer with four experts, one each: all went to expert 2. */
-static struct stored *records(int64_t message_id)
+static struct store_command *records(int64_t message_id)
 {
     struct telemetry_shape shape = {.n_moe_layers = 1, .n_experts = 4, .k = 1, .layers = {3}};
     size_t n_bytes = token_record_bytes(&shape);
-    struct stored *c = stored_new(STORE_PUT_TOKENS);
+    struct store_command *c = store_command_new(STORE_PUT_TOKENS);
     c->message_id = message_id;
     c->shape = arena_alloc(&c->arena, sizeof shape);
     *c->shape = shape;
@@ -125,16 +125,16 @@ static struct stored *records(int64_t message_id)
     return c;
 }
 
-static struct stored *decision_of(int64_t message_id, const char *json)
+static struct store_command *decision_of(int64_t message_id, const char *json)
 {
-    struct stored *c = stored_new(STORE_PUT_DECISION);
+    struct store_command *c = store_command_new(STORE_PUT_DECISION);
     c->message_id = message_id;
     c->session.used_ms = clock_unix_ms();
     c->value = slice_of(json);
     return c;
 }
 
-static struct stored *decision(const char *json)
+static struct store_command *decision(const char *json)
 {
     return decision_of(0, json);
 }
@@ -165,10 +165,10 @@ static void fill_database(void)
             .total_ms = 20};
     slow.ttft_ms = 900;
     slow.cost_nusd = -1;
-    struct stored *local = answer(0x2a, 4, moe);
+    struct store_command *local = answer(0x2a, 4, moe);
     int64_t moe_id = local->messages[0].id;
-    struct stored *all[] = {answer(7, 1, good), answer(7, 2, slow), answer(7, 3, bad), local,
-            records(moe_id),
+    struct store_command *all[] = {answer(7, 1, good), answer(7, 2, slow), answer(7, 3, bad),
+            local, records(moe_id),
             decision("{\"endpoint\":\"mini\",\"verdict\":\"send\",\"reason\":\"mini: the only "
                      "one\",\"candidates\":[{\"endpoint\":\"lab\",\"cost_usd\":9},"
                      "{\"endpoint\":\"mini\",\"cost_usd\":0.25}],\"features\":{\"difficulty\":"
@@ -288,13 +288,13 @@ static void what_failed_before_a_fallback_is_counted(void **state)
     (void)state;
     struct store *store;
     struct err err;
-    struct stored *good = answer(7, 1,
+    struct store_command *good = answer(7, 1,
             (struct message_row){.endpoint = SLICE("mini"),
                     .usage = known,
                     .cost_nusd = 1500000,
                     .ttft_ms = 200,
                     .total_ms = 1200});
-    struct stored *bad = answer(7, 2,
+    struct store_command *bad = answer(7, 2,
             (struct message_row){.endpoint = SLICE("mini"),
                     .state = MESSAGE_FAILED,
                     .error = SLICE("it is down"),
@@ -306,7 +306,7 @@ static void what_failed_before_a_fallback_is_counted(void **state)
                       all_tried[] = "{\"endpoint\":null,\"candidates\":[{\"endpoint\":\"lab\","
                                     "\"filter\":\"tried\"},{\"endpoint\":\"mini\",\"filter\":"
                                     "\"tried\"}]}";
-    struct stored *all[] = {good, decision_of(good->messages[0].id, tried), bad,
+    struct store_command *all[] = {good, decision_of(good->messages[0].id, tried), bad,
             decision_of(bad->messages[0].id, tried),
             decision_of(bad->messages[0].id, all_tried),
             decision("{damaged \"filter\":\"tried\"")};
@@ -325,9 +325,9 @@ static void what_failed_before_a_fallback_is_counted(void **state)
     json_free(root);
 }
 
-static struct stored *spend(int64_t nusd)
+static struct store_command *spend(int64_t nusd)
 {
-    struct stored *c = stored_new(STORE_RESERVE);
+    struct store_command *c = store_command_new(STORE_RESERVE);
     c->key = SLICE("mini");
     c->amount_nusd = nusd;
     c->limit_nusd = -1;
@@ -348,7 +348,7 @@ static void a_route_knows_what_today_brought(void **state)
     json_free(root);
     expect("route hi", EXIT_DONE);
     assert_true(has_line("> mini", " s "));
-    struct stored *c = spend(1000000000);
+    struct store_command *c = spend(1000000000);
     assert_int_equal(store_open(&store, folder, -1, &err), OK);
     store_all(store, &c, 1);
     store_close(store);
@@ -361,7 +361,7 @@ static void a_breaker_of_another_process_is_shown(void **state)
     (void)state;
     struct store *store;
     struct err err;
-    struct stored *c = stored_new(STORE_PUT_SETTING);
+    struct store_command *c = store_command_new(STORE_PUT_SETTING);
     int64_t until_ms = clock_unix_ms() + 60000;
     c->key = SLICE("breaker mini");
     c->value = slice_of(arena_printf(&c->arena, "%lld", (long long)until_ms));

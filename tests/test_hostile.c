@@ -71,7 +71,7 @@ static void add_message(enum message_role role)
 
 static void fill_sessions(void)
 {
-    struct stored *found = stored_new(STORE_LIST);
+    struct store_command *found = store_command_new(STORE_LIST);
     found->n_sessions = 4;
     found->sessions = arena_alloc(&found->arena, 4 * sizeof *found->sessions);
     for (int i = 0; i < 4; i++)
@@ -82,7 +82,7 @@ static void fill_sessions(void)
                 .n_messages = 3,
                 .has_draft = i % 2};
     core_apply(&app.core,
-            &(struct event){.kind = EV_STORE, .t_ns = app.now_ns, .u.stored = found});
+            &(struct event){.kind = EV_STORE, .t_ns = app.now_ns, .u.command = found});
 }
 
 /* Asks as a user would, so that the router decides about hostile names. */
@@ -96,7 +96,7 @@ static void fill_decisions(void)
         if (effect.kind == EFFECT_STORE)
             core_apply(&app.core,
                     &(struct event){
-                            .kind = EV_STORE, .t_ns = app.now_ns, .u.stored = effect.command});
+                            .kind = EV_STORE, .t_ns = app.now_ns, .u.command = effect.command});
         else if (effect.request)
             request_free(effect.request);
     }

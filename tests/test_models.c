@@ -64,7 +64,7 @@ static struct effect next(void)
         if (e.kind != EFFECT_STORE)
             return e;
         core_apply(
-                &core, &(struct event){.kind = EV_STORE, .t_ns = now, .u.stored = e.command});
+                &core, &(struct event){.kind = EV_STORE, .t_ns = now, .u.command = e.command});
     }
     return (struct effect){.endpoint = -2};
 }

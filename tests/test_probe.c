@@ -137,9 +137,9 @@ static void limits_of_a_running_answer_reach_the_fleet(void **state)
     act(&core, ACTION_SEND, "hello", 0);
     assert_true(core_take_effect(&core, &e));
     core_apply(
-            &core, &(struct event){.kind = EV_STORE, .t_ns = 100 * S, .u.stored = e.command});
+            &core, &(struct event){.kind = EV_STORE, .t_ns = 100 * S, .u.command = e.command});
     while (core_take_effect(&core, &e) && e.kind != EFFECT_SEND)
-        stored_free(e.command);
+        store_command_free(e.command);
     struct event event = {.kind = EV_LIMITS,
             .request_id = e.request->id,
             .t_ns = 200 * S,
@@ -163,7 +163,7 @@ static void earlier_answers_prime_the_estimates(void **state)
     struct core core = new_core(true);
     struct effect e;
     assert_true(core_take_effect(&core, &e)); /* asked for at the start */
-    struct stored *s = e.command;
+    struct store_command *s = e.command;
     assert_int_equal(s->op, STORE_LOAD_FLEET);
     assert_int_equal(s->since_ms, 1700000000000 - 86400000);
     struct answer_row answers[] = {
@@ -180,7 +180,7 @@ static void earlier_answers_prime_the_estimates(void **state)
     s->n_answers = ARRAY_LEN(answers);
     s->costs = costs;
     s->n_costs = ARRAY_LEN(costs);
-    core_apply(&core, &(struct event){.kind = EV_STORE, .t_ns = S, .u.stored = s});
+    core_apply(&core, &(struct event){.kind = EV_STORE, .t_ns = S, .u.command = s});
     const struct endpoint_state *a = &core.fleet.endpoints[0];
     assert_int_equal(a->ttft_samples_ms.n, 2);
     assert_int_equal(samples_quantile(&a->ttft_samples_ms, 0.95), 300);
@@ -204,10 +204,10 @@ static void breakers_of_others_are_for_a_list_only(void **state)
     struct breaker_row breakers[] = {{SLICE("far"), 1700000000000 + 9000},
             {SLICE("off"), 1700000000000 + 200 * 86400000ll}, {SLICE("a"), 1700000000000 - 1}};
     assert_true(core_take_effect(&core, &e));
-    struct stored other = {.breakers = breakers, .n_breakers = ARRAY_LEN(breakers)};
+    struct store_command other = {.breakers = breakers, .n_breakers = ARRAY_LEN(breakers)};
     e.command->breakers = breakers;
     e.command->n_breakers = ARRAY_LEN(breakers);
-    core_apply(&core, &(struct event){.kind = EV_STORE, .t_ns = S, .u.stored = e.command});
+    core_apply(&core, &(struct event){.kind = EV_STORE, .t_ns = S, .u.command = e.command});
     assert_int_equal(fleet_breaker(&core.fleet.endpoints[2], 2 * S), BREAKER_CLOSED);
     history_replay_breakers(&core.fleet, &other, 1700000000000, S);
     assert_int_equal(fleet_breaker(&core.fleet.endpoints[2], 9 * S), BREAKER_OPEN);
@@ -218,7 +218,7 @@ static void breakers_of_others_are_for_a_list_only(void **state)
 }
 
 /* The next store command of this kind; others are answered with OK on the way. */
-static struct stored *next_put(struct core *core, enum store_op op)
+static struct store_command *next_put(struct core *core, enum store_op op)
 {
     struct effect e;
     while (core_take_effect(core, &e)) {
@@ -226,7 +226,7 @@ static struct stored *next_put(struct core *core, enum store_op op)
             return e.command;
         if (e.kind == EFFECT_STORE)
             core_apply(core,
-                    &(struct event){.kind = EV_STORE, .t_ns = 100 * S, .u.stored = e.command});
+                    &(struct event){.kind = EV_STORE, .t_ns = 100 * S, .u.command = e.command});
         else
             request_free(e.request);
     }
@@ -245,11 +245,11 @@ static void a_breaker_that_opens_is_told_to_others(void **state)
     done.u.outcome->retry_after_ms = 60000;
     err_set(&done.u.outcome->err, ERR_RATE_LIMIT, "slow down");
     core_apply(&core, &done);
-    struct stored *c = next_put(&core, STORE_PUT_SETTING);
+    struct store_command *c = next_put(&core, STORE_PUT_SETTING);
     assert_non_null(c);
     assert_true(slice_eq(c->key, "breaker a"));
     assert_true(slice_eq(c->value, "1700000060000"));
-    stored_free(c);
+    store_command_free(c);
     core_release(&core);
 }
 

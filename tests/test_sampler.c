@@ -110,7 +110,7 @@ static void a_penalty_makes_room_for_others(void **state)
     struct token_record r;
     float logits[N];
     p.temperature = 0;
-    p.repeat_penalty = 1.5f;
+    p.presence_penalty = 3;
     struct sampler *s = sampler_open(&p, N);
     sampler_accept(s, 27);
     fill(logits);

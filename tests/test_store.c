@@ -32,11 +32,12 @@ static void what_was_acknowledged_survives_a_kill(void **state)
         if (pid == 0) {
             struct store *store = open_store();
             for (int64_t i = 1; i < 100000; i++) {
-                struct stored *answer = ask(store, put(100 + round, 1000 * (100 + round) + i, 0,
-                                                           MSG_USER, MESSAGE_DONE, "text"));
+                struct store_command *answer =
+                        ask(store, put(100 + round, 1000 * (100 + round) + i, 0, MSG_USER,
+                                           MESSAGE_DONE, "text"));
                 if (answer->err.status == OK && write(fds[1], "x", 1) != 1)
                     _exit(1);
-                stored_free(answer);
+                store_command_free(answer);
             }
             _exit(0);
         }
@@ -50,9 +51,9 @@ static void what_was_acknowledged_survives_a_kill(void **state)
             n_acknowledged++;
         close(fds[0]);
         struct store *store = open_store();
-        struct stored *s = load(store, 100 + round);
+        struct store_command *s = load(store, 100 + round);
         assert_true((int)s->n_messages >= n_acknowledged && n_acknowledged > 0);
-        stored_free(s);
+        store_command_free(s);
         store_close(store);
     }
 }
@@ -63,20 +64,20 @@ static void a_running_answer_of_a_dead_process_is_interrupted(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         struct store *store = open_store();
-        stored_free(ask(store, put(7, 1, 0, MSG_USER, MESSAGE_DONE, "ask")));
-        stored_free(ask(store, put(7, 2, 1, MSG_ASSISTANT, MESSAGE_RUNNING, "partial")));
+        store_command_free(ask(store, put(7, 1, 0, MSG_USER, MESSAGE_DONE, "ask")));
+        store_command_free(ask(store, put(7, 2, 1, MSG_ASSISTANT, MESSAGE_RUNNING, "partial")));
         raise(SIGKILL);
     }
     waitpid(pid, NULL, 0);
     struct store *store = open_store();
     expect_ok(ask(store, put(8, 3, 0, MSG_ASSISTANT, MESSAGE_RUNNING, "mine")));
-    struct stored *s = load(store, 7);
+    struct store_command *s = load(store, 7);
     assert_int_equal(s->messages[1].state, MESSAGE_INTERRUPTED);
     assert_true(slice_eq(s->messages[1].text, "partial"));
-    stored_free(s);
+    store_command_free(s);
     s = load(store, 8); /* of a living process: it is still running */
     assert_int_equal(s->messages[0].state, MESSAGE_RUNNING);
-    stored_free(s);
+    store_command_free(s);
     store_close(store);
 }
 
@@ -95,17 +96,17 @@ static void a_full_disk_refuses_and_recovers(void **state)
     setrlimit(RLIMIT_FSIZE, &tight);
     enum status status = OK;
     for (int64_t i = 1; i < 50 && status == OK; i++) {
-        struct stored *answer = ask(store, put(1, i, 0, MSG_USER, MESSAGE_DONE, text));
+        struct store_command *answer = ask(store, put(1, i, 0, MSG_USER, MESSAGE_DONE, text));
         status = answer->err.status;
         n_ok += status == OK;
-        stored_free(answer);
+        store_command_free(answer);
     }
     assert_true(status == ERR_FULL || status == ERR_IO);
     setrlimit(RLIMIT_FSIZE, &old);
     expect_ok(ask(store, put(1, 1000, 0, MSG_USER, MESSAGE_DONE, text)));
-    struct stored *s = load(store, 1);
+    struct store_command *s = load(store, 1);
     assert_int_equal(s->n_messages, n_ok + 1); /* nothing half-written */
-    stored_free(s);
+    store_command_free(s);
     store_close(store);
     mem_free(text);
 }
@@ -180,7 +181,8 @@ static void a_database_without_a_trash_gets_one(void **state)
     expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "word")));
     store_close(store);
     run_sql("ALTER TABLE session DROP COLUMN trashed_ms; "
-            "ALTER TABLE session DROP COLUMN endpoint; PRAGMA user_version = 5");
+            "ALTER TABLE session DROP COLUMN endpoint; "
+            "ALTER TABLE message DROP COLUMN tool_calls; PRAGMA user_version = 5");
     store = open_store();
     expect_listed(store, 1);
     expect_ok(trash(store, 1, 1700000000000));
@@ -195,18 +197,18 @@ static void an_error_tells_whether_it_may_pass(void **state)
 {
     (void)state;
     struct store *store = open_store();
-    struct stored *c = put(1, 1, 0, MSG_USER, MESSAGE_DONE, "of no session");
+    struct store_command *c = put(1, 1, 0, MSG_USER, MESSAGE_DONE, "of no session");
     c->messages[0].session_id = 99;
     c = ask(store, c);
     assert_int_equal(c->err.status, ERR_FORMAT);
     assert_non_null(strstr(c->err.text, "FOREIGN KEY"));
-    stored_free(c);
+    store_command_free(c);
     expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "x")));
     run_sql("ALTER TABLE message ADD later TEXT; PRAGMA user_version = 99");
     c = ask(store, put(1, 2, 1, MSG_USER, MESSAGE_DONE, "x"));
     assert_int_equal(c->err.status, ERR_DENIED);
     assert_non_null(strstr(c->err.text, "newer version"));
-    stored_free(c);
+    store_command_free(c);
     store_close(store);
 }
 

@@ -14,9 +14,10 @@
 
 #include "tests/helper_store.h"
 
-static struct stored *reserve(struct store *store, int64_t amount_nusd, int64_t limit_nusd)
+static struct store_command *reserve(
+        struct store *store, int64_t amount_nusd, int64_t limit_nusd)
 {
-    struct stored *c = stored_new(STORE_RESERVE);
+    struct store_command *c = store_command_new(STORE_RESERVE);
     c->key = SLICE("mini");
     c->amount_nusd = amount_nusd;
     c->limit_nusd = limit_nusd;
@@ -36,9 +37,9 @@ static void a_shared_budget_is_never_overdrawn_and_no_cent_is_lost(void **state)
         struct store *store = open_store();
         int n = 0;
         for (int k = 0; k < 50; k++) {
-            struct stored *c = reserve(store, 10, 1000);
+            struct store_command *c = reserve(store, 10, 1000);
             n += c->err.status == OK && !c->is_above_limit;
-            stored_free(c);
+            store_command_free(c);
         }
         store_close(store);
         _exit(n);
@@ -51,29 +52,30 @@ static void a_shared_budget_is_never_overdrawn_and_no_cent_is_lost(void **state)
     }
     assert_int_equal(n_granted, 100);
     struct store *store = open_store();
-    struct stored *c = reserve(store, -30, -1);
+    struct store_command *c = reserve(store, -30, -1);
     assert_int_equal(c->total_nusd, 970);
-    stored_free(c);
+    store_command_free(c);
     c = reserve(store, 31, 1000);
     assert_true(c->is_above_limit);
     assert_int_equal(c->total_nusd, 970);
-    stored_free(c);
+    store_command_free(c);
     store_close(store);
 }
 
 static void put_decision(
         struct store *store, int64_t t_ms, int64_t message_id, const char *json)
 {
-    struct stored *c = stored_new(STORE_PUT_DECISION);
+    struct store_command *c = store_command_new(STORE_PUT_DECISION);
     c->session.used_ms = t_ms;
     c->message_id = message_id;
     c->value = slice_of(json);
     expect_ok(ask(store, c));
 }
 
-static struct stored *list_decisions(struct store *store, int64_t message_id, uint32_t limit)
+static struct store_command *list_decisions(
+        struct store *store, int64_t message_id, uint32_t limit)
 {
-    struct stored *c = stored_new(STORE_LIST_DECISIONS);
+    struct store_command *c = store_command_new(STORE_LIST_DECISIONS);
     c->message_id = message_id;
     c->limit = limit;
     c = ask(store, c);
@@ -86,7 +88,7 @@ static void decisions_come_back_newest_first(void **state)
     (void)state;
     struct store *store = open_store();
     static const char files[] = "\n\n\xC3\xA9.md:\n```\n\xC3\xA9\n```";
-    struct stored *asked = put(
+    struct store_command *asked = put(
             1, 1, 0, MSG_USER, MESSAGE_DONE, "wh\xC3\xA9?\n\n\xC3\xA9.md:\n```\n\xC3\xA9\n```");
     asked->messages[0].n_attached = sizeof files - 1; /* is no part of the question */
     expect_ok(ask(store, asked));
@@ -94,28 +96,28 @@ static void decisions_come_back_newest_first(void **state)
     put_decision(store, 10, 2, "first");
     put_decision(store, 20, 7, "of a message that is not there");
     put_decision(store, 30, 2, "last");
-    struct stored *c = list_decisions(store, 0, 2);
+    struct store_command *c = list_decisions(store, 0, 2);
     assert_int_equal(c->n_decisions, 2);
     assert_true(slice_eq(c->decisions[0].json, "last"));
     assert_int_equal(c->decisions[0].t_ms, 30);
     assert_true(slice_eq(c->decisions[0].question, "wh\xC3\xA9?"));
     assert_int_equal(c->decisions[1].message_id, 7);
     assert_int_equal(c->decisions[1].question.n, 0);
-    stored_free(c);
+    store_command_free(c);
     c = list_decisions(store, 2, 100);
     assert_int_equal(c->n_decisions, 2);
     assert_true(slice_eq(c->decisions[1].json, "first"));
-    stored_free(c);
+    store_command_free(c);
     c = list_decisions(store, 3, 100);
     assert_int_equal(c->n_decisions, 0);
-    stored_free(c);
+    store_command_free(c);
     store_close(store);
 }
 
 /* The n-th answer of today so far, as the core numbers them. */
 static void put_answer(struct store *store, int64_t now_ms, int n, struct message_row row)
 {
-    struct stored *c = put(7, (now_ms << 20) + n, 0, MSG_ASSISTANT, row.state, "text");
+    struct store_command *c = put(7, (now_ms << 20) + n, 0, MSG_ASSISTANT, row.state, "text");
     row.id = c->messages[0].id;
     row.session_id = 7;
     row.role = MSG_ASSISTANT;
@@ -152,15 +154,15 @@ static void the_newest_answers_of_each_endpoint_come_back(void **state)
     put_answer(store, now, 202,
             (struct message_row){
                     .endpoint = SLICE("b"), .created_ms = now - 5000, .ttft_ms = 1});
-    struct stored *c = stored_new(STORE_PUT_SETTING);
+    struct store_command *c = store_command_new(STORE_PUT_SETTING);
     c->key = SLICE("breaker a b");
     c->value = SLICE("1700000000001");
     expect_ok(ask(store, c));
-    c = stored_new(STORE_PUT_SETTING);
+    c = store_command_new(STORE_PUT_SETTING);
     c->key = SLICE("breakers");
     c->value = SLICE("1");
     expect_ok(ask(store, c));
-    c = stored_new(STORE_LOAD_FLEET);
+    c = store_command_new(STORE_LOAD_FLEET);
     c->since_ms = c->day_ms = now - 1000;
     c = ask(store, c);
     assert_int_equal(c->err.status, OK);
@@ -178,7 +180,7 @@ static void the_newest_answers_of_each_endpoint_come_back(void **state)
     assert_int_equal(c->n_costs, 2);
     assert_int_equal(c->costs[0].n_requests, ANSWERS_MAX + 3); /* sums are over all */
     assert_int_equal(c->costs[0].cost_nusd, 5 * (ANSWERS_MAX + 3));
-    stored_free(c);
+    store_command_free(c);
     store_close(store);
 }
 
@@ -199,7 +201,7 @@ static void costs_are_summed_by_local_day(void **state)
     put_answer(store, late, 4, row);
     row.endpoint = SLICE("b");
     put_answer(store, late, 5, row);
-    struct stored *c = stored_new(STORE_LOAD_COSTS);
+    struct store_command *c = store_command_new(STORE_LOAD_COSTS);
     c->since_ms = late - 1;
     c = ask(store, c);
     assert_int_equal(c->n_costs, 3);
@@ -215,12 +217,12 @@ static void costs_are_summed_by_local_day(void **state)
     assert_true(slice_eq(c->costs[2].endpoint, "b"));
     assert_int_equal(c->costs[2].cost_nusd, -1);
     assert_int_equal(c->costs[2].n_input_tok, -1);
-    stored_free(c);
-    c = stored_new(STORE_LOAD_COSTS);
+    store_command_free(c);
+    c = store_command_new(STORE_LOAD_COSTS);
     c->since_ms = late;
     c = ask(store, c);
     assert_int_equal(c->n_costs, 2);
-    stored_free(c);
+    store_command_free(c);
     store_close(store);
     unsetenv("TZ");
     tzset();
@@ -231,18 +233,18 @@ static void the_newest_decisions_come_first(void **state)
     (void)state;
     struct store *store = open_store();
     for (int i = 1; i <= 3; i++) {
-        struct stored *c = stored_new(STORE_PUT_DECISION);
+        struct store_command *c = store_command_new(STORE_PUT_DECISION);
         c->session.used_ms = i;
         c->value = slice_of(arena_printf(&c->arena, "{\"n\":%d}", i));
         expect_ok(ask(store, c));
     }
-    struct stored *c = stored_new(STORE_LIST_DECISIONS);
+    struct store_command *c = store_command_new(STORE_LIST_DECISIONS);
     c->limit = 2;
     c = ask(store, c);
     assert_int_equal(c->n_decisions, 2);
     assert_int_equal(c->decisions[0].t_ms, 3);
     assert_true(slice_eq(c->decisions[1].json, "{\"n\":2}"));
-    stored_free(c);
+    store_command_free(c);
     store_close(store);
 }
 

@@ -17,10 +17,10 @@
 #include "tests/helper_store.h"
 
 /* A thousand in one command; every hundredth was made while the clock was an hour back. */
-static struct stored *put_long_session(void)
+static struct store_command *put_long_session(void)
 {
     enum { N = 1000 };
-    struct stored *c = put(7, N, 0, MSG_USER, MESSAGE_DONE, "x");
+    struct store_command *c = put(7, N, 0, MSG_USER, MESSAGE_DONE, "x");
     struct message_row one = c->messages[0];
     c->messages = arena_alloc(&c->arena, N * sizeof *c->messages);
     c->n_messages = N;
@@ -39,13 +39,13 @@ static void a_long_session_comes_back_in_the_order_of_ids(void **state)
     (void)state;
     struct store *store = open_store();
     expect_ok(ask(store, put_long_session()));
-    struct stored *s = load(store, 7);
+    struct store_command *s = load(store, 7);
     assert_int_equal(s->n_messages, 1000);
     for (int64_t i = 0; i < 1000; i++) {
         assert_int_equal(s->messages[i].id, i + 1);
         assert_int_equal(s->messages[i].reasoning_ms, i);
     }
-    stored_free(s);
+    store_command_free(s);
     store_close(store);
 }
 
@@ -53,7 +53,7 @@ static void a_tree_comes_back_as_it_was(void **state)
 {
     (void)state;
     struct store *store = open_store();
-    struct stored *first = put(7, 1, 0, MSG_USER, MESSAGE_DONE, "one and a file");
+    struct store_command *first = put(7, 1, 0, MSG_USER, MESSAGE_DONE, "one and a file");
     first->messages[0].n_attached = 11;
     expect_ok(ask(store, first));
     expect_ok(ask(store, put(7, 2, 1, MSG_ASSISTANT, MESSAGE_DONE, "left")));
@@ -61,7 +61,7 @@ static void a_tree_comes_back_as_it_was(void **state)
             put(7, 3, 1, MSG_ASSISTANT, MESSAGE_STOPPED, "right \xC3\xA9 \xF0\x9F\x98\x80")));
     store_close(store);
     store = open_store();
-    struct stored *s = load(store, 0);
+    struct store_command *s = load(store, 0);
     assert_int_equal(s->err.status, OK);
     assert_int_equal(s->session.id, 7);
     assert_int_equal(s->n_messages, 3);
@@ -78,23 +78,23 @@ static void a_tree_comes_back_as_it_was(void **state)
     assert_true(slice_eq(message_typed(path[0]), "one"));
     mem_free(path);
     session_free(session);
-    stored_free(s);
+    store_command_free(s);
     s = load(store, 99);
     assert_int_equal(s->err.status, ERR_NOT_FOUND);
-    stored_free(s);
+    store_command_free(s);
     store_close(store);
 }
 
 static void expect_put(struct store *store, enum status status)
 {
-    struct stored *c = ask(store, put(5, 50, 0, MSG_USER, MESSAGE_DONE, "parent"));
+    struct store_command *c = ask(store, put(5, 50, 0, MSG_USER, MESSAGE_DONE, "parent"));
     assert_int_equal(c->err.status, status);
-    stored_free(c);
+    store_command_free(c);
 }
 
-static struct stored *put_title(struct store *store, int64_t id, struct slice title)
+static struct store_command *put_title(struct store *store, int64_t id, struct slice title)
 {
-    struct stored *c = stored_new(STORE_PUT_TITLE);
+    struct store_command *c = store_command_new(STORE_PUT_TITLE);
     c->session.id = id;
     c->session.title = title;
     return ask(store, c);
@@ -110,38 +110,38 @@ static void one_process_writes_a_session_until_it_is_gone(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         struct store *store = open_store();
-        stored_free(ask(store, put(5, 1, 0, MSG_USER, MESSAGE_DONE, "child")));
+        store_command_free(ask(store, put(5, 1, 0, MSG_USER, MESSAGE_DONE, "child")));
         if (write(to_parent[1], "x", 1) != 1 || read(to_child[0], &byte, 1) != 1)
             _exit(1);
         _exit(0); /* without a word */
     }
     assert_int_equal(read(to_parent[0], &byte, 1), 1);
     struct store *store = open_store();
-    struct stored *c = load(store, 5);
+    struct store_command *c = load(store, 5);
     assert_int_equal(c->writer_pid, pid);
     assert_int_equal(c->n_messages, 1); /* it can be read */
-    stored_free(c);
-    c = stored_new(STORE_LOAD);
+    store_command_free(c);
+    c = store_command_new(STORE_LOAD);
     c->session.id = 5;
     c->only_if_free = true;
     c = ask(store, c);
     assert_int_equal(c->writer_pid, pid);
     assert_int_equal(c->n_messages, 0);
-    stored_free(c);
+    store_command_free(c);
     expect_put(store, ERR_DENIED);
     c = trash(store, 5, 1);
     assert_int_equal(c->err.status, ERR_DENIED);
-    stored_free(c);
+    store_command_free(c);
     c = put_title(store, 5, SLICE("mine"));
     assert_int_equal(c->err.status, ERR_DENIED);
-    stored_free(c);
+    store_command_free(c);
     assert_int_equal(write(to_child[1], "x", 1), 1);
     siginfo_t gone; /* dead is enough: a parent may be slow to fetch its child */
     assert_int_equal(waitid(P_PID, (id_t)pid, &gone, WEXITED | WNOWAIT), 0);
     expect_put(store, OK);
     c = load(store, 5);
     assert_int_equal(c->writer_pid, 0);
-    stored_free(c);
+    store_command_free(c);
     waitpid(pid, NULL, 0);
     store_close(store);
 }
@@ -162,12 +162,12 @@ static void search_takes_any_text(void **state)
             ask(store, put(2, 2, 0, MSG_USER, MESSAGE_DONE,
                                "l'\xC3\xA9t\xC3\xA9 dernier"))); /* written twice, found once */
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct stored *c = stored_new(STORE_LIST);
+        struct store_command *c = store_command_new(STORE_LIST);
         c->query = slice_of(arena_strdup(&c->arena, cases[i].query));
         c = ask(store, c);
         if (c->err.status != OK || c->n_sessions != cases[i].n)
             fail_msg("\"%s\" finds %zu: %s", cases[i].query, c->n_sessions, c->err.text);
-        stored_free(c);
+        store_command_free(c);
     }
     store_close(store);
 }
@@ -180,7 +180,7 @@ static void tokens_come_back_whole(void **state)
     size_t n = token_record_bytes(&shape);
     expect_ok(ask(store, put(1, 1, 0, MSG_ASSISTANT, MESSAGE_DONE, "x")));
     for (int chunk = 0; chunk < 3; chunk++) {
-        struct stored *c = stored_new(STORE_PUT_TOKENS);
+        struct store_command *c = store_command_new(STORE_PUT_TOKENS);
         c->message_id = 1;
         c->shape = &shape;
         c->n_records = 2;
@@ -188,22 +188,22 @@ static void tokens_come_back_whole(void **state)
         memset(c->records, 10 + chunk, 2 * n);
         expect_ok(ask(store, c));
     }
-    struct stored *c = stored_new(STORE_LOAD_TOKENS);
+    struct store_command *c = store_command_new(STORE_LOAD_TOKENS);
     c->message_id = 1;
     c = ask(store, c);
     assert_int_equal(c->n_records, 6);
     assert_int_equal(c->records[0], 10);
     assert_int_equal(c->records[6 * n - 1], 12);
-    stored_free(c);
+    store_command_free(c);
     store_close(store);
 }
 
 static void expect_loaded(struct store *store, int64_t which, int64_t id)
 {
-    struct stored *c = load(store, which);
+    struct store_command *c = load(store, which);
     assert_int_equal(c->err.status, OK);
     assert_int_equal(c->session.id, id);
-    stored_free(c);
+    store_command_free(c);
 }
 
 static void the_session_that_was_shown_is_shown_again(void **state)
@@ -213,7 +213,7 @@ static void the_session_that_was_shown_is_shown_again(void **state)
     expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "shown")));
     expect_ok(ask(store, put(2, 2, 0, MSG_USER, MESSAGE_DONE, "asked from the shell")));
     expect_loaded(store, SESSION_SHOWN, 2); /* nothing was shown yet */
-    struct stored *c = stored_new(STORE_PUT_SETTING);
+    struct store_command *c = store_command_new(STORE_PUT_SETTING);
     c->key = SLICE("shown");
     c->value = SLICE("1");
     expect_ok(ask(store, c));
@@ -229,12 +229,12 @@ static void an_export_never_overwrites(void **state)
     struct store *store = open_store();
     snprintf(path, sizeof path, "%s/out.md", dir);
     for (int i = 0; i < 2; i++) {
-        struct stored *c = stored_new(STORE_EXPORT);
+        struct store_command *c = store_command_new(STORE_EXPORT);
         c->key = slice_of(arena_strdup(&c->arena, path));
         c->value = SLICE("# text\n");
         c = ask(store, c);
         assert_int_equal(c->err.status, i == 0 ? OK : ERR_IO);
-        stored_free(c);
+        store_command_free(c);
     }
     store_close(store);
 }
@@ -266,20 +266,20 @@ static void a_title_can_change_alone(void **state)
     struct store *store = open_store();
     expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "word")));
     expect_ok(put_title(store, 1, SLICE("rivers")));
-    struct stored *c = load(store, 1);
+    struct store_command *c = load(store, 1);
     assert_true(slice_eq(c->session.title, "rivers"));
     assert_int_equal(c->session.used_ms, 1); /* its place in the list too */
-    stored_free(c);
+    store_command_free(c);
     store_close(store);
 }
 
 static void put_one_record(struct store *store, int64_t session_id, int64_t id)
 {
     struct telemetry_shape shape = {0};
-    struct stored *c = put(session_id, id, 0, MSG_ASSISTANT, MESSAGE_DONE, "x");
+    struct store_command *c = put(session_id, id, 0, MSG_ASSISTANT, MESSAGE_DONE, "x");
     c->messages[0].endpoint = SLICE("moe");
     expect_ok(ask(store, c));
-    c = stored_new(STORE_PUT_TOKENS);
+    c = store_command_new(STORE_PUT_TOKENS);
     c->message_id = id;
     c->shape = arena_alloc(&c->arena, sizeof shape);
     c->n_records = 1;
@@ -298,7 +298,7 @@ static void the_newest_answer_with_records_is_found(void **state)
     put_one_record(store, 8, 22);
     expect_ok(ask(store, put(7, 33, 0, MSG_ASSISTANT, MESSAGE_DONE, "remote")));
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
-        struct stored *c = stored_new(STORE_LOAD_TOKENS);
+        struct store_command *c = store_command_new(STORE_LOAD_TOKENS);
         c->session.id = wanted[i].session_id;
         c = ask(store, c);
         assert_int_equal(c->err.status, OK);
@@ -306,7 +306,7 @@ static void the_newest_answer_with_records_is_found(void **state)
         assert_int_equal(c->n_records, wanted[i].message_id ? 1 : 0);
         if (wanted[i].message_id)
             assert_true(slice_eq(c->messages[0].endpoint, "moe"));
-        stored_free(c);
+        store_command_free(c);
     }
     store_close(store);
 }
@@ -314,24 +314,46 @@ static void a_list_brings_no_more_than_it_shows(void **state)
 {
     (void)state;
     struct store *store = open_store();
-    struct stored *c = put(7, 1, 0, MSG_USER, MESSAGE_DONE, "x");
+    struct store_command *c = put(7, 1, 0, MSG_USER, MESSAGE_DONE, "x");
     char *text = arena_alloc(&c->arena, 1000001);
     memset(text, 'd', 1000000);
     c->session.draft = c->session.system = (struct slice){text, 1000000};
     expect_ok(ask(store, c));
     expect_ok(ask(store, put(8, 2, 0, MSG_USER, MESSAGE_DONE, "y")));
-    struct stored *found = list(store, "");
+    struct store_command *found = list(store, "");
     assert_int_equal(found->n_sessions, 2);
     for (size_t i = 0; i < 2; i++) {
         const struct session_row *s = &found->sessions[i];
         assert_int_equal(s->has_draft, s->id == 7);
         assert_true(s->draft.n <= 200 && s->system.n == 0);
     }
-    stored_free(found);
-    struct stored *s = load(store, 7); /* whole only when it is opened */
+    store_command_free(found);
+    struct store_command *s = load(store, 7); /* whole only when it is opened */
     assert_int_equal(s->session.draft.n, 1000000);
     assert_int_equal(s->session.system.n, 1000000);
-    stored_free(s);
+    store_command_free(s);
+    store_close(store);
+}
+static void an_answer_of_tool_calls_comes_back(void **state)
+{
+    (void)state;
+    static const char calls[] = "{\"id\":\"1\",\"name\":\"f\",\"arguments\":\"{}\"}";
+    struct store *store = open_store();
+    struct session *s = session_new(7, 1000);
+    struct message *m = session_add(s, 1, MSG_ASSISTANT, 1000);
+    struct store_command *c = store_command_new(STORE_PUT_MESSAGE);
+    buf_add_text(&m->tool_calls, calls);
+    session_fill_row(s, &c->arena, &c->session);
+    c->messages = arena_alloc(&c->arena, sizeof *c->messages);
+    c->n_messages = 1;
+    message_fill_row(s, m, &c->arena, c->messages);
+    expect_ok(ask(store, c));
+    session_free(s);
+    struct store_command *found = load(store, 7);
+    s = session_from_rows(&found->session, found->messages, found->n_messages);
+    assert_string_equal(buf_text(&s->messages[0]->tool_calls), calls);
+    session_free(s);
+    store_command_free(found);
     store_close(store);
 }
 
@@ -349,6 +371,7 @@ int main(void)
             TEST(a_title_can_change_alone),
             TEST(the_newest_answer_with_records_is_found),
             TEST(a_list_brings_no_more_than_it_shows),
+            TEST(an_answer_of_tool_calls_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

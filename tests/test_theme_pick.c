@@ -65,13 +65,13 @@ static void keep_pick(const char *kept)
 {
     struct err err;
     struct store *store;
-    struct stored *answer, *c = stored_new(STORE_PUT_SETTING);
+    struct store_command *answer, *c = store_command_new(STORE_PUT_SETTING);
     assert_int_equal(store_open(&store, dir, -1, &err), OK); /* makes the database */
     store_close(store);
     c->key = SLICE("theme");
     c->value = slice_of(arena_strdup(&c->arena, kept));
     assert_int_equal(cmd_ask_store(&config, c, &answer, &err), OK);
-    stored_free(answer);
+    store_command_free(answer);
 }
 
 static void expect_source(const char *name, const char *source)

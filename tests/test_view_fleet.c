@@ -509,7 +509,7 @@ static void a_line_is_edited_by_clusters(void **state)
             {{.code = KEY_DELETE}, "a\xE4\xB8\xAD"},
             {{.code = KEY_DELETE}, "a\xE4\xB8\xAD"},
             {{.code = KEY_HOME}, "a\xE4\xB8\xAD"},
-            {{.code = KEY_PASTE, .text = {" x y \nz", 7}}, "x ya\xE4\xB8\xAD"},
+            {{.code = KEY_PASTE, .text = {" x y \nz", 7}}, "x y  za\xE4\xB8\xAD"},
             {{.code = 'u', .mods = MOD_CTRL}, "a\xE4\xB8\xAD"},
             {{.code = KEY_RIGHT}, "a\xE4\xB8\xAD"},
             {{.code = 'k', .mods = MOD_CTRL}, "a"},
@@ -532,6 +532,9 @@ static void a_line_is_edited_by_clusters(void **state)
     assert_string_equal(form.values[1].text, "b");
     form_fail(&form, 0, "bad");
     assert_true(form_show_error(&form) && form.focus == 0);
+    form_key(&form, &(struct key){.code = KEY_LEFT});
+    assert_true(form_show_error(&form));
+    form_key(&form, &(struct key){.code = KEY_RIGHT});
     form_key(&form, &(struct key){.code = KEY_BACKSPACE});
     assert_false(form_show_error(&form)); /* it is being mended */
 }

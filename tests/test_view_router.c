@@ -128,7 +128,7 @@ static void what_failed_is_called_so(void **state)
 {
     (void)state;
     open_view(VIEW_ROUTER);
-    struct stored *c = stored_new(STORE_LIST_DECISIONS);
+    struct store_command *c = store_command_new(STORE_LIST_DECISIONS);
     struct features easy = features(0.1f, DOMAIN_WRITING);
     const struct budget none = {-1, 0};
     c->n_decisions = 3;

@@ -45,11 +45,11 @@ static int tear_down(void **state)
 
 static void list(struct session_row row)
 {
-    struct stored *c = stored_new(STORE_LIST);
+    struct store_command *c = store_command_new(STORE_LIST);
     c->sessions = arena_alloc(&c->arena, sizeof *c->sessions);
     c->n_sessions = 1;
     c->sessions[0] = row;
-    core_apply(&app.core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.stored = c});
+    core_apply(&app.core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.command = c});
     struct screen screen = app_fake_draw(&app, VIEW_SESSIONS, view, 100, 14);
     struct buf out;
     buf_init(&out, sizeof text - 1);
@@ -97,7 +97,7 @@ static void the_id_is_what_ask_takes(void **state)
     expect_shown(" shunt ask -c 18bcfe5680012345 ");
 }
 
-static struct stored *run(sqlite3 *db, struct stored *c)
+static struct store_command *run(sqlite3 *db, struct store_command *c)
 {
     db_run(db, c);
     assert_int_equal(c->err.status, OK);
@@ -113,7 +113,7 @@ static void a_list_knows_that_the_newest_answer_was_stopped(void **state)
     snprintf(path, sizeof path, "/tmp/shunt-list-%d.db", (int)getpid());
     assert_int_equal(db_open(&db, path, &err), OK);
     for (int i = 1; i <= 2; i++) {
-        struct stored *c = stored_new(STORE_PUT_MESSAGE);
+        struct store_command *c = store_command_new(STORE_PUT_MESSAGE);
         c->session = (struct session_row){.id = 1, .leaf_id = i};
         c->messages = arena_alloc(&c->arena, sizeof *c->messages);
         c->n_messages = 1;
@@ -121,10 +121,10 @@ static void a_list_knows_that_the_newest_answer_was_stopped(void **state)
                 .session_id = 1,
                 .parent_id = i - 1,
                 .state = i == 1 ? MESSAGE_STOPPED : MESSAGE_DONE};
-        stored_free(run(db, c));
-        struct stored *found = run(db, stored_new(STORE_LIST));
+        store_command_free(run(db, c));
+        struct store_command *found = run(db, store_command_new(STORE_LIST));
         assert_int_equal(found->sessions[0].is_stopped, i == 1);
-        stored_free(found);
+        store_command_free(found);
     }
     db_close(db);
     char command[128];

@@ -12,7 +12,7 @@
 
 static void fill_sessions(struct app *app)
 {
-    struct stored *list = stored_new(STORE_LIST);
+    struct store_command *list = store_command_new(STORE_LIST);
     list->sessions = arena_alloc(&list->arena, 3 * sizeof *list->sessions);
     list->n_sessions = 3;
     list->sessions[0] = (struct session_row){.id = 11,
@@ -29,7 +29,7 @@ static void fill_sessions(struct app *app)
             .used_ms = NOW_MS - 86400000ll * 9,
             .draft = SLICE("not sent yet"),
             .has_draft = true};
-    core_apply(&app->core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.stored = list});
+    core_apply(&app->core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.command = list});
 }
 
 static void sessions_are_listed_searched_and_opened(void **state)

@@ -286,7 +286,7 @@ static void every_answer_of_the_session_can_be_chosen(void **state)
     assert_true(shows("answer 1 of 3"));
     press("PageUp");
     assert_true(shows("answer 1 of 3"));
-    struct stored *answer = stored_new(STORE_LOAD_TOKENS);
+    struct store_command *answer = store_command_new(STORE_LOAD_TOKENS);
     answer->message_id = second->id;
     answer->n_records = 3;
     answer->shape = arena_alloc(&answer->arena, sizeof first->tokens.shape);
@@ -294,7 +294,7 @@ static void every_answer_of_the_session_can_be_chosen(void **state)
     size_t n = 3 * first->tokens.record_bytes;
     answer->records = arena_alloc(&answer->arena, n);
     memcpy(answer->records, first->tokens.records.ptr, n);
-    core_apply(&app.core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.stored = answer});
+    core_apply(&app.core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.command = answer});
     press("PageDown");
     assert_true(shows("token 1 of 1") && shows("answer 2 of 3"));
 }

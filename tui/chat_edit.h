@@ -20,8 +20,8 @@ struct chat_edit {
 };
 
 bool chat_edit_is_on(const struct chat_edit *e, const struct core *core);
-/* id: of an own message; 0: the newest of the shown branch. False, with a notice: it is none.
- */
+/* id: of an own message; 0: the newest of the shown branch. Its text replaces that
+ * of the input, which waits as the draft. False, with a notice: it is none. */
 bool chat_edit_begin(struct chat_edit *e, struct editor *editor, int64_t id, struct app *app);
 /* The waiting draft goes back into the input; what was typed over the message is remembered. */
 void chat_edit_end(struct chat_edit *e, struct editor *editor);

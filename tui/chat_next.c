@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "router/core.h"
 #include "router/endpoint.h"
@@ -300,13 +299,10 @@ static void print_wait(const struct app *app, const struct decision *d, char *ou
     for (int i = 0; i < d->n_candidates; i++)
         if (d->candidates[i].retry_ns == d->wait_until_ns)
             name = app_core(app)->fleet.endpoints[d->candidates[i].endpoint].conf->name;
-    time_t seconds =
-            (app_now_ms(app) + (int64_t)(d->wait_until_ns - app_now_ns(app)) / 1000000 + 999) /
-            1000;
-    struct tm tm;
-    localtime_r(&seconds, &tm);
-    snprintf(out, n_out, "waits for %s until %02d:%02d:%02d", name, tm.tm_hour, tm.tm_min,
-            tm.tm_sec);
+    int64_t ms =
+            app_now_ms(app) + (int64_t)(d->wait_until_ns - app_now_ns(app)) / 1000000 + 999;
+    char clock[FIGURE_BYTES];
+    snprintf(out, n_out, "waits for %s until %s", name, figure_clock_s(clock, ms));
 }
 
 static int draw_verdict(

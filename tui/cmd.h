@@ -14,7 +14,7 @@ struct config;
 struct core;
 struct fleet;
 struct look;
-struct stored;
+struct store_command;
 
 enum exit_code {
     EXIT_DONE = 0,
@@ -55,8 +55,8 @@ bool cmd_has_store(const struct config *config);
 /* Moves one question to the database and waits; *answer is the command with its results and is
  * freed by the caller, whatever is returned. Where there is no database none is made, and
  * nothing is known. */
-enum status cmd_ask_store(const struct config *config, struct stored *command,
-        struct stored **answer, struct err *err) MUST_USE;
+enum status cmd_ask_store(const struct config *config, struct store_command *command,
+        struct store_command **answer, struct err *err) MUST_USE;
 /* What `/theme` picked last is picked in `look` too. */
 void cmd_restore_pick(struct look *look);
 /* One line for a person; what a terminal must not see becomes spaces. */

@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/json.h"
@@ -19,6 +18,7 @@
 #include "tui/cmd.h"
 #include "tui/cmd_fleet.h"
 #include "tui/config.h"
+#include "tui/figures.h"
 #include "tui/listing.h"
 
 #define DAY_MS 86400000LL
@@ -87,7 +87,7 @@ static enum standing standing_of(
 }
 
 static struct line line_of(const struct config *config, const struct endpoint_state *e,
-        const struct stored *s, struct moment now)
+        const struct store_command *s, struct moment now)
 {
     struct line line = {.e = e, .has_history = s->err.status == OK};
     for (size_t i = 0; i < s->n_answers; i++)
@@ -123,14 +123,10 @@ static void add_known(
 
 static void add_standing(struct listing *l, const struct line *line)
 {
-    char when[16] = "";
-    if (line->t_ms >= 0) {
-        time_t seconds = line->t_ms / 1000;
-        struct tm tm;
-        localtime_r(&seconds, &tm);
-        snprintf(when, sizeof when, " %02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
-    }
-    listing_add(l, "%s%s", standings[line->standing].text, when);
+    char clock[FIGURE_BYTES] = "";
+    bool has_time = line->t_ms >= 0;
+    listing_add(l, "%s%s%s", standings[line->standing].text, has_time ? " " : "",
+            has_time ? figure_clock_s(clock, line->t_ms) : "");
 }
 
 /* A "+" where some answers have no known price: it is at least so much. */
@@ -248,7 +244,7 @@ static void print_list_json(const struct line *lines, int n)
 
 int fleet_print_list(const struct config *config, bool is_json)
 {
-    struct stored *s;
+    struct store_command *s;
     struct err err;
     struct core core;
     struct core_config cfg = {.endpoints = config->endpoints,
@@ -273,13 +269,13 @@ int fleet_print_list(const struct config *config, bool is_json)
         fprintf(stderr, "shunt: no endpoint is configured; shunt doctor says what to do\n");
     mem_free(lines);
     core_release(&core);
-    stored_free(s);
+    store_command_free(s);
     return EXIT_DONE;
 }
 
 /* ---- costs ------------------------------------------------------------------------------ */
 
-static void print_costs(const struct stored *s)
+static void print_costs(const struct store_command *s)
 {
     static const struct listing_column columns[] = {{"day", false}, {"endpoint", false},
             {"requests", true}, {"errors", true}, {"tokens in", true}, {"tokens out", true},
@@ -304,7 +300,7 @@ static void print_costs(const struct stored *s)
     explain_plus(is_least);
 }
 
-static void print_costs_json(const struct stored *s)
+static void print_costs_json(const struct store_command *s)
 {
     struct buf out;
     buf_init(&out, 64 << 20);
@@ -328,7 +324,7 @@ static void print_costs_json(const struct stored *s)
 
 int fleet_print_costs(const struct config *config, uint32_t n_days, bool is_json)
 {
-    struct stored *command = stored_new(STORE_LOAD_COSTS), *s;
+    struct store_command *command = store_command_new(STORE_LOAD_COSTS), *s;
     struct err err;
     int64_t today_ms = history_day_ms(clock_unix_ms());
     /* by way of noon: not every day has 24 hours */
@@ -342,6 +338,6 @@ int fleet_print_costs(const struct config *config, uint32_t n_days, bool is_json
         print_costs(s);
     else
         fprintf(stderr, "shunt: no answer in %u day%s\n", n_days, n_days == 1 ? "" : "s");
-    stored_free(s);
+    store_command_free(s);
     return status == OK ? EXIT_DONE : EXIT_FAILED;
 }

@@ -63,20 +63,21 @@ static void print_decision(const struct decision *d, const struct fleet *fleet, 
 /* What a running program knows when it decides; without a database nothing was seen. */
 static void read_today(const struct config *config, struct core *core)
 {
-    struct stored *spent = stored_new(STORE_RESERVE), *history; /* of nothing: only reads */
+    struct store_command *spent = store_command_new(STORE_RESERVE),
+                         *history; /* of nothing: only reads */
     struct err err;
     spent->limit_nusd = -1;
     enum status status = cmd_ask_store(config, spent, &spent, &err);
     if (status == OK)
         core->budget.spent_nusd = spent->total_nusd;
-    stored_free(spent);
+    store_command_free(spent);
     if (status != OK) {
         fprintf(stderr, "shunt: %s; decided without what was seen before\n", err.text);
         return;
     }
     if (cmd_ask_store(config, history_command(clock_unix_ms()), &history, &err) == OK)
         history_replay(&core->fleet, history);
-    stored_free(history);
+    store_command_free(history);
 }
 
 static int decide(

@@ -11,7 +11,7 @@
 #include "tui/config.h"
 #include "tui/look.h"
 
-static struct stored *wait_for_answer(struct store *store, int fd)
+static struct store_command *wait_for_answer(struct store *store, int fd)
 {
     struct event event;
     while (!store_poll_event(store, &event)) {
@@ -19,7 +19,7 @@ static struct stored *wait_for_answer(struct store *store, int fd)
         if (poll(&p, 1, -1) > 0)
             (void)!read(fd, &(uint64_t){0}, sizeof(uint64_t)); /* only to be woken again */
     }
-    return event.u.stored;
+    return event.u.command;
 }
 
 bool cmd_has_store(const struct config *config)
@@ -29,8 +29,8 @@ bool cmd_has_store(const struct config *config)
     return access(path, F_OK) == 0 || errno != ENOENT;
 }
 
-enum status cmd_ask_store(const struct config *config, struct stored *command,
-        struct stored **answer, struct err *err)
+enum status cmd_ask_store(const struct config *config, struct store_command *command,
+        struct store_command **answer, struct err *err)
 {
     struct store *store;
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -53,11 +53,11 @@ enum status cmd_ask_store(const struct config *config, struct stored *command,
 
 void cmd_restore_pick(struct look *look)
 {
-    struct stored *command = stored_new(STORE_GET_SETTING), *answer = command;
+    struct store_command *command = store_command_new(STORE_GET_SETTING), *answer = command;
     struct err err;
     command->key = SLICE("theme");
     if (cmd_ask_store(look->config, command, &answer, &err) == OK && answer->value.n)
         look_restore_pick(
                 look, arena_strndup(&answer->arena, answer->value.ptr, answer->value.n));
-    stored_free(answer);
+    store_command_free(answer);
 }

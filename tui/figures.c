@@ -9,13 +9,23 @@
 
 #define MOST_DECIMALS 7
 
-const char *figure_clock(char out[FIGURE_BYTES], int64_t unix_ms)
+static const char *print_clock(char out[FIGURE_BYTES], int64_t unix_ms, const char *format)
 {
     time_t seconds = unix_ms / 1000;
     struct tm tm;
     localtime_r(&seconds, &tm);
-    snprintf(out, FIGURE_BYTES, "%02d:%02d", tm.tm_hour, tm.tm_min);
+    strftime(out, FIGURE_BYTES, format, &tm);
     return out;
+}
+
+const char *figure_clock(char out[FIGURE_BYTES], int64_t unix_ms)
+{
+    return print_clock(out, unix_ms, "%H:%M");
+}
+
+const char *figure_clock_s(char out[FIGURE_BYTES], int64_t unix_ms)
+{
+    return print_clock(out, unix_ms, "%H:%M:%S");
 }
 
 int figure_decimals(const int64_t *nusd, int n)

@@ -13,8 +13,9 @@
 const char *figure_dollars(char out[FIGURE_BYTES], int64_t nusd);
 /* "0.4 s", "9 s", "12 s": a tenth only below two seconds; returns out. */
 const char *figure_seconds(char out[FIGURE_BYTES], uint32_t ms);
-/* "14:02", local time; returns out. */
+/* "14:02", "14:02:07", local time; both return out. */
 const char *figure_clock(char out[FIGURE_BYTES], int64_t unix_ms);
+const char *figure_clock_s(char out[FIGURE_BYTES], int64_t unix_ms);
 /* Digits behind the point that show two significant ones of the smallest amount that is not
  * zero: 2 to 7. */
 int figure_decimals(const int64_t *nusd, int n);

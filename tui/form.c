@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tui/line_input.h"
 #include "tui/surface.h"
 #include "tui/text.h"
 #include "tui/vtin.h"
@@ -78,87 +79,18 @@ static void choose(struct form *form, int by)
     value->error[0] = '\0';
 }
 
-static void insert(struct form_value *value, struct slice text)
+static struct line_input line_of(struct form_value *value)
 {
-    size_t n = strlen(value->text);
-    value->is_full = n + text.n >= sizeof value->text;
-    if (value->is_full)
-        return;
-    memmove(value->text + value->cursor + text.n, value->text + value->cursor,
-            n - value->cursor + 1);
-    memcpy(value->text + value->cursor, text.ptr, text.n);
-    value->cursor += text.n;
-    value->error[0] = '\0';
-}
-
-static void cut(struct form_value *value, size_t from, size_t to)
-{
-    memmove(value->text + from, value->text + to, strlen(value->text + to) + 1);
-    value->cursor = from;
-    value->is_full = false;
-    value->error[0] = '\0';
-}
-
-static size_t cluster_after(const struct form_value *value)
-{
-    struct slice rest = slice_of(value->text + value->cursor);
-    struct cluster cluster;
-    return text_next_cluster(&rest, &cluster) ? value->cursor + cluster.bytes.n : value->cursor;
-}
-
-static size_t cluster_before(const struct form_value *value)
-{
-    struct slice rest = {value->text, value->cursor};
-    struct cluster cluster;
-    size_t at = 0, next = 0;
-    while (text_next_cluster(&rest, &cluster)) {
-        at = next;
-        next += cluster.bytes.n;
-    }
-    return at;
-}
-
-/* Editing keys of one line, as readline has them. */
-static bool edit(struct form_value *value, const struct key *key)
-{
-    size_t n = strlen(value->text);
-    uint32_t code = key->code;
-    bool is_ctrl = key->mods & MOD_CTRL;
-    if (code == KEY_LEFT || (is_ctrl && code == 'b'))
-        value->cursor = cluster_before(value);
-    else if (code == KEY_RIGHT || (is_ctrl && code == 'f'))
-        value->cursor = cluster_after(value);
-    else if (code == KEY_HOME || (is_ctrl && code == 'a'))
-        value->cursor = 0;
-    else if (code == KEY_END || (is_ctrl && code == 'e'))
-        value->cursor = n;
-    else if (code == KEY_BACKSPACE)
-        cut(value, cluster_before(value), value->cursor);
-    else if (code == KEY_DELETE || (is_ctrl && code == 'd'))
-        cut(value, value->cursor, cluster_after(value));
-    else if (is_ctrl && code == 'u')
-        cut(value, 0, value->cursor);
-    else if (is_ctrl && code == 'k')
-        cut(value, value->cursor, n);
-    else
-        return false;
-    return true;
+    return (struct line_input){value->text, sizeof value->text, &value->cursor};
 }
 
 static enum form_result type(struct form_value *value, const struct key *key)
 {
-    char utf8[4];
-    struct slice pasted = key->text;
-    if (key->code == KEY_PASTE)
-        insert(value, slice_trim(slice_cut(&pasted, '\n')));
-    else if (edit(value, key))
-        return FORM_GOES_ON;
-    else if (key->code >= 0x20 && key->code < KEY_SPECIAL &&
-             !(key->mods & (MOD_CTRL | MOD_ALT)))
-        insert(value, (struct slice){utf8, utf8_encode(key->code, utf8)});
-    else
-        return FORM_NOT_MINE;
-    return FORM_GOES_ON;
+    enum line_took took = line_input_key(line_of(value), key);
+    value->is_full = took == LINE_FULL;
+    if (took == LINE_CHANGED)
+        value->error[0] = '\0';
+    return took == LINE_NONE ? FORM_NOT_MINE : FORM_GOES_ON;
 }
 
 static enum form_result take_choice_key(struct form *form, const struct key *key)
@@ -206,19 +138,6 @@ static int label_cols(const struct form *form)
     return most + 4;
 }
 
-/* The part of a typed text that is shown: the cursor is always in it. */
-static struct slice visible(const struct form_value *value, int n_cols)
-{
-    struct slice rest = slice_of(value->text);
-    struct cluster cluster;
-    int cols;
-    while (text_width((struct slice){
-                   rest.ptr, value->cursor - (size_t)(rest.ptr - value->text)}) >= n_cols &&
-            text_next_cluster(&rest, &cluster))
-        continue;
-    return text_fit(rest, n_cols, &cols);
-}
-
 static void draw_value(const struct form *form, int i, struct surface *out, int row, int col)
 {
     const struct form_field *field = &form->fields[i];
@@ -238,16 +157,11 @@ static void draw_value(const struct form *form, int i, struct surface *out, int 
                 out, row, col + 2, ROLE_DIM, "too long for this form: change it in the file");
         return;
     }
+    struct form_value seen = *value;
     const char *blank = value->blank ? value->blank : field->blank;
-    struct slice text = visible(value, out->rect.n_cols - col - 3);
-    surface_text(out, row, col + 2, role, 0, text);
+    line_input_draw(line_of(&seen), out, row, col + 2, role, is_focused);
     if (!value->text[0] && blank)
         surface_puts(out, row, col + 2, ROLE_DIM, blank);
-    if (is_focused)
-        surface_cursor(out, row,
-                col + 2 +
-                        text_width((struct slice){
-                                text.ptr, value->cursor - (size_t)(text.ptr - value->text)}));
 }
 
 /* What stands below a value; "": nothing. */

@@ -2,12 +2,12 @@
 #include "tui/message_footer.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "router/core.h"
 #include "router/endpoint.h"
 #include "router/session.h"
 
+#include "tui/figures.h"
 #include "tui/keys.h"
 #include "tui/surface.h"
 #include "tui/text.h"
@@ -48,11 +48,8 @@ int message_footer_lines(const struct message *m, const char *question, int n_co
 static const char *waiting_text(const struct core *core, uint64_t t_ns, char out[96])
 {
     int64_t ms = core->base_ms + ((int64_t)t_ns - (int64_t)core->base_ns) / 1000000;
-    time_t seconds = ms / 1000;
-    struct tm tm;
-    localtime_r(&seconds, &tm);
-    snprintf(out, 96, "waiting to try again at %02d:%02d:%02d …", tm.tm_hour % 100,
-            tm.tm_min % 100, tm.tm_sec % 100);
+    char clock[FIGURE_BYTES];
+    snprintf(out, 96, "waiting to try again at %s …", figure_clock_s(clock, ms));
     return out;
 }
 

@@ -240,10 +240,11 @@ bool palette_key(struct palette *p, const struct key *key, struct app *app)
         p->selected -= p->selected > 0;
     } else if (key->code == KEY_DOWN || (is_ctrl && key->code == 'n')) {
         select_next(p, app);
-    } else if (search_line_take(&p->typed, key) == SEARCH_TEXT) {
-        p->selected = p->top = 0;
     } else {
-        return false;
+        enum search_took took = search_line_take(&p->typed, key);
+        if (took == SEARCH_TEXT)
+            p->selected = p->top = 0;
+        return took != SEARCH_NONE;
     }
     return true;
 }
@@ -291,8 +292,7 @@ void palette_draw(struct palette *p, const struct app *app, struct surface *out)
     surface_rule(&box, 0, ROLE_RULE, "palette");
     surface_rule(&box, n_rows - 1, ROLE_RULE, "");
     surface_puts(&box, 1, 1, ROLE_HINT_KEY, ">");
-    int col = 3 + surface_puts(&box, 1, 3, ROLE_INPUT, p->typed.text);
-    surface_cursor(&box, 1, col);
+    search_line_draw_text(&p->typed, &box, 1, 3);
     struct surface list = surface_part(&box, (struct rect){2, 0, n_rows - 3, n_cols});
     draw_items(p, items, &list);
     free_items(items);

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/event.h"
 
@@ -18,13 +17,10 @@
 #include "tui/surface.h"
 #include "tui/view.h"
 
-static void print_clock(const struct app *app, uint64_t t_ns, char out[16])
+static void print_clock(const struct app *app, uint64_t t_ns, char out[FIGURE_BYTES])
 {
     int64_t ahead_ms = ((int64_t)t_ns - (int64_t)app_now_ns(app)) / 1000000;
-    time_t seconds = (app_now_ms(app) + ahead_ms + 999) / 1000;
-    struct tm tm;
-    localtime_r(&seconds, &tm);
-    strftime(out, 16, "%H:%M:%S", &tm);
+    figure_clock_s(out, app_now_ms(app) + ahead_ms + 999);
 }
 
 static void print_state(
@@ -33,7 +29,7 @@ static void print_state(
     uint64_t now_ns = app_now_ns(app);
     enum endpoint_mark mark = endpoint_mark(e, now_ns);
     uint64_t until_ns = endpoint_mark_until_ns(e, now_ns);
-    char clock[16] = "";
+    char clock[FIGURE_BYTES] = "";
     if (until_ns && (mark == MARK_OPEN || mark == MARK_LIMITED))
         print_clock(app, until_ns, clock);
     snprintf(out, n_bytes, "%s%s%s%s%s", endpoint_mark_defs[mark].word,
@@ -52,7 +48,7 @@ static void print_state(
 static void print_probe(
         const struct app *app, const struct endpoint_state *e, char *out, size_t n_bytes)
 {
-    char clock[16];
+    char clock[FIGURE_BYTES];
     out[0] = '\0';
     if (e->is_probing) {
         snprintf(out, n_bytes, "on its way");
@@ -119,7 +115,7 @@ static void add_window(struct facts *f, const struct app *app, const char *label
 {
     uint64_t now_ns = app_now_ns(app);
     double left = endpoint_left(limit, now_ns);
-    char clock[16] = "", shown[FIGURE_BYTES], whole[FIGURE_BYTES] = "";
+    char clock[FIGURE_BYTES] = "", shown[FIGURE_BYTES], whole[FIGURE_BYTES] = "";
     if (isnan(left))
         return;
     if (limit->reset_ns > now_ns)

@@ -36,7 +36,8 @@ void term_show(struct term *term, const struct screen *screen);
 void term_send(struct term *term, struct slice bytes);
 void term_repaint(
         struct term *term); /* the next frame is drawn from nothing (Ctrl-L, after SIGCONT) */
-ssize_t term_read(struct term *term, char *bytes, size_t n); /* 0: nothing now; -1: gone */
+ssize_t term_read(
+        struct term *term, char *bytes, size_t n); /* 0: nothing (more) now; -1: gone */
 void term_suspend(struct term *term); /* restores the terminal, stops the process, comes back */
 void term_give(struct term *term);    /* hands the terminal to a child … */
 void term_take(struct term *term);    /* … and takes it back */

@@ -90,7 +90,8 @@ bool app_side_pane(const struct app *app); /* the configured default */
 enum reasoning_mode app_reasoning(const struct app *app);
 bool app_is_mono(const struct app *app);  /* no colours */
 bool app_has_heat(const struct app *app); /* in colours, else it is drawn as characters */
-size_t app_theme_names(const struct app *app, const char *const **out); /* that there are */
+/* Those that there are; valid until the next call. */
+size_t app_theme_names(const struct app *app, const char *const **out);
 void app_use_theme(struct app *app, const char *name); /* from now on; "": tells which */
 uint64_t app_now_ns(const struct app *app);            /* time of the current loop turn */
 int64_t app_now_ms(const struct app *app);             /* Unix time of the current loop turn */

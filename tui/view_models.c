@@ -321,7 +321,7 @@ static bool go_back(struct models_view *v)
 {
     bool was_something = v->is_detail || v->search.text[0];
     if (!v->is_detail)
-        v->search.text[0] = '\0';
+        v->search = (struct search_line){0};
     v->is_detail = false;
     return was_something;
 }

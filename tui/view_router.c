@@ -151,7 +151,7 @@ static bool go_back(struct router *v)
     if (v->is_why_only)
         v->is_why_only = false;
     else if (v->search.text[0])
-        v->search.text[0] = '\0';
+        v->search = (struct search_line){0};
     else
         return false;
     return true;

@@ -76,8 +76,7 @@ static void begin_rename(struct sessions *v, const struct core *core)
         return;
     v->renamed_id = s->id;
     v->title.is_typing = true;
-    snprintf(v->title.text, sizeof v->title.text, "%.*s", (int)s->title.n, s->title.ptr);
-    v->title.text[utf8_whole(v->title.text, strlen(v->title.text))] = '\0';
+    search_line_set(&v->title, s->title);
 }
 
 /* The list stands still under a title that is typed. */
@@ -137,7 +136,7 @@ static bool run(void *state, enum command command, struct app *app)
     case CMD_BACK:
         if (!v->search.text[0])
             return false;
-        v->search.text[0] = '\0';
+        v->search = (struct search_line){0};
         ask(v, app);
         return true;
     default:
@@ -213,19 +212,12 @@ static void draw_row(const struct app *app, const struct session_row *s, struct 
         surface_mark(out, (struct rect){row, 0, 1, n_cols}, ROLE_SELECTED, 0);
 }
 
-/* In place of the row; of a long one the end, where it is typed. */
+/* In place of the row. */
 static void draw_title(const struct search_line *title, struct surface *out, int row)
 {
-    struct slice text = slice_of(title->text);
-    uint32_t code;
-    int n_cols = out->rect.n_cols;
-    while (text.n && text_width(text) > n_cols - 5) {
-        size_t n = utf8_decode(text.ptr, text.n, &code);
-        text = (struct slice){text.ptr + n, text.n - n};
-    }
-    surface_fill(out, (struct rect){row, 0, 1, n_cols}, ROLE_TEXT, ' ');
+    surface_fill(out, (struct rect){row, 0, 1, out->rect.n_cols}, ROLE_TEXT, ' ');
     surface_puts(out, row, 1, ROLE_HINT_KEY, ">");
-    surface_cursor(out, row, 3 + surface_text(out, row, 3, ROLE_INPUT, 0, text));
+    search_line_draw_text(title, out, row, 3);
 }
 
 static int draw_text(
