@@ -31,10 +31,10 @@ enum gen_given {
 };
 
 struct gen_params {
-    unsigned given;       /* enum gen_given, or'ed */
-    float temperature;    /* 0: greedy */
-    uint32_t top_k;       /* 0: off */
-    float top_p, min_p;   /* 1 and 0: off */
+    unsigned given;         /* enum gen_given, or'ed */
+    float temperature;      /* 0: greedy */
+    uint32_t top_k;         /* 0: off */
+    float top_p, min_p;     /* 1 and 0: off */
     uint32_t repeat_last_n; /* tokens that the penalties look back over */
     float presence_penalty, frequency_penalty;
     uint64_t seed;

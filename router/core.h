@@ -73,9 +73,9 @@ struct action {
     uint32_t cursor, line;
     enum endpoint_switch switch_to;
     struct gen_params
-            params; /* ACTION_SEND; its stop texts are borrowed until the answer ends */
-    char *extra_json;                      /* ACTION_SEND; see struct request */
-    int64_t now_ms;                        /* Unix time, for created_ms */
+            params;   /* ACTION_SEND; its stop texts are borrowed until the answer ends */
+    char *extra_json; /* ACTION_SEND; see struct request */
+    int64_t now_ms;   /* Unix time, for created_ms */
     const struct endpoint_conf *endpoints; /* ACTION_CONFIGURE: borrowed until it is applied */
     size_t n_endpoints;
 };
@@ -134,9 +134,9 @@ struct decision_entry {
     uint64_t serial; /* unique in this run of the program */
     int64_t t_ms, message_id;
     enum verdict verdict;
-    bool is_fallback;   /* the request had failed elsewhere */
+    bool is_fallback;                   /* the request had failed elsewhere */
     char endpoint[ENDPOINT_NAME_BYTES]; /* "": none was chosen */
-    int64_t price_nusd; /* of what was chosen; -1: not known, or nothing was */
+    int64_t price_nusd;                 /* of what was chosen; -1: not known, or nothing was */
     uint32_t expected_ms;
     float difficulty;
     enum domain domain;
@@ -167,9 +167,9 @@ enum effect_kind {
 
 struct effect {
     enum effect_kind kind;
-    int endpoint;            /* of all but STORE and SCAN_MODELS */
-    uint32_t request_id;     /* CANCEL */
-    struct request *request; /* SEND, PROBE: moved */
+    int endpoint;                  /* of all but STORE and SCAN_MODELS */
+    uint32_t request_id;           /* CANCEL */
+    struct request *request;       /* SEND, PROBE: moved */
     struct store_command *command; /* STORE: moved */
 };
 
@@ -197,8 +197,8 @@ struct core {
     struct balance *balance; /* of the newest answer's model; NULL: nothing seen */
     bool is_dense;           /* the last local answer came from a model without experts */
     struct notice notices[NOTICE_MAX];
-    size_t n_notices;        /* ever; the newest is notices[(n_notices - 1) % NOTICE_MAX] */
-    uint64_t disk_failed_ns; /* 0: the store works; else when it first refused, … */
+    size_t n_notices;          /* ever; the newest is notices[(n_notices - 1) % NOTICE_MAX] */
+    uint64_t disk_failed_ns;   /* 0: the store works; else when it first refused, … */
     struct notice disk_notice; /* … and what was said about it last */
     uint64_t disk_retry_ns;
     uint64_t version; /* grows with every change: a front end draws when it moved */
@@ -220,8 +220,8 @@ struct core {
                              that;  0: never */
     bool is_loading;      /* a session was asked for and has not come yet */
     uint64_t newest_load; /* tag of the newest load: the answer to an older one is not shown */
-    uint64_t writer_ask_ns; /* when it is asked whether the open session is free by now; 0: it is
-                               ours */
+    uint64_t writer_ask_ns;  /* when it is asked whether the open session is free by now; 0: it
+                                is ours */
     uint64_t draft_dirty_ns; /* since when the draft differs from what was sent to the store; 0:
                                 it does not */
     struct store_command *

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 #include "router/core.h"
 #include "router/core_internal.h"
 #include "router/decision_json.h"

@@ -18,7 +18,7 @@
 #define OPEN_MIN_NS      15000000000ull
 #define OPEN_MAX_NS      300000000000ull
 #define SERVER_MAX_NS    3600000000000ull /* a server may ask for more: once an hour one tries */
-#define LEARN            0.3 /* weight of the newest observation */
+#define LEARN            0.3              /* weight of the newest observation */
 
 float samples_quantile(const struct samples *samples, double q)
 {

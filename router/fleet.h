@@ -93,7 +93,7 @@ void fleet_observe(struct fleet *fleet, const struct observation *o, uint64_t no
 enum breaker fleet_breaker(const struct endpoint_state *e, uint64_t now_ns);
 /* Known, and no model that runs inside this program. */
 bool fleet_is_remote(const struct fleet *fleet, const char *name);
-int fleet_find(const struct fleet *fleet, const char *name); /* -1: none */
+int fleet_find(const struct fleet *fleet, const char *name);         /* -1: none */
 int fleet_find_present(const struct fleet *fleet, const char *name); /* not one that is gone */
 /* The endpoints of the configuration of now. An index stands for the same name as long as the
  * program runs, since what is on its way is named by it: what is known by name keeps its state,

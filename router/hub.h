@@ -21,7 +21,7 @@ struct hub_config {
     const struct core_config *core; /* copied; has_history follows from data_dir */
     const char *data_dir;           /* NULL: nothing is stored */
     const char *models_dir; /* whose files are listed beside those of the endpoints; or NULL */
-    int n_threads;                  /* of an engine; 0: all cores */
+    int n_threads;          /* of an engine; 0: all cores */
     const char *kernel;
     /* Around a key command that may talk to the terminal. May be NULL. */
     void (*terminal)(void *user, bool give);
@@ -34,7 +34,7 @@ enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err 
 enum status hub_save(struct hub *hub, struct err *err) MUST_USE;
 void hub_close(struct hub *hub); /* stops and joins everything; saves if hub_save did not */
 const struct core *hub_core(const struct hub *hub);
-int hub_fd(const struct hub *hub);         /* readable when something is to drain */
+int hub_fd(const struct hub *hub); /* readable when something is to drain */
 /* Until the core's deadline; 0: there is more to drain; -1: nothing to do before hub_fd wakes.
  */
 int hub_timeout_ms(const struct hub *hub);

@@ -53,9 +53,9 @@ struct net {
 
 /* Takes what the command holds; the transfer is in the list, also when it has ended at once. */
 void transfer_begin(struct net *net, struct net_command *command);
-void transfer_free(struct transfer *t);   /* it is out of the list */
-void transfer_flush(struct transfer *t);  /* what the ring has room for */
-void transfer_resume(struct transfer *t); /* when all that it was paused for is sent */
+void transfer_free(struct transfer *t);        /* it is out of the list */
+void transfer_flush(struct transfer *t);       /* what the ring has room for */
+void transfer_resume(struct transfer *t);      /* when all that it was paused for is sent */
 void transfer_free_event(struct event *event); /* what it carries */
 /* Its last event, with a sentence; what came whole before is kept. */
 void transfer_end(struct transfer *t, enum status status, const char *fmt, ...) PRINTF(3, 4);

@@ -31,8 +31,8 @@ struct features {
     int only_endpoint;     /* index; -1: any */
     float difficulty;      /* of the newest question: 0 easy .. 1 hard, see difficulty.h */
     enum domain domain;
-    char language[3];  /* ISO 639-1 of the newest question; "": not known */
-    bool needs_tools;  /* the request carries tools */
+    char language[3]; /* ISO 639-1 of the newest question; "": not known */
+    bool needs_tools; /* the request carries tools */
     bool has_code, wants_json;
 };
 /* About how many tokens a text is, for no tokenizer in particular. */
@@ -110,9 +110,9 @@ struct decision {
     int chosen; /* index into candidates; -1 */
     int n_candidates;
     struct candidate candidates[ENDPOINTS_MAX];
-    uint64_t wait_until_ns; /* VERDICT_WAIT */
+    uint64_t wait_until_ns;      /* VERDICT_WAIT */
     char reason[ERR_TEXT_BYTES]; /* one sentence, for a person */
-    char flip[200];         /* what would have changed the choice, or "" */
+    char flip[200];              /* what would have changed the choice, or "" */
     struct features features;
 };
 

@@ -36,7 +36,7 @@ struct message {
     enum message_role role;
     enum message_state state;
     struct buf text, reasoning;
-    struct buf error; /* the sentence of one that failed */
+    struct buf error;  /* the sentence of one that failed */
     size_t n_attached; /* of a user's text: bytes at its end that come from files */
     char endpoint[ENDPOINT_NAME_BYTES], model[128];
     enum status error_status; /* of this run of the program; OK after loading */

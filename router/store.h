@@ -41,9 +41,9 @@ struct message_row {
 struct session_row {
     int64_t id;
     int64_t created_ms, used_ms;
-    int64_t leaf_id; /* newest message of the branch that is shown; 0: none */
+    int64_t leaf_id;            /* newest message of the branch that is shown; 0: none */
     struct slice title, system; /* LIST: no system prompt, and the beginning of the draft */
-    struct slice endpoint; /* see struct session */
+    struct slice endpoint;      /* see struct session */
     struct slice draft;
     uint32_t draft_cursor;           /* byte offset */
     int64_t scroll_id;               /* message at the top of the screen; 0: follow the end */
@@ -161,6 +161,6 @@ enum status store_open(
 void store_close(struct store *store); /* finishes what was sent, joins */
 bool store_send(
         struct store *store, struct store_command *command) MUST_USE; /* moves; false: full */
-bool store_poll_event(struct store *store, struct event *out);         /* EV_STORE, moved */
+bool store_poll_event(struct store *store, struct event *out);        /* EV_STORE, moved */
 
 #endif

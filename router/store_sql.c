@@ -332,20 +332,20 @@ static bool run_list(sqlite3 *db, struct store_command *c)
     uint32_t limit = c->limit ? c->limit : 200;
     struct slice match = match_of(c->query, &c->arena);
     c->sessions = arena_alloc(&c->arena, limit * sizeof *c->sessions);
-    struct query q = prepare(
-            db, match.n ? "SELECT " LIST_COLUMNS
-                          ", substr(f.text, max(1, instr(lower(f.text), lower(?2)) - 20), 160)"
-                          " FROM session s JOIN (SELECT m.session_id AS id, max(m.id) AS "
-                          "message_id FROM search"
-                          " JOIN message m ON m.id = search.rowid WHERE search MATCH ?1 GROUP "
-                          "BY m.session_id) hit"
-                          " ON hit.id = s.id JOIN message f ON f.id = hit.message_id"
-                          " WHERE s.trashed_ms = 0 ORDER BY s.used_ms DESC LIMIT ?3"
-                        : "SELECT " LIST_COLUMNS
-                          ", (SELECT substr(m.text, 1, 160) FROM message m WHERE"
-                          " m.session_id = s.id AND m.role = 1 ORDER BY m.created_ms DESC, "
-                          "m.id DESC LIMIT 1)"
-                          " FROM session s WHERE s.trashed_ms = 0 ORDER BY s.used_ms DESC LIMIT ?3");
+    struct query q = prepare(db,
+            match.n ? "SELECT " LIST_COLUMNS
+                      ", substr(f.text, max(1, instr(lower(f.text), lower(?2)) - 20), 160)"
+                      " FROM session s JOIN (SELECT m.session_id AS id, max(m.id) AS "
+                      "message_id FROM search"
+                      " JOIN message m ON m.id = search.rowid WHERE search MATCH ?1 GROUP "
+                      "BY m.session_id) hit"
+                      " ON hit.id = s.id JOIN message f ON f.id = hit.message_id"
+                      " WHERE s.trashed_ms = 0 ORDER BY s.used_ms DESC LIMIT ?3"
+                    : "SELECT " LIST_COLUMNS
+                      ", (SELECT substr(m.text, 1, 160) FROM message m WHERE"
+                      " m.session_id = s.id AND m.role = 1 ORDER BY m.created_ms DESC, "
+                      "m.id DESC LIMIT 1)"
+                      " FROM session s WHERE s.trashed_ms = 0 ORDER BY s.used_ms DESC LIMIT ?3");
     if (match.n) {
         struct slice first = c->query;
         first = slice_trim(first);
@@ -448,7 +448,8 @@ static bool run_load(sqlite3 *db, struct store_command *c)
     bool is_named = c->session.id > 0;
     struct query q = prepare(
             db, is_named ? "SELECT " SESSION_COLUMNS " FROM session s WHERE s.id = ?"
-                         : "SELECT " SESSION_COLUMNS " FROM session s WHERE s.trashed_ms = 0 ORDER BY ? AND s.id = "
+                         : "SELECT " SESSION_COLUMNS
+                           " FROM session s WHERE s.trashed_ms = 0 ORDER BY ? AND s.id = "
                            "(SELECT CAST(value AS INTEGER) FROM setting"
                            " WHERE key = 'shown') DESC, s.used_ms DESC LIMIT 1");
     bind_int(&q, is_named ? c->session.id : c->session.id == SESSION_SHOWN);

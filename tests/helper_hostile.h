@@ -15,7 +15,8 @@ void hostile_add(struct buf *out, uint64_t *rng, int n_pieces);
 bool text_is_harmless(struct slice text);
 bool screen_is_harmless(const struct screen *screen);
 /* What a terminal got: the text between the sequences is harmless, and the sequences are those
- * that draw, set colours and modes. Else where it is not, as a C string of what stands there. */
+ * that draw, set colours and modes. Else where it is not, as a C string of what stands there.
+ */
 const char *find_harm(struct slice bytes);
 
 #endif

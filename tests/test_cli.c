@@ -1,6 +1,6 @@
 /*
- * test_cli.c - the program from outside, as a script runs it: help, mistakes in words and in the
- * configuration, and the commands that ask nobody.
+ * test_cli.c - the program from outside, as a script runs it: help, mistakes in words and in
+ * the configuration, and the commands that ask nobody.
  */
 #include <setjmp.h>
 #include <stdarg.h>

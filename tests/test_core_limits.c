@@ -87,8 +87,8 @@ static void tool_calls_that_are_too_large_stay_whole(void **state)
     size_t n = leaf()->tool_calls.n;
     struct event event = {.request_id = e.request->id, .kind = EV_TOOL, .t_ns = now};
     event.u.tool = mem_alloc(sizeof *event.u.tool);
-    *event.u.tool = (struct tool_call){
-            mem_strdup("id"), mem_strdup("name"), mem_strdup("{\"a\":1}")};
+    *event.u.tool =
+            (struct tool_call){mem_strdup("id"), mem_strdup("name"), mem_strdup("{\"a\":1}")};
     core_apply(&core, &event);
     assert_int_equal(leaf()->tool_calls.n, n); /* no half of an object */
     expect_too_large(e.request);

@@ -120,8 +120,8 @@ static void what_was_written_outlives_the_program(void **state)
     struct err err;
     struct buf left;
     char path[sizeof x.path];
-    assert_int_equal(external_editor_start(&x, "sh -c 'echo hour >\"$0\"; exec sleep 60'", folder,
-                             SLICE("draft"), &err),
+    assert_int_equal(external_editor_start(&x, "sh -c 'echo hour >\"$0\"; exec sleep 60'",
+                             folder, SLICE("draft"), &err),
             OK);
     pid_t pid = x.pid;
     snprintf(path, sizeof path, "%s", x.path);

@@ -56,9 +56,8 @@ static struct hub *open_hub(struct endpoint_conf *confs, size_t n)
     static uint64_t seed; /* as in life, no two runs of the program draw the same ids */
     struct hub *hub;
     struct err err;
-    struct hub_config cfg = {
-            .core = &(struct core_config){confs, n, ZONE_EXTERNAL, ++seed, 1700000000000,
-                    .budget_day_nusd = budget_nusd},
+    struct hub_config cfg = {.core = &(struct core_config){confs, n, ZONE_EXTERNAL, ++seed,
+                                     1700000000000, .budget_day_nusd = budget_nusd},
             .data_dir = has_no_store ? NULL : dir,
             .n_threads = 2};
     if (hub_open(&hub, &cfg, &err) != OK)

@@ -13,13 +13,13 @@ struct decision;
 struct surface;
 
 struct chat_next {
-    bool is_stale;     /* the draft changed */
-    uint64_t state;    /* of session and fleet when it was decided: a hash */
-    uint64_t t_ns;     /* when it was decided; 0: never */
-    uint64_t until_ns; /* when time alone may change it; 0: it does not */
+    bool is_stale;             /* the draft changed */
+    uint64_t state;            /* of session and fleet when it was decided: a hash */
+    uint64_t t_ns;             /* when it was decided; 0: never */
+    uint64_t until_ns;         /* when time alone may change it; 0: it does not */
     struct decision *decision; /* NULL: never */
-    uint64_t words_key;   /* of the `@path` words that were looked at last: a hash */
-    uint64_t files_stamp; /* of the files that were read for them */
+    uint64_t words_key;        /* of the `@path` words that were looked at last: a hash */
+    uint64_t files_stamp;      /* of the files that were read for them */
     struct attachments files;
 };
 void chat_next_release(struct chat_next *next);

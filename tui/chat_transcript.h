@@ -24,9 +24,9 @@ struct transcript {
     size_t n_path;
     int64_t *turned; /* messages whose reasoning is shown other than the setting says */
     size_t n_turned;
-    uint8_t color;          /* enum token_color: of answers that have token records */
-    bool follows;           /* the end stays in view */
-    int64_t top_id;         /* else: this message's line top_line is the first on the screen */
+    uint8_t color;  /* enum token_color: of answers that have token records */
+    bool follows;   /* the end stays in view */
+    int64_t top_id; /* else: this message's line top_line is the first on the screen */
     int top_line;
     int64_t selected_id; /* 0: none, the input has the focus */
     int selected_row;   /* of its header at the last drawing, or the first below that is seen */

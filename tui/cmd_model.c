@@ -1,4 +1,6 @@
 /* cmd_model.c - `shunt model`: what to do, and `shunt model info FILE`. */
+#include "tui/cmd_model.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +12,6 @@
 
 #include "tui/args.h"
 #include "tui/cmd.h"
-#include "tui/cmd_model.h"
 #include "tui/config.h"
 #include "tui/figures.h"
 

@@ -27,10 +27,10 @@ struct editor {
     char **history;              /* newest last */
     size_t n_history, i_history; /* i_history == n_history: the draft itself */
     size_t history_bytes;
-    struct buf draft;            /* kept while history is shown */
-    int goal_col;                /* of up/down; -1: none */
-    int scroll;                  /* first visible line */
-    struct editor_lines lines;   /* as they were drawn last */
+    struct buf draft;          /* kept while history is shown */
+    int goal_col;              /* of up/down; -1: none */
+    int scroll;                /* first visible line */
+    struct editor_lines lines; /* as they were drawn last */
 };
 void editor_init(struct editor *e);
 void editor_release(struct editor *e);
@@ -45,7 +45,7 @@ void editor_replace(struct editor *e, size_t begin, size_t end, struct slice wit
 /* Commands of CTX_INPUT. False: not an editing command, or nothing to do (up on the first line,
  * …). */
 bool editor_run(struct editor *e, enum command command, int n_cols);
-bool editor_key(struct editor *e, const struct key *key);  /* typed text and pastes */
+bool editor_key(struct editor *e, const struct key *key); /* typed text and pastes */
 /* Newest entry of the history, which forgets its oldest beyond HISTORY_MAX_BYTES. */
 void editor_remember(struct editor *e, struct slice text);
 int editor_n_lines(struct editor *e, int n_cols);

@@ -25,7 +25,7 @@ struct form_field {
 
 struct form_value {
     char text[FORM_TEXT_BYTES];
-    size_t cursor; /* byte offset on a cluster border */
+    size_t cursor;     /* byte offset on a cluster border */
     char error[96];    /* stands below it until the value is changed */
     bool is_fixed;     /* shown, not changed */
     bool is_long;      /* text is its beginning: fixed, and said in its place */

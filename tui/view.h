@@ -79,14 +79,14 @@ void app_toggle_mouse(struct app *app);
 /* Hands the terminal to the user's editor; the text comes back by view_chat_set_input. */
 void app_edit(struct app *app, struct slice text);
 void app_run_command(struct app *app, enum command command); /* as its key does */
-void app_redraw(struct app *app);                 /* the whole screen from nothing */
-void app_wake_at(struct app *app, uint64_t t_ns); /* draw again at that time, once */
+void app_redraw(struct app *app);                            /* the whole screen from nothing */
+void app_wake_at(struct app *app, uint64_t t_ns);            /* draw again at that time, once */
 void app_suspend(struct app *app);
 void app_interrupt(struct app *app); /* stop, else clear, else arm quitting */
 void app_quit(struct app *app);
 const struct keymap *app_keymap(const struct app *app);
 const char *app_models_dir(const struct app *app); /* where model files are looked for */
-bool app_side_pane(const struct app *app); /* the configured default */
+bool app_side_pane(const struct app *app);         /* the configured default */
 enum reasoning_mode app_reasoning(const struct app *app);
 bool app_is_mono(const struct app *app);  /* no colours */
 bool app_has_heat(const struct app *app); /* in colours, else it is drawn as characters */

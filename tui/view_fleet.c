@@ -31,10 +31,10 @@ struct fleet_view {
     int n_rows; /* of the table, when it was drawn last */
     int sorted; /* 1 + column; 0: as configured */
     bool is_reverse;
-    int asked_off;   /* 1 + endpoint that is to be switched off although an answer runs there */
-    int switched;    /* 1 + endpoint that was switched or drained last; 0: none to take back */
+    int asked_off; /* 1 + endpoint that is to be switched off although an answer runs there */
+    int switched;  /* 1 + endpoint that was switched or drained last; 0: none to take back */
     enum endpoint_switch was; /* on, off or drain: before that */
-    bool is_detail;  /* the pane takes the whole screen */
+    bool is_detail;           /* the pane takes the whole screen */
     bool has_form;
     int starts[TABLE_COLUMNS_MAX]; /* what was drawn last */
     struct endpoint_form form;

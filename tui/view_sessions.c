@@ -179,9 +179,9 @@ static void when(int64_t unix_ms, int64_t now_ms, char out[24])
 #define MARK_OPEN        "\xE2\x97\x8F"
 #define LEGEND                                                                                 \
     MARK_OPEN " open  " MARK_INTERRUPTED " interrupted or stopped  " MARK_DRAFT " unsent "     \
-                                                                                "draft"
-#define DATE_COLS        18
-#define COUNT_COLS       12
+              "draft"
+#define DATE_COLS  18
+#define COUNT_COLS 12
 
 /* The title has the room that it needs first: counts drop out, then dates. */
 static void draw_row(const struct app *app, const struct session_row *s, struct surface *out,

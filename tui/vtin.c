@@ -7,11 +7,11 @@
 
 #include <string.h>
 
-#define ESC_WAIT_NS   50000000ull   /* a lone ESC is a key after this */
-#define PASTE_WAIT_NS 2000000000ull /* a paste that never closes */
-#define REPLY_WAIT_NS 3000000000ull /* an answer of which the beginning has come */
-#define SEQUENCE_MAX  64
-#define OLD_MOUSE_BYTES 3 /* behind CSI M: button, column, row */
+#define ESC_WAIT_NS     50000000ull   /* a lone ESC is a key after this */
+#define PASTE_WAIT_NS   2000000000ull /* a paste that never closes */
+#define REPLY_WAIT_NS   3000000000ull /* an answer of which the beginning has come */
+#define SEQUENCE_MAX    64
+#define OLD_MOUSE_BYTES 3           /* behind CSI M: button, column, row */
 #define PASTE_MAX       (64u << 20) /* what is above it is dropped */
 
 enum vtin_state { IN_TEXT, IN_ESC, IN_CSI, IN_SS3, IN_OLD_MOUSE, IN_STRING, IN_PASTE };
