@@ -203,11 +203,28 @@ static void arrows_choose_and_esc_closes(void **state)
     assert_false(palette.is_open);
 }
 
+static void it_finds_keys_of_every_context(void **state)
+{
+    (void)state;
+    int n_before = app.n_actions;
+    app.view = VIEW_EXPERTS;
+    type("drain");
+    expect_row(3, "endpoint-drain", "Fleet d");
+    press(KEY_ENTER); /* which endpoint is seen there only */
+    assert_int_equal(app.view, VIEW_FLEET);
+    assert_non_null(strstr(app.notice, "d: "));
+    assert_int_equal(app.n_actions, n_before);
+    palette_toggle(&palette, &app);
+    type("cut word before");
+    expect_row(3, "kill-word-left", "C-w");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
             TEST(it_looks_like_this),
+            TEST(it_finds_keys_of_every_context),
             TEST(commands_are_found_with_their_keys),
             TEST(words_of_the_help_find_a_command_too),
             TEST(help_is_found_by_the_beginnings_of_its_words),

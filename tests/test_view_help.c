@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "tui/view_help.h"
+#include "tui/vtin.h"
 
 #include "tests/helper_screen.h"
 #include "tests/helper_views.h"
@@ -70,6 +71,33 @@ static void help_says_that_there_is_more(void **state)
     app_fake_release(&app);
 }
 
+static void write_into(struct help *help, const char *text)
+{
+    for (; *text; text++)
+        assert_true(help_key(help, &(struct key){.code = (uint32_t)(unsigned char)*text}));
+}
+
+static void a_search_finds_keys_of_every_context(void **state)
+{
+    (void)state;
+    struct app app;
+    struct help help = {.context = CTX_EXPERTS};
+    struct screen screen = {0};
+    init_app(&app);
+    assert_true(help_run(&help, CMD_SEARCH));
+    write_into(&help, "cut the WORD");
+    screen_resize(&screen, 12, 80);
+    struct surface all = screen_surface(&screen);
+    help_draw(&help, &app, &all);
+    screen_expect(&screen, "help_search_80x12");
+    assert_true(help_key(&help, &(struct key){.code = KEY_ENTER}));
+    assert_false(help_key(&help, &(struct key){.code = 'j'})); /* no text any more */
+    assert_true(help_run(&help, CMD_BACK));
+    assert_false(help_run(&help, CMD_BACK));
+    screen_release(&screen);
+    app_fake_release(&app);
+}
+
 static void notes_wrap_on_a_narrow_screen_and_scroll(void **state)
 {
     (void)state;
@@ -93,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(help_shows_the_users_keys),
             cmocka_unit_test(help_says_that_there_is_more),
+            cmocka_unit_test(a_search_finds_keys_of_every_context),
             cmocka_unit_test(notes_wrap_on_a_narrow_screen_and_scroll),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

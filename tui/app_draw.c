@@ -69,9 +69,9 @@ static void draw(struct app *app)
     tab_bar_draw(app, app->help_is_open, &all);
     const struct view_ops *ops = views[app->view].ops;
     const struct view_hint *own = app->palette.is_open ? palette_hints
-                                  : app->help_is_open || !ops->hints
-                                          ? NULL
-                                          : ops->hints(app->states[app->view], app);
+                                  : app->help_is_open  ? help_hints(&app->help)
+                                  : ops->hints         ? ops->hints(app->states[app->view], app)
+                                                       : NULL;
     hint_bar_draw(app, app_context(app), own, &all, bottom);
 }
 

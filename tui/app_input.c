@@ -115,6 +115,8 @@ static void take_key(struct app *app, const struct key *key)
         return;
     if (app->palette.is_open && !app->pending.code && palette_key(&app->palette, key, app))
         return;
+    if (app->help_is_open && !app->pending.code && help_key(&app->help, key))
+        return;
     if (is_typing && ops->key_first && !app->pending.code &&
             ops->key_first(app->states[app->view], key, app))
         return;

@@ -272,6 +272,7 @@ const struct binding default_bindings[] = {
         {CTX_HELP, "Space", CMD_PAGE_DOWN},
         {CTX_HELP, "g", CMD_FIRST},
         {CTX_HELP, "G", CMD_LAST},
+        {CTX_HELP, "/", CMD_SEARCH},
         {CTX_HELP, "Esc", CMD_BACK},
         {CTX_HELP, "q", CMD_BACK},
 };

@@ -43,16 +43,30 @@ const struct note notes[] = {
         {CTX_EXPERTS, "(in brackets)",
                 "What pure chance gives for the same number of tokens. A figure that is close "
                 "to it says nothing about the model."},
-        {CTX_FLEET, "\xE2\x97\x8F \xE2\x96\xB2 \xE2\x9C\x97 \xE2\x97\x90 \xE2\x97\x8B",
-                "Ready; rate limited, or tried again with the next request; breaker open after "
-                "failures, nothing is sent until the time given; drained; disabled."},
-        {CTX_FLEET, "ttft, trend",
+        {CTX_FLEET, "\xE2\x97\x8F", "Ready."},
+        {CTX_FLEET, "\xE2\x96\xB2",
+                "Rate limited, or it failed and the next request tries it again."},
+        {CTX_FLEET, "\xE2\x9C\x97",
+                "It cannot answer, or its breaker is open after failures: nothing is sent until "
+                "the time given."},
+        {CTX_FLEET, "\xE2\x97\x90", "Drained: it ends what it answers and gets nothing new."},
+        {CTX_FLEET, "\xE2\x97\x8B", "Disabled."},
+        {CTX_FLEET, "ttft",
                 "Time to the first token: the median and the 95th percentile of the newest 64 "
                 "answers, and the newest of them as bars, the longest full."},
         {CTX_FLEET, "requests left",
                 "What the provider says is left in its window, of tokens as well; in the table "
                 "req left and tok left. Blank: it has not said."},
         {CTX_FLEET, "today", "Spent since midnight, by every shunt on this machine."},
+        {CTX_ROUTER, "\xE2\x96\xB6, \xC2\xB7, \xE2\x9C\x97",
+                "Chosen; could have taken the request; could not, with the reason."},
+        {CTX_ROUTER, "difficulty",
+                "How hard the question looks, from 0 to 1, by its words and length."},
+        {CTX_ROUTER, "domain", "The subject, by the words of the question."},
+        {CTX_ROUTER, "verdict",
+                "send: it went out; wait: until somebody can take it; ask: you are asked first; "
+                "refuse: nobody may take it."},
+        {CTX_ROUTER, "takes", "How long the whole answer is expected to take."},
         {CTX_ROUTER, "price $",
                 "What the provider asks for the prompt and an answer of usual length."},
         {CTX_ROUTER, "late $",

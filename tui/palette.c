@@ -17,7 +17,7 @@
 #include "tui/view_chat.h"
 #include "tui/vtin.h"
 
-#define MOST_COLS  76
+#define MOST_COLS  100
 #define MOST_ROWS  14 /* of things to choose from */
 #define NAME_COLS  24
 #define ITEMS_MAX  1024
@@ -50,7 +50,22 @@ static enum context context_of(const struct app *app)
     return views[app_view(app)].ops->context;
 }
 
-static const char *keys_of(const struct app *app, enum command command)
+/* "Fleet d": where else it is bound. */
+static const char *keys_elsewhere(
+        struct items *items, const struct app *app, enum command command)
+{
+    const struct keymap *map = app_keymap(app);
+    for (size_t i = 0; i < keymap_n(map); i++) {
+        const struct binding *b = keymap_at(map, i);
+        const char *title = context_defs[b->context].title;
+        if (b->command == command)
+            return arena_printf(
+                    &items->arena, "%.*s %s", (int)strcspn(title, ":"), title, b->keys);
+    }
+    return "";
+}
+
+static const char *keys_of(struct items *items, const struct app *app, enum command command)
 {
     const enum context contexts[] = {context_of(app), CTX_CHAT, CTX_INPUT};
     for (size_t i = 0; i < ARRAY_LEN(contexts); i++) {
@@ -58,7 +73,7 @@ static const char *keys_of(const struct app *app, enum command command)
         if (keys)
             return keys;
     }
-    return "";
+    return keys_elsewhere(items, app, command);
 }
 
 static void add_command(struct items *items, const struct app *app, enum command command)
@@ -68,8 +83,8 @@ static void add_command(struct items *items, const struct app *app, enum command
             return;
     const struct command_def *def = &command_defs[command];
     if (command != CMD_PALETTE)
-        add(items, (struct item){
-                           ITEM_COMMAND, command, def->name, def->help, keys_of(app, command)});
+        add(items, (struct item){ITEM_COMMAND, command, def->name, def->help,
+                           keys_of(items, app, command)});
 }
 
 /* Those with a name for the input line, those that hold everywhere, and those of this view. */
@@ -81,6 +96,15 @@ static void add_commands(struct items *items, const struct app *app)
     for (size_t i = 0; i < keymap_n(map); i++)
         if (keymap_at(map, i)->context == CTX_GLOBAL ||
                 keymap_at(map, i)->context == context_of(app))
+            add_command(items, app, keymap_at(map, i)->command);
+}
+
+/* Behind all that can be done here. */
+static void add_others(struct items *items, const struct app *app)
+{
+    const struct keymap *map = app_keymap(app);
+    for (size_t i = 0; i < keymap_n(map); i++)
+        if (keymap_at(map, i)->context != CTX_HELP)
             add_command(items, app, keymap_at(map, i)->command);
 }
 
@@ -159,6 +183,7 @@ static struct items *find(const struct palette *p, const struct app *app)
     add_endpoints(items, app);
     add_themes(items, app);
     add_sessions(items, app_core(app));
+    add_others(items, app);
     rank(items, slice_of(p->typed.text));
     return items;
 }
@@ -180,10 +205,35 @@ void palette_toggle(struct palette *p, struct app *app)
     app_act(app, a);
 }
 
+/* The view whose rows it is about; Chat when it is about none. */
+static enum view_id home_of(const struct app *app, enum command command)
+{
+    const struct keymap *map = app_keymap(app);
+    bool is_of_chat = slash_offers(command) || keymap_keys_of(map, CTX_INPUT, command) ||
+                      keymap_keys_of(map, CTX_TRANSCRIPT, command);
+    for (int i = 0; i < VIEW_COUNT && !is_of_chat; i++)
+        if (keymap_keys_of(map, views[i].ops->context, command))
+            return (enum view_id)i;
+    return VIEW_CHAT;
+}
+
+/* Which row is meant is seen there only: the key waits for that. */
+static void go_and_tell(struct app *app, enum view_id home, enum command command)
+{
+    app_open_view(app, home);
+    app_notice(app, OK, "%s: %s", keymap_keys_of(app_keymap(app), context_of(app), command),
+            command_defs[command].help);
+}
+
 /* Where its own view is; what has words behind its name is for the input line. */
 static void go_and_run(struct app *app, enum command command)
 {
     bool is_known = keymap_keys_of(app_keymap(app), context_of(app), command) != NULL;
+    enum view_id home = home_of(app, command);
+    if (!is_known && home != VIEW_CHAT) {
+        go_and_tell(app, home, command);
+        return;
+    }
     if (!is_known || command_defs[command].argument)
         app_open_view(app, VIEW_CHAT);
     if (command_defs[command].argument)

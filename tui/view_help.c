@@ -2,6 +2,7 @@
 #include "tui/view_help.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "tui/keys.h"
 #include "tui/notes.h"
@@ -10,11 +11,11 @@
 #include "tui/text.h"
 #include "tui/view.h"
 
-/* Input line and conversation belong to Chat. */
+/* Input line and conversation belong to Chat; who searches means all keys. */
 static bool is_shown(const struct help *help, enum context context)
 {
     bool is_of_chat = context == CTX_INPUT || context == CTX_TRANSCRIPT;
-    return context == help->context || context == CTX_GLOBAL ||
+    return help->search.text[0] || context == help->context || context == CTX_GLOBAL ||
            (is_of_chat && help->context == CTX_CHAT);
 }
 
@@ -22,7 +23,8 @@ struct printer {
     struct help *help;
     const struct keymap *map;
     struct surface *out;
-    int line, at; /* at: the line where the part begins that it opens with */
+    int line, at;      /* at: the line where the part begins that it opens with */
+    const char *title; /* of the part, until something of it is printed */
 };
 
 static int next_row(struct printer *p)
@@ -45,8 +47,30 @@ static void print_wrapped(
             surface_text(p->out, row, at, role, 0, line);
 }
 
+static void begin_part(struct printer *p, const char *title)
+{
+    p->title = title;
+}
+
+static void end_part(struct printer *p)
+{
+    if (!p->title)
+        next_row(p);
+    p->title = NULL;
+}
+
+static bool is_sought(const struct help *help, const char *keys, const char *text)
+{
+    return strcasestr(keys, help->search.text) || strcasestr(text, help->search.text);
+}
+
 static void print_row(struct printer *p, const char *keys, const char *help)
 {
+    if (!is_sought(p->help, keys, help))
+        return;
+    if (p->title)
+        print_wrapped(p, next_row(p), 1, 1, ROLE_TITLE, slice_of(p->title));
+    p->title = NULL;
     int row = next_row(p), end = 3 + text_width(slice_of(keys));
     if (p->out->rect.n_cols < NARROW_COLS) {
         print_wrapped(p, row, 1, 1, ROLE_HINT_KEY, slice_of(keys));
@@ -89,8 +113,7 @@ static bool has_key(const struct keymap *map, enum command command)
 /* Those that take words or have no key. */
 static void print_named(struct printer *p)
 {
-    print_wrapped(p, next_row(p), 1, 1, ROLE_TITLE,
-            SLICE("Commands: write / and the name in the input line"));
+    begin_part(p, "Commands: write / and the name in the input line");
     for (const enum command *c = slash_commands; *c != CMD_NONE; c++) {
         char name[64];
         const char *argument = command_defs[*c].argument;
@@ -100,26 +123,22 @@ static void print_named(struct printer *p)
                 argument ? argument : "");
         print_row(p, name, command_defs[*c].help);
     }
+    end_part(p);
 }
 
 static void print_notes(struct printer *p)
 {
-    bool has_title = false;
+    begin_part(p, "What the numbers mean");
     for (size_t i = 0; i < n_notes; i++) {
         if (notes[i].context != p->help->context)
             continue;
-        int row = has_title ? -1 : next_row(p);
-        if (row >= 0)
-            surface_puts(p->out, row, 1, ROLE_TITLE, "What the numbers mean");
-        has_title = true;
         struct buf text;
         buf_init(&text, 1 << 12);
         note_print(&notes[i], &text);
         print_row(p, notes[i].name, buf_text(&text));
         buf_release(&text);
     }
-    if (has_title)
-        next_row(p);
+    end_part(p);
 }
 
 static void print_context(struct printer *p, enum context context)
@@ -128,34 +147,53 @@ static void print_context(struct printer *p, enum context context)
         return;
     if (context == p->help->at)
         p->at = p->line;
-    int row = next_row(p);
-    if (row >= 0)
-        surface_puts(p->out, row, 1, ROLE_TITLE, context_defs[context].title);
+    begin_part(p, context_defs[context].title);
     for (size_t i = 0; i < keymap_n(p->map); i++)
         if (keymap_at(p->map, i)->context == context)
             print_command(p, i);
-    next_row(p);
+    end_part(p);
     if (context == p->help->context)
         print_notes(p);
+}
+
+static bool has_notes(enum context context)
+{
+    for (size_t i = 0; i < n_notes; i++)
+        if (notes[i].context == context)
+            return true;
+    return false;
+}
+
+/* What else there is than the keys below it. */
+static void print_head(struct printer *p)
+{
+    const char *search = keymap_keys_of(p->map, CTX_HELP, CMD_SEARCH);
+    char text[160];
+    snprintf(text, sizeof text, "%s%sman shunt-keys lists %s%s", search ? search : "",
+            search ? " searches the keys of all views, " : "",
+            search ? "them" : "the keys of all views",
+            has_notes(p->help->context) ? "\nWhat the numbers mean stands below the keys" : "");
+    print_wrapped(p, next_row(p), 1, 1, ROLE_DIM, slice_of(text));
+    next_row(p);
 }
 
 /* All of it, of which the rows of `out` are seen. Returns how many lines it is; *at: where it
  * opens. */
 static int print_all(struct help *help, const struct keymap *map, struct surface *out, int *at)
 {
-    struct printer p = {help, map, out, 0, 0};
-    print_wrapped(&p, next_row(&p), 1, 1, ROLE_DIM,
-            SLICE("The keys of all views: man shunt-keys, or shunt help keys"));
-    next_row(&p);
+    struct printer p = {help, map, out, 0, 0, NULL};
+    if (!help->search.text[0])
+        print_head(&p);
     for (int context = CTX_GLOBAL + 1; context < CTX_COUNT; context++)
         print_context(&p, (enum context)context);
     print_context(&p, CTX_GLOBAL);
-    if (help->context == CTX_CHAT) {
+    if (help->context == CTX_CHAT || help->search.text[0])
         print_named(&p);
-        next_row(&p);
-    }
+    if (p.line == 0)
+        print_wrapped(
+                &p, next_row(&p), 1, 1, ROLE_DIM, SLICE("No key and no help has this word."));
     *at = p.at;
-    return p.line - 1; /* nothing follows the last blank line */
+    return p.line > 1 ? p.line - 1 : 1; /* nothing follows the last blank line */
 }
 
 #define BELOW_MIN_ROWS 3 /* less is all for the text */
@@ -172,7 +210,7 @@ static void open_at(struct help *help, int line)
 }
 
 /* What does not fit gives its last row to say how much is below. */
-void help_draw(struct help *help, const struct app *app, struct surface *out)
+static void draw_lines(struct help *help, const struct app *app, struct surface *out)
 {
     struct rect rect = {0, 0, 0, out->rect.n_cols};
     struct surface part = surface_part(out, rect);
@@ -191,10 +229,52 @@ void help_draw(struct help *help, const struct app *app, struct surface *out)
         surface_puts_right(out, help->n_rows, out->rect.n_cols - 1, ROLE_WARN, text);
 }
 
+void help_draw(struct help *help, const struct app *app, struct surface *out)
+{
+    bool has_line = search_line_is_shown(&help->search);
+    struct rect rect = {has_line, 0, out->rect.n_rows - has_line, out->rect.n_cols};
+    struct surface lines = surface_part(out, rect);
+    draw_lines(help, app, &lines);
+    if (has_line)
+        search_line_draw(&help->search, out);
+}
+
+bool help_key(struct help *help, const struct key *key)
+{
+    enum search_took took = search_line_take(&help->search, key);
+    if (took == SEARCH_TEXT)
+        help->top = 0;
+    return took != SEARCH_NONE;
+}
+
+const struct view_hint *help_hints(const struct help *help)
+{
+    static const struct view_hint typing[] = {
+            {"Enter", "to the list"}, {"Esc", "end the search"}, {NULL, NULL}};
+    static const struct view_hint reading[] = {{.what = "search", .command = CMD_SEARCH},
+            {.what = "line", .command = CMD_UP, .partner = CMD_DOWN},
+            {.what = "page", .command = CMD_PAGE_UP, .partner = CMD_PAGE_DOWN},
+            {.what = "back", .command = CMD_BACK}, {NULL, NULL}};
+    return help->search.is_typing ? typing : reading;
+}
+
+/* The search goes first, then the help. */
+static bool end_search(struct help *help)
+{
+    bool was_something = help->search.text[0];
+    help->search = (struct search_line){0};
+    return was_something;
+}
+
 bool help_run(struct help *help, enum command command)
 {
     int most = help->n_lines - help->n_rows;
     switch (command) {
+    case CMD_SEARCH:
+        help->search.is_typing = true;
+        break;
+    case CMD_BACK:
+        return end_search(help);
     case CMD_UP:
         help->top--;
         break;
