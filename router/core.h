@@ -39,10 +39,11 @@ enum action_kind {
     ACTION_SCROLL,       /* id (message or 0: follow), line */
     ACTION_NEW_SESSION,
     ACTION_OPEN_SESSION,  /* id or SESSION_… */
-    ACTION_LIST_SESSIONS, /* text: search words or "" */
+    ACTION_LIST_SESSIONS, /* text: search words or ""; id 1: of those in the trash */
     ACTION_RENAME,        /* text; id: session, 0: the open one */
     ACTION_TRASH,   /* id: session, which leaves the list; a new one opens in place of it */
-    ACTION_UNTRASH, /* the session that went to the trash last in this run comes back */
+    ACTION_UNTRASH, /* id: session, which comes back; 0: the one that went to the trash last in
+                       this run */
     ACTION_SYSTEM,  /* text: system prompt of the session */
     ACTION_USE_ENDPOINT, /* text: name, "auto" for the router's choice, "": tell which there
                             are; id 1: the session does not keep it */
@@ -185,6 +186,7 @@ struct core {
     size_t n_found;
     struct store_command *found_owner;
     char found_query[128];
+    bool found_is_trash;
     int64_t *trashed; /* ids of what went to the trash in this run, oldest first */
     size_t n_trashed;
     int use_endpoint; /* index, the open session's; -1: the router chooses */

@@ -410,7 +410,7 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         open_session(core, a->id, t_ns);
         break;
     case ACTION_LIST_SESSIONS:
-        sessions_list(core, text_of(a));
+        sessions_list(core, text_of(a), a->id == 1);
         break;
     case ACTION_RENAME:
         sessions_rename(core, a->id, text_of(a), t_ns);
@@ -419,7 +419,7 @@ void actions_apply(struct core *core, struct action *a, uint64_t t_ns)
         sessions_trash(core, a->id, t_ns);
         break;
     case ACTION_UNTRASH:
-        sessions_untrash(core, t_ns);
+        sessions_untrash(core, a->id, t_ns);
         break;
     case ACTION_SYSTEM:
         set_system(core, text_of(a), t_ns);

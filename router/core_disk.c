@@ -394,6 +394,7 @@ static void take_list(struct core *core, struct store_command *c)
         c->sessions[i].has_interrupted &= !runs_in(core, c->sessions[i].id);
     core->found = c->sessions;
     core->n_found = c->n_sessions;
+    core->found_is_trash = c->is_trash;
     snprintf(
             core->found_query, sizeof core->found_query, "%.*s", (int)c->query.n, c->query.ptr);
 }

@@ -67,13 +67,13 @@ void branches_show(struct core *core, int64_t id, uint64_t t_ns);
 void branches_fork(struct core *core, int64_t id, uint64_t t_ns);
 
 /* Asks the store for those with all words of the query, newest first. */
-void sessions_list(struct core *core, const char *query);
+void sessions_list(struct core *core, const char *query, bool is_trash);
 /* A new session is open. */
 void sessions_begin(struct core *core, uint64_t t_ns);
 /* id 0: the open session. */
 void sessions_rename(struct core *core, int64_t id, const char *text, uint64_t t_ns);
 void sessions_trash(struct core *core, int64_t id, uint64_t t_ns);
-void sessions_untrash(struct core *core, uint64_t t_ns);
+void sessions_untrash(struct core *core, int64_t id, uint64_t t_ns);
 /* The store has done what one of these asked. */
 void sessions_take_change(struct core *core, const struct store_command *answer, uint64_t t_ns);
 

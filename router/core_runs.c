@@ -100,7 +100,8 @@ static void decide(
     run->decision.t_ms = core_unix_ms(core, t_ns);
     core->last_decision = run->decision;
     core->has_decision = true;
-    put_decision(core, run, t_ns);
+    if (run->decision.verdict != VERDICT_ASK || run->knows_budget)
+        put_decision(core, run, t_ns); /* else today's sum is looked up, and it is made anew */
 }
 
 static void refuse(struct core *core, struct run *run, uint64_t t_ns)

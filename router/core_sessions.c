@@ -13,10 +13,11 @@
 
 #define LISTED_MAX 500
 
-void sessions_list(struct core *core, const char *query)
+void sessions_list(struct core *core, const char *query, bool is_trash)
 {
     struct store_command *list = store_command_new(STORE_LIST);
     list->query = slice_of(arena_strdup(&list->arena, query));
+    list->is_trash = is_trash;
     list->limit = LISTED_MAX;
     disk_ask(core, list);
 }
@@ -98,12 +99,26 @@ void sessions_trash(struct core *core, int64_t id, uint64_t t_ns)
     put_trashed(core, id, core_unix_ms(core, t_ns));
 }
 
-void sessions_untrash(struct core *core, uint64_t t_ns)
+static void forget_trashed(struct core *core, int64_t id)
 {
-    if (core->n_trashed)
-        put_trashed(core, core->trashed[--core->n_trashed], 0);
-    else
-        core_notice(core, t_ns, ERR_USAGE, "no session went to the trash since the start");
+    size_t n = 0;
+    for (size_t i = 0; i < core->n_trashed; i++)
+        if (core->trashed[i] != id)
+            core->trashed[n++] = core->trashed[i];
+    core->n_trashed = n;
+}
+
+void sessions_untrash(struct core *core, int64_t id, uint64_t t_ns)
+{
+    if (id == 0 && core->n_trashed)
+        id = core->trashed[core->n_trashed - 1];
+    if (id == 0) {
+        core_notice(core, t_ns, ERR_USAGE,
+                "no session went to the trash since the start: what went before is in its list");
+        return;
+    }
+    forget_trashed(core, id);
+    put_trashed(core, id, 0);
 }
 
 static void remember_trashed(struct core *core, int64_t id)
@@ -124,5 +139,5 @@ void sessions_take_change(struct core *core, const struct store_command *c, uint
         core_notice(core, t_ns, OK, "the session is back");
     }
     if (core->found_owner) /* somebody looks at the list */
-        sessions_list(core, core->found_query);
+        sessions_list(core, core->found_query, core->found_is_trash);
 }

@@ -49,7 +49,9 @@ struct session_row {
     int64_t scroll_id;               /* message at the top of the screen; 0: follow the end */
     uint32_t scroll_line;            /* line inside it */
     uint32_t n_messages;             /* filled by LIST and LOAD */
-    struct slice snippet;            /* LIST: matching text or newest user message */
+    struct slice snippet;            /* LIST: matching text, or what is asked last on the
+                                        branch that is shown */
+    struct slice answer;             /* LIST: to that; n == 0: none, or words were sought */
     bool has_interrupted, has_draft; /* filled by LIST */
     bool is_stopped;                 /* LIST: the newest answer of what is shown was */
 };
@@ -97,7 +99,7 @@ enum store_op {
     STORE_RESERVE, /* key: endpoint, amount_nusd, limit_nusd: adds to today's spending of all
                       processes, unless that is over the limit (is_above_limit) -> value: the
                       day, total_nusd. Negative amounts give back. */
-    STORE_LIST,    /* query -> sessions, newest first, at most `limit` */
+    STORE_LIST,    /* query, is_trash -> sessions, newest first, at most `limit` */
     STORE_LOAD,    /* session.id or SESSION_… -> session, all its messages; RUNNING ones
                       whose process is gone are made INTERRUPTED */
     STORE_LOAD_TOKENS, /* message_id, or 0: of the newest answer that has some in session.id
@@ -129,6 +131,7 @@ struct store_command {
     struct decision_row *decisions; /* LIST_DECISIONS */
     size_t n_decisions;
     int64_t trashed_ms; /* TRASH: Unix time; 0: it comes out again */
+    bool is_trash;      /* LIST: those in the trash instead of the others */
     int64_t message_id;
     struct telemetry_shape *shape;
     unsigned char *records; /* n_records * token_record_bytes(shape) */

@@ -308,6 +308,8 @@ static struct slice match_of(struct slice query, struct arena *arena)
 #define SESSION_COLUMNS                                                                        \
     "s.id, s.created_ms, s.used_ms, s.leaf_id, s.title, s.system, s.draft, s.draft_cursor,"    \
     " s.scroll_id, s.scroll_line, s.endpoint"
+#define BEGINNING(text)                                                                        \
+    "substr(" text ", 1, 1000) || iif(length(" text ") > 1000, '\xE2\x80\xA6', '')"
 /* Of a draft its beginning, as of a message: they may be as large as those. */
 #define LIST_COLUMNS                                                                           \
     "s.id, s.created_ms, s.used_ms, s.leaf_id, s.title, '', substr(s.draft, 1, 160),"          \
@@ -324,6 +326,7 @@ static void read_listed(struct query *q, struct store_command *c)
     s->has_interrupted = read_int(q) > 0;
     s->is_stopped = read_int(q) > 0;
     s->snippet = read_text(q, &c->arena);
+    s->answer = read_text(q, &c->arena);
     s->has_draft = s->draft.n > 0;
 }
 
@@ -335,17 +338,22 @@ static bool run_list(sqlite3 *db, struct store_command *c)
     struct query q = prepare(db,
             match.n ? "SELECT " LIST_COLUMNS
                       ", substr(f.text, max(1, instr(lower(f.text), lower(?2)) - 20), 160)"
+                      ", ''"
                       " FROM session s JOIN (SELECT m.session_id AS id, max(m.id) AS "
                       "message_id FROM search"
                       " JOIN message m ON m.id = search.rowid WHERE search MATCH ?1 GROUP "
                       "BY m.session_id) hit"
                       " ON hit.id = s.id JOIN message f ON f.id = hit.message_id"
-                      " WHERE s.trashed_ms = 0 ORDER BY s.used_ms DESC LIMIT ?3"
-                    : "SELECT " LIST_COLUMNS
-                      ", (SELECT substr(m.text, 1, 160) FROM message m WHERE"
-                      " m.session_id = s.id AND m.role = 1 ORDER BY m.created_ms DESC, "
-                      "m.id DESC LIMIT 1)"
-                      " FROM session s WHERE s.trashed_ms = 0 ORDER BY s.used_ms DESC LIMIT ?3");
+                      " WHERE (s.trashed_ms > 0) = ?4 ORDER BY s.used_ms DESC LIMIT ?3"
+                    : "SELECT " LIST_COLUMNS ", (SELECT " BEGINNING(
+                              "m.text") " FROM message m WHERE m.id ="
+                                        " (SELECT iif(l.role = 1, l.id, l.parent_id) FROM message l"
+                                        " WHERE l.id = s.leaf_id))"
+                                        ", (SELECT " BEGINNING(
+                                                "l.text") " FROM message l"
+                                                          " WHERE l.id = s.leaf_id AND l.role = 2)"
+                                                          " FROM session s WHERE (s.trashed_ms > 0) = ?4"
+                                                          " ORDER BY s.used_ms DESC LIMIT ?3");
     if (match.n) {
         struct slice first = c->query;
         first = slice_trim(first);
@@ -354,6 +362,7 @@ static bool run_list(sqlite3 *db, struct store_command *c)
         bind_text(&q, word);
     }
     sqlite3_bind_int64(q.stmt, 3, limit);
+    sqlite3_bind_int(q.stmt, 4, c->is_trash);
     while (c->n_sessions < limit && step_row(&q))
         read_listed(&q, c);
     return finish(&q);

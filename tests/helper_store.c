@@ -95,6 +95,14 @@ struct store_command *trash(struct store *store, int64_t id, int64_t trashed_ms)
     return ask(store, c);
 }
 
+struct store_command *list_trash(struct store *store, const char *words)
+{
+    struct store_command *c = store_command_new(STORE_LIST);
+    c->query = slice_of(words);
+    c->is_trash = true;
+    return ask(store, c);
+}
+
 struct store_command *list(struct store *store, const char *words)
 {
     struct store_command *c = store_command_new(STORE_LIST);

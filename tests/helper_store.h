@@ -16,6 +16,7 @@ struct store_command *put(int64_t session_id, int64_t id, int64_t parent,
         enum message_role role, enum message_state state, const char *text);
 void expect_ok(struct store_command *answer);
 struct store_command *load(struct store *store, int64_t id);
+struct store_command *list_trash(struct store *store, const char *words);
 struct store_command *trash(struct store *store, int64_t id, int64_t trashed_ms);
 /* Those that the words find; the caller frees it. */
 struct store_command *list(struct store *store, const char *words);

@@ -210,6 +210,12 @@ static void a_session_that_is_named_goes_on(void **state)
     stop_serving();
     expect_exit(RUN("ask", CONFIG, "-n", "-c=999", "hello"), EXIT_USAGE);
     expect_sentence("--continue: 999 is not a session id");
+    expect_exit(RUN("ask", CONFIG, "-n", "-c", "18bcfe568", "hello"), EXIT_USAGE); /* cut */
+    expect_sentence("--continue: 18bcfe568 is not a session id");
+    serve(STREAM("four"), false);
+    expect_exit(RUN("ask", CONFIG, "-n", "-c", "--", "18bcfe568"), EXIT_DONE);
+    assert_non_null(strstr(server_request(server, 0), "18bcfe568"));
+    stop_serving();
 }
 
 static void what_costs_nothing_is_free(void **state)

@@ -89,6 +89,7 @@ static void a_reached_budget_asks_the_user_or_refuses(void **state)
     core.budget = (struct budget){1000000, 1000000};
     act(ACTION_SEND, "x");
     answer_spent(1000000);
+    assert_int_equal(core.log.n, 1); /* the question was one, though the sum was looked up */
     assert_int_equal(leaf()->state, MESSAGE_FAILED); /* nobody to ask */
     assert_non_null(strstr(buf_text(&leaf()->error), "budget"));
     core.can_ask = true;

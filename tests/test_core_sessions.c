@@ -189,6 +189,36 @@ static void trash_comes_back_newest_first(void **state)
     expect_nothing();
 }
 
+static void any_session_of_the_trash_comes_back(void **state)
+{
+    (void)state;
+    act_on(ACTION_TRASH, 11, NULL);
+    answer_store(take_put(STORE_TRASH), OK);
+    for (int64_t id = 10; id <= 11; id++) { /* 10 went there in an earlier run */
+        act_on(ACTION_UNTRASH, id, NULL);
+        struct store_command *c = take_put(STORE_TRASH);
+        assert_int_equal(c->session.id, id);
+        assert_int_equal(c->trashed_ms, 0);
+        answer_store(c, OK);
+    }
+    act(ACTION_UNTRASH, NULL); /* 11 is back already */
+    expect_nothing();
+}
+
+static void the_list_of_the_trash_is_renewed_as_such(void **state)
+{
+    (void)state;
+    act_on(ACTION_LIST_SESSIONS, 1, "word");
+    struct store_command *c = take_put(STORE_LIST);
+    assert_true(c->is_trash);
+    answer_store(c, OK);
+    assert_true(core.found_is_trash);
+    act_on(ACTION_UNTRASH, 10, NULL);
+    answer_store(take_put(STORE_TRASH), OK);
+    assert_true((c = take_put(STORE_LIST))->is_trash);
+    answer_store(c, OK);
+}
+
 static void a_new_session_opens_in_place_of_the_trashed(void **state)
 {
     (void)state;
@@ -354,6 +384,8 @@ int main(void)
             TEST(what_is_shown_is_remembered_once),
             TEST(names_and_prompts_are_confirmed_and_never_emptied_by_accident),
             TEST(trash_comes_back_newest_first),
+            TEST(any_session_of_the_trash_comes_back),
+            TEST(the_list_of_the_trash_is_renewed_as_such),
             TEST(a_new_session_opens_in_place_of_the_trashed),
             TEST(a_session_that_is_not_open_is_renamed),
             TEST(an_interrupted_answer_goes_on_after_loading),

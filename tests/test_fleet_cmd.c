@@ -430,7 +430,7 @@ static void decisions_are_shown_with_cost_and_reason(void **state)
     (void)state;
     fill_database();
     expect("top -b --view router", EXIT_DONE);
-    assert_non_null(strstr(buf_text(&out), "$0.250000        0.75  mini: the only one\n"));
+    assert_non_null(strstr(buf_text(&out), "$0.2500        0.75  mini: the only one\n"));
     assert_non_null(strstr(buf_text(&out), "refuse"));
     assert_null(strstr(buf_text(&out), "damaged"));
     struct json *root = expect_json("top -b --view router --json", EXIT_DONE);

@@ -260,6 +260,60 @@ static void trash_is_kept_but_neither_listed_nor_shown(void **state)
     store_close(store);
 }
 
+static void expect_trashed(struct store *store, const char *words, int64_t id)
+{
+    struct store_command *c = list_trash(store, words);
+    assert_int_equal(c->n_sessions, id ? 1 : 0);
+    if (id)
+        assert_int_equal(c->sessions[0].id, id);
+    store_command_free(c);
+}
+
+static void the_trash_is_listed_and_searched_alone(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    expect_ok(ask(store, put(1, 1, 0, MSG_USER, MESSAGE_DONE, "word")));
+    expect_ok(ask(store, put(2, 2, 0, MSG_USER, MESSAGE_DONE, "word")));
+    expect_trashed(store, "", 0);
+    expect_ok(trash(store, 2, 1700000000000));
+    store_close(store);
+    store = open_store();
+    expect_trashed(store, "", 2);
+    expect_trashed(store, "word", 2);
+    expect_trashed(store, "other", 0);
+    store_close(store);
+}
+
+static void put_in(struct store *store, int64_t id, int64_t parent, const char *text)
+{
+    enum message_role role = parent % 2 ? MSG_ASSISTANT : MSG_USER;
+    expect_ok(ask(store, put(1, id, parent, role, MESSAGE_DONE, text)));
+}
+
+static void expect_end(struct store *store, const char *asked, const char *answered)
+{
+    struct store_command *c = list(store, "");
+    assert_true(slice_eq(c->sessions[0].snippet, asked));
+    assert_true(slice_eq(c->sessions[0].answer, answered));
+    store_command_free(c);
+}
+
+static void a_list_tells_the_end_of_the_branch_that_is_shown(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    put_in(store, 1, 0, "first");
+    expect_end(store, "first", "");
+    put_in(store, 2, 1, "answer");
+    expect_end(store, "first", "answer");
+    put_in(store, 3, 2, "other branch");
+    struct store_command *back = put(1, 2, 1, MSG_ASSISTANT, MESSAGE_DONE, "answer");
+    expect_ok(ask(store, back)); /* its leaf is message 2 again */
+    expect_end(store, "first", "answer");
+    store_close(store);
+}
+
 static void a_title_can_change_alone(void **state)
 {
     (void)state;
@@ -368,6 +422,8 @@ int main(void)
             TEST(the_session_that_was_shown_is_shown_again),
             TEST(an_export_never_overwrites),
             TEST(trash_is_kept_but_neither_listed_nor_shown),
+            TEST(the_trash_is_listed_and_searched_alone),
+            TEST(a_list_tells_the_end_of_the_branch_that_is_shown),
             TEST(a_title_can_change_alone),
             TEST(the_newest_answer_with_records_is_found),
             TEST(a_list_brings_no_more_than_it_shows),

@@ -273,6 +273,18 @@ static void u_takes_the_last_switch_back(void **state)
     assert_true(e[0].conf->enabled && e[0].switched == SWITCH_DRAIN);
 }
 
+static void a_refused_drain_leaves_what_u_takes_back(void **state)
+{
+    struct app *app = *state;
+    fill(app);
+    const struct endpoint_state *e = app->core.fleet.endpoints;
+    run(app, CMD_ENDPOINT_SWITCH);
+    run(app, CMD_ENDPOINT_DRAIN); /* it is off: there is nothing to drain */
+    assert_false(e[0].conf->enabled);
+    run(app, CMD_UNDO);
+    assert_true(e[0].conf->enabled);
+}
+
 /* Switches the endpoint under the cursor: whose index the action carries. */
 static int64_t under_cursor(struct app *app)
 {
@@ -394,6 +406,22 @@ static void an_endpoint_is_added_and_used_at_once(void **state)
     assert_true(app->core.fleet.endpoints[6].conf->enabled);
     assert_false(app->core.fleet.endpoints[0].conf->enabled);
     assert_int_equal(under_cursor(app), 6);
+    assert_non_null(strstr(app->notice, "q ?e is saved and used from now on"));
+    assert_true(shows(app, "not tried yet"));
+    answer(app, 6, 400, 1000, 10);
+    assert_false(shows(app, "not tried yet"));
+}
+
+static void what_is_saved_but_cannot_answer_says_so(void **state)
+{
+    struct app *app = *state;
+    assert_int_equal(unsetenv("OPENAI_API_KEY"), 0);
+    fill(app);
+    run(app, CMD_DOWN);
+    run(app, CMD_ENDPOINT_EDIT);
+    press(app, KEY_ENTER);
+    assert_non_null(strstr(app->notice, "mini is saved, but it cannot answer: "));
+    assert_non_null(strstr(app->notice, "OPENAI_API_KEY"));
 }
 
 static void what_is_wrong_stands_beside_its_field(void **state)
@@ -656,11 +684,13 @@ int main(void)
             TEST(a_click_selects_a_row),
             TEST(an_endpoint_that_is_gone_has_no_keys),
             TEST(u_takes_the_last_switch_back),
+            TEST(a_refused_drain_leaves_what_u_takes_back),
             TEST(switching_off_what_answers_is_asked_once),
             TEST(a_key_that_is_bound_away_is_not_named),
             TEST(sorting_keeps_the_cursor_with_its_endpoint),
             TEST(an_edit_changes_its_lines_only),
             TEST(an_endpoint_is_added_and_used_at_once),
+            TEST(what_is_saved_but_cannot_answer_says_so),
             TEST(what_is_wrong_stands_beside_its_field),
             TEST(a_file_that_cannot_be_written_keeps_the_form),
             TEST(an_edit_meanwhile_by_another_program_is_kept),

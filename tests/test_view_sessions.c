@@ -79,6 +79,24 @@ static void a_draft_alone_is_its_own_preview(void **state)
     expect_shown("\n   asked last\n \xE2\x9C\x8E not sent yet\n");
 }
 
+static void a_preview_shows_question_and_answer_cut_at_words(void **state)
+{
+    (void)state;
+    char words[200 * 5 + 1];
+    for (int i = 0; i < 200; i++)
+        snprintf(words + i * 5, 6, "word ");
+    list((struct session_row){.id = 3,
+            .title = SLICE("t"),
+            .snippet = SLICE("asked"),
+            .answer = SLICE("answered")});
+    expect_shown("\n   asked\n   answered\n");
+    list((struct session_row){.id = 3,
+            .title = SLICE("t"),
+            .snippet = slice_of(words),
+            .answer = SLICE("answered")});
+    expect_shown(" word word\xE2\x80\xA6\n   answered\n");
+}
+
 static void the_open_one_and_a_stopped_one_are_marked(void **state)
 {
     (void)state;
@@ -158,6 +176,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
             T(a_draft_alone_is_its_own_preview),
+            T(a_preview_shows_question_and_answer_cut_at_words),
             T(the_open_one_and_a_stopped_one_are_marked),
             T(the_id_is_what_ask_takes),
             T(a_list_knows_that_the_newest_answer_was_stopped),

@@ -113,12 +113,51 @@ static void the_selected_session_goes_to_the_trash(void **state)
     app_fake_release(&app);
 }
 
+static void list_trash(struct app *app)
+{
+    struct store_command *list = store_command_new(STORE_LIST);
+    list->sessions = arena_alloc(&list->arena, sizeof *list->sessions);
+    list->n_sessions = 1;
+    list->is_trash = true;
+    list->sessions[0] =
+            (struct session_row){.id = 21, .used_ms = NOW_MS, .title = SLICE("old")};
+    core_apply(&app->core, &(struct event){.kind = EV_STORE, .t_ns = 1, .u.command = list});
+}
+
+static void the_trash_is_listed_and_gives_back_the_selected(void **state)
+{
+    (void)state;
+    struct app app;
+    init_app(&app);
+    void *sessions = mem_alloc(views[VIEW_SESSIONS].ops->state_bytes);
+    const struct view_ops *ops = views[VIEW_SESSIONS].ops;
+    fill_sessions(&app);
+    assert_true(ops->run(sessions, CMD_LIST_TRASH, &app));
+    assert_int_equal(app.last_action, ACTION_LIST_SESSIONS);
+    assert_int_equal(app.last_id, 1);
+    list_trash(&app);
+    expect_screen(&app, VIEW_SESSIONS, sessions, 80, 21, "sessions_trash_80x24");
+    assert_int_equal(ops->hints(sessions, &app)[0].command, CMD_UNDO);
+    int n = app.n_actions;
+    assert_true(ops->run(sessions, CMD_TRASH, &app)); /* it is there already */
+    assert_int_equal(app.n_actions, n);
+    assert_true(ops->run(sessions, CMD_UNDO, &app));
+    assert_int_equal(app.last_action, ACTION_UNTRASH);
+    assert_int_equal(app.last_id, 21);
+    assert_true(ops->run(sessions, CMD_BACK, &app)); /* to the other sessions */
+    assert_int_equal(app.last_action, ACTION_LIST_SESSIONS);
+    assert_int_equal(app.last_id, 0);
+    mem_free(sessions);
+    app_fake_release(&app);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(sessions_are_listed_searched_and_opened),
             cmocka_unit_test(a_session_is_renamed_where_it_stands),
             cmocka_unit_test(the_selected_session_goes_to_the_trash),
+            cmocka_unit_test(the_trash_is_listed_and_gives_back_the_selected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,12 +8,19 @@
 #include "tui/cmd.h"
 #include "tui/stdin_text.h"
 
-/* Session ids are shown as hexadecimal, by older versions without leading zeros: a word of that
- * form behind -c names a session, any other word belongs to the prompt. */
+/* Session ids are shown as hexadecimal, by older versions without leading zeros. */
 static bool is_session_id(const char *word)
 {
     return strlen(word) >= 12 && strlen(word) <= 16 &&
            strspn(word, "0123456789abcdef") == strlen(word);
+}
+
+/* A word of this form behind -c names a session, any other belongs to the prompt: an id that
+ * was cut or typed in capitals must not be sent as a question to another session. */
+static bool is_meant_as_id(const char *word)
+{
+    return strlen(word) >= 8 && strspn(word, "0123456789abcdefABCDEF") == strlen(word) &&
+           strpbrk(word, "0123456789");
 }
 
 static void add_file(struct ask_input *in, const char *path)
@@ -30,7 +37,7 @@ static void take_continue(struct ask_input *in, struct args *args)
     in->is_continue = true;
     in->session = args->value;
     const char *word = args_peek_word(args);
-    if (!in->session && word && is_session_id(word)) {
+    if (!in->session && word && is_meant_as_id(word)) {
         in->session = word;
         args_skip_word(args);
     }
@@ -80,7 +87,8 @@ int ask_input_read_args(struct ask_input *in, struct args *args)
         }
     }
     if (in->session && !is_session_id(in->session))
-        err_set(&args->err, ERR_USAGE, "--continue: %s is not a session id",
+        err_set(&args->err, ERR_USAGE,
+                "--continue: %s is not a session id (-c -- before a question that looks like one)",
                 in->session[0] ? in->session : "\"\"");
     return args->err.status == OK ? -1 : cmd_usage("ask", "%s", args->err.text);
 }

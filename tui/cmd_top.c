@@ -3,6 +3,7 @@
  * writes: the fleet, the newest decisions of the router, the experts of an answer.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "engine/json.h"
 
 #include "router/balance.h"
+#include "router/prices.h"
 #include "router/store.h"
 
 #include "tui/args.h"
@@ -61,7 +63,7 @@ static struct choice read_choice(const struct decision_row *row)
 static void add_choice(struct listing *l, const struct choice *c)
 {
     time_t seconds = c->t_ms / 1000;
-    char when[32] = "";
+    char when[32] = "", usd[32];
     struct tm tm;
     localtime_r(&seconds, &tm);
     strftime(when, sizeof when, "%m-%d %H:%M:%S", &tm);
@@ -70,7 +72,7 @@ static void add_choice(struct listing *l, const struct choice *c)
     if (c->cost_usd < 0)
         listing_add(l, "%s", "");
     else
-        listing_add(l, "$%.6f", c->cost_usd);
+        listing_add(l, "%s", prices_usd_text(llround(c->cost_usd * 1e9), usd));
     if (c->difficulty < 0)
         listing_add(l, "%s", "");
     else
@@ -266,7 +268,9 @@ static struct balance *balance_of(const struct store_command *s, struct err *err
         return NULL;
     }
     if (s->shape->n_moe_layers == 0) {
-        err_set(err, ERR_NOT_FOUND, "the answer came from a dense model: it has no experts");
+        err_set(err, ERR_NOT_FOUND,
+                "the newest answer came from a dense model, which has no experts: --session ID "
+                "names another session; Sessions (C-x 6) shows the id of each");
         return NULL;
     }
     struct balance *b = balance_new(s->shape, (uint32_t)s->n_records);

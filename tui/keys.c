@@ -224,6 +224,7 @@ const struct binding default_bindings[] = {
         {CTX_SESSIONS, "F2", CMD_RENAME},
         {CTX_SESSIONS, "D", CMD_TRASH},
         {CTX_SESSIONS, "u", CMD_UNDO},
+        {CTX_SESSIONS, "t", CMD_LIST_TRASH},
         {CTX_SESSIONS, "1", CMD_OPEN_CHAT},
         {CTX_SESSIONS, "2", CMD_OPEN_EXPERTS},
         {CTX_SESSIONS, "3", CMD_OPEN_FLEET},

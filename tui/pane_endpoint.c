@@ -23,6 +23,12 @@ static void print_clock(const struct app *app, uint64_t t_ns, char out[FIGURE_BY
     figure_clock_s(out, app_now_ms(app) + ahead_ms + 999);
 }
 
+static bool is_untried(const struct endpoint_state *e)
+{
+    return e->conf->kind != PROVIDER_LOCAL && !e->n_requests && !e->ttft_samples_ms.n &&
+           !e->probe_t_ns;
+}
+
 static void print_state(
         const struct app *app, const struct endpoint_state *e, char *out, size_t n_bytes)
 {
@@ -32,16 +38,14 @@ static void print_state(
     char clock[FIGURE_BYTES] = "";
     if (until_ns && (mark == MARK_OPEN || mark == MARK_LIMITED))
         print_clock(app, until_ns, clock);
-    snprintf(out, n_bytes, "%s%s%s%s%s", endpoint_mark_defs[mark].word,
+    snprintf(out, n_bytes, "%s%s%s%s%s",
+            mark == MARK_OK && is_untried(e) ? "not tried yet" : endpoint_mark_defs[mark].word,
             clock[0] ? " until " : "", clock, mark == MARK_FAULTY ? ": " : "",
             mark == MARK_FAULTY         ? e->fault
             : mark != MARK_DISABLED     ? ""
             : e->conf->is_faulty        ? ": a mistake in its section"
             : e->switched == SWITCH_OFF ? " for this run"
                                         : " in the configuration");
-    if (e->n_failed_in_a_row > 0)
-        snprintf(out + strlen(out), n_bytes - strlen(out), ", %u failure%s in a row",
-                e->n_failed_in_a_row, e->n_failed_in_a_row == 1 ? "" : "s");
 }
 
 /* The newest answer to whether it lives, or "". */
@@ -164,6 +168,8 @@ void pane_endpoint_draw(
     surface_rule(out, 0, ROLE_RULE, conf->name);
     print_state(app, e, text, sizeof text);
     row = facts_line(out, row, "state", endpoint_mark_defs[mark].role, text);
+    snprintf(text, sizeof text, "%u in a row", e->n_failed_in_a_row);
+    row = facts_line(out, row, "failures", ROLE_WARN, e->n_failed_in_a_row ? text : "");
     row = facts_line(
             out, row, "last error", e->failed_with ? ROLE_ERROR : ROLE_DIM, e->last_error);
     print_probe(app, e, text, sizeof text);

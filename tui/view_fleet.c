@@ -364,7 +364,11 @@ static void save_form(struct fleet_view *v, struct app *app)
     int i = fleet_find(&app_core(app)->fleet, name);
     v->cursor = i >= 0 ? i : v->cursor;
     v->has_form = false;
-    app_notice(app, OK, "%s is saved and used from now on", name);
+    const char *fault = i >= 0 ? app_core(app)->fleet.endpoints[i].fault : "";
+    if (fault[0])
+        app_notice(app, ERR_CONFIG, "%s is saved, but it cannot answer: %s", name, fault);
+    else
+        app_notice(app, OK, "%s is saved and used from now on", name);
 }
 
 static bool take_key(void *state, const struct key *key, struct app *app)
@@ -427,9 +431,12 @@ static enum endpoint_switch switch_of(const struct endpoint_state *e)
 static void switch_to(struct fleet_view *v, const struct endpoint_state *e,
         enum endpoint_switch to, struct app *app)
 {
-    v->switched = 1 + v->cursor;
-    v->was = switch_of(e);
+    enum endpoint_switch was = switch_of(e);
     act(app, ACTION_SWITCH, v->cursor, to);
+    if (switch_of(e) == was)
+        return; /* refused: the one before can still be taken back */
+    v->switched = 1 + v->cursor;
+    v->was = was;
 }
 
 /* What was off only drains while an answer runs there: nothing is cut by taking back. */

@@ -37,18 +37,18 @@ static void act(struct app *app, enum action_kind kind, int64_t id, const char *
     app_act(app, a);
 }
 
-static void ask(struct sessions *v, struct app *app)
+static void ask(struct sessions *v, struct app *app, bool is_trash)
 {
-    act(app, ACTION_LIST_SESSIONS, 0, v->search.text);
+    v->cursor = v->top = 0;
+    act(app, ACTION_LIST_SESSIONS, is_trash, v->search.text);
 }
 
 static void open_view(void *state, struct app *app)
 {
     struct sessions *v = state;
-    v->cursor = v->top = 0;
     v->search = v->title = (struct search_line){0};
     v->renamed_id = 0;
-    ask(v, app);
+    ask(v, app, false);
 }
 
 static void move(struct sessions *v, const struct core *core, int by)
@@ -94,6 +94,35 @@ static bool take_title(struct sessions *v, const struct key *key, struct app *ap
     return true;
 }
 
+static void trash(struct sessions *v, struct app *app)
+{
+    const struct session_row *s = selected(v, app_core(app));
+    if (s && !app_core(app)->found_is_trash)
+        act(app, ACTION_TRASH, s->id, "");
+}
+
+/* In the trash the selected one, else the one that went there last. */
+static void untrash(struct sessions *v, struct app *app)
+{
+    const struct session_row *s = selected(v, app_core(app));
+    if (!app_core(app)->found_is_trash)
+        act(app, ACTION_UNTRASH, 0, "");
+    else if (s)
+        act(app, ACTION_UNTRASH, s->id, "");
+}
+
+/* Out of the search first, then out of the trash. */
+static bool back(struct sessions *v, struct app *app)
+{
+    bool is_trash = app_core(app)->found_is_trash;
+    if (!v->search.text[0] && !is_trash)
+        return false;
+    is_trash &= v->search.text[0] != '\0';
+    v->search = (struct search_line){0};
+    ask(v, app, is_trash);
+    return true;
+}
+
 static bool run(void *state, enum command command, struct app *app)
 {
     struct sessions *v = state;
@@ -127,18 +156,16 @@ static bool run(void *state, enum command command, struct app *app)
         begin_rename(v, core);
         return true;
     case CMD_TRASH:
-        if (selected(v, core))
-            act(app, ACTION_TRASH, selected(v, core)->id, "");
+        trash(v, app);
         return true;
     case CMD_UNDO:
-        act(app, ACTION_UNTRASH, 0, "");
+        untrash(v, app);
+        return true;
+    case CMD_LIST_TRASH:
+        ask(v, app, !core->found_is_trash);
         return true;
     case CMD_BACK:
-        if (!v->search.text[0])
-            return false;
-        v->search = (struct search_line){0};
-        ask(v, app);
-        return true;
+        return back(v, app);
     default:
         return false;
     }
@@ -157,10 +184,8 @@ static bool take_key(void *state, const struct key *key, struct app *app)
     if (v->renamed_id)
         return take_title(v, key, app);
     enum search_took took = search_line_take(&v->search, key);
-    if (took == SEARCH_TEXT) {
-        v->cursor = v->top = 0;
-        ask(v, app);
-    }
+    if (took == SEARCH_TEXT)
+        ask(v, app, app_core(app)->found_is_trash);
     return took != SEARCH_NONE;
 }
 
@@ -180,8 +205,9 @@ static void when(int64_t unix_ms, int64_t now_ms, char out[24])
 #define LEGEND                                                                                 \
     MARK_OPEN " open  " MARK_INTERRUPTED " interrupted or stopped  " MARK_DRAFT " unsent "     \
               "draft"
-#define DATE_COLS  18
-#define COUNT_COLS 12
+#define DATE_COLS    18
+#define COUNT_COLS   12
+#define PREVIEW_ROWS 5 /* at least */
 
 /* The title has the room that it needs first: counts drop out, then dates. */
 static void draw_row(const struct app *app, const struct session_row *s, struct surface *out,
@@ -220,19 +246,23 @@ static void draw_title(const struct search_line *title, struct surface *out, int
     search_line_draw_text(title, out, row, 3);
 }
 
-static int draw_text(
-        struct slice text, const char *mark, int most_rows, struct surface *out, int row)
+static int draw_text(struct slice text, const char *mark, enum role role, int most_rows,
+        struct surface *out, int row)
 {
     struct slice line;
-    int end = row + most_rows;
-    if (slice_trim(text).n)
+    int end = row + most_rows, col = 3;
+    text = slice_trim(text);
+    if (text.n && most_rows > 0)
         surface_puts(out, row, 1, ROLE_WARN, mark);
     for (; row < end && text_wrap(&text, out->rect.n_cols - 5, &line); row++)
-        surface_text(out, row, 3, ROLE_DIM, 0, line);
+        col = 3 + surface_text(out, row, 3, role, 0, line);
+    if (text.n && most_rows > 0)
+        surface_puts(out, row - 1, col, role, "\xE2\x80\xA6");
     return row;
 }
 
-/* What was asked last, and what is not sent yet; the id is what `shunt ask -c` takes. */
+/* The end of what Enter opens: asked, answered, not sent yet; the id is what `shunt ask -c`
+ * takes. */
 static void draw_preview(const struct session_row *s, struct surface *out)
 {
     char id[40];
@@ -245,8 +275,10 @@ static void draw_preview(const struct session_row *s, struct surface *out)
     int n_id = snprintf(id, sizeof id, " shunt ask -c %016" PRIx64 " ", (uint64_t)s->id);
     if (text_width(slice_of(title)) + n_id + 6 < out->rect.n_cols)
         surface_puts_right(out, 0, out->rect.n_cols - 2, ROLE_DIM, id);
-    int row = draw_text(s->snippet, " ", n_rows - n_draft, out, 1);
-    draw_text(s->draft, MARK_DRAFT, n_rows + 1 - row, out, row);
+    int n_asked = s->answer.n ? (n_rows - n_draft + 1) / 2 : n_rows - n_draft;
+    int row = draw_text(s->snippet, " ", ROLE_TEXT, n_asked, out, 1);
+    row = draw_text(s->answer, " ", ROLE_DIM, n_rows + 1 - n_draft - row, out, row);
+    draw_text(s->draft, MARK_DRAFT, ROLE_DIM, n_rows + 1 - row, out, row);
 }
 
 static void draw_head(const struct sessions *v, const struct core *core, struct surface *out)
@@ -255,11 +287,28 @@ static void draw_head(const struct sessions *v, const struct core *core, struct 
     if (search_line_is_shown(&v->search)) {
         col = search_line_draw(&v->search, out);
     } else {
-        col += surface_printf(out, 0, col, ROLE_DIM, "%zu session%s, newest first",
-                core->n_found, core->n_found == 1 ? "" : "s");
+        col += surface_printf(out, 0, col, core->found_is_trash ? ROLE_WARN : ROLE_DIM,
+                "%zu session%s%s, newest first", core->n_found, core->n_found == 1 ? "" : "s",
+                core->found_is_trash ? " in the trash" : "");
     }
     if (core->n_found && col + 2 + text_width(SLICE(LEGEND)) < n_cols)
         surface_puts_right(out, 0, n_cols - 1, ROLE_DIM, LEGEND);
+}
+
+/* What the list leaves free, at most the lower half. */
+static int preview_rows(int n_rows, int n_found)
+{
+    int n = n_rows - LIST_ROW - n_found;
+    n = n > n_rows / 2 ? n_rows / 2 : n;
+    return n_rows < 12 ? 0 : n < PREVIEW_ROWS ? PREVIEW_ROWS : n;
+}
+
+static void draw_nothing(const struct sessions *v, const struct core *core, struct surface *out)
+{
+    surface_puts(out, LIST_ROW + 1, 3, ROLE_DIM,
+            v->search.text[0]      ? "No session contains that."
+            : core->found_is_trash ? "The trash is empty."
+                                   : "No session yet: write a message in Chat.");
 }
 
 static void draw(void *state, struct app *app, struct surface *out)
@@ -268,7 +317,7 @@ static void draw(void *state, struct app *app, struct surface *out)
     const struct core *core = app_core(app);
     int n_cols = out->rect.n_cols, n_rows = out->rect.n_rows, row = LIST_ROW;
     draw_head(v, core, out);
-    int n_preview = n_rows >= 12 ? 5 : 0;
+    int n_preview = preview_rows(n_rows, (int)core->n_found);
     v->n_rows = n_rows - row - n_preview;
     v->n_rows = v->n_rows < 1 ? 1 : v->n_rows;
     move(v, core, 0);
@@ -277,9 +326,7 @@ static void draw(void *state, struct app *app, struct surface *out)
     if (v->cursor >= v->top + v->n_rows)
         v->top = v->cursor - v->n_rows + 1;
     if (core->n_found == 0)
-        surface_puts(out, row + 1, 3, ROLE_DIM,
-                v->search.text[0] ? "No session contains that."
-                                  : "No session yet: write a message in Chat.");
+        draw_nothing(v, core, out);
     for (int i = 0; i < v->n_rows && (size_t)(v->top + i) < core->n_found; i++) {
         const struct session_row *s = &core->found[v->top + i];
         if (s->id == v->renamed_id)
@@ -300,11 +347,13 @@ static const struct view_hint *hints(const void *state, const struct app *app)
             {"Esc", "end the search"}, {"Up/Down", "select"}, {NULL, NULL}};
     static const struct view_hint renaming[] = {
             {"Enter", "take the title"}, {"Esc", "leave it as it was"}, {NULL, NULL}};
+    static const struct view_hint in_trash[] = {{NULL, "bring it back", CMD_UNDO},
+            {NULL, "open", CMD_OPEN}, {NULL, "search", CMD_SEARCH},
+            {NULL, "other sessions", CMD_LIST_TRASH}, {NULL, NULL}};
     const struct sessions *v = state;
-    (void)app;
     if (v->renamed_id)
         return renaming;
-    return v->search.is_typing ? typing : NULL;
+    return v->search.is_typing ? typing : app_core(app)->found_is_trash ? in_trash : NULL;
 }
 
 const struct view_ops view_sessions_ops = {
