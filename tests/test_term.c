@@ -260,7 +260,7 @@ static void piped_text_is_in_the_message_of_a_new_session(void **state)
     pty_wait_text(pty, "> of the last time");
     struct pty *first = pty; /* runs on: its session could only be read */
     run_piped();
-    pty_wait_text(pty, "6 B of standard input are in the message");
+    pty_wait_text(pty, "5 B of standard input are in the message");
     pty_type(pty, "what is it?");
     pty_wait_text(pty, "> 1\n   2\n   3\n   what is it?");
     assert_null(strstr(pty_picture(pty), "last time"));
