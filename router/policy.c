@@ -445,7 +445,9 @@ static void wait_ask_or_refuse(struct decision *d, const struct policy_world *w)
     if (dear) {
         d->verdict = VERDICT_ASK;
         snprintf(d->reason, sizeof d->reason,
-                "it would pass today's budget of %s, of which %s are spent: %s costs about %s",
+                w->budget.spent_nusd < w->budget.day_nusd
+                        ? "today's budget of %s has no room (%s spent): %s costs about %s"
+                        : "today's budget of %s is used up (%s spent): %s costs about %s",
                 prices_usd_text(w->budget.day_nusd, day),
                 prices_usd_text(w->budget.spent_nusd, spent),
                 w->fleet->endpoints[dear->endpoint].conf->name,

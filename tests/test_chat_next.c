@@ -131,7 +131,10 @@ static void a_verdict_that_is_not_to_send_says_why(void **state)
     app.core.fleet.endpoints[1].switched = SWITCH_NONE;
     app.core.budget = (struct budget){1000, 900};
     app.now_ns += S;
-    expect_shown("next: asks you first: it would pass", true);
+    expect_shown("next: asks you first: today's budget of", true);
+    app.core.budget.spent_nusd = 2000;
+    app.now_ns += S;
+    expect_shown("is used up ($", true);
 }
 
 static void the_title_leaves_room_for_the_candidates(void **state)

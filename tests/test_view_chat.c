@@ -24,7 +24,7 @@
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 
-#include "tests/helper_chat.h"
+#include "tests/helper_views.h"
 
 #define S 1000000000ull
 
@@ -302,6 +302,38 @@ static void what_the_disk_refuses_stays(void **state)
     assert_false(is_said(f, &line, 208 * S));
 }
 
+/* ---- the endpoints ---------------------------------------------------------------------- */
+
+static struct buf endpoints_row(const struct core *core, int n_cols)
+{
+    struct screen screen = {0};
+    screen_resize(&screen, 1, n_cols);
+    struct surface all = screen_surface(&screen);
+    status_line_draw(&(struct status_line){0}, core, 100 * S, &all);
+    return text_of(&screen);
+}
+
+static void the_endpoint_in_use_is_named_and_the_others_are_counted(void **state)
+{
+    struct chat_fixture *f = *state;
+    struct core *core = &f->app.core;
+    struct buf row = endpoints_row(core, 80);
+    assert_string_equal(buf_text(&row), " \xE2\x97\x8F local  \xE2\x97\x8F mini\n");
+    buf_release(&row);
+    row = endpoints_row(core, 30);
+    assert_string_equal(buf_text(&row), " \xE2\x97\x8F local  +1\n");
+    buf_release(&row);
+    core->use_endpoint = 1;
+    row = endpoints_row(core, 30);
+    assert_string_equal(buf_text(&row), " \xE2\x97\x8F mini  +1\n");
+    buf_release(&row);
+    core->use_endpoint = -1;
+    snprintf(chat_say(f, MSG_ASSISTANT, "x")->endpoint, ENDPOINT_NAME_BYTES, "mini");
+    row = endpoints_row(core, 30);
+    assert_string_equal(buf_text(&row), " \xE2\x97\x8F mini  +1\n");
+    buf_release(&row);
+}
+
 /* ---- the tab bar ------------------------------------------------------------------------ */
 
 static void expect_tabs(struct chat_fixture *f, bool is_help, int n_cols, const char *text)
@@ -409,6 +441,7 @@ int main(void)
             TEST(an_answer_is_not_edited_and_keeps_the_focus),
             TEST(a_notice_goes_with_time_a_key_or_another_view),
             TEST(what_the_disk_refuses_stays),
+            CHAT(the_endpoint_in_use_is_named_and_the_others_are_counted),
             TEST(tabs_are_never_cut_inside_a_word),
             TEST(help_opens_at_the_keys_that_hold),
             TEST(the_first_screen_names_both_ways_until_there_is_somebody),

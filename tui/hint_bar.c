@@ -165,3 +165,45 @@ void hint_bar_draw(const struct app *app, enum context context, const struct vie
     if (has_keys)
         put(&bar, keys, VIEWS_HINT);
 }
+
+static bool opens_view(enum command command)
+{
+    size_t i = 0;
+    while (i < VIEW_COUNT && open_commands[i] != command)
+        i++;
+    return i < VIEW_COUNT;
+}
+
+static bool holds_in(enum context bound, enum context context)
+{
+    bool is_chat = context == CTX_CHAT || context == CTX_TRANSCRIPT;
+    return bound == context || bound == CTX_GLOBAL ||
+           (is_chat && (bound == CTX_CHAT || bound == CTX_INPUT));
+}
+
+/* "C-x …  n new  p palette  1…7 views" */
+void hint_bar_draw_sequence(const struct app *app, enum context context,
+        const struct key *pending, struct surface *out, int row)
+{
+    struct bar bar = {.row = row, .col = 1, .end = out->rect.n_cols, .out = out};
+    const struct keymap *map = app_keymap(app);
+    char first_key[32], views_keys[32];
+    struct buf name;
+    buf_init(&name, sizeof first_key);
+    key_print(pending, &name);
+    snprintf(first_key, sizeof first_key, "%s ", buf_text(&name));
+    buf_release(&name);
+    size_t n = strlen(first_key);
+    bool has_views = find_view_keys(map, views_keys, sizeof views_keys) &&
+                     strncmp(views_keys, first_key, n) == 0;
+    put(&bar, first_key, "\xE2\x80\xA6");
+    if (has_views)
+        put(&bar, views_keys + n, VIEWS_HINT);
+    for (size_t i = 0; i < keymap_n(map); i++) {
+        const struct binding *b = keymap_at(map, i);
+        const struct command_def *def = &command_defs[b->command];
+        if (strncmp(b->keys, first_key, n) == 0 && holds_in(b->context, context) &&
+                !(has_views && opens_view(b->command)))
+            put(&bar, b->keys + n, def->hint ? def->hint : def->name);
+    }
+}

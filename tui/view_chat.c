@@ -296,8 +296,9 @@ bool view_chat_clear_input(void *state, struct app *app)
     struct chat *c = state;
     if (!c->is_ready || c->editor.text.n == 0)
         return false;
-    editor_remember(&c->editor, buf_slice(&c->editor.text)); /* Up brings it back */
-    chat_clear_editor(c);
+    editor_remember(&c->editor, buf_slice(&c->editor.text));    /* Up brings it back, … */
+    editor_replace(&c->editor, 0, c->editor.text.n, SLICE("")); /* … as undo does */
+    file_choices_close(&c->files);
     if (chat_edit_is_on(&c->edit, app_core(app)))
         chat_end_edit(c, app);
     chat_tell_draft(c, app);

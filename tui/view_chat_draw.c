@@ -122,12 +122,17 @@ const struct view_hint *chat_hints(const void *state, const struct app *app)
             {NULL, "show", CMD_FOLD}, {NULL, "close", CMD_BACK}, {NULL, NULL}};
     static const struct view_hint editing[] = {{NULL, "send as a new branch", CMD_SEND},
             {NULL, "give up", CMD_STOP}, {NULL, "newline", CMD_NEWLINE}, {NULL, NULL}};
+    static const struct view_hint asking[] = {{NULL, "send it all the same", CMD_CONFIRM},
+            {NULL, "do not send it", CMD_STOP}, {NULL, NULL}};
     const struct chat *c = state;
+    const struct run *run = chat_current_run(app_core(app));
     bool is_reading = chat_focus_is_on(&c->transcript);
     if (file_choices_are_shown(&c->files))
         return inserting;
     if (c->is_ready && slash_is_open(&c->slash, app, buf_slice(&c->editor.text)))
         return choosing;
+    if (run && run->phase == RUN_ASKS && !is_reading)
+        return asking;
     if (chat_why_is_open(&c->why, app_core(app)))
         return is_reading ? reading : explaining;
     if (chat_branches_is_open(&c->branches, app_core(app)))

@@ -101,8 +101,12 @@ static bool attach_files(struct chat *c, struct app *app, struct action *a)
             attachments_read(&files, buf_slice(&c->editor.text), c->ignores_missing, &err);
     c->ignores_missing = status == ERR_NOT_FOUND;
     if (status != OK) {
-        app_notice(app, status, "%s%s", err.text,
-                c->ignores_missing ? ": press the key again to send it as a word" : "");
+        const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_SEND);
+        if (c->ignores_missing)
+            app_notice(app, status, "%s: %s again sends it as a word", err.text,
+                    keys ? keys : "/send");
+        else
+            app_notice(app, status, "%s", err.text);
         return false;
     }
     if (files.n_files) {
