@@ -380,7 +380,7 @@ static void help_opens_at_the_keys_that_hold(void **state)
     all = screen_surface(&screen);
     help_draw(&help, &f->app, &all);
     text = text_of(&screen);
-    assert_true(slice_has_prefix(buf_slice(&text), " The keys of all views"));
+    assert_true(slice_has_prefix(buf_slice(&text), " / searches the keys"));
     buf_release(&text);
 }
 
