@@ -204,11 +204,22 @@ static void a_value_that_is_too_long_stays_as_the_file_has_it(void **state)
     }
 }
 
+static void a_letter_chooses_what_begins_with_it(void **state)
+{
+    (void)state;
+    go_to("kind");
+    type("v");
+    expect_line("vllm", true);
+    type("z"); /* nothing begins so */
+    expect_line("vllm", true);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
             T(a_change_mends_what_another_field_was_told),
+            T(a_letter_chooses_what_begins_with_it),
             T(what_is_wrong_anew_waits_for_the_next_save),
             T(half_a_price_is_not_saved),
             T(the_usual_variable_is_shown_and_passed_over),

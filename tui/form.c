@@ -79,6 +79,20 @@ static void choose(struct form *form, int by)
     value->error[0] = '\0';
 }
 
+/* The next choice that begins so. */
+static void choose_by_letter(struct form *form, uint32_t letter)
+{
+    const char *was = form->values[form->focus].text;
+    char old[FORM_TEXT_BYTES];
+    snprintf(old, sizeof old, "%s", was);
+    for (int i = 0; i < form->fields[form->focus].n_choices; i++) {
+        choose(form, 1);
+        if ((uint32_t)(unsigned char)was[0] == letter)
+            return;
+    }
+    form_set(form, form->focus, old);
+}
+
 static struct line_input line_of(struct form_value *value)
 {
     return (struct line_input){value->text, sizeof value->text, &value->cursor};
@@ -100,9 +114,9 @@ static enum form_result take_choice_key(struct form *form, const struct key *key
         choose(form, -1);
     else if (key->code == KEY_RIGHT || (is_plain && key->code == ' '))
         choose(form, 1);
-    else if (key->code == KEY_PASTE || (is_plain && key->code < KEY_SPECIAL))
-        return FORM_GOES_ON; /* a letter typed here is no command */
-    else
+    else if (is_plain && key->code < KEY_SPECIAL)
+        choose_by_letter(form, key->code); /* never a command */
+    else if (key->code != KEY_PASTE)
         return FORM_NOT_MINE;
     return FORM_GOES_ON;
 }
