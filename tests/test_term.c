@@ -439,6 +439,31 @@ static char *picture_of_any_folder(void)
     return picture;
 }
 
+static void the_folder_that_the_first_screen_names_is_there(void **state)
+{
+    (void)state;
+    char models[128];
+    start_chat(24, 80);
+    snprintf(models, sizeof models, "%s/models", data);
+    assert_int_equal(access(models, W_OK), 0);
+}
+
+static void commands_break_their_lines_at_words(void **state)
+{
+    (void)state;
+    char *argv[] = {(char[]){SHUNT_BINARY}, (char[]){"doctor"}, (char[]){"--config"}, config,
+            (char[]){"--data"}, data, NULL};
+    snprintf(data, sizeof data, "%s/none", folder);
+    pty = pty_open(&(struct pty_config){40, 60, "xterm-256color", argv});
+    pty_wait_status(pty, true);
+    struct slice rest = pty_bytes(pty), line;
+    assert_non_null(memmem(rest.ptr, rest.n, "processor", 9)); /* the last line */
+    while (rest.ptr) {
+        line = slice_cut(&rest, '\n');
+        assert_true(line.n <= 60 + 6); /* a mark has bytes that take no column */
+    }
+}
+
 static void a_terminal_without_a_size_counts_as_80_by_24(void **state)
 {
     (void)state;
@@ -590,6 +615,8 @@ int main(void)
             TEST(the_users_editor_gets_no_file_of_ours),
             TEST(a_late_look_takes_the_editors_ctrl_c_for_the_editors),
             TEST(suspending_gives_the_terminal_back_and_returns),
+            TEST(commands_break_their_lines_at_words),
+            TEST(the_folder_that_the_first_screen_names_is_there),
             TEST(a_terminal_without_a_size_counts_as_80_by_24),
             TEST(a_storm_of_sizes_ends_with_the_right_picture),
             TEST(nothing_is_written_while_nothing_happens),

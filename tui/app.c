@@ -106,6 +106,16 @@ static void give_terminal(void *user, bool give)
 
 /* A database that cannot be used is left as it is: one can chat, but nothing is kept. It is
  * said now, for whom the screen is gone again, and the status line goes on saying it. */
+/* Chat names the folder when there is nobody to talk to: what is named is there. */
+static void make_models_folder(struct app *app)
+{
+    const struct config *config = app->config;
+    struct err err;
+    if (config->models_folder && config->n_endpoints == 0 &&
+            dir_make(config->models_dir, &err) != OK)
+        app_notice(app, err.status, "%s", err.text);
+}
+
 static enum status open_hub(struct app *app, struct err *err)
 {
     const struct config *config = app->config;
@@ -184,6 +194,7 @@ int app_run(struct config *config, struct slice attached)
     struct look look;
     struct err err;
     read_clocks(&app);
+    make_models_folder(&app);
     if (open_hub(&app, &err) != OK)
         return cmd_fail(&err);
     look_init(&look, config);

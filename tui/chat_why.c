@@ -171,7 +171,7 @@ static int draw_body(struct chat_why *w, const struct core *core, const struct m
 /* Which answer it is about: from where, when, and the first words of its question. */
 static void draw_title(const struct core *core, const struct message *m, struct surface *out)
 {
-    char words[64] = "", clock[FIGURE_BYTES];
+    char words[512] = "", clock[FIGURE_BYTES];
     const struct message *asked = session_find(core->session, m->parent_id);
     struct slice begin = asked ? slice_trim(message_typed(asked)) : SLICE("");
     begin.n = utf8_whole(begin.ptr, begin.n < sizeof words ? begin.n : sizeof words - 1);

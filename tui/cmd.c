@@ -3,11 +3,15 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "router/conf.h"
 #include "router/core.h"
 #include "router/endpoint.h"
 #include "router/model_file.h"
+
+#include "tui/text.h"
 
 const struct subcommand_def subcommand_defs[SUB_COUNT] = {
 #define SUBCOMMAND(id, name, run, words, help) [SUB_##id] = {name, words, help, run},
@@ -22,6 +26,31 @@ enum subcommand cmd_find(const char *name)
     return i < SUB_COUNT ? (enum subcommand)i : SUB_EVERY;
 }
 
+/* 0: it is no terminal, and lines stay whole. */
+static int terminal_cols(FILE *out)
+{
+    struct winsize size = {0};
+    return isatty(fileno(out)) && ioctl(fileno(out), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+/* Where the last column in the left half begins: below it goes on what is too long. */
+static int hanging_cols(struct slice line, int n_cols)
+{
+    size_t at = 0;
+    for (size_t i = 2; i < line.n && i < (size_t)n_cols / 2; i++)
+        if (line.ptr[i - 2] == ' ' && line.ptr[i - 1] == ' ' && line.ptr[i] != ' ')
+            at = i;
+    return text_width((struct slice){line.ptr, at});
+}
+
+static void print_wrapped(FILE *out, struct slice line, int n_cols)
+{
+    struct slice part;
+    int hanging = hanging_cols(line, n_cols), indent = 0;
+    for (; text_wrap(&line, n_cols - indent, &part); indent = hanging)
+        fprintf(out, "%*s%.*s\n", indent, "", (int)part.n, part.ptr);
+}
+
 void cmd_print_line(FILE *out, const char *fmt, ...)
 {
     char line[8192];
@@ -31,7 +60,23 @@ void cmd_print_line(FILE *out, const char *fmt, ...)
     va_end(va);
     line[utf8_whole(line, strlen(line))] = '\0';
     utf8_make_printable(line);
-    fprintf(out, "%s\n", line);
+    int n_cols = terminal_cols(out);
+    if (n_cols && text_width(slice_of(line)) > n_cols)
+        print_wrapped(out, slice_of(line), n_cols);
+    else
+        fprintf(out, "%s\n", line);
+}
+
+#define NAME_MOST_COLS 40
+
+int cmd_name_cols(const struct fleet *fleet)
+{
+    int most = 16;
+    for (int i = 0; i < fleet->n_endpoints; i++) {
+        int n = text_width(slice_of(fleet->endpoints[i].conf->name));
+        most = n > most ? n : most;
+    }
+    return most < NAME_MOST_COLS ? most : NAME_MOST_COLS;
 }
 
 int cmd_fail(const struct err *err)

@@ -49,6 +49,8 @@ int cmd_tui(struct args *args);
 
 /* The file of the local endpoint of this name, or the name itself: a path. */
 const char *cmd_model_path(const struct config *config, const char *name);
+/* Of a column that shows every endpoint's name whole, if it is not too long. */
+int cmd_name_cols(const struct fleet *fleet);
 /* Reads the heads of the local models' files: what cannot be loaded is faulty then. */
 void cmd_look_at_models(struct core *core);
 bool cmd_has_store(const struct config *config);

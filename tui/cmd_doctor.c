@@ -154,7 +154,7 @@ static void check_endpoints(struct report *report, const struct config *config)
 {
     if (config->n_endpoints == 0 && config->models_folder)
         say(report, BAD, "endpoints",
-                "none: put a .gguf file into %s, or add an [endpoint \"NAME\"] section to %s "
+                "none: put a .gguf file into %s (a first start of shunt makes it), or add an [endpoint \"NAME\"] section to %s "
                 "(README shows one)",
                 config->models_dir, config->path);
     else if (config->n_endpoints == 0)

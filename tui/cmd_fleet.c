@@ -52,12 +52,12 @@ static void wait_for_all(struct hub *hub)
     }
 }
 
-static void print_result(const struct endpoint_state *e)
+static void print_result(const struct endpoint_state *e, int n_name)
 {
     if (e->probe_error[0])
-        cmd_print_line(stdout, "%-16s FAILED  %s", e->conf->name, e->probe_error);
+        cmd_print_line(stdout, "%-*s FAILED  %s", n_name, e->conf->name, e->probe_error);
     else
-        cmd_print_line(stdout, "%-16s ok  %6u ms", e->conf->name, e->probe_ms);
+        cmd_print_line(stdout, "%-*s ok  %6u ms", n_name, e->conf->name, e->probe_ms);
 }
 
 static void print_result_json(const struct endpoint_state *e, bool is_first)
@@ -86,7 +86,7 @@ static int print_results(const struct fleet *fleet, bool is_json)
         if (is_json)
             print_result_json(e, n_asked == 0);
         else
-            print_result(e);
+            print_result(e, cmd_name_cols(fleet));
         n_asked++;
         n_failed += e->probe_error[0] != '\0';
     }

@@ -15,17 +15,19 @@
 
 static void print_table(const struct decision *d, const struct fleet *fleet)
 {
+    int n_name = cmd_name_cols(fleet);
     cmd_print_line(stdout, "%s", d->reason);
     if (d->n_candidates)
-        cmd_print_line(stdout, "  %-16s %8s %10s  %s", "endpoint", "time", "expected", "why");
+        cmd_print_line(
+                stdout, "  %-*s %8s %10s  %s", n_name, "endpoint", "time", "expected", "why");
     for (int i = 0; i < d->n_candidates; i++) {
         const struct candidate *c = &d->candidates[i];
         char usd[32];
-        cmd_print_line(stdout, "%s %-16s %6.1f s %10s  %s",
+        cmd_print_line(stdout, "%s %-*s %6.1f s %10s  %s",
                 i == d->chosen             ? ">"
                 : c->filter != FILTER_NONE ? "x"
                                            : " ",
-                fleet->endpoints[c->endpoint].conf->name, c->expected_ms / 1000.0,
+                n_name, fleet->endpoints[c->endpoint].conf->name, c->expected_ms / 1000.0,
                 prices_usd_text(c->cost_nusd, usd), c->reason);
     }
     if (d->flip[0])
