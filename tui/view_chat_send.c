@@ -76,6 +76,18 @@ static bool is_busy(struct app *app)
     return run != NULL;
 }
 
+/* The first screen, or Fleet, says what is missing. */
+static bool is_alone(struct app *app)
+{
+    bool has_nobody = fleet_has_nobody(&app_core(app)->fleet);
+    if (has_nobody)
+        app_notice(app, ERR_USAGE,
+                "nobody can answer yet, your text stays here: put a model (.gguf) into %s, or "
+                "add an endpoint in Fleet",
+                app_models_dir(app));
+    return has_nobody;
+}
+
 /* The text stays in the input; the session is asked for again, because the other process may
  * have ended. */
 static bool is_foreign(struct app *app)
@@ -133,6 +145,8 @@ void chat_send(struct chat *c, struct app *app)
     if (is_busy(app) || is_foreign(app))
         return;
     app_look_for_models(app);
+    if (is_alone(app))
+        return;
     struct action *a = action_new(ACTION_SEND);
     if (!attach_files(c, app, a)) {
         action_free(a);
