@@ -433,6 +433,13 @@ static void the_first_screen_names_both_ways_until_there_is_somebody(void **stat
     assert_true(chat_shows(f, "nobody to talk to"));
     assert_non_null(strstr(f->app.notice, "nobody can answer yet, your text stays here"));
     assert_true(fleet_switch(&f->app.core.fleet, 0, SWITCH_ON));
+    fleet_set_fault(&f->app.core.fleet, 0, "its file is cut");
+    chat_run(f, CMD_SEND);
+    assert_string_equal(
+            f->app.notice, "local cannot answer, your text stays here: its file is cut");
+    fleet_set_fault(&f->app.core.fleet, 0, "");
+    assert_true(fleet_switch(&f->app.core.fleet, 0, SWITCH_OFF));
+    assert_true(fleet_switch(&f->app.core.fleet, 0, SWITCH_ON));
     assert_false(chat_shows(f, "nobody to talk to"));
 }
 

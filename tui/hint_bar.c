@@ -196,7 +196,9 @@ void hint_bar_draw_sequence(const struct app *app, enum context context,
     size_t n = strlen(first_key);
     bool has_views = find_view_keys(map, views_keys, sizeof views_keys) &&
                      strncmp(views_keys, first_key, n) == 0;
+    first_key[n - 1] = '\0';
     put(&bar, first_key, "\xE2\x80\xA6");
+    first_key[n - 1] = ' ';
     if (has_views)
         put(&bar, views_keys + n, VIEWS_HINT);
     for (size_t i = 0; i < keymap_n(map); i++) {

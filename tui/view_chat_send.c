@@ -7,6 +7,7 @@
 
 #include "router/conf.h"
 #include "router/core.h"
+#include "router/endpoint.h"
 #include "router/session.h"
 
 #include "tui/attachment.h"
@@ -76,16 +77,24 @@ static bool is_busy(struct app *app)
     return run != NULL;
 }
 
-/* The first screen, or Fleet, says what is missing. */
+/* Why the first that is switched on cannot answer, or how to get one. */
 static bool is_alone(struct app *app)
 {
-    bool has_nobody = fleet_has_nobody(&app_core(app)->fleet);
-    if (has_nobody)
+    const struct fleet *fleet = &app_core(app)->fleet;
+    int i = 0;
+    if (!fleet_has_nobody(fleet))
+        return false;
+    while (i < fleet->n_endpoints && !fleet->endpoints[i].conf->enabled)
+        i++;
+    if (i < fleet->n_endpoints)
+        app_notice(app, ERR_USAGE, "%s cannot answer, your text stays here: %s",
+                fleet->endpoints[i].conf->name, fleet->endpoints[i].fault);
+    else
         app_notice(app, ERR_USAGE,
                 "nobody can answer yet, your text stays here: put a model (.gguf) into %s, or "
                 "add an endpoint in Fleet",
                 app_models_dir(app));
-    return has_nobody;
+    return true;
 }
 
 /* The text stays in the input; the session is asked for again, because the other process may
