@@ -96,6 +96,8 @@ static void draw_answer(const struct message *m, const struct message_header *h,
     struct figures f = {out, row, col, out->rect.n_cols - text_width(slice_of(after))};
     put_figure(&f, "%s", m->model);
     put_figure(&f, "%s", figure_clock(clock, m->created_ms));
+    if (m->is_copy)
+        put_figure(&f, "copied");
     if (m->ttft_ms)
         put_figure(&f, "first %.2f s", m->ttft_ms / 1000.0);
     if (count_tokens(m))
