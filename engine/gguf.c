@@ -32,8 +32,7 @@ struct cursor {
 static enum status cut(const struct cursor *c, const char *what)
 {
     return err_set(c->err, ERR_FORMAT,
-            "%s ends in the middle of %s (at byte %zu of %zu): the file is cut or damaged; "
-            "download it again",
+            "%s is cut off: download it again (it ends in the middle of %s, at byte %zu of %zu)",
             c->gguf->path, what, c->at, c->gguf->n_bytes);
 }
 
@@ -255,9 +254,9 @@ static enum status place_tensors(struct cursor *c, struct gguf *g, const uint64_
             return bad_tensor(c, t, "overlaps the tensor before it");
         if (start > g->n_bytes || offsets[i] > g->n_bytes - start ||
                 t->n_bytes > g->n_bytes - start - offsets[i])
-            return bad_tensor(c, t,
-                    "lies beyond the end of the file: the file is cut or damaged; download "
-                    "it again");
+            return err_set(c->err, ERR_FORMAT,
+                    "%s is cut off: download it again (tensor %.*s lies beyond its end)",
+                    g->path, (int)t->name.n, t->name.ptr);
         t->data = g->bytes + start + offsets[i];
         end = offsets[i] + t->n_bytes;
     }

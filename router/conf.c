@@ -80,6 +80,18 @@ static char *fold(struct slice name)
     return out;
 }
 
+/* A header without the comment behind it: `;` behind white space, but not inside quotes. */
+static struct slice cut_comment(struct slice s)
+{
+    bool is_quoted = false;
+    for (size_t i = 1; i < s.n; i++) {
+        is_quoted ^= s.ptr[i] == '"';
+        if (s.ptr[i] == ';' && !is_quoted && is_blank(s.ptr[i - 1]))
+            return slice_trim((struct slice){s.ptr, i});
+    }
+    return s;
+}
+
 /* [section "subsection"] */
 static bool read_header(struct line *line, struct slice s)
 {
@@ -198,9 +210,9 @@ static void warn_broken_header(struct conf *conf, struct slice s, int number)
                 (int)section.n, section.ptr, (int)name.n, name.ptr);
     else
         conf_warn(conf, number,
-                "\"%.60s\" is no [section] or [section \"name\"]: a bracket or a quote is "
+                "\"%.*s\" is no [section] or [section \"name\"]: a bracket or a quote is "
                 "missing; the keys below it are ignored",
-                s.ptr);
+                (int)(s.n < 60 ? s.n : 60), s.ptr);
 }
 
 /* Reads what the lines mean; called again after every edit. */
@@ -217,8 +229,9 @@ static void interpret(struct conf *conf, bool warns)
         if (s.n == 0 || s.ptr[0] == '#' || s.ptr[0] == ';')
             continue;
         const char *equals = strchr(line->text, '=');
-        if (s.ptr[0] ==
-                '[') { /* keys below a broken header must not fall to the section above it */
+        if (s.ptr[0] == '[') {
+            /* keys below a broken header must not fall to the section above it */
+            s = cut_comment(s);
             section = read_header(line, s) ? line->section : NULL;
             subsection = line->subsection;
             if (!section && warns)

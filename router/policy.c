@@ -200,6 +200,17 @@ static double seconds_until(uint64_t t_ns, uint64_t now_ns)
     return t_ns > now_ns ? (double)(t_ns - now_ns) / 1e9 : 0;
 }
 
+/* Without the path, which may be so long that what to do is cut off. */
+static void copy_fault(const struct endpoint_state *e, char *out, size_t n)
+{
+    const char *path = e->conf->model;
+    bool begins_with_path = path && path[0] && slice_has_prefix(slice_of(e->fault), path);
+    const char *subject = begins_with_path ? "its file" : "";
+    snprintf(out, n, "%s%.*s", subject, (int)(n - 1 - strlen(subject)),
+            e->fault + (begins_with_path ? strlen(path) : 0));
+    out[utf8_whole(out, strlen(out))] = '\0';
+}
+
 static void explain(struct candidate *c, const struct features *f, const struct policy_world *w)
 {
     const struct endpoint_state *e = &w->fleet->endpoints[c->endpoint];
@@ -243,8 +254,7 @@ static void explain(struct candidate *c, const struct features *f, const struct 
                 prices_usd_text(w->budget.day_nusd, day));
         break;
     case FILTER_FAULTY:
-        snprintf(out, n, "%.*s", (int)n - 1, e->fault);
-        out[utf8_whole(out, strlen(out))] = '\0';
+        copy_fault(e, out, n);
         break;
     case FILTER_TRIED:
         snprintf(out, n, "failed for this request");
@@ -435,7 +445,9 @@ static void wait_ask_or_refuse(struct decision *d, const struct policy_world *w)
     if (dear) {
         d->verdict = VERDICT_ASK;
         snprintf(d->reason, sizeof d->reason,
-                "it would pass today's budget of %s, of which %s are spent: %s costs about %s",
+                w->budget.spent_nusd < w->budget.day_nusd
+                        ? "today's budget of %s has no room (%s spent): %s costs about %s"
+                        : "today's budget of %s is used up (%s spent): %s costs about %s",
                 prices_usd_text(w->budget.day_nusd, day),
                 prices_usd_text(w->budget.spent_nusd, spent),
                 w->fleet->endpoints[dear->endpoint].conf->name,

@@ -63,14 +63,14 @@ static void the_rule_hides_nobody(void **state)
         app.core.fleet.endpoints[i].is_gone = false;
     app.core.fleet.endpoints[0].switched = app.core.fleet.endpoints[2].switched = SWITCH_NONE;
     type_text("hi");
-    assert_non_null(strstr(shown(100, 21), " \xE2\x94\x82 1 more \xE2\x94\x80")); /* three are
+    assert_non_null(strstr(shown(100, 21), " \xE2\x94\x82 1 other \xE2\x94\x80")); /* three are
                                                                                 named at most */
-    assert_non_null(strstr(shown(45, 21), " \xE2\x94\x82 3 more \xE2\x94\x80"));
+    assert_non_null(strstr(shown(45, 21), " \xE2\x94\x82 3 others \xE2\x94\x80"));
     app.core.budget = (struct budget){2000000000, 1999999999};
     app.now_ns += S;
     expect_shown(" (budget reached: mini, lab-gpu, opus out)", true);
     assert_non_null(strstr(shown(60, 21), " (budget reached: 3 out)"));
-    expect_shown(" more", false);
+    expect_shown(" other", false);
 }
 
 static void a_session_that_is_only_read_says_so(void **state)
@@ -131,7 +131,10 @@ static void a_verdict_that_is_not_to_send_says_why(void **state)
     app.core.fleet.endpoints[1].switched = SWITCH_NONE;
     app.core.budget = (struct budget){1000, 900};
     app.now_ns += S;
-    expect_shown("next: asks you first: it would pass", true);
+    expect_shown("next: asks you first: today's budget of", true);
+    app.core.budget.spent_nusd = 2000;
+    app.now_ns += S;
+    expect_shown("is used up ($", true);
 }
 
 static void the_title_leaves_room_for_the_candidates(void **state)

@@ -100,7 +100,8 @@ static void the_file_is_written_and_what_was_done_is_told(void **state)
     assert_string_equal(buf_text(&file), "ab");
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
-    snprintf(want, sizeof want, "the answer: sent to the terminal and written to %s", path);
+    snprintf(want, sizeof want,
+            "the answer: copied, if the terminal allows it (OSC 52), and written to %s", path);
     assert_string_equal(told.text, want);
     assert_string_equal(buf_text(&escape), "\x1B]52;c;YWI=\x07");
     buf_release(&file);
@@ -119,7 +120,7 @@ static void the_file_is_written_and_what_was_done_is_told(void **state)
     snprintf(path, sizeof path, "/proc/none/clip");
     clipboard_copy(&c, SLICE("x"), "the answer", &escape, &told);
     assert_int_not_equal(told.status, OK);
-    assert_non_null(strstr(told.text, "sent to the terminal; cannot"));
+    assert_non_null(strstr(told.text, "(OSC 52); cannot"));
     buf_release(&escape);
     snprintf(path, sizeof path, "%s/new/clip", dir);
     remove(path);

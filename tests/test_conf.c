@@ -76,6 +76,16 @@ static void sections_and_their_names(void **state)
     conf_free(c);
 }
 
+static void a_comment_may_stand_behind_a_header(void **state)
+{
+    (void)state;
+    struct conf *c = parse("[s] ; of s\nk = 1\n  [endpoint \"a ; b\"]\t; by \"hand]\nk = 2\n");
+    assert_string_equal(conf_get(c, "s", "", "k"), "1");
+    assert_string_equal(conf_get(c, "endpoint", "a ; b", "k"), "2");
+    assert_int_equal(conf_n_warnings(c), 0);
+    conf_free(c);
+}
+
 static void nonsense_is_kept_and_said(void **state)
 {
     (void)state;
@@ -274,6 +284,7 @@ int main(void)
             cmocka_unit_test(values_follow_the_rules),
             cmocka_unit_test(a_broken_header_keeps_its_keys_to_itself),
             cmocka_unit_test(sections_and_their_names),
+            cmocka_unit_test(a_comment_may_stand_behind_a_header),
             cmocka_unit_test(nonsense_is_kept_and_said),
             cmocka_unit_test(an_edit_touches_nothing_else),
             cmocka_unit_test(an_edited_value_reads_back_whatever_stands_behind_it),

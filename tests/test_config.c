@@ -313,7 +313,7 @@ static void keys_are_bound_by_command_name(void **state)
     assert_int_equal(keymap_find(map, CTX_GLOBAL, &pending, &f7, &command), KEYMAP_BOUND);
     assert_int_equal(command, CMD_OPEN_EXPERTS);
     assert_int_equal(conf_n_warnings(p->config.conf), 2);
-    assert_non_null(strstr(warning(p, 0), "open-xperts"));
+    assert_non_null(strstr(warning(p, 0), "\"open-xperts\": did you mean \"open-experts\"?"));
     assert_non_null(strstr(warning(p, 1), "nowhere"));
     keymap_free(map);
 }

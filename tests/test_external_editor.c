@@ -99,7 +99,8 @@ static void an_editor_that_fails_changes_nothing(void **state)
     (void)state;
     expect_nothing_left("sh -c 'exit 3'", "status 3");
     expect_nothing_left("sh -c 'kill -9 $$'", "signal 9");
-    expect_nothing_left("no-such-editor-here", "set VISUAL or EDITOR");
+    expect_nothing_left(
+            "no-such-editor-here", "no editor \"no-such-editor-here\": set VISUAL or EDITOR");
     struct err err;
     expect_kept("rm", "cannot open", &err);
 }

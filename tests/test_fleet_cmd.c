@@ -353,7 +353,7 @@ static void a_route_knows_what_today_brought(void **state)
     store_all(store, &c, 1);
     store_close(store);
     expect("route hi", EXIT_REFUSED);
-    assert_non_null(strstr(buf_text(&out), "pass today's budget of $1.00"));
+    assert_non_null(strstr(buf_text(&out), "today's budget of $1.00 "));
 }
 
 static void a_breaker_of_another_process_is_shown(void **state)

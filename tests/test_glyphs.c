@@ -75,6 +75,7 @@ static void texts_stay_where_the_terminal_can_show_them(void **state)
     expect_text(CHARSET_ASCII_CHROME, true, "a → é 中", "a → é 中\n");
     expect_text(CHARSET_ASCII, false, "a → é 中b", "a > ? ? b\n");
     expect_text(CHARSET_ASCII, true, "e\xCC\x81!", "e!\n");
+    expect_text(CHARSET_ASCII_CHROME, true, "a\xFF\x01", "a..\n"); /* the dots are drawn */
     expect_text(CHARSET_ASCII_CHROME, true, "e\xCC\x81!", "e\xCC\x81!\n");
     expect_text(CHARSET_ASCII, true, "a → é 中b", "a ? ? ? b\n");
 }

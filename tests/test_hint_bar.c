@@ -86,11 +86,47 @@ static void every_bar_says_how_to_get_to_the_other_views(void **state)
     app_fake_release(&app);
 }
 
+static void the_first_key_of_a_sequence_says_what_may_follow(void **state)
+{
+    struct chat_fixture *f = *state;
+    const struct key pending = {.code = 'x', .mods = MOD_CTRL};
+    struct screen screen = {0};
+    struct buf out;
+    buf_init(&out, 1000);
+    screen_resize(&screen, 1, 80);
+    struct surface all = screen_surface(&screen);
+    hint_bar_draw_sequence(&f->app, CTX_FLEET, &pending, &all, 0);
+    screen_print(&screen, &out);
+    assert_string_equal(buf_text(&out), " C-x  \xE2\x80\xA6  1\xE2\x80\xA6"
+                                        "7 views  n new  p palette\n");
+    buf_clear(&out);
+    hint_bar_draw_sequence(&f->app, CTX_TRANSCRIPT, &pending, &all, 0);
+    screen_print(&screen, &out);
+    assert_non_null(strstr(buf_text(&out), "b branches")); /* of Chat holds there too */
+    buf_release(&out);
+    screen_release(&screen);
+}
+
+static void a_question_about_the_budget_offers_its_two_answers(void **state)
+{
+    struct chat_fixture *f = *state;
+    struct app *app = &f->app;
+    app->states[VIEW_CHAT] = f->view;
+    chat_type(f, "x");
+    chat_run(f, CMD_SEND);
+    app->core.runs[0].phase = RUN_ASKS;
+    expect_hints(app, CTX_CHAT, views[VIEW_CHAT].ops->hints(f->view, app), 80,
+            " M-y send it all the same  Esc do not send it  C-x 1\xE2\x80\xA6"
+            "7 views\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             CHAT(hints_are_of_use_where_they_stand),
             CHAT(popups_name_the_users_keys),
+            CHAT(the_first_key_of_a_sequence_says_what_may_follow),
+            CHAT(a_question_about_the_budget_offers_its_two_answers),
             cmocka_unit_test(every_bar_says_how_to_get_to_the_other_views),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -292,7 +292,7 @@ static void what_a_head_says_keeps_the_model_out_until_it_is_mended(void **state
     act_on(ACTION_LIST_MODELS, 0, NULL);
     find_bad(0, "/m/big.gguf", 1);
     end_scan();
-    assert_string_equal(reason_out(0), "/m/big.gguf is no GGUF file");
+    assert_string_equal(reason_out(0), "its file is no GGUF file");
     assert_string_equal(reason_out(1), "");
     act_on(ACTION_LIST_MODELS, 0, NULL);
     find(0, "/m/big.gguf");
@@ -303,12 +303,12 @@ static void what_failed_to_load_is_out_until_the_next_try(void **state)
 {
     (void)state;
     emit(0, ENGINE_FAILED, -1, 0, 30 * GB);
-    assert_string_equal(reason_out(0), "/m/big.gguf is cut off");
+    assert_string_equal(reason_out(0), "its file is cut off");
     act_on(ACTION_LOAD_MODEL, 0, NULL);
     assert_string_equal(reason_out(0), "");
     emit(0, ENGINE_STOPPED, 0, 0, 0);
     emit(0, ENGINE_FAILED, -1, 0, 30 * GB);
-    assert_string_equal(reason_out(0), "/m/big.gguf is cut off");
+    assert_string_equal(reason_out(0), "its file is cut off");
 }
 
 /* The same file found again is no other one. */
@@ -322,7 +322,7 @@ static void what_failed_to_load_is_in_again_when_its_file_changed(void **state)
     act_on(ACTION_LIST_MODELS, 0, NULL);
     find(0, "/m/big.gguf");
     end_scan();
-    assert_string_equal(reason_out(0), "/m/big.gguf is cut off");
+    assert_string_equal(reason_out(0), "its file is cut off");
     struct model_file *file = model_file_new(0, "/m/big.gguf");
     file->facts.modified_ms = 5;
     core_apply(&core, &(struct event){.kind = EV_MODEL_FILE, .u.file = file});

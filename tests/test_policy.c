@@ -107,6 +107,14 @@ static void what_lacks_its_key_or_file_is_out_unless_it_is_named(void **state)
     assert_string_equal(chosen(&f, 0, &d), "cheap");
     assert_int_equal(d.candidates[0].filter, FILTER_FAULTY);
     assert_string_equal(d.candidates[0].reason, "cannot open /x.gguf");
+    char path[256] = "/", fault[320];
+    memset(path + 1, 'p', 200);
+    confs[0].model = path;
+    snprintf(fault, sizeof fault, "%s is cut off: download it again", path);
+    set_fault(0, fault);
+    chosen(&f, 0, &d); /* a long path does not hide what to do */
+    assert_string_equal(d.candidates[0].reason, "its file is cut off: download it again");
+    confs[0].model = NULL;
     f.only_endpoint = 0;
     assert_string_equal(chosen(&f, 0, &d), "local");
     f.only_endpoint = -1;

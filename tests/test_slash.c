@@ -126,6 +126,10 @@ static void endpoints_are_completed(void **state)
     chat_run(f, CMD_LINE_DOWN);
     chat_run(f, CMD_SEND);
     assert_int_equal(f->app.core.use_endpoint, -1); /* auto */
+    chat_type(f, "/endpoint  m");                   /* a blank more than completing wrote */
+    chat_run(f, CMD_COMPLETE);
+    chat_run(f, CMD_SEND);
+    assert_int_equal(f->app.core.use_endpoint, 1);
 }
 
 static void what_is_gone_is_not_offered_and_not_taken(void **state)

@@ -243,6 +243,30 @@ static void ascii_mode_draws_rules_of_ascii_and_keeps_what_is_written(void **sta
     assert_null(strstr(pty_picture(pty), "\xE2\x94\x80"));
 }
 
+static void run_piped(void)
+{
+    char command[256];
+    snprintf(command, sizeof command, "seq 1 3 | exec " SHUNT_BINARY " --config %s --data %s",
+            config, data);
+    char *argv[] = {(char[]){"/bin/sh"}, (char[]){"-c"}, command, NULL};
+    pty = pty_open(&(struct pty_config){24, 80, "xterm-256color", argv});
+}
+
+static void piped_text_is_in_the_message_of_a_new_session(void **state)
+{
+    (void)state;
+    start_chat(24, 80);
+    pty_type(pty, "of the last time");
+    pty_wait_text(pty, "> of the last time");
+    struct pty *first = pty; /* runs on: its session could only be read */
+    run_piped();
+    pty_wait_text(pty, "5 B of standard input are in the message");
+    pty_type(pty, "what is it?");
+    pty_wait_text(pty, "> 1\n   2\n   3\n   what is it?");
+    assert_null(strstr(pty_picture(pty), "last time"));
+    pty_close(first);
+}
+
 static void quitting_leaves_the_terminal_clean(void **state)
 {
     (void)state;
@@ -556,6 +580,7 @@ int main(void)
             TEST(eight_colours_leave_nothing_invisible),
             TEST(the_mouse_is_off_until_it_is_asked_for_and_off_behind_us),
             TEST(ascii_mode_draws_rules_of_ascii_and_keeps_what_is_written),
+            TEST(piped_text_is_in_the_message_of_a_new_session),
             TEST(quitting_leaves_the_terminal_clean),
             TEST(interrupting_twice_quits),
             TEST(signals_that_end_it_leave_the_terminal_clean),

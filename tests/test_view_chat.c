@@ -24,7 +24,7 @@
 #include "tui/view_chat.h"
 #include "tui/view_help.h"
 
-#include "tests/helper_chat.h"
+#include "tests/helper_views.h"
 
 #define S 1000000000ull
 
@@ -137,8 +137,13 @@ static void only_what_works_on_the_selected_message_is_offered(void **state)
     assert_false(has_hint(f, "c code"));
     buf_add_text(&f->app.core.session->messages[1]->text, "\n```\ncode\n```\n");
     assert_true(has_hint(f, "c code"));
+    assert_true(has_hint(f, "f fork"));
+    assert_true(has_hint(f, "M-r again"));
     snprintf(f->app.core.session->messages[1]->endpoint, 64, "local");
     assert_true(has_hint(f, "x tokens"));
+    f->app.core.session->messages[1]->n_attached = 17; /* all of it: nothing that is copied */
+    assert_false(has_hint(f, "c code"));
+    f->app.core.session->messages[1]->n_attached = 0;
     chat_run(f, CMD_UP);
     assert_true(has_hint(f, "e edit"));
     f->app.core.session->leaf_id = 1;
@@ -146,6 +151,34 @@ static void only_what_works_on_the_selected_message_is_offered(void **state)
     chat_run(f, CMD_LAST);
     assert_true(has_hint(f, "</> branch"));
     assert_true(has_hint(f, "b branches"));
+}
+
+static void the_bar_of_a_popup_names_what_it_can_do(void **state)
+{
+    struct chat_fixture *f = *state;
+    answer(f, "mini", "One.");
+    chat_run(f, CMD_WHY);
+    assert_false(has_hint(f, "other answers"));
+    assert_false(has_hint(f, " more"));
+    answer(f, "mini", "Two.");
+    assert_true(has_hint(f, "Up/Down other answers"));
+}
+
+static void a_search_says_its_keys_and_what_it_found(void **state)
+{
+    struct chat_fixture *f = *state;
+    answer(f, "mini", "One.");
+    chat_run(f, CMD_COMPLETE);
+    chat_run(f, CMD_SEARCH);
+    assert_true(has_hint(f, "Enter keep what is found  Esc close"));
+    assert_true(views[VIEW_CHAT].ops->key_first(f->view, &(struct key){.code = 'z'}, &f->app));
+    assert_string_equal(f->app.notice, "no message has these words");
+    views[VIEW_CHAT].ops->key_first(f->view, &(struct key){.code = KEY_BACKSPACE}, &f->app);
+    views[VIEW_CHAT].ops->key_first(f->view, &(struct key){.code = '.'}, &f->app);
+    views[VIEW_CHAT].ops->key_first(f->view, &(struct key){.code = KEY_ENTER}, &f->app);
+    assert_true(has_hint(f, "n next above  N next below"));
+    chat_run(f, CMD_SEARCH_BEFORE);
+    assert_string_equal(f->app.notice, "only this message has these words");
 }
 
 static void the_list_of_files_says_that_enter_inserts(void **state)
@@ -302,6 +335,38 @@ static void what_the_disk_refuses_stays(void **state)
     assert_false(is_said(f, &line, 208 * S));
 }
 
+/* ---- the endpoints ---------------------------------------------------------------------- */
+
+static struct buf endpoints_row(const struct core *core, int n_cols)
+{
+    struct screen screen = {0};
+    screen_resize(&screen, 1, n_cols);
+    struct surface all = screen_surface(&screen);
+    status_line_draw(&(struct status_line){0}, core, 100 * S, &all);
+    return text_of(&screen);
+}
+
+static void the_endpoint_in_use_is_named_and_the_others_are_counted(void **state)
+{
+    struct chat_fixture *f = *state;
+    struct core *core = &f->app.core;
+    struct buf row = endpoints_row(core, 80);
+    assert_string_equal(buf_text(&row), " \xE2\x97\x8F local  \xE2\x97\x8F mini\n");
+    buf_release(&row);
+    row = endpoints_row(core, 30);
+    assert_string_equal(buf_text(&row), " \xE2\x97\x8F local  +1\n");
+    buf_release(&row);
+    core->use_endpoint = 1;
+    row = endpoints_row(core, 30);
+    assert_string_equal(buf_text(&row), " \xE2\x97\x8F mini  +1\n");
+    buf_release(&row);
+    core->use_endpoint = -1;
+    snprintf(chat_say(f, MSG_ASSISTANT, "x")->endpoint, ENDPOINT_NAME_BYTES, "mini");
+    row = endpoints_row(core, 30);
+    assert_string_equal(buf_text(&row), " \xE2\x97\x8F mini  +1\n");
+    buf_release(&row);
+}
+
 /* ---- the tab bar ------------------------------------------------------------------------ */
 
 static void expect_tabs(struct chat_fixture *f, bool is_help, int n_cols, const char *text)
@@ -362,6 +427,11 @@ static void the_first_screen_names_both_ways_until_there_is_somebody(void **stat
     assert_true(chat_shows(f, "nobody to talk to"));
     assert_true(chat_shows(f, "~/.local/share/shunt/models"));
     assert_true(chat_shows(f, "C-x 3 opens Fleet, the key a adds an endpoint"));
+    chat_type(f, "hello?");
+    chat_run(f, CMD_SEND); /* to nobody: text and help stay */
+    chat_expect_input(f, "hello?");
+    assert_true(chat_shows(f, "nobody to talk to"));
+    assert_non_null(strstr(f->app.notice, "nobody can answer yet, your text stays here"));
     assert_true(fleet_switch(&f->app.core.fleet, 0, SWITCH_ON));
     assert_false(chat_shows(f, "nobody to talk to"));
 }
@@ -400,6 +470,8 @@ int main(void)
             TEST(the_popup_says_what_it_really_cost),
             TEST(the_popup_does_not_hide_that_enter_sends),
             TEST(only_what_works_on_the_selected_message_is_offered),
+            TEST(the_bar_of_a_popup_names_what_it_can_do),
+            TEST(a_search_says_its_keys_and_what_it_found),
             TEST(the_list_of_files_says_that_enter_inserts),
             TEST(a_single_branch_says_how_another_begins),
             TEST(a_branch_is_named_by_what_was_typed),
@@ -409,6 +481,7 @@ int main(void)
             TEST(an_answer_is_not_edited_and_keeps_the_focus),
             TEST(a_notice_goes_with_time_a_key_or_another_view),
             TEST(what_the_disk_refuses_stays),
+            CHAT(the_endpoint_in_use_is_named_and_the_others_are_counted),
             TEST(tabs_are_never_cut_inside_a_word),
             TEST(help_opens_at_the_keys_that_hold),
             TEST(the_first_screen_names_both_ways_until_there_is_somebody),

@@ -49,6 +49,26 @@ static void the_side_pane_says_what_it_needs(void **state)
     assert_true(had_pane != chat_shows_at(f, 120, 37, "\xE2\x94\x82"));
 }
 
+static void an_answer_says_what_it_cost_before_what_file_it_came_from(void **state)
+{
+    struct chat_fixture *f = *state;
+    struct message *m = chat_say(f, MSG_ASSISTANT, "x");
+    snprintf(m->endpoint, sizeof m->endpoint, "smol-135M.Q4_1");
+    snprintf(m->model, sizeof m->model, "smol-135M.Q4_1.gguf");
+    m->ttft_ms = 70;
+    m->total_ms = 2070;
+    m->usage.output = 130;
+    m->cost_nusd = 0;
+    assert_true(chat_shows_at(f, 80, 9, "first 0.07 s  130 tok"));
+    assert_false(chat_shows_at(f, 120, 9, ".gguf")); /* the name stands there once */
+    snprintf(m->model, sizeof m->model, "another-file-of-the-same-model.gguf");
+    assert_true(chat_shows_at(f, 119, 9, "another-file-of-the-same-model.gguf  22:13  first"));
+    assert_true(chat_shows_at(f, 60, 9, " tok/s  free"));
+    assert_false(chat_shows_at(f, 60, 9, ".gguf"));
+    m->cost_nusd = -1;
+    assert_true(chat_shows_at(f, 80, 9, "cost unknown"));
+}
+
 /* What is below is told on the rule, and covers no text. */
 static void lines_below_are_told_on_the_rule(void **state)
 {
@@ -118,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(chat_looks_right_at_every_size),
             CHAT(the_side_pane_says_what_it_needs),
+            CHAT(an_answer_says_what_it_cost_before_what_file_it_came_from),
             CHAT(lines_below_are_told_on_the_rule),
             CHAT(what_was_searched_comes_into_view),
             cmocka_unit_test(a_long_session_draws_fast_and_scrolls),

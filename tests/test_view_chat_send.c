@@ -56,8 +56,7 @@ static void a_named_file_goes_along_or_nothing_does(void **state)
 {
     struct chat_fixture *f = *state;
     struct err err;
-    const char *missing =
-            "there is no file shunt test.md: press the key again to send it as a word";
+    const char *missing = "there is no file shunt test.md: Enter again sends it as a word";
     unlink("shunt test.md"); /* of a run that was broken off */
     chat_type(f, "see @\"shunt test.md\"");
     chat_run(f, CMD_SEND);
@@ -105,6 +104,15 @@ static void a_cleared_draft_is_the_newest_of_the_history(void **state)
     chat_expect_input(f, "/endpoint nobody");
 }
 
+static void undo_brings_a_cleared_draft_back(void **state)
+{
+    struct chat_fixture *f = *state;
+    chat_type(f, "half a thought");
+    assert_true(view_chat_clear_input(f->view, &f->app));
+    chat_run(f, CMD_UNDO);
+    chat_expect_input(f, "half a thought");
+}
+
 static void only_what_ended_early_is_gone_on_with(void **state)
 {
     (void)state;
@@ -148,6 +156,7 @@ int main(void)
             CHAT(a_named_file_goes_along_or_nothing_does),
             CHAT(what_is_no_file_is_sent_as_a_word_when_asked_twice),
             CHAT(a_cleared_draft_is_the_newest_of_the_history),
+            CHAT(undo_brings_a_cleared_draft_back),
             cmocka_unit_test(only_what_ended_early_is_gone_on_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

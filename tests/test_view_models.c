@@ -106,7 +106,9 @@ static void fill(struct app *app)
     f = facts("olmoe", "OLMoE", "Q8_0", 7360 * GB / 1000, 1074 * GB / 1000, 6900000000);
     find(app, 3, "/models/olmoe.gguf", &f);
     f = (struct model_facts){.modified_ms = 1690000000000, .info.file_bytes = 3000};
-    err_set(&f.err, ERR_FORMAT, "/models/cut.gguf ends before its keys do; download it again");
+    err_set(&f.err, ERR_FORMAT,
+            "/models/cut.gguf is cut off: download it again (it ends in the middle of a key, at "
+            "byte 3000 of 3000)");
     find(app, 4, "/models/cut.gguf", &f);
     f = facts("qwen3", "Qwen3 4B", "Q6_K", 3310 * GB / 1000, 1200 * GB / 1000, 4020000000);
     find(app, -1, "/models/qwen3-4b.gguf", &f);
@@ -115,9 +117,8 @@ static void fill(struct app *app)
     emit(app, 0, ENGINE_LOADING, 0.43f, NULL);
     emit(app, 1, ENGINE_READY, 1, NULL);
     emit(app, 2, ENGINE_FAILED, -1,
-            "/models/mixtral.gguf: tensor blk.3.ffn_gate_exps.weight lies beyond the end of "
-            "the "
-            "file; download it again");
+            "/models/mixtral.gguf is cut off: download it again (tensor "
+            "blk.3.ffn_gate_exps.weight lies beyond its end)");
     app->core.fleet.endpoints[1].n_in_flight = 2;
     app->core.fleet.endpoints[1].tok_per_s = 34.2;
 }
@@ -179,9 +180,11 @@ static void keys_load_what_is_under_the_cursor(void **state)
     assert_int_equal(app->last_action, ACTION_LOAD_MODEL);
     assert_int_equal(app->last_id, 2);
     run(app, CMD_DOWN);
+    run(app, CMD_MODEL_UNLOAD);
+    assert_non_null(strstr(app->notice, "olmoe is not loaded"));
     run(app, CMD_MODEL_CANCEL); /* nothing to cancel */
     assert_int_equal(app->n_actions, 1);
-    assert_non_null(strstr(app->notice, "olmoe: not loaded"));
+    assert_non_null(strstr(app->notice, "olmoe is not being loaded"));
 }
 
 static void loading_ends_by_x_and_by_the_interrupt_key(void **state)

@@ -142,11 +142,17 @@ static void open_newest_session(struct app *app)
     hub_act(app->hub, a);
 }
 
+/* Into the new session that the core begins with; what is typed goes on below it. */
 static void attach(struct app *app, struct slice text)
 {
+    static const struct key line_end = {.code = KEY_PASTE, .text = {"\n", 1}};
+    const struct view_ops *chat = views[VIEW_CHAT].ops;
     struct key paste = {.code = KEY_PASTE, .text = text};
-    if (text.n)
-        views[VIEW_CHAT].ops->key(app->states[VIEW_CHAT], &paste, app);
+    char size[SIZE_TEXT_BYTES];
+    chat->key(app->states[VIEW_CHAT], &paste, app);
+    chat->key(app->states[VIEW_CHAT], &line_end, app);
+    app_notice(app, OK, "%s of standard input are in the message: say what to do with them",
+            size_text(text.n, size));
 }
 
 static void close_all(struct app *app)
@@ -197,7 +203,10 @@ int app_run(struct config *config, struct slice attached)
         app.states[i] = mem_alloc(views[i].ops->state_bytes);
     app.started_ns = app.now_ns;
     app_resize(&app);
-    open_newest_session(&app);
+    if (attached.n)
+        attach(&app, attached);
+    else
+        open_newest_session(&app);
     app_scan_models(&app); /* what cannot be loaded is known before a message goes there */
     if (conf_n_warnings(config->conf) && !app.status.keeps_nothing)
         app_notice(&app, ERR_CONFIG, "%s%s", conf_warning_at(config->conf, 0),
@@ -207,7 +216,6 @@ int app_run(struct config *config, struct slice attached)
     app.has_mouse = config->mouse;
     if (app.has_mouse)
         term_set_mouse(app.term, true);
-    attach(&app, attached);
     loop(&app);
     term_close(app.term);
     app.term = NULL;

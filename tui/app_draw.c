@@ -67,6 +67,10 @@ static void draw(struct app *app)
     if (is_small)
         return;
     tab_bar_draw(app, app->help_is_open, &all);
+    if (app->pending.code) {
+        hint_bar_draw_sequence(app, app_context(app), &app->pending, &all, bottom);
+        return;
+    }
     const struct view_ops *ops = views[app->view].ops;
     const struct view_hint *own = app->palette.is_open ? palette_hints
                                   : app->help_is_open || !ops->hints

@@ -102,12 +102,14 @@ void clipboard_copy(const struct clipboard *c, struct slice text, const char *wh
     enum status status = write_file(c->path, buf_slice(&clean), &err);
     buf_release(&clean);
     if (status == OK && is_sent)
-        err_set(told, OK, "%s: sent to the terminal and written to %s", what, c->path);
+        err_set(told, OK, "%s: copied, if the terminal allows it (OSC 52), and written to %s",
+                what, c->path);
     else if (status == OK)
         err_set(told, OK, "%s: written to %s; it is too large for the terminal's clipboard",
                 what, c->path);
     else if (is_sent)
-        err_set(told, status, "%s: sent to the terminal; %s", what, err.text);
+        err_set(told, status, "%s: copied, if the terminal allows it (OSC 52); %s", what,
+                err.text);
     else
         err_set(told, status, "%s: %s", what, err.text);
 }

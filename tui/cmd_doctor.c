@@ -45,7 +45,8 @@ static void say(
 
 static void check_terminal(struct report *report, const struct config *config)
 {
-    static const char *const depths[] = {"no colours", "16 colours", "256 colours", "RGB"};
+    static const char *const depths[] = {"no colours", "16 colours",
+            "256 colours (color = rgb in [shunt] takes 24 bits)", "RGB"};
     struct winsize size = {0};
     if (strcmp(config->term, "") == 0 || strcmp(config->term, "dumb") == 0)
         say(report, BAD, "terminal",

@@ -37,6 +37,20 @@ static void warn_unknown_context(struct conf *conf, const struct conf_entry *ent
     buf_release(&names);
 }
 
+static void warn_unknown_command(struct conf *conf, const struct conf_entry *entry)
+{
+    const char *names[CMD_COUNT];
+    size_t n = 0;
+    for (int i = CMD_NONE + 1; i < CMD_COUNT; i++)
+        names[n++] = command_defs[i].name;
+    const char *nearest = conf_nearest(entry->key, names, n);
+    if (nearest)
+        conf_warn(conf, entry->line, "no command \"%s\": did you mean \"%s\"?", entry->key,
+                nearest);
+    else
+        conf_warn(conf, entry->line, "no command \"%s\"; `shunt keys` lists them", entry->key);
+}
+
 static void bind_entry(
         struct config *config, struct keymap *map, const struct conf_entry *entry)
 {
@@ -46,8 +60,7 @@ static void bind_entry(
     if (context == CTX_COUNT)
         warn_unknown_context(config->conf, entry);
     else if (command == CMD_NONE)
-        conf_warn(config->conf, entry->line, "no command \"%s\"; `shunt keys` lists them",
-                entry->key);
+        warn_unknown_command(config->conf, entry);
     else if (strcmp(entry->value, "none") == 0)
         unbind_all(map, (enum context)context, command);
     else if (keymap_bind(map, (enum context)context, entry->value, command, &err) != OK)

@@ -67,6 +67,7 @@ enum status external_editor_start(struct external_editor *x, const char *command
         const char *temp_dir, struct slice text, struct err *err)
 {
     enum status status = write_file(x, temp_dir, text, err);
+    snprintf(x->command, sizeof x->command, "%s", command);
     if (status == OK && (x->pid = fork()) == 0)
         run(command, x->path);
     if (status == OK && x->pid < 0)
@@ -108,7 +109,8 @@ static enum status read_back(const struct external_editor *x, int how, size_t ma
                 "the editor was ended by signal %d: the text is as it was", WTERMSIG(how));
     if (WEXITSTATUS(how) == NO_SUCH_STATUS)
         return err_set(err, ERR_CONFIG,
-                "there is no such editor: set VISUAL or EDITOR to the one you have");
+                "there is no editor \"%s\": set VISUAL or EDITOR to the one you have",
+                x->command);
     if (WEXITSTATUS(how))
         return err_set(err, ERR_CANCELLED,
                 "the editor ended with status %d: the text is as it was", WEXITSTATUS(how));

@@ -14,6 +14,7 @@
 struct external_editor { /* zero-initialised: none runs */
     pid_t pid;           /* 0: none */
     char path[4096];     /* of the file */
+    char command[128];   /* what was run, for who reads that it is missing */
     struct buf given;    /* what it held at first */
 };
 

@@ -18,8 +18,8 @@
 static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_CONTINUE, CMD_EDIT, CMD_COPY,
         CMD_BRANCH_BEFORE, CMD_OPEN, CMD_MODEL_LOAD, CMD_MODEL_UNLOAD, CMD_MODEL_CANCEL,
         CMD_SEARCH, CMD_MAP_MODE, CMD_FREEZE, CMD_ENDPOINT_SWITCH, CMD_ENDPOINT_ADD,
-        CMD_ENDPOINT_EDIT, CMD_TOKEN_BEFORE, CMD_LAYER_UP, CMD_HELP, CMD_BACK, CMD_QUIT_EMPTY,
-        CMD_NEWLINE, CMD_STEP};
+        CMD_ENDPOINT_EDIT, CMD_TOKEN_BEFORE, CMD_LAYER_UP, CMD_HELP, CMD_BACK, CMD_FORK,
+        CMD_RETRY, CMD_QUIT_EMPTY, CMD_NEWLINE, CMD_STEP};
 
 static const enum command open_commands[] = {
 #define VIEW(id, name, number, title, ops) CMD_OPEN_##id,
@@ -134,7 +134,7 @@ static const char *find_keys(const struct bar *bar, enum command command)
 static void put_own(struct bar *bar, const struct view_hint *own)
 {
     const char *keys = own->keys ? own->keys : find_keys(bar, own->command);
-    if (keys)
+    if (keys && !is_idle_in_view(bar, own->command))
         put_pair(bar, keys, find_keys(bar, own->partner), own->what);
 }
 
@@ -164,4 +164,46 @@ void hint_bar_draw(const struct app *app, enum context context, const struct vie
     bar.end = out->rect.n_cols;
     if (has_keys)
         put(&bar, keys, VIEWS_HINT);
+}
+
+static bool opens_view(enum command command)
+{
+    size_t i = 0;
+    while (i < VIEW_COUNT && open_commands[i] != command)
+        i++;
+    return i < VIEW_COUNT;
+}
+
+static bool holds_in(enum context bound, enum context context)
+{
+    bool is_chat = context == CTX_CHAT || context == CTX_TRANSCRIPT;
+    return bound == context || bound == CTX_GLOBAL ||
+           (is_chat && (bound == CTX_CHAT || bound == CTX_INPUT));
+}
+
+/* "C-x …  n new  p palette  1…7 views" */
+void hint_bar_draw_sequence(const struct app *app, enum context context,
+        const struct key *pending, struct surface *out, int row)
+{
+    struct bar bar = {.row = row, .col = 1, .end = out->rect.n_cols, .out = out};
+    const struct keymap *map = app_keymap(app);
+    char first_key[32], views_keys[32];
+    struct buf name;
+    buf_init(&name, sizeof first_key);
+    key_print(pending, &name);
+    snprintf(first_key, sizeof first_key, "%s ", buf_text(&name));
+    buf_release(&name);
+    size_t n = strlen(first_key);
+    bool has_views = find_view_keys(map, views_keys, sizeof views_keys) &&
+                     strncmp(views_keys, first_key, n) == 0;
+    put(&bar, first_key, "\xE2\x80\xA6");
+    if (has_views)
+        put(&bar, views_keys + n, VIEWS_HINT);
+    for (size_t i = 0; i < keymap_n(map); i++) {
+        const struct binding *b = keymap_at(map, i);
+        const struct command_def *def = &command_defs[b->command];
+        if (strncmp(b->keys, first_key, n) == 0 && holds_in(b->context, context) &&
+                !(has_views && opens_view(b->command)))
+            put(&bar, b->keys + n, def->hint ? def->hint : def->name);
+    }
 }

@@ -4,11 +4,16 @@
 
 #include "tui/commands.h"
 
+struct key;
 struct surface;
 struct view_hint;
 
 /* Hints of a view's own (struct view_ops), or NULL: the bindings of the context. */
 void hint_bar_draw(const struct app *app, enum context context, const struct view_hint *own,
         struct surface *out, int row);
+
+/* What may follow the first key of a sequence. */
+void hint_bar_draw_sequence(const struct app *app, enum context context,
+        const struct key *pending, struct surface *out, int row);
 
 #endif

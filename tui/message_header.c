@@ -14,6 +14,8 @@
 #include "tui/surface.h"
 #include "tui/text.h"
 
+#define FIGURE_MAX_BYTES 160
+
 /* Names those that failed, if this decision was made because they had. */
 static void print_failed(const struct decision_entry *entry, char *after, size_t n_after)
 {
@@ -55,22 +57,36 @@ static uint32_t count_tokens(const struct message *m)
     return n;
 }
 
-struct figures { /* of a header, from left to right */
-    struct surface *out;
-    int row, col, end;
-};
+enum figure {
+    MODEL_NAME,
+    CLOCK,
+    FIRST_TOKEN,
+    TOKENS,
+    SPEED,
+    COST,
+    FIGURE_COUNT
+}; /* as drawn */
 
-/* One that has no room is left out, never cut. */
-static void PRINTF(2, 3) put_figure(struct figures *f, const char *fmt, ...)
+static const enum figure dropped[] = {MODEL_NAME, FIRST_TOKEN, CLOCK, TOKENS, SPEED, COST};
+
+/* What has no room is left out, never cut; an empty one takes none. Returns the column behind.
+ */
+static int put_figures(
+        char texts[FIGURE_COUNT][FIGURE_MAX_BYTES], struct surface *out, const struct rect *at)
 {
-    char text[160];
-    va_list va;
-    va_start(va, fmt);
-    vsnprintf(text, sizeof text, fmt, va);
-    va_end(va);
-    text[utf8_whole(text, strlen(text))] = '\0';
-    if (text[0] && f->col + 2 + text_width(slice_of(text)) <= f->end)
-        f->col += 2 + surface_puts(f->out, f->row, f->col + 2, ROLE_DIM, text);
+    int n = 0;
+    for (int i = 0; i < FIGURE_COUNT; i++)
+        n += texts[i][0] ? 2 + text_width(slice_of(texts[i])) : 0;
+    for (size_t i = 0; i < ARRAY_LEN(dropped) && n > at->n_cols; i++) {
+        char *text = texts[dropped[i]];
+        n -= text[0] ? 2 + text_width(slice_of(text)) : 0;
+        text[0] = '\0';
+    }
+    int col = at->col;
+    for (int i = 0; i < FIGURE_COUNT; i++)
+        if (texts[i][0])
+            col += 2 + surface_puts(out, at->row, col + 2, ROLE_DIM, texts[i]);
+    return col;
 }
 
 /* "2/3": the second of three branches. Returns the columns it takes. */
@@ -82,32 +98,55 @@ static int draw_place(const struct siblings *siblings, struct surface *out, int 
                        out, row, col + 2, ROLE_NUMBER, "%u/%u", siblings->i + 1, siblings->n);
 }
 
+/* Of an endpoint that is named after its model file the name stands there already. */
+static bool has_own_model_name(const struct message *m)
+{
+    size_t n = strlen(m->endpoint);
+    return strncmp(m->model, m->endpoint, n) != 0 || strcmp(m->model + n, ".gguf") != 0;
+}
+
+static const char *cost_text(const struct message *m, char dollars[FIGURE_BYTES])
+{
+    bool is_over = m->state != MESSAGE_RUNNING;
+    if (m->is_copy)
+        return "copied";
+    if (m->cost_nusd < 0)
+        return is_over && count_tokens(m) ? "cost unknown" : "";
+    if (!is_over || (m->cost_nusd == 0 && m->state == MESSAGE_FAILED))
+        return ""; /* nothing for nothing is no price */
+    return m->cost_nusd ? prices_usd_text(m->cost_nusd, dollars) : "free";
+}
+
+static void print_figures(const struct message *m, char texts[FIGURE_COUNT][FIGURE_MAX_BYTES])
+{
+    char dollars[FIGURE_BYTES];
+    if (has_own_model_name(m))
+        snprintf(texts[MODEL_NAME], FIGURE_MAX_BYTES, "%s", m->model);
+    figure_clock(texts[CLOCK], m->created_ms);
+    if (m->ttft_ms)
+        snprintf(texts[FIRST_TOKEN], FIGURE_MAX_BYTES, "first %.2f s", m->ttft_ms / 1000.0);
+    if (count_tokens(m))
+        snprintf(texts[TOKENS], FIGURE_MAX_BYTES, "%u tok", count_tokens(m));
+    if (message_tok_per_s(m) > 0)
+        snprintf(texts[SPEED], FIGURE_MAX_BYTES, "%.1f tok/s", message_tok_per_s(m));
+    snprintf(texts[COST], FIGURE_MAX_BYTES, "%s", cost_text(m, dollars));
+}
+
 /* "endpoint 2/3  model  14:02  first 0.41 s  212 tok  14.2 tok/s  $0.0031  after cheap failed":
  * only what is known. The figures give way to the failure. */
 static void draw_answer(const struct message *m, const struct message_header *h,
         const struct siblings *siblings, struct surface *out, int row)
 {
-    char after[96] = "", clock[FIGURE_BYTES], dollars[FIGURE_BYTES];
+    char after[96] = "", texts[FIGURE_COUNT][FIGURE_MAX_BYTES] = {{0}};
     int col =
             1 + surface_puts(out, row, 1, ROLE_ANSWER, m->endpoint[0] ? m->endpoint : "answer");
     col += draw_place(siblings, out, row, col);
     if (h->after[0])
         snprintf(after, sizeof after, "  after %s failed", h->after);
-    struct figures f = {out, row, col, out->rect.n_cols - text_width(slice_of(after))};
-    put_figure(&f, "%s", m->model);
-    put_figure(&f, "%s", figure_clock(clock, m->created_ms));
-    if (m->is_copy)
-        put_figure(&f, "copied");
-    if (m->ttft_ms)
-        put_figure(&f, "first %.2f s", m->ttft_ms / 1000.0);
-    if (count_tokens(m))
-        put_figure(&f, "%u tok", count_tokens(m));
-    if (message_tok_per_s(m) > 0)
-        put_figure(&f, "%.1f tok/s", message_tok_per_s(m));
-    if (m->cost_nusd >= 0 && m->state != MESSAGE_RUNNING &&
-            (m->cost_nusd || m->state != MESSAGE_FAILED)) /* nothing for nothing is no price */
-        put_figure(&f, "%s", m->cost_nusd ? prices_usd_text(m->cost_nusd, dollars) : "free");
-    surface_puts(out, row, f.col, ROLE_WARN, after);
+    print_figures(m, texts);
+    int n_room = out->rect.n_cols - text_width(slice_of(after)) - col;
+    col = put_figures(texts, out, &(struct rect){row, col, 1, n_room});
+    surface_puts(out, row, col, ROLE_WARN, after);
 }
 
 void message_header_draw(const struct message *m, const struct message_header *h,

@@ -52,8 +52,7 @@ void model_state_text(
 {
     const char *reason = reason_of(core, m);
     if (reason)
-        snprintf(out, n_bytes, "%s: %s",
-                m->phase == MODEL_FAILED ? "failed" : "cannot be loaded", reason);
+        snprintf(out, n_bytes, "%s", reason);
     else if (m->endpoint < 0)
         snprintf(out, n_bytes, "no endpoint yet: add one in Fleet");
     else if (m->phase == MODEL_READY)

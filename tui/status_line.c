@@ -5,6 +5,7 @@
 
 #include "router/core.h"
 #include "router/endpoint.h"
+#include "router/session.h"
 
 #include "tui/endpoint_mark.h"
 #include "tui/model_text.h"
@@ -87,23 +88,46 @@ static int draw_endpoint_state(
                    : 0;
 }
 
+#define STATE_COLS 14
+#define MORE_COLS  4 /* "+12" */
+
+/* The one that the session uses now: it has its place however many there are. -1: none yet. */
+static int endpoint_in_use(const struct core *core)
+{
+    const struct message *leaf = session_find(core->session, core->session->leaf_id);
+    if (core->use_endpoint >= 0 || !leaf)
+        return core->use_endpoint;
+    return fleet_find(&core->fleet, leaf->endpoint);
+}
+
+/* False: it has no room. */
+static bool draw_endpoint(
+        const struct core *core, int i, uint64_t now_ns, struct surface *out, int *col)
+{
+    const struct endpoint_state *e = &core->fleet.endpoints[i];
+    const struct endpoint_mark_def *mark = &endpoint_mark_defs[endpoint_mark(e, now_ns)];
+    if (*col + text_width(slice_of(e->conf->name)) + STATE_COLS + MORE_COLS > out->rect.n_cols)
+        return false;
+    *col += surface_puts(out, 0, *col, mark->role, mark->glyph);
+    *col += surface_printf(out, 0, *col, ROLE_STATUS, " %s", e->conf->name);
+    *col += 2 + draw_endpoint_state(core, i, out, *col);
+    return true;
+}
+
 static void draw_endpoints(const struct status_line *line, const struct core *core,
         uint64_t now_ns, struct surface *out)
 {
-    int col = 1;
+    int col = 1, n_more = 0, used = endpoint_in_use(core);
     if (line->keeps_nothing)
         col += surface_puts(out, 0, col, ROLE_ERROR, "not saved") + 2;
-    for (int i = 0; i < core->fleet.n_endpoints; i++) {
-        const struct endpoint_state *e = &core->fleet.endpoints[i];
-        const struct endpoint_mark_def *mark = &endpoint_mark_defs[endpoint_mark(e, now_ns)];
-        if (e->is_gone)
+    for (int k = used < 0 ? 0 : -1; k < core->fleet.n_endpoints; k++) {
+        int i = k < 0 ? used : k;
+        if (core->fleet.endpoints[i].is_gone || k == used)
             continue;
-        if (col + text_width(slice_of(e->conf->name)) + 14 > out->rect.n_cols)
-            return;
-        col += surface_puts(out, 0, col, mark->role, mark->glyph);
-        col += surface_printf(out, 0, col, ROLE_STATUS, " %s", e->conf->name);
-        col += 2 + draw_endpoint_state(core, i, out, col);
+        n_more += n_more || !draw_endpoint(core, i, now_ns, out, &col);
     }
+    if (n_more)
+        surface_printf(out, 0, col, ROLE_DIM, "+%d", n_more);
 }
 
 uint64_t status_line_draw(const struct status_line *line, const struct core *core,

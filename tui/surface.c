@@ -185,13 +185,15 @@ int surface_text(
         struct surface *s, int row, int col, enum role role, int attrs, struct slice text)
 {
     const struct cell cell = {.role = (uint8_t)role, .attrs = (uint8_t)attrs};
+    struct surface own = *s; /* what stands for a character is the program's, not content */
     struct cluster c;
     int start = col;
+    own.is_content = false;
     while (text_next_cluster(&text, &c) && c.bytes.ptr[0] != '\n') {
         if (c.bytes.ptr[0] == '\t')
             col += put_part(s, row, col, cell, SLICE(" "), 1);
         else if (!c.is_printable)
-            col += put_part(s, row, col, cell, SLICE("\xC2\xB7"), c.width);
+            col += put_part(&own, row, col, cell, SLICE("\xC2\xB7"), c.width);
         else
             col += put_cluster(s, row, col, &cell, &c);
     }

@@ -122,15 +122,28 @@ const struct view_hint *chat_hints(const void *state, const struct app *app)
             {NULL, "show", CMD_FOLD}, {NULL, "close", CMD_BACK}, {NULL, NULL}};
     static const struct view_hint editing[] = {{NULL, "send as a new branch", CMD_SEND},
             {NULL, "give up", CMD_STOP}, {NULL, "newline", CMD_NEWLINE}, {NULL, NULL}};
+    static const struct view_hint asking[] = {{NULL, "send it all the same", CMD_CONFIRM},
+            {NULL, "do not send it", CMD_STOP}, {NULL, NULL}};
+    static const struct view_hint searching[] = {
+            {"Enter", "keep what is found"}, {"Esc", "close"}, {NULL, NULL}};
+    static const struct view_hint found[] = {{NULL, "next above", CMD_SEARCH_BEFORE},
+            {NULL, "next below", CMD_SEARCH_AFTER}, {NULL, "copy", CMD_COPY},
+            {NULL, "search", CMD_SEARCH}, {NULL, "help", CMD_HELP}, {NULL, "back", CMD_BACK},
+            {NULL, NULL}};
     const struct chat *c = state;
+    const struct run *run = chat_current_run(app_core(app));
     bool is_reading = chat_focus_is_on(&c->transcript);
     if (file_choices_are_shown(&c->files))
         return inserting;
     if (c->is_ready && slash_is_open(&c->slash, app, buf_slice(&c->editor.text)))
         return choosing;
+    if (run && run->phase == RUN_ASKS && !is_reading)
+        return asking;
     if (chat_why_is_open(&c->why, app_core(app)))
         return is_reading ? reading : explaining;
     if (chat_branches_is_open(&c->branches, app_core(app)))
         return listing;
+    if (is_reading && search_line_is_shown(&c->search))
+        return c->search.is_typing ? searching : found;
     return chat_edit_is_on(&c->edit, app_core(app)) && !is_reading ? editing : NULL;
 }

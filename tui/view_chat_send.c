@@ -76,6 +76,18 @@ static bool is_busy(struct app *app)
     return run != NULL;
 }
 
+/* The first screen, or Fleet, says what is missing. */
+static bool is_alone(struct app *app)
+{
+    bool has_nobody = fleet_has_nobody(&app_core(app)->fleet);
+    if (has_nobody)
+        app_notice(app, ERR_USAGE,
+                "nobody can answer yet, your text stays here: put a model (.gguf) into %s, or "
+                "add an endpoint in Fleet",
+                app_models_dir(app));
+    return has_nobody;
+}
+
 /* The text stays in the input; the session is asked for again, because the other process may
  * have ended. */
 static bool is_foreign(struct app *app)
@@ -101,8 +113,12 @@ static bool attach_files(struct chat *c, struct app *app, struct action *a)
             attachments_read(&files, buf_slice(&c->editor.text), c->ignores_missing, &err);
     c->ignores_missing = status == ERR_NOT_FOUND;
     if (status != OK) {
-        app_notice(app, status, "%s%s", err.text,
-                c->ignores_missing ? ": press the key again to send it as a word" : "");
+        const char *keys = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_SEND);
+        if (c->ignores_missing)
+            app_notice(app, status, "%s: %s again sends it as a word", err.text,
+                    keys ? keys : "/send");
+        else
+            app_notice(app, status, "%s", err.text);
         return false;
     }
     if (files.n_files) {
@@ -129,6 +145,8 @@ void chat_send(struct chat *c, struct app *app)
     if (is_busy(app) || is_foreign(app))
         return;
     app_look_for_models(app);
+    if (is_alone(app))
+        return;
     struct action *a = action_new(ACTION_SEND);
     if (!attach_files(c, app, a)) {
         action_free(a);

@@ -451,7 +451,7 @@ static void draw_dense(const struct app *app, struct surface *out)
                 m->name, m->arch, m->n_layers, m->n_embd, m->n_ff, (double)m->n_params / 1e6);
     const char *const lines[] = {"This model is dense: it has no experts to choose from.",
             shape,
-            "Mixture models (qwen3moe, olmoe) show here which experts each token goes to."};
+            "Mixture models (qwen3moe, olmoe, Mixtral) show here which experts each token goes to."};
     draw_lines(out, lines, ARRAY_LEN(lines));
 }
 
@@ -462,9 +462,10 @@ static void draw_nothing(const struct core *core, struct surface *out)
     const char *const lines[] = {
             was_remote ? "The answer came from a remote endpoint."
                        : "No token has gone through a mixture model yet.",
-            was_remote ? "Only a model that runs inside this program shows its experts."
-                       : "Send a message to a local mixture model (qwen3moe, olmoe) and watch "
-                         "its experts here.",
+            was_remote
+                    ? "Only a model that runs inside this program shows its experts."
+                    : "Send a message to a local mixture model (qwen3moe, olmoe, Mixtral) and watch "
+                      "its experts here.",
     };
     draw_lines(out, lines, ARRAY_LEN(lines));
 }

@@ -263,13 +263,21 @@ static void tell_state(const struct model_state *m, struct app *app)
     app_notice(app, OK, "%s: %s", model_name(app_core(app), m), text);
 }
 
+static void cancel(const struct model_state *m, struct app *app)
+{
+    if (is_loading(m))
+        act(app, ACTION_UNLOAD_MODEL, m->endpoint);
+    else
+        app_notice(app, OK, "%s is not being loaded", model_name(app_core(app), m));
+}
+
 /* Unloading stops what it answers: that is asked once. */
 static void unload(struct models_view *v, const struct model_state *m, struct app *app)
 {
     const struct core *core = app_core(app);
     const char *keys = keymap_keys_of(app_keymap(app), CTX_MODELS, CMD_MODEL_UNLOAD);
     if (m->phase != MODEL_READY) {
-        tell_state(m, app);
+        app_notice(app, OK, "%s is not loaded", model_name(core, m));
     } else if (core->fleet.endpoints[m->endpoint].n_in_flight &&
                v->asked_unload != 1 + m->endpoint) {
         v->asked_unload = 1 + m->endpoint;
@@ -285,14 +293,13 @@ static void unload(struct models_view *v, const struct model_state *m, struct ap
 static bool run_model_command(struct models_view *v, enum command command,
         const struct model_state *m, struct app *app)
 {
-    bool is_cancel = command == CMD_MODEL_CANCEL || command == CMD_INTERRUPT;
     if (command == CMD_MODEL_LOAD && can_load(m))
         act(app, ACTION_LOAD_MODEL, m->endpoint);
     else if (command == CMD_MODEL_UNLOAD)
         unload(v, m, app);
-    else if (is_cancel && is_loading(m))
-        act(app, ACTION_UNLOAD_MODEL, m->endpoint);
-    else if (command == CMD_MODEL_LOAD || command == CMD_MODEL_CANCEL)
+    else if (command == CMD_MODEL_CANCEL || (command == CMD_INTERRUPT && is_loading(m)))
+        cancel(m, app);
+    else if (command == CMD_MODEL_LOAD)
         tell_state(m, app);
     else
         return false;
