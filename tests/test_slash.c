@@ -110,7 +110,7 @@ static void a_text_of_lines_is_a_command_only_by_name(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         paste(f, cases[i].typed);
         chat_run(f, CMD_SEND);
-assert_int_equal(f->app.last_action, ACTION_SEND);
+        assert_int_equal(f->app.last_action, ACTION_SEND);
         assert_string_equal(f->app.last_text, cases[i].sent);
         chat_expect_input(f, "");
         assert_int_equal(chat_tear_down(state), 0); /* the answer would be in the way */
