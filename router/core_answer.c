@@ -28,7 +28,9 @@ void answer_begin_attempt(
     run->before = (struct spent){.is_any = answer->text.n || answer->reasoning.n ||
                                            answer->tool_calls.n ||
                                            answer->usage.output != TOKENS_UNKNOWN};
-    if (run->before.is_any)
+    if (answer->is_copy) /* what there is was asked and paid for elsewhere */
+        run->before = (struct spent){.is_any = true};
+    else if (run->before.is_any)
         run->before = (struct spent){true, answer->usage, answer->cost_nusd, answer->ttft_ms,
                 answer->total_ms, answer->reasoning_ms};
     else if (is_free(conf))
@@ -37,6 +39,7 @@ void answer_begin_attempt(
                           ? answer->text.n
                           : 0;
     run->n_echo = 0;
+    answer->is_copy = false;
 }
 
 static uint32_t add_tokens(uint32_t a, uint32_t b)

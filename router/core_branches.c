@@ -73,7 +73,8 @@ void branches_fork(struct core *core, int64_t id, uint64_t t_ns)
         core->session = copy;
         disk_put_messages(core, copy, copies, n, 0);
         disk_remember_shown(core);
-        core_notice(core, t_ns, OK, "this is a copy%s: the session it came from stays as it is",
+        core_notice(core, t_ns, OK,
+                "this is a copy%s, the other session stays as it is; D in Sessions removes it",
                 n < n_path ? " up to the selected message" : "");
     }
     mem_free(copies);

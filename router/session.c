@@ -120,6 +120,7 @@ struct message *session_copy_message(struct session *to, const struct message *f
     memcpy(m->model, from->model, sizeof m->model);
     buf_add_slice(&m->error, buf_slice(&from->error));
     m->finish = from->finish; /* its cost and times stay with the one that took them */
+    m->is_copy = from->role == MSG_ASSISTANT;
     return m;
 }
 
@@ -177,6 +178,7 @@ static void take_row(struct session *s, const struct message_row *row)
     m->ttft_ms = row->ttft_ms;
     m->total_ms = row->total_ms;
     m->reasoning_ms = row->reasoning_ms;
+    m->is_copy = row->is_copy;
     m->is_saved = true;
 }
 
@@ -244,7 +246,8 @@ void message_fill_row(const struct session *s, const struct message *m, struct a
             .cost_nusd = m->cost_nusd,
             .ttft_ms = m->ttft_ms,
             .total_ms = m->total_ms,
-            .reasoning_ms = m->reasoning_ms};
+            .reasoning_ms = m->reasoning_ms,
+            .is_copy = m->is_copy};
 }
 
 const struct message *session_newest_answer(const struct session *session)

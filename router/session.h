@@ -49,6 +49,7 @@ struct message {
             total_ms;      /* they, usage and cost: of all attempts at this answer together */
     uint32_t reasoning_ms; /* how long reasoning came, of all attempts; 0: none did */
     uint32_t request_id;   /* of the running attempt; 0: none */
+    bool is_copy;          /* of an answer of another session, which asked and paid for it */
     bool is_saved;         /* the newest state is in the database */
     uint32_t version;      /* grows with every change of what is shown: key for render caches */
     struct token_log tokens;

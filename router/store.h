@@ -31,6 +31,7 @@ struct message_row {
     struct usage usage;
     int64_t cost_nusd;                        /* -1: unknown */
     uint32_t ttft_ms, total_ms, reasoning_ms; /* of an answer; 0: none */
+    bool is_copy;                             /* see struct message: counted nowhere */
 };
 
 #define ANSWERS_MAX 64

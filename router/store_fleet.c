@@ -16,7 +16,9 @@ static void bind_since(struct query *q, int64_t since_ms)
     bind_int(q, is_usable ? since_ms << 20 : 0);
     bind_int(q, since_ms);
 }
-#define SINCE " FROM message WHERE id >= ? AND created_ms >= ? AND role = 2 AND endpoint <> '' "
+#define SINCE                                                                                  \
+    " FROM message WHERE id >= ? AND created_ms >= ? AND role = 2 AND endpoint <> ''"          \
+    " AND NOT is_copy "
 /* An attempt that failed and was followed by another endpoint has no message of its own: the
  * decisions behind it name it as tried. The last one of an answer that failed is told by the
  * message. The sentence of its error is not kept. */

@@ -47,6 +47,7 @@ static const struct migration steps_of_this_version[SCHEMA_VERSION] = {
         {"ALTER TABLE session ADD COLUMN trashed_ms INTEGER NOT NULL DEFAULT 0;"},
         {"ALTER TABLE session ADD COLUMN endpoint TEXT NOT NULL DEFAULT '';"},
         {"ALTER TABLE message ADD COLUMN tool_calls TEXT NOT NULL DEFAULT '';"},
+        {"ALTER TABLE message ADD COLUMN is_copy INTEGER NOT NULL DEFAULT 0;"},
 };
 
 static enum status sql_error(sqlite3 *db, const char *path, struct err *err)

@@ -68,7 +68,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
     if (m->state == MESSAGE_RUNNING)
         writer_of(getpid(), writer);
     struct query q = prepare(db,
-            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
+            "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
             "CONFLICT (id) DO UPDATE SET"
             " state = excluded.state, text = excluded.text, reasoning = excluded.reasoning,"
             " endpoint = excluded.endpoint, model = excluded.model, finish = excluded.finish,"
@@ -77,7 +77,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
             " n_reasoning = excluded.n_reasoning, cost_nusd = excluded.cost_nusd,"
             " ttft_ms = excluded.ttft_ms, total_ms = excluded.total_ms, writer = "
             "excluded.writer, reasoning_ms = excluded.reasoning_ms,"
-            " tool_calls = excluded.tool_calls");
+            " tool_calls = excluded.tool_calls, is_copy = excluded.is_copy");
     bind_int(&q, m->id);
     bind_int(&q, m->session_id);
     bind_int(&q, m->parent_id);
@@ -105,6 +105,7 @@ static bool put_message(sqlite3 *db, const struct message_row *m)
     bind_int(&q, m->reasoning_ms);
     bind_int(&q, (int64_t)m->n_attached);
     bind_text(&q, m->tool_calls);
+    bind_int(&q, m->is_copy);
     return finish(&q);
 }
 
@@ -398,6 +399,7 @@ static void read_message(
     m->reasoning_ms = (uint32_t)read_int(q);
     m->n_attached = (uint64_t)read_int(q);
     m->tool_calls = read_text(q, arena);
+    m->is_copy = read_int(q) > 0;
 }
 
 static int compare_ids(const void *a, const void *b)

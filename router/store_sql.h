@@ -11,7 +11,7 @@
 
 struct store_command;
 
-#define SCHEMA_VERSION 8
+#define SCHEMA_VERSION 9
 
 /* Steps from one version to the next: migrations[i] makes version i + 1. */
 struct migration {

@@ -7,7 +7,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -266,6 +269,25 @@ static void typing_without_end_does_not_hold_the_loop(void **state)
     assert_true(vtin_has_more(app.in)); /* for the next turn */
 }
 
+static void who_was_missing_is_named_when_found(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/shunt-found-XXXXXX", path[64];
+    struct err err;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/late.gguf", folder);
+    config.models_folder = true;
+    config.models_dir = folder;
+    type("\x1B[Ihello"); /* the folder is looked at: a, b and c are gone, and nobody came */
+    assert_true(fleet_has_nobody(&hub_core(app.hub)->fleet));
+    poll(NULL, 0, 20); /* the time of the folder is another */
+    assert_int_equal(file_write(path, "GGUF", 4, 0600, &err), OK);
+    type("?");
+    unlink(path);
+    rmdir(folder);
+    assert_string_equal(app.status.own.text, "late was found: Enter sends the message");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -276,6 +298,7 @@ int main(void)
             TEST(the_palette_ends_where_its_list_does),
             TEST(the_palette_runs_as_a_key_does),
             TEST(typing_without_end_does_not_hold_the_loop),
+            TEST(who_was_missing_is_named_when_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,14 +63,14 @@ static void the_rule_hides_nobody(void **state)
         app.core.fleet.endpoints[i].is_gone = false;
     app.core.fleet.endpoints[0].switched = app.core.fleet.endpoints[2].switched = SWITCH_NONE;
     type_text("hi");
-    assert_non_null(strstr(shown(100, 21), " \xE2\x94\x82 1 more \xE2\x94\x80")); /* three are
+    assert_non_null(strstr(shown(100, 21), " \xE2\x94\x82 1 other \xE2\x94\x80")); /* three are
                                                                                 named at most */
-    assert_non_null(strstr(shown(45, 21), " \xE2\x94\x82 3 more \xE2\x94\x80"));
+    assert_non_null(strstr(shown(45, 21), " \xE2\x94\x82 3 others \xE2\x94\x80"));
     app.core.budget = (struct budget){2000000000, 1999999999};
     app.now_ns += S;
     expect_shown(" (budget reached: mini, lab-gpu, opus out)", true);
     assert_non_null(strstr(shown(60, 21), " (budget reached: 3 out)"));
-    expect_shown(" more", false);
+    expect_shown(" other", false);
 }
 
 static void a_session_that_is_only_read_says_so(void **state)

@@ -115,6 +115,37 @@ static void any_answer_is_given_once_more(void **state)
     assert_int_equal(converse(ACTION_RETRY, question_id, NULL)->parent_id, question_id);
 }
 
+/* Nor does it bring them into the sums when a copied answer is gone on with. */
+static void a_copied_answer_is_no_request_and_costs_nothing_again(void **state)
+{
+    (void)state;
+    struct effect e = send_and_take("x");
+    emit_text(e.request, "half");
+    emit_usage(e.request, 1000, 1000);
+    act(ACTION_STOP, NULL);
+    emit_done(e.request, ERR_CANCELLED, -1);
+    request_free(e.request);
+    next_other();
+    assert_true(leaf()->cost_nusd > 0);
+    act(ACTION_FORK, NULL);
+    next_other();
+    struct arena arena = {0};
+    struct message_row row;
+    message_fill_row(core.session, leaf(), &arena, &row);
+    assert_true(row.is_copy);
+    arena_release(&arena);
+    act(ACTION_CONTINUE, NULL);
+    e = next_other();
+    emit_text(e.request, " whole");
+    emit_usage(e.request, 7, 1);
+    emit_done(e.request, OK, -1);
+    request_free(e.request);
+    next_other();
+    assert_false(leaf()->is_copy);
+    assert_int_equal(leaf()->usage.input, 7);
+    assert_int_equal(leaf()->cost_nusd, 8000);
+}
+
 static void a_fork_ends_at_the_message(void **state)
 {
     (void)state;
@@ -159,6 +190,7 @@ int main(void)
             TEST(the_choice_of_a_branch_is_stored),
             TEST(any_answer_is_given_once_more),
             TEST(a_fork_ends_at_the_message),
+            TEST(a_copied_answer_is_no_request_and_costs_nothing_again),
             TEST(a_retry_that_brings_nothing_leaves_the_old_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,7 +97,7 @@ static void the_first_key_of_a_sequence_says_what_may_follow(void **state)
     struct surface all = screen_surface(&screen);
     hint_bar_draw_sequence(&f->app, CTX_FLEET, &pending, &all, 0);
     screen_print(&screen, &out);
-    assert_string_equal(buf_text(&out), " C-x  \xE2\x80\xA6  1\xE2\x80\xA6"
+    assert_string_equal(buf_text(&out), " C-x \xE2\x80\xA6  1\xE2\x80\xA6"
                                         "7 views  n new  p palette\n");
     buf_clear(&out);
     hint_bar_draw_sequence(&f->app, CTX_TRANSCRIPT, &pending, &all, 0);

@@ -90,6 +90,41 @@ static void every_view_is_opened_by_its_name(void **state)
     }
 }
 
+static void paste(struct chat_fixture *f, const char *text)
+{
+    struct key key = {.code = KEY_PASTE, .text = slice_of(text)};
+    assert_true(views[VIEW_CHAT].ops->key(f->view, &key, &f->app));
+}
+
+static void a_text_of_lines_is_a_command_only_by_name(void **state)
+{
+    static const struct {
+        const char *typed, *sent;
+    } cases[] = {
+            {"/* a comment */\nint x;", "/* a comment */\nint x;"},
+            {"// a comment\nint x;", "// a comment\nint x;"},
+            {"//copy\nthat file", "/copy\nthat file"},
+            {"//usr/bin is where?", "/usr/bin is where?"},
+    };
+    struct chat_fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        paste(f, cases[i].typed);
+        chat_run(f, CMD_SEND);
+        assert_int_equal(f->app.last_action, ACTION_SEND);
+        assert_string_equal(f->app.last_text, cases[i].sent);
+        chat_expect_input(f, "");
+        assert_int_equal(chat_tear_down(state), 0); /* the answer would be in the way */
+        assert_int_equal(chat_set_up(state), 0);
+        f = *state;
+    }
+    paste(f, "/system Be short.\nBe kind.");
+    chat_run(f, CMD_SEND);
+    assert_string_equal(f->app.last_text, "Be short.\nBe kind.");
+    chat_type(f, "/no-command");
+    chat_run(f, CMD_SEND);
+    chat_expect_input(f, "/no-command");
+}
+
 static void tab_completes_what_is_common_and_then_walks(void **state)
 {
     struct chat_fixture *f = *state;
@@ -126,6 +161,10 @@ static void endpoints_are_completed(void **state)
     chat_run(f, CMD_LINE_DOWN);
     chat_run(f, CMD_SEND);
     assert_int_equal(f->app.core.use_endpoint, -1); /* auto */
+    chat_type(f, "/endpoint  m");                   /* a blank more than completing wrote */
+    chat_run(f, CMD_COMPLETE);
+    chat_run(f, CMD_SEND);
+    assert_int_equal(f->app.core.use_endpoint, 1);
 }
 
 static void what_is_gone_is_not_offered_and_not_taken(void **state)
@@ -189,6 +228,7 @@ int main(void)
             CHAT(the_list_of_commands_is_walked_and_scrolls),
             CHAT(enter_runs_what_is_selected_and_esc_closes),
             CHAT(every_view_is_opened_by_its_name),
+            CHAT(a_text_of_lines_is_a_command_only_by_name),
             CHAT(tab_completes_what_is_common_and_then_walks),
             CHAT(endpoints_are_completed),
             CHAT(what_is_gone_is_not_offered_and_not_taken),

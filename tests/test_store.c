@@ -182,7 +182,8 @@ static void a_database_without_a_trash_gets_one(void **state)
     store_close(store);
     run_sql("ALTER TABLE session DROP COLUMN trashed_ms; "
             "ALTER TABLE session DROP COLUMN endpoint; "
-            "ALTER TABLE message DROP COLUMN tool_calls; PRAGMA user_version = 5");
+            "ALTER TABLE message DROP COLUMN tool_calls; "
+            "ALTER TABLE message DROP COLUMN is_copy; PRAGMA user_version = 5");
     store = open_store();
     expect_listed(store, 1);
     expect_ok(trash(store, 1, 1700000000000));

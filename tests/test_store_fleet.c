@@ -201,6 +201,8 @@ static void costs_are_summed_by_local_day(void **state)
     put_answer(store, late, 4, row);
     row.endpoint = SLICE("b");
     put_answer(store, late, 5, row);
+    row.is_copy = true; /* is no request, and costs nothing again */
+    put_answer(store, late, 6, row);
     struct store_command *c = store_command_new(STORE_LOAD_COSTS);
     c->since_ms = late - 1;
     c = ask(store, c);
@@ -215,6 +217,7 @@ static void costs_are_summed_by_local_day(void **state)
     assert_int_equal(c->costs[1].n_output_tok, 40);
     assert_int_equal(c->costs[1].cost_nusd, 7);
     assert_true(slice_eq(c->costs[2].endpoint, "b"));
+    assert_int_equal(c->costs[2].n_requests, 1);
     assert_int_equal(c->costs[2].cost_nusd, -1);
     assert_int_equal(c->costs[2].n_input_tok, -1);
     store_command_free(c);

@@ -196,9 +196,10 @@ static void branches_are_walked_and_taken_back(void **state)
     chat_say(f, MSG_USER, "and then?");
     assert_true(chat_shows(f, "answer  2/2  22:17"));
     press_tab(f);
-    chat_run(f, CMD_BRANCH_AFTER); /* this message has no other */
-    assert_string_equal(f->app.notice, "there is no other branch of this message");
-    chat_run(f, CMD_UP);
+    chat_run(f, CMD_BRANCH_AFTER); /* this message has no other: the nearest that has some */
+    assert_string_equal(
+            f->app.notice, "there is no other branch of that message, but of this one");
+    expect_selected(f, "another");
     chat_run(f, CMD_BRANCH_BEFORE);
     expect_selected(f, "answer 2");
     assert_true(chat_shows(f, "answer  1/2"));

@@ -137,8 +137,13 @@ static void only_what_works_on_the_selected_message_is_offered(void **state)
     assert_false(has_hint(f, "c code"));
     buf_add_text(&f->app.core.session->messages[1]->text, "\n```\ncode\n```\n");
     assert_true(has_hint(f, "c code"));
+    assert_true(has_hint(f, "f fork"));
+    assert_true(has_hint(f, "M-r again"));
     snprintf(f->app.core.session->messages[1]->endpoint, 64, "local");
     assert_true(has_hint(f, "x tokens"));
+    f->app.core.session->messages[1]->n_attached = 17; /* all of it: nothing that is copied */
+    assert_false(has_hint(f, "c code"));
+    f->app.core.session->messages[1]->n_attached = 0;
     chat_run(f, CMD_UP);
     assert_true(has_hint(f, "e edit"));
     f->app.core.session->leaf_id = 1;
@@ -146,6 +151,34 @@ static void only_what_works_on_the_selected_message_is_offered(void **state)
     chat_run(f, CMD_LAST);
     assert_true(has_hint(f, "</> branch"));
     assert_true(has_hint(f, "b branches"));
+}
+
+static void the_bar_of_a_popup_names_what_it_can_do(void **state)
+{
+    struct chat_fixture *f = *state;
+    answer(f, "mini", "One.");
+    chat_run(f, CMD_WHY);
+    assert_false(has_hint(f, "other answers"));
+    assert_false(has_hint(f, " more"));
+    answer(f, "mini", "Two.");
+    assert_true(has_hint(f, "Up/Down other answers"));
+}
+
+static void a_search_says_its_keys_and_what_it_found(void **state)
+{
+    struct chat_fixture *f = *state;
+    answer(f, "mini", "One.");
+    chat_run(f, CMD_COMPLETE);
+    chat_run(f, CMD_SEARCH);
+    assert_true(has_hint(f, "Enter keep what is found  Esc close"));
+    assert_true(views[VIEW_CHAT].ops->key_first(f->view, &(struct key){.code = 'z'}, &f->app));
+    assert_string_equal(f->app.notice, "no message has these words");
+    views[VIEW_CHAT].ops->key_first(f->view, &(struct key){.code = KEY_BACKSPACE}, &f->app);
+    views[VIEW_CHAT].ops->key_first(f->view, &(struct key){.code = '.'}, &f->app);
+    views[VIEW_CHAT].ops->key_first(f->view, &(struct key){.code = KEY_ENTER}, &f->app);
+    assert_true(has_hint(f, "n next above  N next below"));
+    chat_run(f, CMD_SEARCH_BEFORE);
+    assert_string_equal(f->app.notice, "only this message has these words");
 }
 
 static void the_list_of_files_says_that_enter_inserts(void **state)
@@ -394,6 +427,18 @@ static void the_first_screen_names_both_ways_until_there_is_somebody(void **stat
     assert_true(chat_shows(f, "nobody to talk to"));
     assert_true(chat_shows(f, "~/.local/share/shunt/models"));
     assert_true(chat_shows(f, "C-x 3 opens Fleet, the key a adds an endpoint"));
+    chat_type(f, "hello?");
+    chat_run(f, CMD_SEND); /* to nobody: text and help stay */
+    chat_expect_input(f, "hello?");
+    assert_true(chat_shows(f, "nobody to talk to"));
+    assert_non_null(strstr(f->app.notice, "nobody can answer yet, your text stays here"));
+    assert_true(fleet_switch(&f->app.core.fleet, 0, SWITCH_ON));
+    fleet_set_fault(&f->app.core.fleet, 0, "its file is cut");
+    chat_run(f, CMD_SEND);
+    assert_string_equal(
+            f->app.notice, "local cannot answer, your text stays here: its file is cut");
+    fleet_set_fault(&f->app.core.fleet, 0, "");
+    assert_true(fleet_switch(&f->app.core.fleet, 0, SWITCH_OFF));
     assert_true(fleet_switch(&f->app.core.fleet, 0, SWITCH_ON));
     assert_false(chat_shows(f, "nobody to talk to"));
 }
@@ -432,6 +477,8 @@ int main(void)
             TEST(the_popup_says_what_it_really_cost),
             TEST(the_popup_does_not_hide_that_enter_sends),
             TEST(only_what_works_on_the_selected_message_is_offered),
+            TEST(the_bar_of_a_popup_names_what_it_can_do),
+            TEST(a_search_says_its_keys_and_what_it_found),
             TEST(the_list_of_files_says_that_enter_inserts),
             TEST(a_single_branch_says_how_another_begins),
             TEST(a_branch_is_named_by_what_was_typed),

@@ -1,5 +1,7 @@
 /* app_input.c - who gets a key: the mouse, the palette, the view, or a command bound to it. */
 #include "router/core.h"
+#include "router/endpoint.h"
+#include "router/session.h"
 
 #include "tui/app_internal.h"
 #include "tui/keys.h"
@@ -89,12 +91,33 @@ static bool take_mouse(struct app *app, const struct key *key)
     return true;
 }
 
+/* Somebody can answer now who was missing: with what the words wait for. */
+static void tell_found(struct app *app)
+{
+    const struct core *core = app_core(app);
+    const struct message *leaf = session_find(core->session, core->session->leaf_id);
+    bool has_draft = core->session->draft.n > 0,
+         can_go_on = leaf && leaf->state == MESSAGE_FAILED;
+    const char *keys =
+            keymap_keys_of(app->keymap, CTX_CHAT, has_draft ? CMD_SEND : CMD_CONTINUE);
+    int i = 0;
+    while (core->fleet.endpoints[i].fault[0] || !core->fleet.endpoints[i].conf->enabled)
+        i++;
+    if (keys && (has_draft || can_go_on))
+        app_notice(app, OK, "%s was found: %s %s", core->fleet.endpoints[i].conf->name, keys,
+                has_draft ? "sends the message" : "asks again");
+    else
+        app_notice(app, OK, "%s was found", core->fleet.endpoints[i].conf->name);
+}
+
 /* A model may have been put there or mended since. */
 static void look_for_somebody(struct app *app, const struct key *key)
 {
     bool has_nobody = fleet_has_nobody(&app_core(app)->fleet);
     if (key->code == KEY_FOCUS_IN || has_nobody)
         app_look_for_models(app);
+    if (has_nobody && !fleet_has_nobody(&app_core(app)->fleet))
+        tell_found(app);
     if (has_nobody)
         app_scan_models(app);
 }

@@ -104,7 +104,8 @@ static const char *const ends[] = {[MESSAGE_RUNNING] = ", running",
         [MESSAGE_DONE] = ""};
 
 /* ● you: first words … 12 messages, stopped  14:02 */
-static void draw_row(const struct branch *b, bool is_selected, struct surface *out, int row)
+static void draw_row(
+        const struct branch *b, int64_t leaf_id, bool is_selected, struct surface *out, int row)
 {
     char words[ENDPOINT_NAME_BYTES + 170], end[64], clock[FIGURE_BYTES];
     const struct message *m = b->first;
@@ -118,7 +119,8 @@ static void draw_row(const struct branch *b, bool is_selected, struct surface *o
             b->n_messages == 1 ? "" : "s", ends[b->last->state],
             figure_clock(clock, b->last->created_ms));
     int end_cols = text_width(slice_of(end)), col = 3 + indent;
-    surface_puts(out, row, 1 + indent, ROLE_OK, b->is_shown ? "\xE2\x97\x8F" : "");
+    const char *mark = b->last->id == leaf_id ? "\xE2\x97\x8F" : "\xE2\x97\x8B";
+    surface_puts(out, row, 1 + indent, ROLE_OK, b->is_shown ? mark : "");
     surface_cut(
             out, row, col, out->rect.n_cols - col - end_cols - 3, ROLE_TEXT, slice_of(words));
     surface_puts_right(out, row, out->rect.n_cols - 1, ROLE_DIM, end);
@@ -139,6 +141,9 @@ static void draw_beginning(const struct app *app, struct surface *out, int row)
     surface_cut(out, row, 3, out->rect.n_cols - 4, ROLE_DIM, slice_of(text));
 }
 
+static const char legend[] = "branches: \xE2\x97\x8F is shown, \xE2\x97\x8B leads there; "
+                             "messages up to the next fork";
+
 /* At most half of the transcript: what is chosen is seen above it. */
 int chat_branches_draw(struct chat_branches *b, const struct app *app, struct surface *out)
 {
@@ -154,9 +159,10 @@ int chat_branches_draw(struct chat_branches *b, const struct app *app, struct su
     int n_shown = (int)n_rows + n_hint + 1;
     struct surface popup = surface_part(
             out, (struct rect){out->rect.n_rows - n_shown, 0, n_shown, out->rect.n_cols});
-    surface_rule(&popup, 0, ROLE_RULE, b->n == 1 ? "the only branch" : "branches");
+    surface_rule(&popup, 0, ROLE_RULE, b->n == 1 ? "the only branch" : legend);
     for (size_t i = 0; i < n_rows; i++)
-        draw_row(&b->list[b->top + i], b->top + i == b->selected, &popup, (int)i + 1);
+        draw_row(&b->list[b->top + i], s->leaf_id, b->top + i == b->selected, &popup,
+                (int)i + 1);
     if (n_hint)
         draw_beginning(app, &popup, n_shown - 1);
     return n_shown;

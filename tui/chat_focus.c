@@ -76,6 +76,28 @@ void chat_focus_show(struct chat_focus *f, struct transcript *t, int64_t id, str
         select_at(t, app, i);
 }
 
+/* The nearest message that has some, above before below; n_path: none has. */
+static size_t find_branching(const struct transcript *t, size_t i)
+{
+    for (size_t by = 1; by < t->n_path; by++) {
+        if (by <= i && transcript_has_branches(t, i - by))
+            return i - by;
+        if (transcript_has_branches(t, i + by))
+            return i + by;
+    }
+    return t->n_path;
+}
+
+/* To a message where the same key walks. */
+static void select_branching(struct transcript *t, size_t i, struct app *app)
+{
+    size_t near = find_branching(t, i);
+    if (near < t->n_path)
+        select_at(t, app, near);
+    app_notice(app, OK, "there is no other branch of %s",
+            near < t->n_path ? "that message, but of this one" : "this message");
+}
+
 /* What stands above stays where it is on the screen. */
 static void walk_branches(
         struct chat_focus *f, struct transcript *t, size_t i, int by, struct app *app)
@@ -83,7 +105,7 @@ static void walk_branches(
     const struct siblings *s = &t->siblings[i];
     int64_t old_id = t->path[i]->id, id = by < 0 ? s->before_id : s->after_id;
     if (s->n < 2)
-        app_notice(app, OK, "there is no other branch of this message");
+        select_branching(t, i, app);
     if (!id)
         return;
     if (t->top_id == old_id)
@@ -114,7 +136,10 @@ static void turn(struct chat_focus *f, struct transcript *t, struct app *app)
 static void undo(struct chat_focus *f, struct transcript *t, size_t i, struct app *app)
 {
     if (f->session_id != app_core(app)->session->id || f->n_steps == 0) {
-        app_notice(app, OK, "there is nothing to take back");
+        app_notice(app, OK, "%s",
+                f->copy_id == app_core(app)->session->id
+                        ? "this session is the copy that was made: D in Sessions removes it"
+                        : "there is nothing to take back");
         return;
     }
     struct step_back step = f->steps[--f->n_steps];
@@ -142,11 +167,14 @@ static void walk_own(struct transcript *t, size_t i, int by, const struct app *a
         }
 }
 
-static void fork_at(struct app *app, int64_t id)
+static void fork_at(struct chat_focus *f, struct app *app, int64_t id)
 {
+    int64_t session_id = app_core(app)->session->id;
     struct action *a = action_new(ACTION_FORK);
     a->id = id;
     app_act(app, a);
+    if (app_core(app)->session->id != session_id)
+        f->copy_id = app_core(app)->session->id;
 }
 
 static void select_last(struct transcript *t, const struct app *app)
@@ -226,7 +254,7 @@ bool chat_focus_run(
         undo(f, t, i, app);
         return true;
     case CMD_FORK:
-        fork_at(app, t->selected_id);
+        fork_at(f, app, t->selected_id);
         return true;
     case CMD_RETRY:
         answer_again(f, t, i, app);

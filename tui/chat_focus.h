@@ -26,6 +26,7 @@ struct chat_focus {
     int64_t session_id; /* of the steps */
     struct step_back steps[STEPS_MAX];
     size_t n_steps;
+    int64_t copy_id;  /* the session that the last fork made */
     bool wants_draft; /* the last undo was of an edit: whoever has the input gives it up */
 };
 

@@ -254,7 +254,7 @@ static int draw_budget(
     return col + surface_puts(out, 0, col, ROLE_WARN, text);
 }
 
-#define MORE_COLS 10 /* " │ 12 more" */
+#define MORE_COLS 12 /* " │ 12 others" */
 
 /* ▶ mini · $0.0026 · 11 s */
 static void print_candidate(
@@ -287,7 +287,8 @@ static int draw_candidates(
     }
     if (n_more && col + MORE_COLS < out->rect.n_cols) {
         col += surface_puts(out, 0, col, ROLE_RULE, " \xE2\x94\x82 ");
-        col += surface_printf(out, 0, col, ROLE_DIM, "%d more", n_more);
+        col += surface_printf(
+                out, 0, col, ROLE_DIM, "%d other%s", n_more, n_more == 1 ? "" : "s");
     }
     return draw_budget(core, d, out, col);
 }

@@ -26,13 +26,13 @@ static bool find(const struct search_line *s, struct transcript *t, size_t i, in
     return false;
 }
 
-bool chat_search_key(struct search_line *s, struct transcript *t, const struct key *key,
-        const struct app *app)
+bool chat_search_key(
+        struct search_line *s, struct transcript *t, const struct key *key, struct app *app)
 {
     enum search_took took = search_line_take(s, key);
     size_t i = transcript_find(t, t->selected_id);
-    if (took == SEARCH_TEXT && s->text[0] && i < t->n_path)
-        find(s, t, i, -1, app);
+    if (took == SEARCH_TEXT && s->text[0] && i < t->n_path && !find(s, t, i, -1, app))
+        app_notice(app, OK, "no message has these words");
     return took != SEARCH_NONE;
 }
 
@@ -50,8 +50,11 @@ bool chat_search_run(
     if (command != CMD_SEARCH_BEFORE && command != CMD_SEARCH_AFTER)
         return false;
     i = (i + t->n_path + (size_t)by) % t->n_path;
+    int64_t old_id = t->selected_id;
     if (!s->text[0] || !find(s, t, i, by, app))
         app_notice(app, OK, "no message has these words");
+    else if (t->selected_id == old_id)
+        app_notice(app, OK, "only this message has these words");
     return true;
 }
 

@@ -13,8 +13,8 @@ struct transcript;
 
 /* A key while the words are typed. The selection goes to the nearest message that has them, at
  * or above where it is. */
-bool chat_search_key(struct search_line *s, struct transcript *t, const struct key *key,
-        const struct app *app);
+bool chat_search_key(
+        struct search_line *s, struct transcript *t, const struct key *key, struct app *app);
 /* Begins to type, or goes on to the message above or below. False: another command. */
 bool chat_search_run(
         struct search_line *s, struct transcript *t, enum command command, struct app *app);

@@ -129,20 +129,27 @@ static void add_standing(struct listing *l, const struct line *line)
             has_time ? figure_clock_s(clock, line->t_ms) : "");
 }
 
-/* A "+" where some answers have no known price: it is at least so much. */
+/* A "+" where some answers have no known price: it is at least so much; "?" where none has. */
 static void add_cost(struct listing *l, int64_t nusd, uint32_t n_unpriced)
 {
     char usd[32];
     if (nusd < 0)
-        listing_add(l, "%s", "");
+        listing_add(l, "%s", n_unpriced ? "?" : "");
     else
         listing_add(l, "%s%s", prices_usd_text(nusd, usd), n_unpriced ? "+" : "");
 }
 
-static void explain_plus(bool is_used)
+static void explain_marks(const struct cost_row *rows, size_t n)
 {
-    if (is_used)
+    bool is_least = false, is_unknown = false;
+    for (size_t i = 0; i < n; i++) {
+        is_least |= rows[i].n_unpriced && rows[i].cost_nusd >= 0;
+        is_unknown |= rows[i].n_unpriced && rows[i].cost_nusd < 0;
+    }
+    if (is_least)
         fprintf(stderr, "shunt: + at least: some answers have no known price\n");
+    if (is_unknown)
+        fprintf(stderr, "shunt: ? no answer has a known price\n");
 }
 
 static void add_line(struct listing *l, const struct line *line)
@@ -168,7 +175,7 @@ static void add_line(struct listing *l, const struct line *line)
     add_cost(l, line->has_history ? today->cost_nusd : -1, today->n_unpriced);
 }
 
-static void print_list(const struct line *lines, int n)
+static void print_list(const struct line *lines, int n, const struct store_command *s)
 {
     static const struct listing_column columns[] = {{"endpoint", false}, {"kind", false},
             {"model", false}, {"zone", false}, {"tier", true}, {"state", false},
@@ -180,11 +187,7 @@ static void print_list(const struct line *lines, int n)
         add_line(&l, &lines[i]);
     listing_print(&l);
     listing_release(&l);
-    bool is_least = false;
-    for (int i = 0; i < n; i++)
-        is_least |=
-                lines[i].today && lines[i].today->cost_nusd >= 0 && lines[i].today->n_unpriced;
-    explain_plus(is_least);
+    explain_marks(s->costs, s->n_costs);
 }
 
 /* ---- as JSON ---------------------------------------------------------------------------- */
@@ -264,7 +267,7 @@ int fleet_print_list(const struct config *config, bool is_json)
     if (is_json)
         print_list_json(lines, n);
     else if (n)
-        print_list(lines, n);
+        print_list(lines, n, s);
     else
         fprintf(stderr, "shunt: no endpoint is configured; shunt doctor says what to do\n");
     mem_free(lines);
@@ -294,10 +297,7 @@ static void print_costs(const struct store_command *s)
     }
     listing_print(&l);
     listing_release(&l);
-    bool is_least = false;
-    for (size_t i = 0; i < s->n_costs; i++)
-        is_least |= s->costs[i].cost_nusd >= 0 && s->costs[i].n_unpriced;
-    explain_plus(is_least);
+    explain_marks(s->costs, s->n_costs);
 }
 
 static void print_costs_json(const struct store_command *s)

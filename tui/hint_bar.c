@@ -18,8 +18,8 @@
 static const enum command first[] = {CMD_SEND, CMD_STOP, CMD_CONTINUE, CMD_EDIT, CMD_COPY,
         CMD_BRANCH_BEFORE, CMD_OPEN, CMD_MODEL_LOAD, CMD_MODEL_UNLOAD, CMD_MODEL_CANCEL,
         CMD_SEARCH, CMD_MAP_MODE, CMD_FREEZE, CMD_ENDPOINT_SWITCH, CMD_ENDPOINT_ADD,
-        CMD_ENDPOINT_EDIT, CMD_TOKEN_BEFORE, CMD_LAYER_UP, CMD_HELP, CMD_BACK, CMD_QUIT_EMPTY,
-        CMD_NEWLINE, CMD_STEP};
+        CMD_ENDPOINT_EDIT, CMD_TOKEN_BEFORE, CMD_LAYER_UP, CMD_HELP, CMD_BACK, CMD_FORK,
+        CMD_RETRY, CMD_QUIT_EMPTY, CMD_NEWLINE, CMD_STEP};
 
 static const enum command open_commands[] = {
 #define VIEW(id, name, number, title, ops) CMD_OPEN_##id,
@@ -134,7 +134,7 @@ static const char *find_keys(const struct bar *bar, enum command command)
 static void put_own(struct bar *bar, const struct view_hint *own)
 {
     const char *keys = own->keys ? own->keys : find_keys(bar, own->command);
-    if (keys)
+    if (keys && !is_idle_in_view(bar, own->command))
         put_pair(bar, keys, find_keys(bar, own->partner), own->what);
 }
 
@@ -196,7 +196,9 @@ void hint_bar_draw_sequence(const struct app *app, enum context context,
     size_t n = strlen(first_key);
     bool has_views = find_view_keys(map, views_keys, sizeof views_keys) &&
                      strncmp(views_keys, first_key, n) == 0;
+    first_key[n - 1] = '\0';
     put(&bar, first_key, "\xE2\x80\xA6");
+    first_key[n - 1] = ' ';
     if (has_views)
         put(&bar, views_keys + n, VIEWS_HINT);
     for (size_t i = 0; i < keymap_n(map); i++) {

@@ -61,6 +61,7 @@ const struct binding default_bindings[] = {
         {CTX_TRANSCRIPT, "b", CMD_BRANCHES},
         {CTX_TRANSCRIPT, "e", CMD_EDIT},
         {CTX_TRANSCRIPT, "f", CMD_FORK},
+        {CTX_TRANSCRIPT, "M-r", CMD_RETRY},
         {CTX_TRANSCRIPT, "Enter", CMD_FOLD},
         {CTX_TRANSCRIPT, "z", CMD_FOLD},
         {CTX_TRANSCRIPT, "y", CMD_COPY},

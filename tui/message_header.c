@@ -108,6 +108,8 @@ static bool has_own_model_name(const struct message *m)
 static const char *cost_text(const struct message *m, char dollars[FIGURE_BYTES])
 {
     bool is_over = m->state != MESSAGE_RUNNING;
+    if (m->is_copy)
+        return "copied";
     if (m->cost_nusd < 0)
         return is_over && count_tokens(m) ? "cost unknown" : "";
     if (!is_over || (m->cost_nusd == 0 && m->state == MESSAGE_FAILED))

@@ -70,7 +70,7 @@ static int draw_session_cost(const struct session *s, struct surface *out, int r
     int n_unknown = 0, n_answers = 0;
     for (size_t i = 0; i < s->n_messages; i++) {
         const struct message *m = s->messages[i];
-        if (m->role != MSG_ASSISTANT || m->state == MESSAGE_RUNNING)
+        if (m->role != MSG_ASSISTANT || m->is_copy || m->state == MESSAGE_RUNNING)
             continue;
         n_answers++;
         n_unknown += m->cost_nusd < 0;
@@ -104,7 +104,7 @@ static int draw_cost(
     bool is_over = answer && answer->state != MESSAGE_RUNNING;
     if (is_over && answer->cost_nusd >= 0)
         draw_dollars(out, row++, "answer", answer->cost_nusd);
-    else if (is_over && answer->endpoint[0])
+    else if (is_over && answer->endpoint[0] && !answer->is_copy)
         draw_unknown(out, row++, "answer");
     row = draw_session_cost(core->session, out, row);
     return draw_today(&core->budget, out, row) + 1;

@@ -76,6 +76,8 @@ static void find(struct items *items, const struct app *app, struct slice text)
         i++;
     if (i < ARRAY_LEN(word_lists))
         n_head = strlen(word_lists[i].head);
+    while (n_head > 1 && n_head < text.n && text.ptr[n_head] == ' ')
+        n_head++; /* a blank typed behind the one that completing wrote */
     items->head = (struct slice){text.ptr, n_head};
     items->typed = (struct slice){text.ptr + n_head, text.n - n_head};
     if (memchr(items->typed.ptr, ' ', items->typed.n) ||

@@ -369,6 +369,21 @@ static bool has_any_branches(const struct transcript *t)
     return i < t->n_path;
 }
 
+static size_t count_answers(const struct transcript *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_path; i++)
+        n += t->path[i]->role == MSG_ASSISTANT;
+    return n;
+}
+
+/* In what was written: the code of attached files is not copied. */
+static bool has_code(const struct message *m)
+{
+    struct slice text = message_typed(m);
+    return text.n && memmem(text.ptr, text.n, "```", 3);
+}
+
 static bool is_idle(const void *state, const struct app *app, enum command command)
 {
     const struct chat *c = state;
@@ -377,6 +392,13 @@ static bool is_idle(const void *state, const struct app *app, enum command comma
     switch (command) {
     case CMD_CONTINUE:
         return !can_go_on(app_core(app));
+    case CMD_LINE_UP:
+    case CMD_UP:
+        return chat_why_is_open(&c->why, app_core(app)) && count_answers(t) < 2;
+    case CMD_SCROLL_DOWN:
+        return chat_why_is_open(&c->why, app_core(app)) && c->why.n_lines <= c->why.n_rows;
+    case CMD_RETRY:
+        return !chat_focus_is_on(t);
     case CMD_EDIT:
         return i < t->n_path && t->path[i]->role != MSG_USER;
     case CMD_BRANCH_BEFORE:
@@ -384,7 +406,7 @@ static bool is_idle(const void *state, const struct app *app, enum command comma
     case CMD_BRANCHES:
         return !has_any_branches(t);
     case CMD_COPY_CODE:
-        return i < t->n_path && !memmem(t->path[i]->text.ptr, t->path[i]->text.n, "```", 3);
+        return i < t->n_path && !has_code(t->path[i]);
     case CMD_STEP:
         return !has_tokens(app_core(app), transcript_answer(t));
     default:

@@ -124,6 +124,12 @@ const struct view_hint *chat_hints(const void *state, const struct app *app)
             {NULL, "give up", CMD_STOP}, {NULL, "newline", CMD_NEWLINE}, {NULL, NULL}};
     static const struct view_hint asking[] = {{NULL, "send it all the same", CMD_CONFIRM},
             {NULL, "do not send it", CMD_STOP}, {NULL, NULL}};
+    static const struct view_hint searching[] = {
+            {"Enter", "keep what is found"}, {"Esc", "close"}, {NULL, NULL}};
+    static const struct view_hint found[] = {{NULL, "next above", CMD_SEARCH_BEFORE},
+            {NULL, "next below", CMD_SEARCH_AFTER}, {NULL, "copy", CMD_COPY},
+            {NULL, "search", CMD_SEARCH}, {NULL, "help", CMD_HELP}, {NULL, "back", CMD_BACK},
+            {NULL, NULL}};
     const struct chat *c = state;
     const struct run *run = chat_current_run(app_core(app));
     bool is_reading = chat_focus_is_on(&c->transcript);
@@ -137,5 +143,7 @@ const struct view_hint *chat_hints(const void *state, const struct app *app)
         return is_reading ? reading : explaining;
     if (chat_branches_is_open(&c->branches, app_core(app)))
         return listing;
+    if (is_reading && search_line_is_shown(&c->search))
+        return c->search.is_typing ? searching : found;
     return chat_edit_is_on(&c->edit, app_core(app)) && !is_reading ? editing : NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "router/conf.h"
 #include "router/core.h"
+#include "router/endpoint.h"
 #include "router/session.h"
 
 #include "tui/attachment.h"
@@ -33,6 +34,24 @@ static void run_named(struct chat *c, struct app *app, enum command command, con
     mem_free(line);
 }
 
+/* The command that a text begins with, behind its `/`; CMD_NONE: none. */
+static enum command command_of(struct slice text)
+{
+    char name[64];
+    size_t n = strcspn(text.ptr + 1, " \n");
+    snprintf(name, sizeof name, "%.*s", (int)n, text.ptr + 1);
+    enum command command = command_find(name);
+    return slash_offers(command) ? command : CMD_NONE;
+}
+
+/* A text of lines that begins with `/` may be a file: it is a command only when it names one.
+ */
+static bool is_command(struct slice text)
+{
+    return text.ptr[0] == '/' &&
+           (!memchr(text.ptr, '\n', text.n) || command_of(text) != CMD_NONE);
+}
+
 static void run_slash(struct chat *c, struct app *app)
 {
     char name[64];
@@ -40,8 +59,8 @@ static void run_slash(struct chat *c, struct app *app)
     const char *names[CMD_COUNT];
     size_t n = 0;
     snprintf(name, sizeof name, "%.*s", (int)slice_trim(word).n, slice_trim(word).ptr);
-    enum command command = command_find(name);
-    if (command == CMD_NONE || !slash_offers(command)) {
+    enum command command = command_of(buf_slice(&c->editor.text));
+    if (command == CMD_NONE) {
         for (const enum command *offered = slash_commands; *offered != CMD_NONE; offered++)
             names[n++] = command_defs[*offered].name;
         const char *nearest = conf_nearest(name, names, n);
@@ -74,6 +93,26 @@ static bool is_busy(struct app *app)
         app_notice(app, ERR_USAGE, "an answer is running; %s stops it, your text stays here",
                 keys ? keys : "/stop");
     return run != NULL;
+}
+
+/* Why the first that is switched on cannot answer, or how to get one. */
+static bool is_alone(struct app *app)
+{
+    const struct fleet *fleet = &app_core(app)->fleet;
+    int i = 0;
+    if (!fleet_has_nobody(fleet))
+        return false;
+    while (i < fleet->n_endpoints && !fleet->endpoints[i].conf->enabled)
+        i++;
+    if (i < fleet->n_endpoints)
+        app_notice(app, ERR_USAGE, "%s cannot answer, your text stays here: %s",
+                fleet->endpoints[i].conf->name, fleet->endpoints[i].fault);
+    else
+        app_notice(app, ERR_USAGE,
+                "nobody can answer yet, your text stays here: put a model (.gguf) into %s, or "
+                "add an endpoint in Fleet",
+                app_models_dir(app));
+    return true;
 }
 
 /* The text stays in the input; the session is asked for again, because the other process may
@@ -125,14 +164,17 @@ void chat_send(struct chat *c, struct app *app)
     struct slice text = buf_slice(&c->editor.text);
     if (slice_trim(text).n == 0)
         return;
-    bool is_escaped = slice_has_prefix(text, "//");
-    if (text.ptr[0] == '/' && !is_escaped) {
+    bool is_escaped = slice_has_prefix(text, "//") &&
+                      is_command((struct slice){text.ptr + 1, text.n - 1});
+    if (!slice_has_prefix(text, "//") && is_command(text)) {
         run_slash(c, app);
         return;
     }
     if (is_busy(app) || is_foreign(app))
         return;
     app_look_for_models(app);
+    if (is_alone(app))
+        return;
     struct action *a = action_new(ACTION_SEND);
     if (!attach_files(c, app, a)) {
         action_free(a);
