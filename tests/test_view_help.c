@@ -90,6 +90,15 @@ static void a_search_finds_keys_of_every_context(void **state)
     struct surface all = screen_surface(&screen);
     help_draw(&help, &app, &all);
     screen_expect(&screen, "help_search_80x12");
+    assert_true(help_run(&help, CMD_BACK));
+    assert_true(help_run(&help, CMD_SEARCH));
+    write_into(&help, "fork"); /* a command's name, which its help does not have */
+    help_draw(&help, &app, &all);
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    screen_print(&screen, &text);
+    assert_non_null(strstr(buf_text(&text), "Go on in a copy"));
+    buf_release(&text);
     assert_true(help_key(&help, &(struct key){.code = KEY_ENTER}));
     assert_false(help_key(&help, &(struct key){.code = 'j'})); /* no text any more */
     assert_true(help_run(&help, CMD_BACK));

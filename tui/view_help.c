@@ -59,14 +59,18 @@ static void end_part(struct printer *p)
     p->title = NULL;
 }
 
-static bool is_sought(const struct help *help, const char *keys, const char *text)
+/* What the search looks at: the words on the screen, and the name of a command. */
+static bool is_sought(const struct help *help, const char *const words[3])
 {
-    return strcasestr(keys, help->search.text) || strcasestr(text, help->search.text);
+    for (int i = 0; i < 3; i++)
+        if (strcasestr(words[i], help->search.text))
+            return true;
+    return false;
 }
 
-static void print_row(struct printer *p, const char *keys, const char *help)
+static void print_row(struct printer *p, const char *name, const char *keys, const char *help)
 {
-    if (!is_sought(p->help, keys, help))
+    if (!is_sought(p->help, (const char *const[]){name, keys, help}))
         return;
     if (p->title)
         print_wrapped(p, next_row(p), 1, 1, ROLE_TITLE, slice_of(p->title));
@@ -98,7 +102,8 @@ static void print_command(struct printer *p, size_t i)
         if (keymap_at(map, j)->context == b->context &&
                 keymap_at(map, j)->command == b->command)
             buf_printf(&keys, "%s%s", keys.n ? ", " : "", keymap_at(map, j)->keys);
-    print_row(p, buf_text(&keys), command_defs[b->command].help);
+    print_row(p, command_defs[b->command].name, buf_text(&keys),
+            command_defs[b->command].help);
     buf_release(&keys);
 }
 
@@ -121,7 +126,7 @@ static void print_named(struct printer *p)
             continue; /* stands above, with its key */
         snprintf(name, sizeof name, "/%s%s%s", command_defs[*c].name, argument ? " " : "",
                 argument ? argument : "");
-        print_row(p, name, command_defs[*c].help);
+        print_row(p, "", name, command_defs[*c].help);
     }
     end_part(p);
 }
@@ -135,7 +140,7 @@ static void print_notes(struct printer *p)
         struct buf text;
         buf_init(&text, 1 << 12);
         note_print(&notes[i], &text);
-        print_row(p, notes[i].name, buf_text(&text));
+        print_row(p, "", notes[i].name, buf_text(&text));
         buf_release(&text);
     }
     end_part(p);
