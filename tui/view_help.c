@@ -102,8 +102,7 @@ static void print_command(struct printer *p, size_t i)
         if (keymap_at(map, j)->context == b->context &&
                 keymap_at(map, j)->command == b->command)
             buf_printf(&keys, "%s%s", keys.n ? ", " : "", keymap_at(map, j)->keys);
-    print_row(p, command_defs[b->command].name, buf_text(&keys),
-            command_defs[b->command].help);
+    print_row(p, command_defs[b->command].name, buf_text(&keys), command_defs[b->command].help);
     buf_release(&keys);
 }
 
