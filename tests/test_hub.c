@@ -282,14 +282,12 @@ static void answers_left_by_a_turn_are_taken_without_another_wake_up(void **stat
     hub_close(hub);
 }
 
-/* The second request finds the engine failed while the first one's last event is still in the
- * ring. */
-static void a_failed_engine_is_reopened_when_it_has_told_all(void **state)
+/* The engine of "one" has failed, and what it told may still be in the ring. */
+static struct hub *open_with_failed_engine(struct endpoint_conf *conf)
 {
-    (void)state;
-    struct endpoint_conf conf = endpoint_local("moe", "/nonexistent/model.gguf");
-    conf.retries = 0;
-    struct hub *hub = open_hub(&conf, 1);
+    *conf = endpoint_local("moe", "/nonexistent/model.gguf");
+    conf->retries = 0;
+    struct hub *hub = open_hub(conf, 1);
     act(hub, ACTION_SEND, "one");
     for (int i = 0; i < 5000 && !hub_engine(hub, 0); i++) {
         poll(NULL, 0, 1);
@@ -297,6 +295,16 @@ static void a_failed_engine_is_reopened_when_it_has_told_all(void **state)
     }
     for (int i = 0; i < 5000 && engine_state(hub_engine(hub, 0)) != ENGINE_FAILED; i++)
         poll(NULL, 0, 1);
+    return hub;
+}
+
+/* The second request finds the engine failed while the first one's last event is still in the
+ * ring. */
+static void a_failed_engine_is_reopened_when_it_has_told_all(void **state)
+{
+    (void)state;
+    struct endpoint_conf conf;
+    struct hub *hub = open_with_failed_engine(&conf);
     poll(NULL, 0, 20);
     int64_t first = hub_core(hub)->session->id;
     act(hub, ACTION_NEW_SESSION, NULL);
@@ -496,16 +504,8 @@ static void an_export_that_does_not_fit_leaves_no_file(void **state)
 static void a_message_that_waits_does_not_go_to_what_the_endpoint_became(void **state)
 {
     (void)state;
-    struct endpoint_conf conf = endpoint_local("moe", "/nonexistent/model.gguf");
-    conf.retries = 0;
-    struct hub *hub = open_hub(&conf, 1);
-    act(hub, ACTION_SEND, "one");
-    for (int i = 0; i < 5000 && !hub_engine(hub, 0); i++) {
-        poll(NULL, 0, 1);
-        hub_step(hub, 2000000);
-    }
-    for (int i = 0; i < 5000 && engine_state(hub_engine(hub, 0)) != ENGINE_FAILED; i++)
-        poll(NULL, 0, 1);
+    struct endpoint_conf conf;
+    struct hub *hub = open_with_failed_engine(&conf);
     act(hub, ACTION_NEW_SESSION, NULL);
     act(hub, ACTION_ADD_MESSAGE, "two");
     act(hub, ACTION_CONTINUE, NULL); /* it waits for the failed engine to tell its last */
