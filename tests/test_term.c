@@ -245,7 +245,7 @@ static void ascii_mode_draws_rules_of_ascii_and_keeps_what_is_written(void **sta
 
 static void run_piped(void)
 {
-    char command[256];
+    char command[sizeof SHUNT_BINARY + sizeof config + sizeof data + 64];
     snprintf(command, sizeof command, "seq 1 3 | exec " SHUNT_BINARY " --config %s --data %s",
             config, data);
     char *argv[] = {(char[]){"/bin/sh"}, (char[]){"-c"}, command, NULL};
