@@ -1,11 +1,12 @@
 /*
- * cpu.c - the CPU backend's instance, and its list of steps.
+ * cpu.c - the CPU backend's instance, and how its list of steps is run.
  */
 #include "kernels/cpu.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 
 static const struct dot_ops *const variants[] = {
 #if defined(__x86_64__)
@@ -37,84 +38,44 @@ static const struct dot_ops *choose_variant(const char *name)
     return dot;
 }
 
-static _Noreturn void out_of_memory(size_t n_bytes)
+static void close_cpu(struct kernels *kernels)
 {
-    fprintf(stderr, "shunt: out of memory (%zu bytes refused)\n", n_bytes);
-    abort();
-}
-
-struct kernels *kernels_open(const char *kernel, int n_threads, bool is_exact)
-{
-    const struct dot_ops *dot = choose_variant(kernel);
-    if (!dot)
-        return NULL;
-    struct pool *pool = pool_open(n_threads);
-    struct kernels *k = pool ? calloc(1, sizeof *k) : NULL;
-    if (!k) {
-        pool_close(pool);
-        return NULL;
-    }
-    k->dot = dot;
-    k->is_exact = is_exact;
-    k->pool = pool;
-    return k;
-}
-
-void kernels_close(struct kernels *k)
-{
-    if (!k)
-        return;
+    struct cpu *k = cpu_of(kernels);
     pool_close(k->pool);
-    struct scratch *all[] = {&k->normed, &k->inner, &k->quants, &k->scores, &k->pairs};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        free(all[i]->ptr);
-    free(k->list);
+    cpu_plan_release(k);
     free(k);
 }
 
-const char *kernels_name(const struct kernels *k)
+static const char *name(const struct kernels *k)
 {
-    return k->dot->name;
+    return ((const struct cpu *)k)->dot->name;
 }
 
-int kernels_n_threads(const struct kernels *k)
+static int n_threads_of(const struct kernels *k)
 {
-    return pool_n_threads(k->pool);
+    return pool_n_threads(((const struct cpu *)k)->pool);
 }
 
-void kernels_cancel(struct kernels *k)
+static const char *why(const struct kernels *k)
 {
-    atomic_store(&k->is_cancelled, true);
+    return ((const struct cpu *)k)->why;
 }
 
-void kernels_cancel_clear(struct kernels *k)
+static void cancel(struct kernels *k)
 {
-    atomic_store(&k->is_cancelled, false);
+    atomic_store(&cpu_of(k)->is_cancelled, true);
 }
 
-void kernels_begin(struct kernels *k)
+static void cancel_clear(struct kernels *k)
 {
-    k->n_items = 0;
-}
-
-struct list_item *kernels_add(struct kernels *k, step_fn *fn)
-{
-    if (k->n_items == k->cap_items) {
-        k->cap_items = k->cap_items ? k->cap_items * 2 : 256;
-        k->list = realloc(k->list, k->cap_items * sizeof *k->list);
-        if (!k->list)
-            out_of_memory(k->cap_items * sizeof *k->list);
-    }
-    struct list_item *item = &k->list[k->n_items++];
-    item->fn = fn;
-    return item;
+    atomic_store(&cpu_of(k)->is_cancelled, false);
 }
 
 /* One thread decides for all whether to go on: otherwise one could stop while others wait at a
  * barrier. */
 static void run_list(void *arg, int ith, int nth)
 {
-    struct kernels *k = arg;
+    struct cpu *k = arg;
     for (size_t i = 0; i < k->n_items; i++) {
         if (ith == 0 && i % 4 == 0)
             atomic_store_explicit(&k->stops,
@@ -128,20 +89,86 @@ static void run_list(void *arg, int ith, int nth)
     }
 }
 
-bool kernels_end(struct kernels *k)
+static enum kernels_result run(struct kernels *kernels, const struct kernels_batch *batch)
 {
+    struct cpu *k = cpu_of(kernels);
+    k->batch = batch;
     pool_run(k->pool, run_list, k);
-    return !atomic_load(&k->stops);
+    return atomic_load(&k->stops) ? KERNELS_CANCELLED : KERNELS_OK;
 }
 
-void *scratch_get(struct scratch *scratch, size_t n_bytes)
+struct stream {
+    const uint64_t *words;
+    size_t n;
+    _Atomic uint64_t sum; /* keeps the reads from being dropped */
+};
+
+static void run_stream(void *arg, int ith, int nth)
 {
-    if (n_bytes > scratch->n_bytes) {
-        free(scratch->ptr);
-        scratch->n_bytes = (n_bytes + 4095) / 4096 * 4096;
-        scratch->ptr = aligned_alloc(64, scratch->n_bytes);
-        if (!scratch->ptr)
-            out_of_memory(scratch->n_bytes);
+    struct stream *s = arg;
+    size_t n = s->n / (size_t)nth;
+    atomic_fetch_add(&s->sum, stream_sum(s->words + n * (size_t)ith, n));
+}
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double stream(struct kernels *k, size_t n_bytes)
+{
+    void *memory = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return 0;
+    memset(memory, 1, n_bytes); /* pages that nobody wrote are one page in the cache */
+    struct stream s = {memory, n_bytes / sizeof *s.words, 0};
+    double begin = now_s();
+    pool_run(cpu_of(k)->pool, run_stream, &s);
+    double seconds = now_s() - begin;
+    munmap(memory, n_bytes);
+    return seconds;
+}
+
+static const struct kernel_ops cpu_ops = {
+        .close = close_cpu,
+        .name = name,
+        .n_threads = n_threads_of,
+        .why = why,
+        .cancel = cancel,
+        .cancel_clear = cancel_clear,
+        .stream = stream,
+        .plan = cpu_plan,
+        .embed = cpu_embed,
+        .attn_in = cpu_attn_in,
+        .attend = cpu_attend,
+        .ffn = cpu_ffn,
+        .gate = cpu_gate,
+        .experts = cpu_experts,
+        .logits = cpu_logits,
+        .ready = cpu_ready,
+        .run = run,
+        .read = cpu_read,
+        .write = cpu_write,
+        .is_in_place = true,
+};
+
+struct kernels *kernels_open_cpu(const char *kernel, int n_threads, bool is_exact)
+{
+    const struct dot_ops *dot = choose_variant(kernel);
+    if (!dot)
+        return NULL;
+    struct pool *pool = pool_open(n_threads);
+    struct cpu *k = pool ? calloc(1, sizeof *k) : NULL;
+    if (!k) {
+        pool_close(pool);
+        return NULL;
     }
-    return scratch->ptr;
+    k->kernels.ops = &cpu_ops;
+    k->dot = dot;
+    k->is_exact = is_exact;
+    k->pool = pool;
+    return &k->kernels;
 }

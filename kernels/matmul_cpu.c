@@ -25,19 +25,19 @@ struct act_buf act_buf_at(float *f32, void *quants, uint32_t n_rows, uint32_t n)
     return (struct act_buf){f32, quants, d, d + n_values / 32};
 }
 
-bool uses_q8(const struct kernels *k, const struct weight *w)
+bool uses_q8(const struct cpu *k, const struct weight *w)
 {
     return !k->is_exact && quant_traits[w->quant].block_elems >= 32 && w->n_in % 32 == 0;
 }
 
 struct act act_for(
-        const struct kernels *k, const struct act_buf *buf, const struct weight *w, uint32_t n)
+        const struct cpu *k, const struct act_buf *buf, const struct weight *w, uint32_t n)
 {
     return (struct act){buf->f32, uses_q8(k, w) ? buf->q8 : NULL, buf->d, buf->sum, n};
 }
 
-void quantise_share(const struct kernels *k, const struct act_buf *buf, uint32_t n_rows,
-        uint32_t n, int ith, int nth)
+void quantise_share(const struct cpu *k, const struct act_buf *buf, uint32_t n_rows, uint32_t n,
+        int ith, int nth)
 {
     struct range r = split_range(n_rows * (n / 32), 1, ith, nth);
     size_t at = (size_t)r.begin * 32;
@@ -90,7 +90,7 @@ static void put_tile(
 #define ROW_BLOCK                                                                              \
     16 /* weight rows that pass over a tile of activations together: both stay in L1 */
 
-void matmul(const struct kernels *k, struct range range, const struct matmul_in *in,
+void matmul(const struct cpu *k, struct range range, const struct matmul_in *in,
         const struct matmul_out *to)
 {
     const struct weight *w = in->w;
