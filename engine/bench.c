@@ -65,24 +65,20 @@ static enum status measure_stream(
     enum status status = model_open_kernels(&k, cfg->kernel, cfg->n_threads, false, err);
     if (status != OK)
         return status;
-    void *memory = mem_map(n_bytes);
-    if (!memory) {
-        kernels_close(k);
-        return err_set(err, ERR_NOMEM, "no memory for a buffer of %zu MB", n_bytes >> 20);
-    }
     double rates[STREAM_RUNS];
-    memset(memory, 1, n_bytes); /* pages that nobody wrote are one page in the cache */
-    for (int i = 0; i < STREAM_RUNS; i++) {
+    for (int i = 0; i < STREAM_RUNS && status == OK; i++) {
         report(cfg, "reading memory", i, STREAM_RUNS);
-        uint64_t begin = clock_now_ns();
-        kernels_stream(k, memory, n_bytes);
-        rates[i] = (double)n_bytes * 1e9 / (double)(clock_now_ns() - begin);
+        double seconds = kernels_stream(k, n_bytes);
+        if (seconds <= 0)
+            status = err_set(err, ERR_NOMEM, "no memory for a buffer of %zu MB", n_bytes >> 20);
+        else
+            rates[i] = (double)n_bytes / seconds;
     }
-    out->read_bytes_per_s = median(rates, STREAM_RUNS);
+    if (status == OK)
+        out->read_bytes_per_s = median(rates, STREAM_RUNS);
     out->n_threads = kernels_n_threads(k);
-    mem_unmap(memory, n_bytes);
     kernels_close(k);
-    return OK;
+    return status;
 }
 
 /* From an empty cache, n tokens in batches of n_batch; *seconds is their time. */

@@ -355,7 +355,7 @@ static void run_turn(struct engine *e, struct turn *turn)
 {
     struct err err = {0};
     uint64_t start_ns = clock_now_ns();
-    struct batch batch = {turn->n, turn->tokens, turn->seq, turn->pos, turn->want};
+    struct batch batch = {turn->n, turn->tokens, turn->seq, turn->pos, turn->want, true};
     enum status status = model_forward(e->model, &batch, &err);
     if (status == ERR_CANCELLED)
         return; /* some request was stopped: the turn is built again without it */

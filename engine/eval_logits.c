@@ -80,8 +80,8 @@ static enum status run(struct model *model, const struct eval_logits_config *cfg
         uint32_t n = cfg->n_tokens - at < n_batch ? (uint32_t)(cfg->n_tokens - at) : n_batch;
         for (uint32_t i = 0; i < n; i++)
             pos[i] = cfg->pos + (uint32_t)at + i;
-        status =
-                model_forward(model, &(struct batch){n, cfg->tokens + at, seq, pos, want}, err);
+        struct batch batch = {n, cfg->tokens + at, seq, pos, want, .keeps_logits = true};
+        status = model_forward(model, &batch, err);
         for (uint32_t i = 0; i < n && status == OK; i++) {
             print_position(model, i, pos[i], &top, &line);
             fwrite(buf_text(&line), 1, line.n, out);

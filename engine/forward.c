@@ -1,6 +1,7 @@
 /*
- * forward.c - model_forward: a batch becomes one list of kernel steps. Written once for all
- * architectures; what differs is in the rows of arch_*.c and in which tensors a layer has.
+ * forward.c - the pass as a plan of kernel steps, made once, and model_forward, which runs it
+ * over a batch. Written once for all architectures; what differs is in the rows of arch_*.c and
+ * in which tensors a layer has.
  */
 #include <math.h>
 
@@ -35,8 +36,8 @@ static uint32_t count_up_to(
 }
 
 /* The cells each token sees: those of its sequence up to its position. One list per sequence of
- * the batch. */
-static void fill_visible(struct model *m, const struct batch *b)
+ * the batch; returns the length of all. */
+static uint32_t fill_visible(struct model *m, const struct batch *b)
 {
     uint32_t first_of[KV_SEQ_MAX], n_of[KV_SEQ_MAX], n = 0;
     uint64_t listed = 0;
@@ -55,13 +56,13 @@ static void fill_visible(struct model *m, const struct batch *b)
         m->first[t] = first_of[seq];
         m->count[t] = count_up_to(m, m->visible + first_of[seq], n_of[seq], b->pos[t]);
     }
+    return n;
 }
 
-static void add_attention(struct model *m, const struct layer *l, uint32_t i, uint32_t n)
+static void add_attention(struct model *m, const struct layer *l, uint32_t i)
 {
     const struct hparams *hp = &m->hp;
-    kernels_attn_in(m->kernels, &(struct attn_in_step){.x = m->x,
-                                        .n_tokens = n,
+    kernels_attn_in(m->kernels, &(struct attn_in_step){.layer = i,
                                         .d = hp->d,
                                         .n_heads = hp->n_heads,
                                         .n_kv_heads = hp->n_kv_heads,
@@ -78,34 +79,21 @@ static void add_attention(struct model *m, const struct layer *l, uint32_t i, ui
                                         .q_norm = l->q_norm,
                                         .k_norm = l->k_norm,
                                         .is_norm_whole = m->arch->is_qk_norm_whole,
-                                        .rope = m->arch->rope,
-                                        .rope_table = m->rope_table,
-                                        .cells = m->cells,
-                                        .kv = m->kv.layers[i],
-                                        .q = m->q});
-    kernels_attend(m->kernels, &(struct attend_step){.x = m->x,
-                                       .n_tokens = n,
+                                        .rope = m->arch->rope});
+    kernels_attend(m->kernels, &(struct attend_step){.layer = i,
                                        .d = hp->d,
                                        .n_heads = hp->n_heads,
                                        .n_kv_heads = hp->n_kv_heads,
                                        .head_dim = hp->head_dim,
                                        .scale = hp->attn_scale,
-                                       .q = m->q,
-                                       .kv = m->kv.layers[i],
-                                       .visible = m->visible,
-                                       .first = m->first,
-                                       .count = m->count,
                                        .wo = l->wo,
-                                       .bo = l->bo,
-                                       .out = m->attn_out});
+                                       .bo = l->bo});
 }
 
-static void add_experts(struct model *m, const struct layer *l, uint32_t i_moe, uint32_t n)
+static void add_experts(struct model *m, const struct layer *l, uint32_t i_moe)
 {
     const struct hparams *hp = &m->hp;
-    size_t stride = (size_t)m->shape.n_moe_layers * m->shape.k, at = (size_t)i_moe * m->shape.k;
-    kernels_gate(m->kernels, &(struct gate_step){.x = m->x,
-                                     .n_tokens = n,
+    kernels_gate(m->kernels, &(struct gate_step){.i_moe = i_moe,
                                      .d = hp->d,
                                      .n_experts = hp->n_experts,
                                      .n_used = hp->n_experts_used,
@@ -113,24 +101,44 @@ static void add_experts(struct model *m, const struct layer *l, uint32_t i_moe, 
                                      .norm = l->ffn_norm,
                                      .gate = l->gate_inp,
                                      .is_normalised = m->arch->is_gate_normalised,
-                                     .scale = hp->expert_scale,
-                                     .ids = m->ids + at,
-                                     .weights = m->weights + at,
-                                     .margins = m->margins + i_moe,
-                                     .id_stride = stride,
-                                     .margin_stride = m->shape.n_moe_layers});
-    kernels_experts(m->kernels, &(struct experts_step){.x = m->x,
-                                        .n_tokens = n,
+                                     .scale = hp->expert_scale});
+    kernels_experts(m->kernels, &(struct experts_step){.i_moe = i_moe,
                                         .d = hp->d,
                                         .n_ff = hp->n_expert_ff,
                                         .n_experts = hp->n_experts,
                                         .n_used = hp->n_experts_used,
-                                        .ids = m->ids + at,
-                                        .weights = m->weights + at,
-                                        .id_stride = stride,
                                         .gate = l->gate,
                                         .up = l->up,
                                         .down = l->down});
+}
+
+void model_plan(struct model *m)
+{
+    const struct hparams *hp = &m->hp;
+    kernels_plan(m->kernels, &(struct plan_size){.batch_tok = m->batch_tok,
+                                     .n_cells = m->kv.n_cells,
+                                     .n_layers = hp->n_layers,
+                                     .d = hp->d,
+                                     .n_heads = hp->n_heads,
+                                     .n_kv_heads = hp->n_kv_heads,
+                                     .head_dim = hp->head_dim,
+                                     .n_rot = hp->n_rot,
+                                     .n_vocab = hp->n_vocab,
+                                     .n_moe_layers = m->shape.n_moe_layers,
+                                     .n_experts = m->shape.n_experts,
+                                     .n_used = m->shape.k});
+    kernels_embed(m->kernels, &(struct embed_step){m->token_embd});
+    for (uint32_t i = 0; i < hp->n_layers; i++) {
+        const struct layer *l = &m->layers[i];
+        add_attention(m, l, i);
+        if (l->gate_inp.data)
+            add_experts(m, l, i);
+        else
+            kernels_ffn(m->kernels, &(struct ffn_step){hp->d, hp->n_ff, hp->eps, l->ffn_norm,
+                                            l->gate, l->up, l->down});
+    }
+    kernels_logits(m->kernels,
+            &(struct logits_step){hp->d, hp->n_vocab, hp->eps, m->output_norm, m->output});
 }
 
 static enum status check_batch(const struct model *m, const struct batch *b, struct err *err)
@@ -155,7 +163,8 @@ static enum status prepare_logits(
         if (b->want_logits[t])
             m->rows[(*n_rows)++] = t;
     }
-    size_t n = (size_t)*n_rows * m->hp.n_vocab;
+    size_t n = b->keeps_logits ? (size_t)*n_rows * m->hp.n_vocab : 0;
+    m->has_logits = b->keeps_logits;
     if (n <= m->n_logits_cap)
         return OK;
     mem_free(m->logits);
@@ -176,6 +185,25 @@ static void fill_picks(struct model *m, uint32_t n_tokens)
     }
 }
 
+static enum kernels_result run_plan(struct model *m, const struct batch *b, uint32_t n_rows)
+{
+    uint32_t n_visible = fill_visible(m, b); /* may move m->visible */
+    return kernels_run(m->kernels, &(struct kernels_batch){.n_tokens = b->n_tokens,
+                                           .tokens = b->tokens,
+                                           .rope_table = m->rope_table,
+                                           .cells = m->cells,
+                                           .visible = m->visible,
+                                           .n_visible = n_visible,
+                                           .first = m->first,
+                                           .count = m->count,
+                                           .n_rows = n_rows,
+                                           .rows = m->rows,
+                                           .ids = m->ids,
+                                           .weights = m->weights,
+                                           .margins = m->margins,
+                                           .logits = b->keeps_logits ? m->logits : NULL});
+}
+
 enum status model_forward(struct model *m, const struct batch *b, struct err *err)
 {
     uint32_t n_rows;
@@ -187,25 +215,15 @@ enum status model_forward(struct model *m, const struct batch *b, struct err *er
     if (!kv_cache_take(&m->kv, b->n_tokens, b->seq, b->pos, m->cells))
         return err_set(err, ERR_CONTEXT, "the context of %u tokens is full", m->kv.n_cells);
     fill_rope_table(m, b);
-    fill_visible(m, b);
-    kernels_begin(m->kernels);
-    kernels_embed(
-            m->kernels, &(struct embed_step){m->token_embd, b->tokens, b->n_tokens, m->x});
-    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
-        const struct layer *l = &m->layers[i];
-        add_attention(m, l, i, b->n_tokens);
-        if (l->gate_inp.data)
-            add_experts(m, l, i, b->n_tokens);
-        else
-            kernels_ffn(m->kernels, &(struct ffn_step){m->x, b->n_tokens, m->hp.d, m->hp.n_ff,
-                                            m->hp.eps, l->ffn_norm, l->gate, l->up, l->down});
-    }
-    kernels_logits(
-            m->kernels, &(struct logits_step){m->x, n_rows, m->hp.d, m->hp.n_vocab, m->rows,
-                                m->hp.eps, m->output_norm, m->output, m->logits});
-    if (!kernels_end(m->kernels)) {
+    switch (run_plan(m, b, n_rows)) {
+    case KERNELS_CANCELLED:
         kv_cache_give_back(&m->kv, m->cells, b->n_tokens);
         return err_set(err, ERR_CANCELLED, "stopped");
+    case KERNELS_FAILED:
+        kv_cache_give_back(&m->kv, m->cells, b->n_tokens);
+        return err_set(err, ERR_IO, "%s", kernels_why(m->kernels));
+    case KERNELS_OK:
+        break;
     }
     fill_picks(m, b->n_tokens);
     return OK;
@@ -213,7 +231,9 @@ enum status model_forward(struct model *m, const struct batch *b, struct err *er
 
 float *model_logits(struct model *m, uint32_t i)
 {
-    return m->i_logits[i] < 0 ? NULL : m->logits + (size_t)m->i_logits[i] * m->hp.n_vocab;
+    return m->i_logits[i] < 0 || !m->has_logits
+                   ? NULL
+                   : m->logits + (size_t)m->i_logits[i] * m->hp.n_vocab;
 }
 
 const struct expert_pick *model_picks(const struct model *m, uint32_t i)

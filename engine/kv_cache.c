@@ -7,8 +7,6 @@
 
 #include <stdlib.h>
 
-#include "kernels/kernels.h"
-
 bool kv_cache_bytes(
         uint32_t n_cells, uint32_t n_layers, size_t width, bool is_half, size_t *out)
 {
@@ -20,34 +18,21 @@ bool kv_cache_bytes(
 enum status kv_cache_open(struct kv_cache *kv, uint32_t n_cells, uint32_t n_layers,
         size_t width, bool is_half, struct err *err)
 {
-    *kv = (struct kv_cache){.n_cells = n_cells, .n_layers = n_layers};
-    size_t half_layer = n_cells * width * (is_half ? 2 : 4), per_layer = half_layer * 2;
+    *kv = (struct kv_cache){.n_cells = n_cells};
     if (!kv_cache_bytes(n_cells, n_layers, width, is_half, &kv->n_bytes))
         return err_set(err, ERR_NOMEM, "the KV cache for %u tokens is too large", n_cells);
-    kv->memory = mem_map(kv->n_bytes);
     kv->seqs = mem_try((size_t)n_cells * sizeof *kv->seqs);
     kv->pos = mem_try((size_t)n_cells * sizeof *kv->pos);
-    if (!kv->memory || !kv->seqs || !kv->pos) {
-        size_t n_mb = kv->n_bytes >> 20;
-        kv_cache_close(kv);
-        return err_set(err, ERR_NOMEM,
-                "no memory for a KV cache of %zu MB; set a smaller context on the endpoint",
-                n_mb);
-    }
-    kv->layers = mem_alloc(n_layers * sizeof *kv->layers);
-    for (uint32_t i = 0; i < n_layers; i++) {
-        char *at = (char *)kv->memory + i * per_layer;
-        kv->layers[i] = (struct kv_layer){at, at + half_layer, is_half};
-    }
-    return OK;
+    if (kv->seqs && kv->pos)
+        return OK;
+    kv_cache_close(kv);
+    return err_set(err, ERR_NOMEM, "no memory for a KV cache of %u tokens", n_cells);
 }
 
 void kv_cache_close(struct kv_cache *kv)
 {
-    mem_unmap(kv->memory, kv->n_bytes);
     mem_free(kv->seqs);
     mem_free(kv->pos);
-    mem_free(kv->layers);
     *kv = (struct kv_cache){0};
 }
 

@@ -1,25 +1,19 @@
 /*
  * kv_cache.h - which cell of the cache holds which (sequences, position). Cells are given out
  * one per token; a cell may belong to several sequences (a shared prefix), so sharing copies
- * nothing. The keys and values themselves are the kernels' memory, one block per layer, indexed
- * by cell.
+ * nothing. The keys and values themselves are the backend's memory, indexed by cell.
  */
 #ifndef ENGINE_KV_CACHE_H
 #define ENGINE_KV_CACHE_H
 
 #include "engine/base.h"
 
-struct kv_layer; /* kernels.h */
-
 struct kv_cache {
     uint32_t n_cells, n_used;
     uint32_t hint;  /* no cell below it is free */
     uint64_t *seqs; /* [n_cells] bit per sequence; 0: free */
     uint32_t *pos;  /* [n_cells] */
-    struct kv_layer *layers;
-    uint32_t n_layers;
-    void *memory; /* keys and values of all layers */
-    size_t n_bytes;
+    size_t n_bytes; /* of keys and values of all layers */
 };
 
 /* What the keys and values of n_cells tokens take. False: more than can be counted. */

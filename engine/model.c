@@ -145,18 +145,15 @@ static enum status refuse_kernel(const char *kernel, struct err *err)
 enum status model_open_kernels(
         struct kernels **out, const char *kernel, int n_threads, bool is_exact, struct err *err)
 {
-    *out = kernels_open(kernel, n_threads, is_exact);
+    *out = kernels_open_cpu(kernel, n_threads, is_exact);
     return *out ? OK : refuse_kernel(kernel, err);
 }
 
 /* One allocation per buffer; all are bounded by batch_tok. */
 static enum status open_buffers(struct model *m, struct err *err)
 {
-    size_t n = m->batch_tok, q = (size_t)m->hp.n_heads * m->hp.head_dim;
+    size_t n = m->batch_tok;
     size_t n_picks = (size_t)m->shape.n_moe_layers * m->shape.k + 1;
-    m->x = mem_try(n * m->hp.d * sizeof *m->x);
-    m->q = mem_try(n * q * sizeof *m->q);
-    m->attn_out = mem_try(n * q * sizeof *m->attn_out);
     m->rope_table = mem_try(n * m->hp.n_rot * sizeof *m->rope_table);
     m->cells = mem_try(n * sizeof *m->cells);
     m->first = mem_try(n * sizeof *m->first);
@@ -169,9 +166,8 @@ static enum status open_buffers(struct model *m, struct err *err)
     m->margins = mem_try(n * (m->shape.n_moe_layers + 1u) * sizeof *m->margins);
     m->n_visible_cap = m->kv.n_cells;
     m->visible = mem_try(m->n_visible_cap * sizeof *m->visible);
-    if (m->x && m->q && m->attn_out && m->rope_table && m->cells && m->first && m->count &&
-            m->rows && m->i_logits && m->ids && m->weights && m->picks && m->margins &&
-            m->visible)
+    if (m->rope_table && m->cells && m->first && m->count && m->rows && m->i_logits && m->ids &&
+            m->weights && m->picks && m->margins && m->visible)
         return OK;
     return err_set(err, ERR_NOMEM, "%s: no memory for batches of %u tokens", gguf_path(m->gguf),
             m->batch_tok);
@@ -248,6 +244,34 @@ static enum status read_weights(
     return cfg->progress(cfg->user, &m->info, 1) ? OK : cancelled(cfg, err);
 }
 
+struct loading {
+    const struct model_config *cfg;
+    const struct model_info *info;
+};
+
+static bool report_placing(void *user, float fraction)
+{
+    const struct loading *l = user;
+    return !l->cfg->progress || l->cfg->progress(l->cfg->user, l->info, fraction);
+}
+
+/* The backend gets its memory before anything is read: what does not fit is known at once. */
+static enum status place_weights(
+        struct model *m, const struct model_config *cfg, struct err *err)
+{
+    struct loading loading = {cfg, &m->info};
+    model_plan(m);
+    switch (kernels_ready(m->kernels, report_placing, &loading)) {
+    case KERNELS_CANCELLED:
+        return cancelled(cfg, err);
+    case KERNELS_FAILED:
+        return err_set(err, ERR_NOMEM, "%s", kernels_why(m->kernels));
+    case KERNELS_OK:
+        break;
+    }
+    return cfg->progress && m->kernels->ops->is_in_place ? read_weights(m, cfg, err) : OK;
+}
+
 enum status model_open(struct model **out, const struct model_config *cfg, struct err *err)
 {
     struct model *m = mem_alloc(sizeof *m);
@@ -255,8 +279,7 @@ enum status model_open(struct model **out, const struct model_config *cfg, struc
     if (status == OK) {
         model_fill_info(m);
         m->info.kernel = kernels_name(m->kernels);
-        if (cfg->progress)
-            status = read_weights(m, cfg, err);
+        status = place_weights(m, cfg, err);
     }
     if (status != OK) {
         model_close(m);
@@ -272,9 +295,8 @@ void model_close(struct model *m)
         return;
     kernels_close(m->kernels);
     kv_cache_close(&m->kv);
-    void *buffers[] = {m->x, m->q, m->attn_out, m->rope_table, m->cells, m->first, m->count,
-            m->rows, m->i_logits, m->ids, m->weights, m->picks, m->margins, m->visible,
-            m->logits};
+    void *buffers[] = {m->rope_table, m->cells, m->first, m->count, m->rows, m->i_logits,
+            m->ids, m->weights, m->picks, m->margins, m->visible, m->logits};
     for (size_t i = 0; i < ARRAY_LEN(buffers); i++)
         mem_free(buffers[i]);
     arena_release(&m->arena);

@@ -26,13 +26,14 @@ struct model_config {
     uint32_t batch_tok;   /* largest batch; 0: 512 */
     bool is_exact;        /* float32 activations and float32 KV cache */
     const char *kernel;   /* "scalar", "avx2", …; NULL: the best this CPU has */
-    /* Called while all weights are read ahead, with the done fraction; returning false cancels
-     * within a few megabytes. NULL: weights are read when they are first needed. */
+    /* Called while all weights are read, with the done fraction; returning false cancels within
+     * a few megabytes. NULL: those that stay in the file are read when they are first needed.
+     */
     bool (*progress)(void *user, const struct model_info *info, float fraction);
     void *user;
 };
 
-/* kernels_open, with a sentence when it fails. */
+/* kernels_open_cpu, with a sentence when it fails. */
 enum status model_open_kernels(struct kernels **out, const char *kernel, int n_threads,
         bool is_exact, struct err *err) MUST_USE;
 
@@ -49,17 +50,19 @@ struct batch {
     const int32_t *tokens;      /* [n_tokens] vocabulary ids, checked */
     const uint16_t *seq;        /* [n_tokens] KV sequence of each, < KV_SEQ_MAX */
     const uint32_t *pos;        /* [n_tokens] rope position of each */
-    const uint8_t *want_logits; /* [n_tokens] bool */
+    const uint8_t *want_logits; /* [n_tokens] bool: computed */
+    bool keeps_logits;          /* for model_logits; otherwise they may stay on a device */
 };
 #define KV_SEQ_MAX 64
 
 /* Runs the batch and appends its keys and values to the cache. ERR_CONTEXT when the cache has
- * no room (nothing was changed), ERR_CANCELLED when model_cancel was called meanwhile. */
+ * no room (nothing was changed), ERR_CANCELLED when model_cancel was called meanwhile, ERR_IO
+ * when the device failed. */
 enum status model_forward(
         struct model *model, const struct batch *batch, struct err *err) MUST_USE;
 /* Of the last model_forward; valid until the next. i counts all tokens of the batch. */
 float *model_logits(struct model *model, uint32_t i); /* [n_vocab], may be changed in place;
-                                                         NULL if not wanted */
+                                                         NULL if not wanted, or not kept */
 /* Routing of token i of the last batch: picks [n_moe_layers][k], float weights
  * [n_moe_layers][k] exact, margins [n_moe_layers]. NULL for a dense model. */
 const struct expert_pick *model_picks(const struct model *model, uint32_t i);

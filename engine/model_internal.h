@@ -59,11 +59,12 @@ struct model {
     struct telemetry_shape shape;
     uint32_t batch_tok;
     /* of the running batch */
-    float *x, *q, *attn_out, *rope_table;
+    float *rope_table;
     uint32_t *cells, *visible, *first, *count, *rows;
     uint32_t n_visible_cap;
     float *logits;
     size_t n_logits_cap;
+    bool has_logits;   /* the last batch kept them */
     int32_t *i_logits; /* [batch_tok] row in logits; -1: not wanted */
     uint16_t *ids;     /* [batch_tok][n_moe_layers][k] */
     float *weights, *margins;
@@ -85,5 +86,8 @@ void model_fill_info(struct model *m);
 enum status model_bind(struct model *m, struct err *err) MUST_USE;
 /* Angles per position with all scaling applied (RoPE; YaRN: Peng et al. 2023). */
 enum status model_prepare_rope(struct model *m, struct err *err) MUST_USE;
+
+/* forward.c: tells the kernels all steps of a pass. */
+void model_plan(struct model *m);
 
 #endif

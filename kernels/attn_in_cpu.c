@@ -19,11 +19,11 @@ static void rotate(float *head, const float *table, uint32_t n_rot, enum rope_ki
     }
 }
 
-static void finish_heads(const struct attn_in_step *s, float *rows, uint32_t n_heads,
-        uint32_t t, const float *norm)
+static void finish_heads(const struct cpu *k, const struct attn_in_step *s, float *rows,
+        uint32_t n_heads, uint32_t t, const float *norm)
 {
     float *row = rows + (size_t)t * n_heads * s->head_dim;
-    const float *table = s->rope_table + (size_t)t * s->n_rot;
+    const float *table = k->batch->rope_table + (size_t)t * s->n_rot;
     if (norm && s->is_norm_whole)
         norm_row(row, norm, s->eps, n_heads * s->head_dim, row);
     for (uint32_t h = 0; h < n_heads; h++) {
@@ -34,7 +34,7 @@ static void finish_heads(const struct attn_in_step *s, float *rows, uint32_t n_h
     }
 }
 
-static void append(const struct kernels *k, const struct kv_layer *kv, const float *key,
+static void append(const struct cpu *k, const struct kv_layer *kv, const float *key,
         const float *value, uint32_t cell, uint32_t width)
 {
     size_t at = (size_t)cell * width;
@@ -47,28 +47,29 @@ static void append(const struct kernels *k, const struct kv_layer *kv, const flo
     }
 }
 
-static void project(const struct kernels *k, const struct attn_in_step *s,
+static void project(const struct cpu *k, const struct attn_in_step *s,
         const struct act_buf *buf, const struct weight *w, struct range r,
         const struct matmul_out *to)
 {
     struct act act = act_for(k, buf, w, s->d);
-    matmul(k, r, &(struct matmul_in){w, &act, s->n_tokens}, to);
+    matmul(k, r, &(struct matmul_in){w, &act, k->batch->n_tokens}, to);
 }
 
-static void run(struct kernels *k, const void *arg, int ith, int nth)
+static void run(struct cpu *k, const void *arg, int ith, int nth)
 {
     const struct attn_in_step *s = arg;
-    uint32_t n = s->n_tokens, kv_width = s->n_kv_heads * s->head_dim;
-    float *keys = k->inner.ptr, *values = keys + (size_t)n * kv_width;
+    struct kv_layer kv = kv_layer_at(k, s->layer);
+    uint32_t n = k->batch->n_tokens, kv_width = s->n_kv_heads * s->head_dim;
+    float *q = k->q.ptr, *keys = k->inner.ptr, *values = keys + (size_t)n * kv_width;
     struct act_buf buf = act_buf_at(k->normed.ptr, k->quants.ptr, n, s->d);
-    norm_share(&(struct norm_in){s->x, s->norm, s->eps, n, s->d}, buf.f32, ith, nth);
+    norm_share(&(struct norm_in){k->x.ptr, s->norm, s->eps, n, s->d}, buf.f32, ith, nth);
     pool_barrier(k->pool);
     if (uses_q8(k, &s->wq) || uses_q8(k, &s->wk) || uses_q8(k, &s->wv)) {
         quantise_share(k, &buf, n, s->d, ith, nth);
         pool_barrier(k->pool);
     }
     project(k, s, &buf, &s->wq, split_range(s->wq.n_out, 1, ith, nth),
-            &(struct matmul_out){.out = s->q, .stride = s->wq.n_out, .bias = s->bq});
+            &(struct matmul_out){.out = q, .stride = s->wq.n_out, .bias = s->bq});
     project(k, s, &buf, &s->wk, split_range(s->wk.n_out, 1, ith, nth),
             &(struct matmul_out){.out = keys, .stride = s->wk.n_out, .bias = s->bk});
     project(k, s, &buf, &s->wv, split_range(s->wv.n_out, 1, ith, nth),
@@ -76,19 +77,20 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
     pool_barrier(k->pool);
     struct range r = split_range(n, 1, ith, nth);
     for (uint32_t t = r.begin; t < r.end; t++) {
-        finish_heads(s, s->q, s->n_heads, t, s->q_norm);
-        finish_heads(s, keys, s->n_kv_heads, t, s->k_norm);
-        append(k, &s->kv, keys + (size_t)t * kv_width, values + (size_t)t * kv_width,
-                s->cells[t], kv_width);
+        finish_heads(k, s, q, s->n_heads, t, s->q_norm);
+        finish_heads(k, s, keys, s->n_kv_heads, t, s->k_norm);
+        append(k, &kv, keys + (size_t)t * kv_width, values + (size_t)t * kv_width,
+                k->batch->cells[t], kv_width);
     }
     pool_barrier(k->pool);
 }
 
-void kernels_attn_in(struct kernels *k, const struct attn_in_step *step)
+void cpu_attn_in(struct kernels *kernels, const struct attn_in_step *step)
 {
-    size_t n = step->n_tokens, kv_width = (size_t)step->n_kv_heads * step->head_dim;
-    scratch_get(&k->normed, n * step->d * sizeof(float));
-    scratch_get(&k->quants, act_quant_bytes(step->n_tokens, step->d));
-    scratch_get(&k->inner, 2 * n * kv_width * sizeof(float));
-    kernels_add(k, run)->u.attn_in = *step;
+    struct cpu *k = cpu_of(kernels);
+    size_t n = k->size.batch_tok, kv_width = (size_t)step->n_kv_heads * step->head_dim;
+    room_want(&k->normed, n * step->d * sizeof(float));
+    room_want(&k->quants, act_quant_bytes(k->size.batch_tok, step->d));
+    room_want(&k->inner, 2 * n * kv_width * sizeof(float));
+    cpu_add(k, run)->u.attn_in = *step;
 }

@@ -23,16 +23,16 @@ static size_t align64(size_t n_bytes)
     return (n_bytes + 63) / 64 * 64;
 }
 
-static size_t pairs_bytes(const struct experts_step *s)
+static size_t pairs_bytes(const struct experts_step *s, uint32_t n_tokens)
 {
-    size_t n = (size_t)s->n_tokens * s->n_used;
+    size_t n = (size_t)n_tokens * s->n_used;
     return align64((s->n_experts + 1) * sizeof(uint32_t)) + 2 * align64(n * sizeof(uint32_t)) +
            2 * align64(n * s->n_ff * sizeof(float)) + act_quant_bytes((uint32_t)n, s->n_ff);
 }
 
-static struct pairs pairs_at(const struct experts_step *s, char *memory)
+static struct pairs pairs_at(const struct experts_step *s, uint32_t n_tokens, char *memory)
 {
-    size_t n = (size_t)s->n_tokens * s->n_used;
+    size_t n = (size_t)n_tokens * s->n_used;
     struct pairs p;
     p.first = (uint32_t *)memory;
     memory += align64((s->n_experts + 1) * sizeof(uint32_t));
@@ -48,28 +48,32 @@ static struct pairs pairs_at(const struct experts_step *s, char *memory)
     return p;
 }
 
-static void sort_pairs(const struct experts_step *s, const struct pairs *p)
+static void sort_pairs(const struct cpu *k, const struct experts_step *s, const struct pairs *p)
 {
+    uint32_t n_tokens = k->batch->n_tokens;
+    size_t stride = (size_t)k->size.n_moe_layers * s->n_used;
+    const uint16_t *ids = k->batch->ids + (size_t)s->i_moe * s->n_used;
+    const float *weights = k->batch->weights + (size_t)s->i_moe * s->n_used;
     memset(p->first, 0, (s->n_experts + 1) * sizeof *p->first);
-    for (uint32_t t = 0; t < s->n_tokens; t++)
+    for (uint32_t t = 0; t < n_tokens; t++)
         for (uint32_t i = 0; i < s->n_used; i++)
-            p->first[s->ids[t * s->id_stride + i] + 1]++;
+            p->first[ids[t * stride + i] + 1]++;
     for (uint32_t e = 0; e < s->n_experts; e++)
         p->first[e + 1] += p->first[e];
-    for (uint32_t t = 0; t < s->n_tokens; t++)
+    for (uint32_t t = 0; t < n_tokens; t++)
         for (uint32_t i = 0; i < s->n_used; i++) {
-            uint32_t at = p->first[s->ids[t * s->id_stride + i]]++;
+            uint32_t at = p->first[ids[t * stride + i]]++;
             p->token[at] = t;
-            p->weight[at] = s->weights[t * s->id_stride + i];
+            p->weight[at] = weights[t * stride + i];
         }
     memmove(p->first + 1, p->first, s->n_experts * sizeof *p->first);
     p->first[0] = 0;
 }
 
-static void run_inner(const struct kernels *k, const struct experts_step *s,
-        const struct pairs *p, struct range r)
+static void run_inner(const struct cpu *k, const struct experts_step *s, const struct pairs *p,
+        struct range r)
 {
-    struct act_buf buf = act_buf_at(k->normed.ptr, k->quants.ptr, s->n_tokens, s->d);
+    struct act_buf buf = act_buf_at(k->normed.ptr, k->quants.ptr, k->batch->n_tokens, s->d);
     struct act act_gate = act_for(k, &buf, &s->gate, s->d),
                act_up = act_for(k, &buf, &s->up, s->d);
     for (uint32_t e = 0; e < s->n_experts; e++) {
@@ -89,10 +93,10 @@ static void run_inner(const struct kernels *k, const struct experts_step *s,
     }
 }
 
-static void run_outer(const struct kernels *k, const struct experts_step *s,
-        const struct pairs *p, struct range r)
+static void run_outer(const struct cpu *k, const struct experts_step *s, const struct pairs *p,
+        struct range r)
 {
-    uint32_t n_pairs = s->n_tokens * s->n_used;
+    uint32_t n_pairs = k->batch->n_tokens * s->n_used;
     struct act_buf whole = act_buf_at(p->gate, p->quants, n_pairs, s->n_ff);
     for (uint32_t e = 0; e < s->n_experts; e++) {
         uint32_t begin = p->first[e], n = p->first[e + 1] - begin;
@@ -103,17 +107,17 @@ static void run_outer(const struct kernels *k, const struct experts_step *s,
         if (n)
             matmul(k, r, &(struct matmul_in){&s->down, &act, n, NULL, e},
                     &(struct matmul_out){
-                            s->x, s->d, p->token + begin, p->weight + begin, NULL, true});
+                            k->x.ptr, s->d, p->token + begin, p->weight + begin, NULL, true});
     }
 }
 
-static void run(struct kernels *k, const void *arg, int ith, int nth)
+static void run(struct cpu *k, const void *arg, int ith, int nth)
 {
     const struct experts_step *s = arg;
-    struct pairs p = pairs_at(s, k->pairs.ptr);
-    uint32_t n_pairs = s->n_tokens * s->n_used;
+    struct pairs p = pairs_at(s, k->batch->n_tokens, k->pairs.ptr);
+    uint32_t n_pairs = k->batch->n_tokens * s->n_used;
     if (ith == 0)
-        sort_pairs(s, &p);
+        sort_pairs(k, s, &p);
     pool_barrier(k->pool);
     run_inner(k, s, &p, split_range(s->n_ff, 32, ith, nth));
     pool_barrier(k->pool);
@@ -126,8 +130,9 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
     pool_barrier(k->pool);
 }
 
-void kernels_experts(struct kernels *k, const struct experts_step *step)
+void cpu_experts(struct kernels *kernels, const struct experts_step *step)
 {
-    scratch_get(&k->pairs, pairs_bytes(step));
-    kernels_add(k, run)->u.experts = *step;
+    struct cpu *k = cpu_of(kernels);
+    room_want(&k->pairs, pairs_bytes(step, k->size.batch_tok));
+    cpu_add(k, run)->u.experts = *step;
 }

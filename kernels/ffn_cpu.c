@@ -1,13 +1,13 @@
 /* ffn_cpu.c - the dense SwiGLU feed-forward of a layer. */
 #include "kernels/cpu.h"
 
-static void run(struct kernels *k, const void *arg, int ith, int nth)
+static void run(struct cpu *k, const void *arg, int ith, int nth)
 {
     const struct ffn_step *s = arg;
-    uint32_t n = s->n_tokens;
+    uint32_t n = k->batch->n_tokens;
     struct act_buf buf = act_buf_at(k->normed.ptr, k->quants.ptr, n, s->d);
     float *gate = k->inner.ptr, *up = gate + (size_t)n * s->n_ff;
-    norm_share(&(struct norm_in){s->x, s->norm, s->eps, n, s->d}, buf.f32, ith, nth);
+    norm_share(&(struct norm_in){k->x.ptr, s->norm, s->eps, n, s->d}, buf.f32, ith, nth);
     pool_barrier(k->pool);
     if (uses_q8(k, &s->gate) || uses_q8(k, &s->up)) {
         quantise_share(k, &buf, n, s->d, ith, nth);
@@ -31,16 +31,17 @@ static void run(struct kernels *k, const void *arg, int ith, int nth)
     }
     struct act act = act_for(k, &inner, &s->down, s->n_ff);
     matmul(k, split_range(s->d, 1, ith, nth), &(struct matmul_in){&s->down, &act, n},
-            &(struct matmul_out){.out = s->x, .stride = s->d, .is_added = true});
+            &(struct matmul_out){.out = k->x.ptr, .stride = s->d, .is_added = true});
     pool_barrier(k->pool);
 }
 
-void kernels_ffn(struct kernels *k, const struct ffn_step *step)
+void cpu_ffn(struct kernels *kernels, const struct ffn_step *step)
 {
-    size_t n = step->n_tokens;
+    struct cpu *k = cpu_of(kernels);
+    size_t n = k->size.batch_tok;
     uint32_t widest = step->n_ff > step->d ? step->n_ff : step->d;
-    scratch_get(&k->normed, n * step->d * sizeof(float));
-    scratch_get(&k->inner, 2 * n * step->n_ff * sizeof(float));
-    scratch_get(&k->quants, act_quant_bytes(step->n_tokens, widest));
-    kernels_add(k, run)->u.ffn = *step;
+    room_want(&k->normed, n * step->d * sizeof(float));
+    room_want(&k->inner, 2 * n * step->n_ff * sizeof(float));
+    room_want(&k->quants, act_quant_bytes(k->size.batch_tok, widest));
+    cpu_add(k, run)->u.ffn = *step;
 }

@@ -8,11 +8,28 @@
  *
  * Slab (one expert, or the whole matrix): [low plane][high plane][scale plane], each from an
  * offset that is a multiple of 256; row r of a plane begins at r * row_bytes of that plane.
+ *
+ * Within a group, value v is byte v % 4 of word v / 4 when it has 8 bits. Fewer bits share
+ * bytes so that a shift and a mask of whole words give four values in order:
+ *   4 bits   word v/4 % 4, bits 4 (v/16)                    low: Q4, Q5, Q6
+ *   2 bits   word v/16,    bits 2 (v/4 % 4)                 low: Q2_K, Q3_K; high: Q6_K
+ *   1 bit    the word,     bit v/4                          high: Q5, Q3_K
+ * (word, then bits within byte v % 4). Groups of more than 16 bytes (Q8_0, the floats) are cut
+ * into pieces of 16: of PLANE_TILE groups first all first pieces, then all second ones, and so
+ * on, since PLANE_TILE lanes read a row together.
+ *
+ * Scales of a group of the 32-value types: d, or d and m, as in the file. Of 256 values:
+ *   Q4_K, Q5_K   16 bytes: d, m, twelve_bits of (scale, minimum) of each group
+ *   Q3_K         16 bytes: d, 0, twelve_bits of the two scales of each group
+ *   Q2_K, Q6_K   16 bytes as in the file; behind those of the whole row: d, m or d of each 256
+ * twelve_bits of eight pairs (a, b) of 6 bits: byte j is a | b << 6, then nibble j is b >> 2.
  */
 #ifndef KERNELS_REPACK_H
 #define KERNELS_REPACK_H
 
 #include "kernels/quant.h"
+
+#define PLANE_TILE 8
 
 struct plane {
     size_t offset;      /* in a slab */

@@ -36,7 +36,7 @@ static void run_model(struct model *model)
     uint16_t seq = 0;
     uint32_t pos = 0;
     uint8_t want_logits = 1;
-    struct batch batch = {1, &token, &seq, &pos, &want_logits};
+    struct batch batch = {1, &token, &seq, &pos, &want_logits, .keeps_logits = true};
     struct err err;
     if (model_info(model)->n_params <= PARAMS_MAX && model_forward(model, &batch, &err) == OK)
         FUZZ_CHECK(model_logits(model, 0));

@@ -90,7 +90,7 @@ static struct model *open_model(const struct golden *g, const char *kernel, bool
 
 static bool has_kernel(const char *name)
 {
-    struct kernels *k = kernels_open(name, 1, true);
+    struct kernels *k = kernels_open_cpu(name, 1, true);
     kernels_close(k);
     return k != NULL;
 }
@@ -163,7 +163,8 @@ static struct difference run_range(const struct golden *g, struct model *m, uint
             seq[i] = seq_id;
             pos[i] = g->pos0 + at + i;
         }
-        if (model_forward(m, &(struct batch){n, g->tokens + at, seq, pos, want}, &err) != OK)
+        struct batch batch = {n, g->tokens + at, seq, pos, want, .keeps_logits = true};
+        if (model_forward(m, &batch, &err) != OK)
             fail_msg("%s", err.text);
         for (uint32_t i = 0; i < n; i++)
             compare_token(g, m, i, at + i, &diff);
@@ -273,8 +274,8 @@ static void sequences_in_one_batch_do_not_see_each_other(void **state)
                 tokens[n] = g.tokens[pos[n]];
                 n++;
             }
-        assert_int_equal(
-                model_forward(m, &(struct batch){n, tokens, seq, pos, want}, &err), OK);
+        struct batch batch = {n, tokens, seq, pos, want, .keeps_logits = true};
+        assert_int_equal(model_forward(m, &batch, &err), OK);
         for (uint32_t i = 0; i < n; i++)
             compare_token(&g, m, i, pos[i], &diff);
     }

@@ -206,11 +206,11 @@ static void a_barrier_shows_what_all_wrote(void **state)
 static void kernels_are_chosen_by_name(void **state)
 {
     (void)state;
-    assert_null(kernels_open("no-such-kernel", 1, true));
-    struct kernels *k = kernels_open("scalar", 1, true);
+    assert_null(kernels_open_cpu("no-such-kernel", 1, true));
+    struct kernels *k = kernels_open_cpu("scalar", 1, true);
     assert_string_equal(kernels_name(k), "scalar");
     kernels_close(k);
-    k = kernels_open(NULL, 1, true);
+    k = kernels_open_cpu(NULL, 1, true);
     assert_non_null(k);
     assert_string_equal(kernels_name(k), kernels_name_at(0));
     kernels_close(k);
@@ -239,7 +239,7 @@ static void threads_that_cannot_be_started_are_no_kernels(void **state)
     (void)state;
     pthread_attr_t kept;
     refuse_threads(&kept);
-    struct kernels *none, *alone = kernels_open(NULL, 1, true);
+    struct kernels *none, *alone = kernels_open_cpu(NULL, 1, true);
     struct err err;
     enum status status = model_open_kernels(&none, NULL, 3, true, &err);
     assert_int_equal(pthread_setattr_default_np(&kept), 0);
@@ -249,23 +249,92 @@ static void threads_that_cannot_be_started_are_no_kernels(void **state)
     kernels_close(alone);
 }
 
+/* x[t] = table[tokens[t]], one value a token; keys and values of two layers. */
+static struct kernels *open_plan(bool is_exact, const float *table)
+{
+    struct kernels *k = kernels_open_cpu(NULL, 2, is_exact);
+    kernels_plan(k, &(struct plan_size){.batch_tok = 2,
+                            .n_cells = 3,
+                            .n_layers = 2,
+                            .d = 1,
+                            .n_heads = 2,
+                            .n_kv_heads = 2,
+                            .head_dim = 2,
+                            .n_vocab = 2});
+    kernels_embed(k, &(struct embed_step){{QUANT_F32, table, 1, 2, 1, 4}});
+    assert_int_equal(kernels_ready(k, NULL, NULL), KERNELS_OK);
+    return k;
+}
+
 static void a_cancelled_list_runs_no_step(void **state)
 {
     (void)state;
     float table[2] = {1, 2}, x[2] = {-1, -1};
     int32_t tokens[2] = {1, 0};
-    struct embed_step step = {{QUANT_F32, table, 1, 2, 1, 4}, tokens, 2, x};
-    struct kernels *k = kernels_open(NULL, 2, true);
+    struct kernels *k = open_plan(true, table);
+    struct kernels_batch batch = {.n_tokens = 2, .tokens = tokens};
+    kernels_write(k, BUFFER_X, 0, x, 2);
     kernels_cancel(k);
-    kernels_begin(k);
-    kernels_embed(k, &step);
-    assert_false(kernels_end(k));
-    assert_true(x[0] == -1);
+    assert_int_equal(kernels_run(k, &batch), KERNELS_CANCELLED);
+    kernels_read(k, BUFFER_X, 0, x, 2);
+    assert_true(x[0] == -1 && x[1] == -1);
     kernels_cancel_clear(k);
-    kernels_begin(k);
-    kernels_embed(k, &step);
-    assert_true(kernels_end(k));
+    assert_int_equal(kernels_run(k, &batch), KERNELS_OK);
+    kernels_read(k, BUFFER_X, 0, x, 2);
     assert_true(x[0] == 2 && x[1] == 1);
+    kernels_close(k);
+}
+
+#define N_CACHE 12 /* values of the keys, or values, of a layer of open_plan */
+
+static void every_layer_has_its_own_cache(void **state)
+{
+    (void)state;
+    static const enum kernels_buffer halves[] = {BUFFER_KEYS, BUFFER_VALUES};
+    float table[2] = {0}, values[N_CACHE];
+    for (int is_exact = 0; is_exact < 2; is_exact++) {
+        struct kernels *k = open_plan(is_exact, table);
+        for (uint32_t i = 0; i < 4; i++) {
+            kernels_read(k, halves[i % 2], i / 2, values, N_CACHE);
+            for (int v = 0; v < N_CACHE; v++) {
+                assert_true(values[v] == 0);
+                values[v] = (float)(i * 100 + (uint32_t)v) + 0.0625f;
+            }
+            kernels_write(k, halves[i % 2], i / 2, values, N_CACHE);
+        }
+        for (uint32_t i = 0; i < 4; i++) {
+            kernels_read(k, halves[i % 2], i / 2, values, N_CACHE);
+            for (int v = 0; v < N_CACHE; v++) /* binary16 has eleven bits */
+                assert_true(fabsf(values[v] - (float)(i * 100 + (uint32_t)v) - 0.0625f) <=
+                            (is_exact ? 0 : 0.0625f));
+        }
+        kernels_close(k);
+    }
+}
+
+static void a_plan_that_does_not_fit_says_what(void **state)
+{
+    (void)state;
+    static const uint32_t n_cells[] = {1 << 30, UINT32_MAX}; /* refused; beyond counting */
+    for (size_t i = 0; i < ARRAY_LEN(n_cells); i++) {
+        struct kernels *k = kernels_open_cpu(NULL, 1, false);
+        kernels_plan(k, &(struct plan_size){.batch_tok = 1,
+                                .n_cells = n_cells[i],
+                                .n_layers = 1u << (i ? 31 : 10),
+                                .n_kv_heads = 128,
+                                .head_dim = 128});
+        assert_int_equal(kernels_ready(k, NULL, NULL), KERNELS_FAILED);
+        assert_non_null(strstr(kernels_why(k), "KV cache"));
+        kernels_close(k);
+    }
+}
+
+static void a_stream_takes_time_or_is_refused(void **state)
+{
+    (void)state;
+    struct kernels *k = kernels_open_cpu(NULL, 2, false);
+    assert_true(kernels_stream(k, 1 << 20) > 0);
+    assert_true(kernels_stream(k, SIZE_MAX / 2) == 0);
     kernels_close(k);
 }
 
@@ -279,6 +348,9 @@ int main(void)
             cmocka_unit_test(kernels_are_chosen_by_name),
             cmocka_unit_test(threads_that_cannot_be_started_are_no_kernels),
             cmocka_unit_test(a_cancelled_list_runs_no_step),
+            cmocka_unit_test(every_layer_has_its_own_cache),
+            cmocka_unit_test(a_plan_that_does_not_fit_says_what),
+            cmocka_unit_test(a_stream_takes_time_or_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
