@@ -28,6 +28,9 @@ void check_ticket(block *b, unsigned *counter, place at);
 void check_ticket_last(block *b, unsigned *counter);
 void check_publish(fiber *f, uint32_t *seq, place at);
 void check_stream(fiber *f, const void *from, size_t n_bytes, place at);
+/* An access that the compiler has announced; caller: where. */
+void check_kernel_access(
+        const void *memory, size_t n_bytes, bool is_write, bool is_atomic, const void *caller);
 
 /* The engine's own accesses are nobody's. */
 extern bool check_is_paused;

@@ -20,6 +20,7 @@
 namespace gkemu {
 
 struct block;
+struct checked_block;
 
 /* A line of a kernel. */
 struct place {
@@ -50,6 +51,7 @@ struct meeting {
     unsigned bank;
     uint64_t values[2][32];
     uint32_t combined[2];
+    std::vector<char> gathered[2];
     std::vector<fiber *> waiting;
 };
 
@@ -76,6 +78,7 @@ struct block {
     std::vector<fiber *> fibers, waiting;
     std::vector<warp> warps;
     std::vector<shared_object> shared; /* [0]: the dynamic one */
+    checked_block *checked;            /* of the checker */
 };
 
 /* Stops the program with a sentence: who, where, what. */
