@@ -160,14 +160,17 @@ static enum status open_buffers(struct model *m, struct err *err)
     m->count = mem_try(n * sizeof *m->count);
     m->rows = mem_try(n * sizeof *m->rows);
     m->i_logits = mem_try(n * sizeof *m->i_logits);
+    m->params = mem_try(n * sizeof *m->params);
+    m->samples = mem_try(n * sizeof *m->samples);
     m->ids = mem_try(n * n_picks * sizeof *m->ids);
     m->weights = mem_try(n * n_picks * sizeof *m->weights);
     m->picks = mem_try(n * n_picks * sizeof *m->picks);
     m->margins = mem_try(n * (m->shape.n_moe_layers + 1u) * sizeof *m->margins);
     m->n_visible_cap = m->kv.n_cells;
     m->visible = mem_try(m->n_visible_cap * sizeof *m->visible);
-    if (m->rope_table && m->cells && m->first && m->count && m->rows && m->i_logits && m->ids &&
-            m->weights && m->picks && m->margins && m->visible)
+    if (m->rope_table && m->cells && m->first && m->count && m->rows && m->i_logits &&
+            m->params && m->samples && m->ids && m->weights && m->picks && m->margins &&
+            m->visible)
         return OK;
     return err_set(err, ERR_NOMEM, "%s: no memory for batches of %u tokens", gguf_path(m->gguf),
             m->batch_tok);
@@ -296,7 +299,8 @@ void model_close(struct model *m)
     kernels_close(m->kernels);
     kv_cache_close(&m->kv);
     void *buffers[] = {m->rope_table, m->cells, m->first, m->count, m->rows, m->i_logits,
-            m->ids, m->weights, m->picks, m->margins, m->visible, m->logits};
+            m->params, m->samples, m->ids, m->weights, m->picks, m->margins, m->visible,
+            m->logits};
     for (size_t i = 0; i < ARRAY_LEN(buffers); i++)
         mem_free(buffers[i]);
     arena_release(&m->arena);

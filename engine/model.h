@@ -16,6 +16,8 @@ struct expert_pick;
 struct gguf;
 struct kernels;
 struct model;
+struct sample;
+struct sample_params;
 struct telemetry_shape;
 
 struct model_config {
@@ -52,6 +54,8 @@ struct batch {
     const uint32_t *pos;        /* [n_tokens] rope position of each */
     const uint8_t *want_logits; /* [n_tokens] bool: computed */
     bool keeps_logits;          /* for model_logits; otherwise they may stay on a device */
+    const struct sample_params *params; /* [n_tokens], read where logits are wanted; or NULL:
+                                           no token is drawn */
 };
 #define KV_SEQ_MAX 64
 
@@ -63,6 +67,8 @@ enum status model_forward(
 /* Of the last model_forward; valid until the next. i counts all tokens of the batch. */
 float *model_logits(struct model *model, uint32_t i); /* [n_vocab], may be changed in place;
                                                          NULL if not wanted, or not kept */
+/* The token drawn behind token i; NULL without logits or params. */
+const struct sample *model_sample(const struct model *model, uint32_t i);
 /* Routing of token i of the last batch: picks [n_moe_layers][k], float weights
  * [n_moe_layers][k] exact, margins [n_moe_layers]. NULL for a dense model. */
 const struct expert_pick *model_picks(const struct model *model, uint32_t i);
