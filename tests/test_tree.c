@@ -66,6 +66,10 @@ static struct rule may_include[] = {
         {"tui/markdown.c", "<md4c.h>"},
         {"tui/markdown_code.c", "<md4c.h>"},
 
+        {"kernels/gk.h", "<cuda_*.h>"},
+        {"kernels/gk.h", "<float.h>"},
+        {"kernels/gk.h", "cudaemu.h"},
+
         {"kernels/*", "kernels/*"},
 
         {"engine/*", "engine/*"},
