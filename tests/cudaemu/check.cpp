@@ -69,7 +69,7 @@ static const gkemu_call *launch;
 static uint32_t first_block; /* of the launch: records of earlier ones are of the past */
 static fiber *current;
 
-static const char *const space_names[] = {"device", "mapped host", "shared"};
+static const char *const space_names[] = {"the device", "the host", "the block"};
 
 /* ---- regions --------------------------------------------------------------------------------
  */
@@ -244,24 +244,35 @@ static void fault_access(const access &a, const char *what, const char *about)
             a.is_write ? "writes" : "reads", a.n_bytes, (std::string(what) + about).c_str());
 }
 
+/* How far outside; within it 0. */
+static size_t distance(const region *r, uintptr_t address)
+{
+    if (address < r->start)
+        return r->start - address;
+    return contains(r, address) ? 0 : address - (r->start + r->n_bytes) + 1;
+}
+
 static void fault_outside(const access &a)
 {
-    for (const region *r : current->home->checked->shared)
-        if (a.address - (r->start + r->n_bytes) < 4096)
-            fault_access(a, "behind the end of an object in shared memory", "");
-    for (const auto &entry : regions) {
-        const region *r = entry.second;
-        if (a.address - (r->start + r->n_bytes) < 4096 || r->start - a.address < 4096)
-            fault_access(a, "just outside of an allocation of ", space_names[r->kind]);
-    }
+    const region *nearest = nullptr;
+    std::vector<region *> all = current->home->checked->shared;
+    for (const auto &entry : regions)
+        all.push_back(entry.second);
+    for (const region *r : all)
+        if (!nearest || distance(r, a.address) < distance(nearest, a.address))
+            nearest = r;
+    if (nearest && distance(nearest, a.address) < 4096)
+        fault_access(a, "just outside of what is allocated in memory of ",
+                space_names[nearest->kind]);
     fault_access(a, "outside of every allocation that a kernel may touch", "");
 }
 
-/* The thread's own: its stack, its indices, its parameters, constants of the program. */
+/* The thread's own: its stack, its indices, its parameters. */
 static bool is_private(uintptr_t address)
 {
     return address - (uintptr_t)current->at.stack < current->at.n_stack_bytes ||
            address - (uintptr_t)current < sizeof *current ||
+           address - (uintptr_t)&gkemu_self < sizeof gkemu_self ||
            address - (uintptr_t)launch < launch->n_bytes;
 }
 
@@ -286,7 +297,7 @@ static bool is_before_us(const record &r)
     bool is_own = r.block == current->home->serial;
     std::string here = site_text(a.at), there = site_text(r.at);
     fault(place{},
-            "race in %s memory: %s at %s, and thread %u of %s %s at %s, with nothing that "
+            "race in memory of %s: %s at %s, and thread %u of %s %s at %s, with nothing that "
             "orders them",
             space_names[kind], a.is_write ? "writes" : "reads", here.c_str(), r.thread,
             is_own ? "the block" : "another block", r.is_write ? "writes" : "reads",
@@ -354,7 +365,7 @@ static void watch_contents(region *r, const access &a)
         if (a.is_write && !a.is_atomic)
             r->is_written[i] = true;
         else if (!r->is_written[i])
-            fault_access(a, "that nobody has written, of ", space_names[r->kind]);
+            fault_access(a, "that nobody has written, in memory of ", space_names[r->kind]);
 }
 
 static void note_mapped_write(const access &a)
@@ -370,12 +381,13 @@ static void check_access(const access &a)
         return;
     region *r = region_at(a.address);
     if (!r) {
-        if (!site_is_of_image(a.address))
+        if (a.is_write || !site_is_constant(a.address))
             fault_outside(a);
         return;
     }
     if (a.n_bytes > r->n_bytes - (a.address - r->start))
-        fault_access(a, "across the end of an object in memory of ", space_names[r->kind]);
+        fault_access(
+                a, "across the end of what is allocated in memory of ", space_names[r->kind]);
     bool is_value = (a.n_bytes & (a.n_bytes - 1)) == 0 && a.n_bytes <= 16;
     if (is_value && a.address % a.n_bytes != 0)
         fault_access(a, "at an address that is no multiple of it", "");
@@ -383,7 +395,8 @@ static void check_access(const access &a)
     watch(r, a);
     if (r->kind == SPACE_MAPPED && a.is_write)
         note_mapped_write(a);
-    if (is_value)
+    bool is_streamed = a.address - current->streamed < current->n_streamed_bytes;
+    if (is_value && !is_streamed) /* that one is counted as a whole */
         sites_note(*current, a.at, a.address, a.n_bytes, a.is_write, r->kind);
 }
 
@@ -398,6 +411,8 @@ void check_kernel_access(
 
 void check_stream(fiber *f, const void *from, size_t n_bytes, place at)
 {
+    f->streamed = (uintptr_t)from;
+    f->n_streamed_bytes = n_bytes;
     sites_note_stream(*f, at, (uintptr_t)from, n_bytes);
 }
 

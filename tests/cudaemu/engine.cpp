@@ -210,6 +210,7 @@ static void start_fiber(block *b, unsigned i)
     f->i_warp = i / 32;
     f->is_done = false;
     f->waits_for = nullptr;
+    f->n_streamed_bytes = 0;
     context_prepare(&f->at, fiber_start);
     b->fibers.push_back(f);
     ready.push_back(f);

@@ -39,7 +39,9 @@ struct fiber : gkemu_thread {
     bool is_done;
     const char *waits_for; /* NULL: it does not */
     place waits_at;
-    uint32_t mask; /* of the warp operation that it waits for */
+    uint32_t mask;      /* of the warp operation that it waits for */
+    uintptr_t streamed; /* what gk_ld_stream reads */
+    size_t n_streamed_bytes;
 };
 
 /* Where the lanes of one mask meet. Two banks, for a fast lane gives its next value before a

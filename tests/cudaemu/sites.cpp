@@ -20,47 +20,71 @@ namespace gkemu {
 /* ---- instructions as lines ------------------------------------------------------------------
  */
 
-static struct {
+struct range {
     uintptr_t start, end;
+};
+
+/* This program or library. */
+static struct {
+    range all;
+    std::vector<range> constant;
     std::string path;
 } image;
 
+static bool is_in(range r, uintptr_t address)
+{
+    return address >= r.start && address < r.end;
+}
+
+/* Read only from the start, or once the loader has filled in its addresses. */
+static bool is_constant(const ElfW(Phdr) & segment)
+{
+    return segment.p_type == PT_GNU_RELRO ||
+           (segment.p_type == PT_LOAD && !(segment.p_flags & PF_W));
+}
+
 static int note_image(struct dl_phdr_info *info, size_t, void *)
 {
-    uintptr_t start = UINTPTR_MAX, end = 0, here = (uintptr_t)(void *)&note_image;
+    range all = {UINTPTR_MAX, 0};
+    std::vector<range> constant;
     for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
-        if (segment->p_type != PT_LOAD)
-            continue;
-        start = min(start, (uintptr_t)(info->dlpi_addr + segment->p_vaddr));
-        end = max(end, (uintptr_t)(info->dlpi_addr + segment->p_vaddr + segment->p_memsz));
+        const ElfW(Phdr) &segment = info->dlpi_phdr[i];
+        uintptr_t start = info->dlpi_addr + segment.p_vaddr;
+        range here = {start, start + segment.p_memsz};
+        if (is_constant(segment))
+            constant.push_back(here);
+        if (segment.p_type == PT_LOAD)
+            all = {min(all.start, here.start), max(all.end, here.end)};
     }
-    if (here < start || here >= end)
+    if (!is_in(all, (uintptr_t)(void *)&note_image))
         return 0;
-    image.start = start;
-    image.end = end;
     char program[4096] = "";
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     image.path = info->dlpi_name[0] ? info->dlpi_name : n > 0 ? program : "this program";
+    image.all = all;
+    image.constant = constant;
     return 1;
 }
 
 static void find_image()
 {
-    if (image.end == 0)
+    if (image.all.end == 0)
         dl_iterate_phdr(note_image, nullptr);
 }
 
-bool site_is_of_image(uintptr_t address)
+bool site_is_constant(uintptr_t address)
 {
     find_image();
-    return address >= image.start && address < image.end;
+    for (const range &r : image.constant)
+        if (is_in(r, address))
+            return true;
+    return false;
 }
 
 site site_of_call(const void *return_address)
 {
     find_image();
-    return (site)((uintptr_t)return_address - 1 - image.start);
+    return (site)((uintptr_t)return_address - 1 - image.all.start);
 }
 
 /* The innermost line that is a kernel's own, not the emulator's that it calls. */
@@ -85,7 +109,7 @@ static std::string look_up(site at)
 
 std::string site_text(site at)
 {
-    static std::map<site, std::string> &known = *new std::map<site, std::string>();
+    static std::map<site, std::string> known;
     auto found = known.find(at);
     if (found != known.end())
         return found->second;
@@ -223,9 +247,6 @@ std::vector<gkemu_line> gkemu_tracked_lines()
         const line_key &key = entry.first;
         const line_use &use = entry.second;
         std::string text = key.text.empty() ? site_text(key.at) : key.text;
-        if (text.find("cudaemu.h") != std::string::npos)
-            continue; /* the load inside of gk_ld_stream, which is counted by its caller's line
-                       */
         gkemu_line *line = &lines[std::make_pair(text, key.is_write)];
         line->place = text;
         line->is_write = key.is_write;

@@ -16,8 +16,8 @@ typedef uint32_t site;
 site site_of_call(const void *return_address);
 /* "kernels/file.cu:12" */
 std::string site_text(site at);
-/* An address of the program or library itself: its constants. */
-bool site_is_of_image(uintptr_t address);
+/* Of the program or library itself: a table. */
+bool site_is_constant(uintptr_t address);
 
 /* While tests track (gkemu_track): an access by a lane. */
 void sites_note(
