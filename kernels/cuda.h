@@ -10,8 +10,11 @@
 #define KERNELS_CUDA_H
 
 #include "kernels/gk.h"
+
+extern "C" { /* what these declare is C, what this file declares is C++ */
 #include "kernels/kernels.h"
 #include "kernels/repack.h"
+}
 
 #define CUDA_DECODE_TOK 8 /* batches up to here go through the matvec kernels */
 

@@ -1,0 +1,27 @@
+/*
+ * gkemu.h - what tests may ask of the emulator. The environment says the same, read once:
+ * GKEMU_ORDER=forward|reverse|random[:SEED] and GKEMU_RESIDENT=N.
+ */
+#ifndef CUDAEMU_GKEMU_H
+#define CUDAEMU_GKEMU_H
+
+#include <stdint.h>
+
+enum gkemu_order { GKEMU_FORWARD, GKEMU_REVERSE, GKEMU_RANDOM };
+/* In which order blocks and threads run, and how many blocks at once. Random, 1 and 4 at first.
+ */
+void gkemu_set_order(gkemu_order order, uint64_t seed, unsigned n_resident);
+
+struct gkemu_stats {
+    uint64_t n_launches, n_blocks, n_threads, n_barriers, n_warp_ops, n_switches;
+    uint64_t n_streamed_bytes; /* by gk_ld_stream */
+};
+/* Since the last call. */
+gkemu_stats gkemu_take_stats();
+
+/* Called at every gk_publish, as a host that looks at just this moment would see it; NULL:
+ * nobody looks. */
+void gkemu_on_publish(
+        void (*look)(void *context, const uint32_t *seq, uint32_t value), void *context);
+
+#endif
