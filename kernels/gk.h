@@ -34,8 +34,10 @@
     type *name = (type *)gk_shared_dyn
 /* A template's name stands in parentheses: GK_LAUNCH((k_sum<float>), ...). Arguments are
  * converted and copied here and now. */
-#define GK_LAUNCH(kernel, grid, block, smem, stream, ...)                                      \
-    ((kernel) < < < (grid), (block), (smem), (stream) >>> (__VA_ARGS__))
+/* clang-format off */
+#define GK_LAUNCH(kernel, grid, block, smem, stream, ...) /* it would part the brackets */     \
+    ((kernel)<<<(grid), (block), (smem), (stream)>>>(__VA_ARGS__))
+/* clang-format on */
 
 typedef __half gk_half;
 typedef __nv_bfloat16 gk_bf16;
@@ -71,6 +73,10 @@ GK_DEV uint2 gk_ld_stream(const uint2 *from)
     return __ldcs(from);
 }
 GK_DEV uint32_t gk_ld_stream(const uint32_t *from)
+{
+    return __ldcs(from);
+}
+GK_DEV uint16_t gk_ld_stream(const uint16_t *from)
 {
     return __ldcs(from);
 }

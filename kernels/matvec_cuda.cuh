@@ -1,13 +1,13 @@
 /*
  * matvec_cuda.cuh - rows of weights times the activations of up to eight tokens: the core of
- * every decode kernel. A block of 128 threads stages the activations in shared memory, normed
- * if asked and as 8 bits where the weights are blocks, and each team of eight lanes multiplies
- * a row with all of them: one pass over the weights. Every block norms and quantises anew: that
- * reads 8 to 20 KB from the L2 cache, and is cheaper than a launch before it.
+ * decode. A block of 128 threads stages the activations in shared memory, normed if asked and
+ * as 8 bits where the weights are blocks, and each team of eight lanes multiplies a row with
+ * all of them: one pass over the weights. Every block norms and quantises anew: that reads 8 to
+ * 20 KB from the L2 cache, and is cheaper than a launch before it.
  *
  * What is multiplied are parts: the same rows of gate and up, the slabs of several experts, or
- * pieces of one row where a matrix has too few rows to fill the device. Sums land in shared
- * memory, [part][row][column]; the kernel does with them what it likes. The order of summation
+ * the halves of rows where a matrix has too few of them to fill the device. Sums land in shared
+ * memory, [part][row][column]; the caller does with them what it likes. The order of summation
  * is fixed: eight lanes in a butterfly, tiles in order.
  */
 #ifndef KERNELS_MATVEC_CUDA_CUH
@@ -38,14 +38,11 @@ struct gk_act_scale {
     uint32_t sums; /* as in gk_act */
 };
 
-/* The activations of a block: column c is row first + c of x, or the row whose number rows
- * says. A row is n_slots times n_in values, normed only when there is one slot. All pointers
- * are 16-byte aligned. */
+/* Where activations are: n_slots times n_in values, `stride` values from row to row; normed if
+ * there is a norm, and then of one slot. All pointers are 16-byte aligned. */
 struct gk_input {
     const float *x, *norm; /* norm: or NULL */
-    const uint32_t *rows;  /* or NULL */
-    uint32_t first, n_columns;
-    uint32_t n_in, n_slots;
+    uint32_t n_in, n_slots, stride;
     float eps;
 };
 
@@ -59,10 +56,13 @@ struct gk_part {
     uint32_t begin, end, act_begin;
 };
 
-/* What a block multiplies: parts * 2^rows_log2 units, of which rows beyond n_rows are idle. A
- * warp's units are of one part: rows_log2 >= 2. */
+/* What a block multiplies: 2^rows_log2 rows of each part from first_row on, of which those
+ * beyond n_rows are idle, with n_columns rows of the input from `column` on, or those that the
+ * list names. A warp's rows are of one part: rows_log2 >= 2. */
 struct gk_work {
     uint32_t n_parts, rows_log2, first_row, n_rows;
+    uint32_t column, n_columns;
+    const uint32_t *list;   /* or NULL */
     bool has_q8, has_float; /* among the parts */
 };
 
@@ -93,12 +93,12 @@ GK_DEV void gk_set_part(gk_part *part, const cuda_matrix &w, uint32_t slab, bool
  */
 
 /* Columns beyond the last repeat it: nobody reads their sums. */
-GK_DEV const float *gk_column(const gk_input &in, uint32_t c)
+GK_DEV const float *gk_column(const gk_input &in, const gk_work &work, uint32_t c)
 {
-    uint32_t row = in.first + (c < in.n_columns ? c : in.n_columns - 1);
-    if (in.rows)
-        row = in.rows[row];
-    return in.x + (size_t)row * in.n_slots * in.n_in;
+    uint32_t row = work.column + (c < work.n_columns ? c : work.n_columns - 1);
+    if (work.list)
+        row = work.list[row];
+    return in.x + (size_t)row * in.stride;
 }
 
 /* Values i..i+3 of n; 0 behind the end. i is a multiple of 4. */
@@ -111,11 +111,12 @@ GK_DEV float4 gk_load_four(const float *values, uint32_t i, uint32_t n)
 }
 
 /* scales[c] = 1 / rms of column c, for all threads. */
-template <int C> GK_DEV void gk_norm_scales(const gk_input &in, float *scales)
+template <int C>
+GK_DEV void gk_norm_scales(const gk_input &in, const gk_work &work, float *scales)
 {
     GK_SHARED(float, parts, GK_BLOCK / 32 * C);
     for (int c = 0; c < C; c++) {
-        const float *x = gk_column(in, c);
+        const float *x = gk_column(in, work, c);
         float sum = 0;
         for (uint32_t i = 4 * threadIdx.x; i < in.n_in; i += 4 * GK_BLOCK) {
             float4 v = gk_load_four(x, i, in.n_in);
@@ -183,12 +184,12 @@ template <int C> GK_DEV void gk_quantise(float4 v, uint32_t g, bool is_kept, uin
 
 /* Groups tile to tile + n of all columns. */
 template <int C, bool IS_Q8>
-GK_DEV void gk_stage(const gk_input &in, uint32_t n_groups, uint32_t tile, uint32_t n,
-        const float *scales, uint4 *acts)
+GK_DEV void gk_stage(const gk_input &in, const gk_work &work, uint32_t n_groups, uint32_t tile,
+        uint32_t n, const float *scales, uint4 *acts)
 {
     uint32_t team = threadIdx.x / GK_TEAM;
     for (int c = 0; c < C; c++) {
-        const float *x = gk_column(in, c);
+        const float *x = gk_column(in, work, c);
         float scale = in.norm ? scales[c] : 1;
         for (uint32_t first = 0; first < n; first += GK_TEAMS) {
             uint32_t g = first + team;
@@ -206,10 +207,11 @@ GK_DEV void gk_stage(const gk_input &in, uint32_t n_groups, uint32_t tile, uint3
 /* ---- a row ---------------------------------------------------------------------------------
  */
 
-/* By a lane: its share of groups first to first + n of a row; acts: those of the first. */
+/* By a lane: its share of groups first to first + n of a row; the first one's activations are
+ * group `at` of the tile. */
 template <enum quant Q, int C>
 GK_DEV void gk_row_q8(const gk_row &row, uint32_t lane, uint32_t first, uint32_t n,
-        const uint4 *acts, float *sums)
+        const uint4 *acts, uint32_t at, float *sums)
 {
     constexpr uint32_t ahead = C <= 2 ? gk_group<Q>::shape.ahead : 2;
     constexpr uint32_t n_tile = gk_tile<C>::n_q8;
@@ -231,8 +233,8 @@ GK_DEV void gk_row_q8(const gk_row &row, uint32_t lane, uint32_t first, uint32_t
             GK_UNROLL
             for (int c = 0; c < C; c++) {
                 const uint4 *column = acts + c * gk_tile<C>::q8_stride;
-                uint4 a = column[g], b = column[n_tile + g];
-                gk_act_scale s = ((const gk_act_scale *)(column + 2 * n_tile))[g];
+                uint4 a = column[at + g], b = column[n_tile + at + g];
+                gk_act_scale s = ((const gk_act_scale *)(column + 2 * n_tile))[at + g];
                 gk_act act = {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}, s.d, s.sums};
                 sums[c] += gk_group_product<Q>(words, scales, act);
             }
@@ -257,7 +259,7 @@ GK_DEV void gk_add_eight(const float *w, const uint4 *acts, uint32_t g, int p, f
 /* Weights of a float type: four pieces are loaded before the first is used. */
 template <enum quant Q, int C>
 GK_DEV void gk_row_float(const gk_row &row, uint32_t lane, uint32_t first, uint32_t n,
-        const uint4 *acts, float *sums)
+        const uint4 *acts, uint32_t at, float *sums)
 {
     constexpr int ahead = 4 / gk_eight<Q>::n_pieces;
     for (uint32_t g = lane; g < n; g += GK_TEAM) {
@@ -271,7 +273,7 @@ GK_DEV void gk_row_float(const gk_row &row, uint32_t lane, uint32_t first, uint3
             for (int i = 0; i < ahead; i++) {
                 float w[8];
                 gk_eight_floats<Q>(eights[i], w);
-                gk_add_eight<C>(w, acts, g, p + i, sums);
+                gk_add_eight<C>(w, acts, at + g, p + i, sums);
             }
         }
     }
@@ -280,25 +282,25 @@ GK_DEV void gk_row_float(const gk_row &row, uint32_t lane, uint32_t first, uint3
 /* Blocks in the exact mode, which has one column and no haste. */
 template <enum quant Q>
 GK_DEV void gk_row_exact(const gk_row &row, uint32_t lane, uint32_t first, uint32_t n,
-        const uint4 *acts, float *sums)
+        const uint4 *acts, uint32_t at, float *sums)
 {
     for (uint32_t i = lane; i < 4 * n; i += GK_TEAM) {
         float w[8];
         gk_eight_values<Q>(row, first + i / 4, (int)(i % 4), w);
-        gk_add_eight<1>(w, acts, i / 4, (int)(i % 4), sums);
+        gk_add_eight<1>(w, acts, at + i / 4, (int)(i % 4), sums);
     }
 }
 
 template <enum quant Q, int C, bool IS_Q8>
 GK_DEV void gk_row_product(const gk_row &row, uint32_t lane, uint32_t first, uint32_t n,
-        const uint4 *acts, float *sums)
+        const uint4 *acts, uint32_t at, float *sums)
 {
     if constexpr (gk_group<Q>::is_float && !IS_Q8)
-        gk_row_float<Q, C>(row, lane, first, n, acts, sums);
+        gk_row_float<Q, C>(row, lane, first, n, acts, at, sums);
     else if constexpr (!gk_group<Q>::is_float && IS_Q8)
-        gk_row_q8<Q, C>(row, lane, first, n, acts, sums);
+        gk_row_q8<Q, C>(row, lane, first, n, acts, at, sums);
     else if constexpr (!gk_group<Q>::is_float && C == 1)
-        gk_row_exact<Q>(row, lane, first, n, acts, sums);
+        gk_row_exact<Q>(row, lane, first, n, acts, at, sums);
 }
 
 /* The sums of a team's lanes: of C columns, lane l < C gets the one that gk_column_of_lane
@@ -354,7 +356,7 @@ GK_DEV void gk_unit(const gk_part &part, uint32_t row, bool is_idle, uint32_t la
     switch (part.quant) {
 #define QUANT(id, ...)                                                                         \
     case QUANT_##id:                                                                           \
-        gk_row_product<QUANT_##id, C, IS_Q8>(r, lane, first, n, acts + from - tile, sums);     \
+        gk_row_product<QUANT_##id, C, IS_Q8>(r, lane, first, n, acts, from - tile, sums);      \
         break;
 #include "kernels/quant.def"
 #undef QUANT
@@ -375,7 +377,7 @@ GK_DEV void gk_products_as(const gk_input &in, const gk_part *parts, const gk_wo
     uint32_t n_units = work.n_parts << work.rows_log2;
     for (uint32_t tile = 0; tile < n_all; tile += n_tile) {
         uint32_t n = n_all - tile < n_tile ? n_all - tile : n_tile;
-        gk_stage<C, IS_Q8>(in, n_groups, tile, n, scales, acts);
+        gk_stage<C, IS_Q8>(in, work, n_groups, tile, n, scales, acts);
         __syncthreads();
         for (uint32_t i = threadIdx.x; i < n_units * GK_TEAM; i += GK_BLOCK) {
             uint32_t u = i / GK_TEAM, r = u & ((1u << work.rows_log2) - 1);
@@ -397,7 +399,7 @@ GK_DEV void gk_products(
     for (uint32_t i = threadIdx.x; i < (work.n_parts << work.rows_log2) * C; i += GK_BLOCK)
         sums[i] = 0;
     if (in.norm)
-        gk_norm_scales<C>(in, scales);
+        gk_norm_scales<C>(in, work, scales);
     if (work.has_q8)
         gk_products_as<C, true>(in, parts, work, scales, acts, sums);
     if (work.has_float)
@@ -408,24 +410,5 @@ GK_DEV float gk_silu(float x)
 {
     return x / (1 + expf(-x));
 }
-
-/* ---- launches ------------------------------------------------------------------------------
- */
-
-/* Calls launch<C>(first, n) for tokens first to first + n, as many at a time as the kernels
- * take: one in the exact mode, since its activations are four times as large. */
-#define GK_FOR_TOKENS(n_tokens, is_exact, LAUNCH)                                              \
-    for (uint32_t first = 0, n = 0; first < (n_tokens); first += n) {                          \
-        uint32_t left = (n_tokens)-first;                                                      \
-        n = (is_exact) ? 1 : left < CUDA_DECODE_TOK ? left : CUDA_DECODE_TOK;                  \
-        if (n == 1)                                                                            \
-            LAUNCH(1);                                                                         \
-        else if (n == 2)                                                                       \
-            LAUNCH(2);                                                                         \
-        else if (n <= 4)                                                                       \
-            LAUNCH(4);                                                                         \
-        else                                                                                   \
-            LAUNCH(8);                                                                         \
-    }
 
 #endif

@@ -281,6 +281,22 @@ GK_DEV void gk_eight_values(const gk_row &row, uint32_t g, int p, float *out)
     }
 }
 
+/* The same where the type is known only when the kernel runs. */
+GK_DEV void gk_any_eight_values(
+        enum quant quant, const gk_row &row, uint32_t g, int p, float *out)
+{
+    switch (quant) {
+#define QUANT(id, ...)                                                                         \
+    case QUANT_##id:                                                                           \
+        gk_eight_values<QUANT_##id>(row, g, p, out);                                           \
+        break;
+#include "kernels/quant.def"
+#undef QUANT
+    default:
+        break;
+    }
+}
+
 /* ---- products with 8 bits ------------------------------------------------------------------
  */
 
