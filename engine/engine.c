@@ -11,6 +11,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "kernels/kernels.h"
+
 #include "engine/engine_internal.h"
 #include "engine/memory.h"
 #include "engine/model.h"
@@ -26,6 +28,7 @@
 #define LONELY_CHUNK_MS   400.0 /* alone: short enough to show progress */
 #define FULL_RING_WAIT_MS 5
 
+_Static_assert(SAMPLE_TOP_N == TOKEN_TOP_N, "a record holds what a sample tells");
 _Static_assert(ENGINE_SLOTS_MAX <= KV_SEQ_MAX, "a slot is a sequence of the KV cache");
 
 bool engine_push(struct engine *e, struct event *event)
@@ -161,7 +164,7 @@ static enum status load(struct engine *e, struct err *err)
             .context_tok = e->cfg.context_tok,
             .n_seqs = e->cfg.n_slots,
             .batch_tok = BATCH_TOK,
-            .kernel = e->kernel,
+            .backend = e->backend,
             .progress = report_loading,
             .user = e};
     enum status status = model_open(&e->model, &cfg, err);
@@ -228,6 +231,7 @@ struct turn {
     uint16_t seq[BATCH_TOK];
     uint32_t pos[BATCH_TOK];
     uint8_t want[BATCH_TOK];
+    struct sample_params params[BATCH_TOK];
     struct slot *slots[BATCH_TOK];
 };
 
@@ -239,6 +243,8 @@ static void add_token(
     turn->seq[i] = slot->seq;
     turn->pos[i] = pos;
     turn->want[i] = want;
+    if (want)
+        turn->params[i] = sampler_params(slot->sampler);
     turn->slots[i] = slot;
 }
 
@@ -314,9 +320,19 @@ static void record_token(struct engine *e, uint32_t i, const struct slot *slot, 
  * before it. */
 static void choose_next(struct engine *e, uint32_t i, struct slot *slot)
 {
-    int32_t token = sampler_choose(slot->sampler, model_logits(e->model, i), e->record);
-    record_token(e, i, slot, token, PHASE_DECODE, (uint32_t)slot->prompt.n + slot->n_output);
-    slot_take_token(e, slot, token);
+    const struct sample *sample = model_sample(e->model, i);
+    struct token_record *r = e->record;
+    sampler_take(slot->sampler, sample->token);
+    r->logprob = sample->logprob;
+    r->entropy = sample->entropy;
+    r->n_top = (uint8_t)sample->n_top;
+    for (uint32_t k = 0; k < sample->n_top; k++) {
+        r->top[k].token = sample->top[k].token;
+        r->top[k].logprob = sample->top[k].logprob;
+    }
+    record_token(
+            e, i, slot, sample->token, PHASE_DECODE, (uint32_t)slot->prompt.n + slot->n_output);
+    slot_take_token(e, slot, sample->token);
 }
 
 static void take_results(struct engine *e, const struct turn *turn)
@@ -355,7 +371,8 @@ static void run_turn(struct engine *e, struct turn *turn)
 {
     struct err err = {0};
     uint64_t start_ns = clock_now_ns();
-    struct batch batch = {turn->n, turn->tokens, turn->seq, turn->pos, turn->want, true};
+    struct batch batch = {
+            turn->n, turn->tokens, turn->seq, turn->pos, turn->want, .params = turn->params};
     enum status status = model_forward(e->model, &batch, &err);
     if (status == ERR_CANCELLED)
         return; /* some request was stopped: the turn is built again without it */
@@ -468,7 +485,7 @@ struct engine *engine_open(const struct engine_config *cfg)
     struct engine *e = mem_alloc(sizeof *e);
     e->cfg = *cfg;
     e->path = mem_strdup(cfg->path);
-    e->kernel = cfg->kernel ? mem_strdup(cfg->kernel) : NULL;
+    backend_choice_copy(&e->backend, &cfg->backend);
     e->cfg.n_slots = cfg->n_slots > 0 ? cfg->n_slots : 1;
     e->percent_told = -1;
     e->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -522,7 +539,7 @@ void engine_close(struct engine *e)
     queue_release(&e->events);
     close(e->command_fd);
     mem_free(e->path);
-    mem_free(e->kernel);
+    backend_choice_release(&e->backend);
     mem_free(e);
 }
 

@@ -52,7 +52,7 @@ void slot_begin(
         return;
     }
     reuse_prefix(e, slot);
-    slot->sampler = sampler_open(&request->params, model_info(e->model)->n_vocab);
+    slot->sampler = sampler_open(&request->params);
     for (size_t i = 0; i < slot->prompt.n; i++)
         sampler_accept(slot->sampler, slot->prompt.ids[i]);
     engine_emit_stage(e, request, STAGE_PREFILL, 0);

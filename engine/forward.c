@@ -160,11 +160,15 @@ static enum status prepare_logits(
     *n_rows = 0;
     for (uint32_t t = 0; t < b->n_tokens; t++) {
         m->i_logits[t] = b->want_logits[t] ? (int32_t)*n_rows : -1;
-        if (b->want_logits[t])
-            m->rows[(*n_rows)++] = t;
+        if (!b->want_logits[t])
+            continue;
+        if (b->params)
+            m->params[*n_rows] = b->params[t];
+        m->rows[(*n_rows)++] = t;
     }
     size_t n = b->keeps_logits ? (size_t)*n_rows * m->hp.n_vocab : 0;
     m->has_logits = b->keeps_logits;
+    m->has_samples = b->params != NULL;
     if (n <= m->n_logits_cap)
         return OK;
     mem_free(m->logits);
@@ -198,6 +202,8 @@ static enum kernels_result run_plan(struct model *m, const struct batch *b, uint
                                            .count = m->count,
                                            .n_rows = n_rows,
                                            .rows = m->rows,
+                                           .params = b->params ? m->params : NULL,
+                                           .samples = m->samples,
                                            .ids = m->ids,
                                            .weights = m->weights,
                                            .margins = m->margins,
@@ -234,6 +240,11 @@ float *model_logits(struct model *m, uint32_t i)
     return m->i_logits[i] < 0 || !m->has_logits
                    ? NULL
                    : m->logits + (size_t)m->i_logits[i] * m->hp.n_vocab;
+}
+
+const struct sample *model_sample(const struct model *m, uint32_t i)
+{
+    return m->i_logits[i] < 0 || !m->has_samples ? NULL : &m->samples[m->i_logits[i]];
 }
 
 const struct expert_pick *model_picks(const struct model *m, uint32_t i)

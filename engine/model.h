@@ -9,13 +9,14 @@
 #ifndef ENGINE_MODEL_H
 #define ENGINE_MODEL_H
 
-#include "engine/base.h"
+#include "engine/backend.h"
 #include "engine/model_info.h"
 
 struct expert_pick;
 struct gguf;
-struct kernels;
 struct model;
+struct sample;
+struct sample_params;
 struct telemetry_shape;
 
 struct model_config {
@@ -25,17 +26,13 @@ struct model_config {
     int n_seqs;           /* KV sequences, at most KV_SEQ_MAX; 0: 1 */
     uint32_t batch_tok;   /* largest batch; 0: 512 */
     bool is_exact;        /* float32 activations and float32 KV cache */
-    const char *kernel;   /* "scalar", "avx2", …; NULL: the best this CPU has */
+    struct backend_choice backend;
     /* Called while all weights are read, with the done fraction; returning false cancels within
      * a few megabytes. NULL: those that stay in the file are read when they are first needed.
      */
     bool (*progress)(void *user, const struct model_info *info, float fraction);
     void *user;
 };
-
-/* kernels_open_cpu, with a sentence when it fails. */
-enum status model_open_kernels(struct kernels **out, const char *kernel, int n_threads,
-        bool is_exact, struct err *err) MUST_USE;
 
 /* Maps the file, checks every tensor, binds it. Errors name the file and the field. */
 enum status model_open(
@@ -52,6 +49,8 @@ struct batch {
     const uint32_t *pos;        /* [n_tokens] rope position of each */
     const uint8_t *want_logits; /* [n_tokens] bool: computed */
     bool keeps_logits;          /* for model_logits; otherwise they may stay on a device */
+    const struct sample_params *params; /* [n_tokens], read where logits are wanted; or NULL:
+                                           no token is drawn */
 };
 #define KV_SEQ_MAX 64
 
@@ -63,6 +62,8 @@ enum status model_forward(
 /* Of the last model_forward; valid until the next. i counts all tokens of the batch. */
 float *model_logits(struct model *model, uint32_t i); /* [n_vocab], may be changed in place;
                                                          NULL if not wanted, or not kept */
+/* The token drawn behind token i; NULL without logits or params. */
+const struct sample *model_sample(const struct model *model, uint32_t i);
 /* Routing of token i of the last batch: picks [n_moe_layers][k], float weights
  * [n_moe_layers][k] exact, margins [n_moe_layers]. NULL for a dense model. */
 const struct expert_pick *model_picks(const struct model *model, uint32_t i);

@@ -64,9 +64,11 @@ struct model {
     uint32_t n_visible_cap;
     float *logits;
     size_t n_logits_cap;
-    bool has_logits;   /* the last batch kept them */
-    int32_t *i_logits; /* [batch_tok] row in logits; -1: not wanted */
-    uint16_t *ids;     /* [batch_tok][n_moe_layers][k] */
+    bool has_logits, has_samples; /* the last batch kept them, drew them */
+    int32_t *i_logits;            /* [batch_tok] row in logits; -1: not wanted */
+    struct sample_params *params; /* [batch_tok], of the rows */
+    struct sample *samples;       /* the same */
+    uint16_t *ids;                /* [batch_tok][n_moe_layers][k] */
     float *weights, *margins;
     struct expert_pick *picks;
 };

@@ -54,7 +54,7 @@ struct cpu {
     struct room kv; /* per layer keys, then values */
     /* Contents live within one step, but for `normed` and `quants`: the gate's are still the
      * experts' input. */
-    struct room normed, inner, quants, scores, pairs, logits;
+    struct room normed, inner, quants, scores, pairs, logits, candidates;
     char why[128];
 };
 
@@ -155,5 +155,16 @@ void matmul(const struct cpu *k, struct range range, const struct matmul_in *in,
 
 /* u = silu(g) * u; its one expression for dense layers and experts. */
 float silu_mul(float gate, float up);
+
+/* ---- sampling (sample_cpu.c) --------------------------------------------------------------
+ */
+
+struct candidate {
+    int32_t token;
+    float logit;
+};
+/* Draws from logits[n_vocab], which are changed. scratch: [2 * n_vocab]. */
+void sample_row(const struct sample_params *p, float *logits, uint32_t n_vocab,
+        struct candidate *scratch, struct sample *out);
 
 #endif

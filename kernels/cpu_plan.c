@@ -99,7 +99,8 @@ enum kernels_result cpu_ready(struct kernels *kernels, kernels_progress *progres
     }
     if (room_open(&k->x) && room_open(&k->q) && room_open(&k->attention) &&
             room_open(&k->normed) && room_open(&k->inner) && room_open(&k->quants) &&
-            room_open(&k->scores) && room_open(&k->pairs) && room_open(&k->logits))
+            room_open(&k->scores) && room_open(&k->pairs) && room_open(&k->logits) &&
+            room_open(&k->candidates))
         return KERNELS_OK;
     snprintf(k->why, sizeof k->why, "no memory for batches of %u tokens", k->size.batch_tok);
     return KERNELS_FAILED;
@@ -108,7 +109,7 @@ enum kernels_result cpu_ready(struct kernels *kernels, kernels_progress *progres
 void cpu_plan_release(struct cpu *k)
 {
     struct room *all[] = {&k->kv, &k->x, &k->q, &k->attention, &k->normed, &k->inner,
-            &k->quants, &k->scores, &k->pairs, &k->logits};
+            &k->quants, &k->scores, &k->pairs, &k->logits, &k->candidates};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         room_close(all[i]);
     free(k->list);
