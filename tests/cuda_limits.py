@@ -6,8 +6,8 @@
     cuda_limits.py --write    puts them there
 
 Nothing here is measured. The time of a token is taken as bytes / (0.93 * nominal bandwidth) + launches * 2.5 us: 0.93 is
-the largest share of the nominal figure that anybody published for one of these cards, 2.5 us what draining one kernel and
-filling the next costs inside of a CUDA graph.
+the largest share of the nominal figure that anybody published for one of these cards, 2.5 us an assumption: draining
+one kernel and filling the next inside of a CUDA graph.
 """
 import sys
 from pathlib import Path
