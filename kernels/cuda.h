@@ -39,7 +39,7 @@ struct cuda_sample_params {
 struct cuda_step {
     uint32_t n_tokens, n_rows;
     uint32_t seq;     /* counts runs, from 1: stamps what is published */
-    uint32_t n_split; /* parts into which decode attention cuts the longest token's cells */
+    uint32_t n_split; /* not used any more: a token's cells are cut by their number alone */
     int32_t *tokens;  /* [batch_tok] */
     float *rope_table;
     uint32_t *cells, *visible, *first, *count, *rows;
@@ -75,7 +75,7 @@ struct cuda_embed {
 void gk_embed(
         const struct cuda_step *step, uint32_t n, struct cuda_embed e, cudaStream_t stream);
 
-/* attn_in_cuda.cu: norm, three products, norms of q and k, RoPE, append to the cache. One
+/* matvec_cuda.cu: norm, three products, norms of q and k, RoPE, append to the cache. One
  * launch: the last block of a head (of all heads when is_norm_whole) to arrive finishes it. */
 struct cuda_attn_in {
     uint32_t d, n_heads, n_kv_heads, head_dim, n_rot;
@@ -93,10 +93,12 @@ void gk_attn_in(
         const struct cuda_step *step, uint32_t n, struct cuda_attn_in a, cudaStream_t stream);
 
 /* attend_cuda.cu: flash decoding. out[n][n_heads][head_dim]; the last block of a (token, key
- * head) to arrive merges the parts. */
+ * head) to arrive merges the parts. head_dim is even and at most 256, n_kv_heads divides
+ * n_heads. */
+#define CUDA_PART_CELLS 128 /* that one part takes at least: 32 for each of its warps */
 struct cuda_attend {
     uint32_t n_heads, n_kv_heads, head_dim;
-    uint32_t n_split_max; /* the grid; step->n_split of them work */
+    uint32_t n_split_max; /* parts of a token's cells at most: the grid */
     float scale;
     struct cuda_kv kv;
     const float *q;
@@ -119,7 +121,7 @@ struct cuda_matvec {
 void gk_matvec(
         const struct cuda_step *step, uint32_t n, struct cuda_matvec m, cudaStream_t stream);
 
-/* ffn_cuda.cu: inner[t] = silu(Wgate h) * (Wup h), h = rms(x[t]) * norm. Then gk_matvec. */
+/* matvec_cuda.cu: inner[t] = silu(Wgate h) * (Wup h), h = rms(x[t]) * norm. Then gk_matvec. */
 struct cuda_ffn_in {
     struct cuda_matrix gate, up;
     const float *x, *norm;
@@ -143,7 +145,7 @@ struct cuda_gate {
 };
 void gk_gate(const struct cuda_step *step, uint32_t n, struct cuda_gate g, cudaStream_t stream);
 
-/* experts_cuda.cu: gate and up rows of the chosen experts, inner[t][slot][n_ff]; then the rows
+/* matvec_cuda.cu: gate and up rows of the chosen experts, inner[t][slot][n_ff]; then the rows
  * of down, slot by slot in order, added to x. Two launches. */
 struct cuda_experts {
     uint32_t i_moe, d, n_ff, n_used;

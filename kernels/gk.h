@@ -24,8 +24,9 @@
     static __global__ void __launch_bounds__(max_threads, min_blocks)
 #define GK_DEV static __device__ __forceinline__
 /* Tables: `GK_TABLE int8_t name[16] = {...}` outside of functions. */
-#define GK_TABLE        static __device__ const
-#define GK_UNROLL       _Pragma("unroll")
+#define GK_TABLE  static __device__ const
+#define GK_UNROLL _Pragma("unroll")
+/* Not wholly: n copies of the body. */
 #define GK_UNROLL_BY(n) GK_PRAGMA(unroll n)
 #define GK_PRAGMA(...)  _Pragma(#__VA_ARGS__)
 /* An array of one dimension, 16-byte aligned, the same one for all threads of a block. */
@@ -75,6 +76,10 @@ GK_DEV uint2 gk_ld_stream(const uint2 *from)
     return __ldcs(from);
 }
 GK_DEV uint32_t gk_ld_stream(const uint32_t *from)
+{
+    return __ldcs(from);
+}
+GK_DEV uint16_t gk_ld_stream(const uint16_t *from)
 {
     return __ldcs(from);
 }
