@@ -33,9 +33,11 @@
     extern __shared__ __align__(16) unsigned char gk_shared_dyn[];                             \
     type *name = (type *)gk_shared_dyn
 /* A template's name stands in parentheses: GK_LAUNCH((k_sum<float>), ...). Arguments are
- * converted and copied here and now. */
+ * converted and copied here and now. (The formatter would cut the brackets into pieces.) */
+/* clang-format off */
 #define GK_LAUNCH(kernel, grid, block, smem, stream, ...)                                      \
-    ((kernel) < < < (grid), (block), (smem), (stream) >>> (__VA_ARGS__))
+    ((kernel) <<< (grid), (block), (smem), (stream) >>>(__VA_ARGS__))
+/* clang-format on */
 
 typedef __half gk_half;
 typedef __nv_bfloat16 gk_bf16;
