@@ -48,26 +48,40 @@ static void report(const struct bench_config *cfg, const char *what, int i, int 
     cfg->progress(cfg->user, text);
 }
 
-/* Far beyond the caches. */
+/* Far beyond the caches, of processors and of GPUs. */
 static size_t choose_stream_bytes(void)
 {
-    const size_t least = (size_t)128 << 20, most = (size_t)4 << 30;
+    const size_t least = (size_t)256 << 20, most = (size_t)4 << 30;
     long cache = sysconf(_SC_LEVEL3_CACHE_SIZE); /* 0 or -1: not known */
     size_t wanted = cache > 0 ? 4 * (size_t)cache : 0;
     return wanted < least ? least : wanted < most ? wanted : most;
 }
 
+/* Where the model runs. */
+static enum status open_backend(struct kernels **out, const struct bench *b,
+        struct bench_result *result, struct err *err)
+{
+    struct backend_choice choice = b->cfg->backend;
+    struct backend_gpu gpu;
+    char why[BACKEND_WHY_BYTES];
+    if (model_info(b->model)->why_cpu[0])
+        choice.name = "cpu";
+    result->is_gpu = backend_find_gpu(&choice, &gpu, why);
+    result->nominal_bytes_per_s = result->is_gpu ? gpu.bytes_per_s : 0;
+    return backend_open(out, &choice, b->cfg->n_threads, false, why, err);
+}
+
 static enum status measure_stream(
-        const struct bench_config *cfg, struct bench_result *out, struct err *err)
+        const struct bench *b, struct bench_result *out, struct err *err)
 {
     const size_t n_bytes = choose_stream_bytes();
     struct kernels *k;
-    enum status status = model_open_kernels(&k, cfg->kernel, cfg->n_threads, false, err);
+    enum status status = open_backend(&k, b, out, err);
     if (status != OK)
         return status;
     double rates[STREAM_RUNS];
     for (int i = 0; i < STREAM_RUNS && status == OK; i++) {
-        report(cfg, "reading memory", i, STREAM_RUNS);
+        report(b->cfg, "reading memory", i, STREAM_RUNS);
         double seconds = kernels_stream(k, n_bytes);
         if (seconds <= 0)
             status = err_set(err, ERR_NOMEM, "no memory for a buffer of %zu MB", n_bytes >> 20);
@@ -138,7 +152,7 @@ static enum status open_model(struct bench *b, struct err *err)
             .n_threads = cfg->n_threads,
             .context_tok = b->n,
             .batch_tok = BATCH_TOK,
-            .kernel = cfg->kernel};
+            .backend = cfg->backend};
     if (!cfg->path) {
         cfg->progress(cfg->user, "making the model");
         status = synthetic_make(synthetic_find(cfg->shape), &b->fd, err);
@@ -176,7 +190,7 @@ enum status bench_run(const struct bench_config *cfg, struct bench_result *out, 
     *out = (struct bench_result){0};
     enum status status = open_model(&b, err);
     if (status == OK)
-        status = measure_stream(cfg, out, err);
+        status = measure_stream(&b, out, err);
     if (status == OK)
         status = measure_model(&b, out, err);
     model_close(b.model);

@@ -8,7 +8,7 @@
 struct bench_config {
     const char *path;         /* a model file; NULL: `shape` */
     const char *shape;        /* a row of synthetic_shapes */
-    const char *kernel;       /* NULL: best */
+    struct backend_choice backend;
     int n_threads;            /* 0: one per core */
     uint32_t n_prompt, n_gen; /* tokens of one prefill and of one decode run, at least 1 */
     void (*progress)(void *user, const char *what); /* not NULL; before each part */
@@ -23,6 +23,8 @@ struct bench_result {
     double kv_bytes; /* read per token, mean over a decode run from an empty cache */
     double bytes;    /* the same with the active weights */
     double share;    /* of read_bytes_per_s that decoding takes */
+    bool is_gpu;
+    double nominal_bytes_per_s; /* what its memory is made for; 0: not told */
 };
 
 /* Opens the model, reads memory, runs the model. */

@@ -164,7 +164,7 @@ static enum status load(struct engine *e, struct err *err)
             .context_tok = e->cfg.context_tok,
             .n_seqs = e->cfg.n_slots,
             .batch_tok = BATCH_TOK,
-            .kernel = e->kernel,
+            .backend = e->backend,
             .progress = report_loading,
             .user = e};
     enum status status = model_open(&e->model, &cfg, err);
@@ -485,7 +485,7 @@ struct engine *engine_open(const struct engine_config *cfg)
     struct engine *e = mem_alloc(sizeof *e);
     e->cfg = *cfg;
     e->path = mem_strdup(cfg->path);
-    e->kernel = cfg->kernel ? mem_strdup(cfg->kernel) : NULL;
+    backend_choice_copy(&e->backend, &cfg->backend);
     e->cfg.n_slots = cfg->n_slots > 0 ? cfg->n_slots : 1;
     e->percent_told = -1;
     e->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -539,7 +539,7 @@ void engine_close(struct engine *e)
     queue_release(&e->events);
     close(e->command_fd);
     mem_free(e->path);
-    mem_free(e->kernel);
+    backend_choice_release(&e->backend);
     mem_free(e);
 }
 

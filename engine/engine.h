@@ -9,7 +9,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
-#include "engine/base.h"
+#include "engine/backend.h"
 
 struct engine;
 struct event;
@@ -25,7 +25,7 @@ struct engine_config {
     int n_threads;        /* 0: one per core */
     int n_slots;          /* requests at once, at most ENGINE_SLOTS_MAX; 0: 1 */
     uint32_t context_tok; /* per slot; 0: the model's own, at most 8192 */
-    const char *kernel;   /* NULL: best */
+    struct backend_choice backend; /* copied */
     int wake_fd;          /* eventfd written when events are ready; -1: none */
 };
 

@@ -55,7 +55,8 @@ struct engine_command {
 
 struct engine {
     struct engine_config cfg;
-    char *path, *kernel;
+    char *path;
+    struct backend_choice backend; /* its own copy */
     pthread_t thread;
     int command_fd; /* eventfd: commands are waiting, or the engine is closing */
     struct queue commands, events;

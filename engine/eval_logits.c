@@ -112,12 +112,14 @@ enum status eval_logits(const struct eval_logits_config *cfg, FILE *out, struct 
             .context_tok = cfg->context_tok ? cfg->context_tok : n,
             .batch_tok = n_batch,
             .is_exact = cfg->is_exact,
-            .kernel = cfg->kernel};
+            .backend = cfg->backend};
     struct model *model;
     struct tokenizer *tok = NULL;
     enum status status = model_open(&model, &model_cfg, err);
     if (status != OK)
         return status;
+    if (cfg->backend.name && model_info(model)->why_cpu[0])
+        cfg->note(model_info(model)->why_cpu);
     status = tokenizer_open(&tok, model_gguf(model), err);
     if (status == OK)
         status = run(model, cfg, n_batch, out, err);

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "engine/base.h"
+#include "engine/backend.h"
 
 struct eval_logits_config {
     const char *path;
@@ -14,7 +14,8 @@ struct eval_logits_config {
     uint32_t context_tok, batch_tok; /* 0: as many as there are tokens */
     uint32_t n_top;
     bool is_exact;
-    const char *kernel; /* NULL: best */
+    struct backend_choice backend;
+    void (*note)(const char *why_cpu); /* called when a GPU was asked for and is not used */
 };
 
 /* Runs the tokens through the model and prints one JSON line per position:

@@ -120,35 +120,6 @@ static enum status set_shape(struct model *m, struct err *err)
     return OK;
 }
 
-/* Why there are no kernels: a name that this processor does not know, or no threads. */
-static enum status refuse_kernel(const char *kernel, struct err *err)
-{
-    struct buf names;
-    bool is_known = !kernel;
-    const char *name;
-    buf_init(&names, 256);
-    for (int i = 0; (name = kernels_name_at(i)); i++) {
-        buf_printf(&names, "%s%s", i ? " or " : "", name);
-        is_known |= kernel && strcmp(kernel, name) == 0;
-    }
-    if (is_known)
-        err_set(err, ERR_NOMEM,
-                "cannot start the threads of the local engine: set fewer with `threads`");
-    else
-        err_set(err, ERR_UNSUPPORTED,
-                "kernel \"%s\" is unknown or not supported by this processor; use %s", kernel,
-                buf_text(&names));
-    buf_release(&names);
-    return is_known ? ERR_NOMEM : ERR_UNSUPPORTED;
-}
-
-enum status model_open_kernels(
-        struct kernels **out, const char *kernel, int n_threads, bool is_exact, struct err *err)
-{
-    *out = kernels_open_cpu(kernel, n_threads, is_exact);
-    return *out ? OK : refuse_kernel(kernel, err);
-}
-
 /* One allocation per buffer; all are bounded by batch_tok. */
 static enum status open_buffers(struct model *m, struct err *err)
 {
@@ -216,8 +187,8 @@ static enum status open_parts(struct model *m, const struct model_config *cfg, s
     if (status == OK)
         status = set_shape(m, err);
     if (status == OK)
-        status = model_open_kernels(
-                &m->kernels, cfg->kernel, cfg->n_threads, cfg->is_exact, err);
+        status = backend_open(&m->kernels, &cfg->backend, cfg->n_threads, cfg->is_exact,
+                m->info.why_cpu, err);
     if (status != OK)
         return status;
     m->batch_tok = cfg->batch_tok ? cfg->batch_tok : BATCH_DEFAULT_TOK;
@@ -258,13 +229,36 @@ static bool report_placing(void *user, float fraction)
     return !l->cfg->progress || l->cfg->progress(l->cfg->user, l->info, fraction);
 }
 
+static enum kernels_result plan_and_place(struct model *m, const struct model_config *cfg)
+{
+    struct loading loading = {cfg, &m->info};
+    m->info.kernel = kernels_name(m->kernels);
+    model_plan(m);
+    return kernels_ready(m->kernels, report_placing, &loading);
+}
+
+/* A GPU that has no room for the model, or lacks something that it needs: the CPU takes it. */
+static enum status leave_gpu(struct model *m, const struct model_config *cfg, struct err *err)
+{
+    snprintf(m->info.why_cpu, sizeof m->info.why_cpu, "%s", kernels_why(m->kernels));
+    kernels_close(m->kernels);
+    m->kernels = NULL;
+    return backend_open_cpu(
+            &m->kernels, cfg->backend.kernel, cfg->n_threads, cfg->is_exact, err);
+}
+
 /* The backend gets its memory before anything is read: what does not fit is known at once. */
 static enum status place_weights(
         struct model *m, const struct model_config *cfg, struct err *err)
 {
-    struct loading loading = {cfg, &m->info};
-    model_plan(m);
-    switch (kernels_ready(m->kernels, report_placing, &loading)) {
+    enum kernels_result result = plan_and_place(m, cfg);
+    if (result == KERNELS_FAILED && !m->kernels->ops->is_in_place) {
+        enum status status = leave_gpu(m, cfg, err);
+        if (status != OK)
+            return status;
+        result = plan_and_place(m, cfg);
+    }
+    switch (result) {
     case KERNELS_CANCELLED:
         return cancelled(cfg, err);
     case KERNELS_FAILED:
@@ -281,7 +275,6 @@ enum status model_open(struct model **out, const struct model_config *cfg, struc
     enum status status = open_parts(m, cfg, err);
     if (status == OK) {
         model_fill_info(m);
-        m->info.kernel = kernels_name(m->kernels);
         status = place_weights(m, cfg, err);
     }
     if (status != OK) {

@@ -9,12 +9,11 @@
 #ifndef ENGINE_MODEL_H
 #define ENGINE_MODEL_H
 
-#include "engine/base.h"
+#include "engine/backend.h"
 #include "engine/model_info.h"
 
 struct expert_pick;
 struct gguf;
-struct kernels;
 struct model;
 struct sample;
 struct sample_params;
@@ -27,17 +26,13 @@ struct model_config {
     int n_seqs;           /* KV sequences, at most KV_SEQ_MAX; 0: 1 */
     uint32_t batch_tok;   /* largest batch; 0: 512 */
     bool is_exact;        /* float32 activations and float32 KV cache */
-    const char *kernel;   /* "scalar", "avx2", …; NULL: the best this CPU has */
+    struct backend_choice backend;
     /* Called while all weights are read, with the done fraction; returning false cancels within
      * a few megabytes. NULL: those that stay in the file are read when they are first needed.
      */
     bool (*progress)(void *user, const struct model_info *info, float fraction);
     void *user;
 };
-
-/* kernels_open_cpu, with a sentence when it fails. */
-enum status model_open_kernels(struct kernels **out, const char *kernel, int n_threads,
-        bool is_exact, struct err *err) MUST_USE;
 
 /* Maps the file, checks every tensor, binds it. Errors name the file and the field. */
 enum status model_open(

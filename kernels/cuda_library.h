@@ -6,7 +6,10 @@
 #ifndef KERNELS_CUDA_LIBRARY_H
 #define KERNELS_CUDA_LIBRARY_H
 
-#include "kernels/kernels.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+struct kernels;
 
 #define CUDA_LIBRARY_ABI    1
 #define CUDA_LIBRARY_SYMBOL "shunt_cuda_library"

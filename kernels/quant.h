@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum quant {
 #define QUANT(id, ...) QUANT_##id,
 #include "kernels/quant.def"
@@ -29,5 +33,9 @@ size_t quant_row_bytes(enum quant quant, size_t n);
 
 float half_to_float(uint16_t half);
 uint16_t float_to_half(float value); /* round to nearest even */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -29,6 +29,10 @@
 
 #include "kernels/quant.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PLANE_TILE 8
 
 struct plane {
@@ -49,5 +53,9 @@ void planes_pack(enum quant quant, const struct plane_layout *layout, const void
         size_t row_bytes, uint32_t n_in, uint32_t n_out, void *out);
 void planes_unpack(enum quant quant, const struct plane_layout *layout, const void *slab,
         size_t row_bytes, uint32_t n_in, uint32_t n_out, void *rows);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

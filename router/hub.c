@@ -44,7 +44,8 @@ struct hub {
     struct local *locals; /* [n_locals], by endpoint */
     int n_locals;
     int fd;
-    char *kernel, *models_dir;
+    char *models_dir;
+    struct backend_choice backend; /* its own copy */
     int n_threads;
     bool has_more; /* events lie in the rings whose wake-up was taken already */
     void (*terminal)(void *user, bool give);
@@ -119,7 +120,7 @@ enum status hub_open(struct hub **out, const struct hub_config *cfg, struct err 
     core_init(&hub->core, &core_cfg);
     match_locals(hub);
     hub->n_threads = cfg->n_threads;
-    hub->kernel = cfg->kernel ? mem_strdup(cfg->kernel) : NULL;
+    backend_choice_copy(&hub->backend, &cfg->backend);
     hub->models_dir = cfg->models_dir ? mem_strdup(cfg->models_dir) : NULL;
     hub->terminal = cfg->terminal;
     hub->user = cfg->user;
@@ -189,7 +190,7 @@ static struct engine *open_local(struct hub *hub, int endpoint)
                 .n_threads = hub->n_threads,
                 .n_slots = (int)conf->slots,
                 .context_tok = conf->context_tok,
-                .kernel = hub->kernel,
+                .backend = hub->backend,
                 .wake_fd = hub->fd};
         local->engine = engine_open(&cfg);
         local->conf = conf;
@@ -598,7 +599,7 @@ void hub_close(struct hub *hub)
     }
     mem_free(hub->waiting);
     mem_free(hub->locals);
-    mem_free(hub->kernel);
+    backend_choice_release(&hub->backend);
     mem_free(hub->models_dir);
     core_release(&hub->core);
     close(hub->fd);

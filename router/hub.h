@@ -9,7 +9,7 @@
 #ifndef ROUTER_HUB_H
 #define ROUTER_HUB_H
 
-#include "engine/base.h"
+#include "engine/backend.h"
 
 struct action;
 struct core;
@@ -22,7 +22,7 @@ struct hub_config {
     const char *data_dir;           /* NULL: nothing is stored */
     const char *models_dir; /* whose files are listed beside those of the endpoints; or NULL */
     int n_threads;          /* of an engine; 0: all cores */
-    const char *kernel;
+    struct backend_choice backend; /* copied */
     /* Around a key command that may talk to the terminal. May be NULL. */
     void (*terminal)(void *user, bool give);
     void *user;

@@ -82,7 +82,7 @@ static struct model *open_model(const struct golden *g, const char *kernel, bool
             .batch_tok = MAX_TOK,
             .n_threads = 2,
             .is_exact = is_exact,
-            .kernel = kernel};
+            .backend = {.kernel = kernel}};
     if (model_open(&m, &cfg, &err) != OK)
         fail_msg("%s", err.text);
     return m;
@@ -391,7 +391,7 @@ static void loading_can_be_cancelled(void **state)
             .path = GOLDEN "models/olmoe.gguf", .progress = stop_at_once, .user = &n_calls};
     assert_int_equal(model_open(&m, &cfg, &err), ERR_CANCELLED);
     assert_int_equal(n_calls, 1);
-    cfg = (struct model_config){.path = cfg.path, .kernel = "no-such-kernel"};
+    cfg = (struct model_config){.path = cfg.path, .backend = {.kernel = "no-such-kernel"}};
     assert_int_equal(model_open(&m, &cfg, &err), ERR_UNSUPPORTED);
     assert_non_null(strstr(err.text, "no-such-kernel"));
 }

@@ -15,7 +15,7 @@
 #include "kernels/kernels.h"
 #include "kernels/pool.h"
 
-#include "engine/model.h"
+#include "engine/backend.h"
 
 #define QUANTS SOURCE_DIR "/tests/golden/quants/"
 #define N      1024 /* values of a row: four super-blocks, 32 small blocks */
@@ -219,7 +219,7 @@ static void kernels_are_chosen_by_name(void **state)
         n++;
     assert_string_equal(kernels_name_at(n - 1), "scalar");
     struct err err;
-    assert_int_equal(model_open_kernels(&k, "no-such-kernel", 1, true, &err), ERR_UNSUPPORTED);
+    assert_int_equal(backend_open_cpu(&k, "no-such-kernel", 1, true, &err), ERR_UNSUPPORTED);
     assert_non_null(strstr(err.text, "scalar"));
 }
 
@@ -241,7 +241,7 @@ static void threads_that_cannot_be_started_are_no_kernels(void **state)
     refuse_threads(&kept);
     struct kernels *none, *alone = kernels_open_cpu(NULL, 1, true);
     struct err err;
-    enum status status = model_open_kernels(&none, NULL, 3, true, &err);
+    enum status status = backend_open_cpu(&none, NULL, 3, true, &err);
     assert_int_equal(pthread_setattr_default_np(&kept), 0);
     assert_int_equal(status, ERR_NOMEM);
     assert_non_null(strstr(err.text, "threads"));

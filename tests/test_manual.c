@@ -148,12 +148,15 @@ static void every_setting_is_in_its_page(void **state)
     (void)state;
     struct buf page;
     read_page("config", &page);
-    for (size_t i = 0; i < n_option_defs; i++)
-        expect(&page, "%s. %s%s%s", option_defs[i].help,
-                option_defs[i].fallback[0] && strcmp(option_defs[i].unit, "threads") != 0
-                        ? "Default: \xE2\x80\x98"
-                        : "",
-                strcmp(option_defs[i].unit, "threads") != 0 ? option_defs[i].fallback : "", "");
+    for (size_t i = 0; i < n_option_defs; i++) {
+        const struct option_def *o = &option_defs[i];
+        bool is_count = strcmp(o->unit, "threads") == 0 || strcmp(o->unit, "MB") == 0;
+        expect(&page, "%s. %s%s", o->help,
+                is_count         ? "Range: "
+                : o->fallback[0] ? "Default: \xE2\x80\x98"
+                                 : "",
+                is_count ? "" : o->fallback);
+    }
 #define KEY(name, kind, member, fallback, help) expect(&page, name " = ");
 #define OWN_KEY(name, kind, help)               expect(&page, name " = %s", "");
 #include "router/endpoint_keys.def"
@@ -336,7 +339,8 @@ static void bash_completes(void **state)
     expect_words(
             "bash", BASH("shunt top --view \"\"", 3, "", "--view"), "fleet router experts");
     expect_words("bash", BASH("shunt ask --max", 2, "--max", "ask"), "--max-tokens");
-    expect_words("bash", BASH("shunt keys --c", 2, "--c", "keys"), "--config --color");
+    expect_words(
+            "bash", BASH("shunt keys --c", 2, "--c", "keys"), "--config --color --cuda-lib");
     expect_words("bash", BASH("shunt help ke", 2, "ke", "help"), "keys");
     expect_words("bash", BASH("shunt --color n", 2, "n", "--color"), "never");
     expect_words("bash", BASH("shunt ask -f shunt.z", 3, "shunt.z", "-f"), "shunt.zsh");

@@ -49,6 +49,7 @@ static struct rule may_include[] = {
         /* who starts threads */
         {"kernels/pool.c", "<pthread.h>"},
         {"kernels/pool.c", "<sched.h>"},
+        {"kernels/cuda_library.c", "<dlfcn.h>"},
         {"engine/thread.h", "<pthread.h>"},
         {"router/net_transfer.h", "engine/thread.h"},
         {"router/scan.c", "engine/thread.h"},
@@ -75,6 +76,7 @@ static struct rule may_include[] = {
         {"engine/*", "engine/*"},
         {"engine/*", "kernels/kernels.h"},
         {"engine/*", "kernels/quant.h"},
+        {"engine/backend.c", "kernels/cuda_library.h"},
 
         {"router/*", "router/*"},
         {"router/*", "engine/base.h"},
@@ -82,6 +84,7 @@ static struct rule may_include[] = {
         {"router/*", "engine/json.h"},
         {"router/*", "engine/request.h"},
         {"router/*", "engine/telemetry.h"},
+        {"router/hub.h", "engine/backend.h"},
         {"router/hub.c", "engine/engine.h"},
         {"router/hub.c", "engine/gguf.h"},
         {"router/net_transfer.h", "engine/queue.h"},
@@ -109,6 +112,7 @@ static struct rule may_include[] = {
         {"tui/*", "router/session.h"},
         {"tui/*", "router/session_tree.h"},
         {"tui/*", "router/zone.h"},
+        {"tui/config.h", "engine/backend.h"},
         {"tui/app*.c", "router/hub.h"},
         {"tui/app.c", "router/store.h"},
         {"tui/app_offer.c", "engine/engine.h"},

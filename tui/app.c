@@ -131,7 +131,7 @@ static enum status open_hub(struct app *app, struct err *err)
             .data_dir = config->data_dir,
             .models_dir = config->models_dir,
             .n_threads = (int)config->n_threads,
-            .kernel = config->kernel[0] ? config->kernel : NULL,
+            .backend = config_backend(config),
             .terminal = give_terminal,
             .user = app,
     };

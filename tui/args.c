@@ -83,6 +83,12 @@ static int take_flag(struct args *args, int id, const char *inlined)
     case FLAG_EVERY_ASCII:
         args->globals.ascii = true;
         return args_next(args);
+    case FLAG_EVERY_BACKEND:
+        args->globals.backend = args->value;
+        return args_next(args);
+    case FLAG_EVERY_CUDA_LIB:
+        args->globals.cuda_lib = args->value;
+        return args_next(args);
     case FLAG_EVERY_HELP:
         return ARG_HELP;
     default:

@@ -51,7 +51,7 @@ extern const struct flag_def flag_defs[FLAG_COUNT];
 
 /* Flags that stand before or after the subcommand. NULL: not given. */
 struct global_flags {
-    const char *config, *data, *color;
+    const char *config, *data, *color, *backend, *cuda_lib;
     bool ascii;
 };
 

@@ -87,6 +87,11 @@ int cmd_fail(const struct err *err)
                                           : EXIT_FAILED;
 }
 
+void cmd_note_cpu(const char *why_cpu)
+{
+    fprintf(stderr, "shunt: running on the CPU: %s\n", why_cpu);
+}
+
 int cmd_usage(const char *name, const char *fmt, ...)
 {
     va_list va;

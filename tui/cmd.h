@@ -65,6 +65,8 @@ void cmd_restore_pick(struct look *look);
 void cmd_print_line(FILE *out, const char *fmt, ...) PRINTF(2, 3);
 /* "shunt: …" on stderr; returns the exit status that fits. */
 int cmd_fail(const struct err *err);
+/* A GPU was asked for, and the model runs on the CPU: the sentence that says why on stderr. */
+void cmd_note_cpu(const char *why_cpu);
 /* "shunt NAME: …" on stderr, EXIT_USAGE. */
 int cmd_usage(const char *name, const char *fmt, ...) PRINTF(2, 3);
 /* The index of -e NAME; ERR_USAGE names those that there are. */

@@ -232,7 +232,7 @@ static enum status open_hub(struct ask *ask, struct err *err)
                     .budget_day_nusd = ask->config.budget_day_nusd},
             .data_dir = ask->config.data_dir,
             .n_threads = (int)ask->config.n_threads,
-            .kernel = ask->config.kernel[0] ? ask->config.kernel : NULL,
+            .backend = config_backend(&ask->config),
     };
     if (hub_open(&ask->hub, &cfg, err) == OK)
         return OK;

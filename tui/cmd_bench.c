@@ -17,7 +17,6 @@
 struct bench_args {
     struct bench_config config;
     const char *file; /* as typed: a path or an endpoint's name */
-    const char *backend;
     bool is_json;
 };
 
@@ -52,10 +51,7 @@ static int read_args(struct args *args, struct bench_args *b)
             b->is_json = true;
             break;
         case FLAG_BENCH_KERNEL:
-            b->config.kernel = args->value;
-            break;
-        case FLAG_BENCH_BACKEND:
-            b->backend = args->value;
+            b->config.backend.kernel = args->value;
             break;
         case ARG_WORD:
             if (b->file)
@@ -103,13 +99,22 @@ static void print_progress(void *user, const char *what)
 static void print_result(const struct bench_config *cfg, const struct bench_result *r)
 {
     printf("model    %s (%s, %s)\n", r->model.name, r->model.arch, r->model.quant);
-    printf("kernel   %s, %d threads\n", r->model.kernel, r->n_threads);
-    printf("memory   %.1f GB/s read by these threads\n", r->read_bytes_per_s / 1e9);
+    if (r->is_gpu)
+        printf("kernel   %s\n", r->model.kernel);
+    else
+        printf("kernel   %s, %d threads\n", r->model.kernel, r->n_threads);
+    printf("memory   %.1f GB/s read by %s\n", r->read_bytes_per_s / 1e9,
+            r->is_gpu ? "the GPU" : "these threads");
     printf("prefill  %.1f tok/s, %u tokens\n", r->prefill_tok_per_s, cfg->n_prompt);
     printf("decode   %.1f tok/s, %u tokens\n", r->decode_tok_per_s, cfg->n_gen);
     printf("reads    %.1f MB per token: weights %.1f, cache %.1f\n", r->bytes / 1e6,
             (double)r->model.active_bytes / 1e6, r->kv_bytes / 1e6);
     printf("share    %.0f %% of the memory's speed while decoding\n", 100 * r->share);
+    if (r->nominal_bytes_per_s > 0)
+        printf("card     %.1f GB/s while decoding, %.0f %% of the nominal %.1f\n",
+                r->bytes * r->decode_tok_per_s / 1e9,
+                100 * r->bytes * r->decode_tok_per_s / r->nominal_bytes_per_s,
+                r->nominal_bytes_per_s / 1e9);
 }
 
 static void print_json(const struct bench_config *cfg, const struct bench_result *r)
@@ -124,7 +129,7 @@ static void print_json(const struct bench_config *cfg, const struct bench_result
             {"decode_tok_per_s", r->decode_tok_per_s},
             {"weight_bytes_per_tok", (double)r->model.active_bytes},
             {"kv_bytes_per_tok", r->kv_bytes}, {"bytes_per_tok", r->bytes},
-            {"bandwidth_share", r->share}};
+            {"bandwidth_share", r->share}, {"nominal_bytes_per_s", r->nominal_bytes_per_s}};
     const char *const texts[][2] = {{"model", r->model.name}, {"architecture", r->model.arch},
             {"quantisation", r->model.quant}, {"kernel", r->model.kernel}};
     struct buf out;
@@ -147,11 +152,20 @@ static int run(const struct bench_args *b)
     struct err err;
     if (bench_run(&b->config, &result, &err) != OK)
         return cmd_fail(&err);
+    if (b->config.backend.name && result.model.why_cpu[0])
+        cmd_note_cpu(result.model.why_cpu);
     if (b->is_json)
         print_json(&b->config, &result);
     else
         print_result(&b->config, &result);
     return EXIT_DONE;
+}
+
+/* All but the kernel, which this command is told itself. */
+static void take_backend(struct backend_choice *out, struct backend_choice from)
+{
+    from.kernel = out->kernel ? out->kernel : from.kernel;
+    *out = from;
 }
 
 static int run_file(struct bench_args *b, const struct global_flags *globals)
@@ -162,6 +176,7 @@ static int run_file(struct bench_args *b, const struct global_flags *globals)
     if (config_load(&config, globals, &err) != OK)
         return cmd_fail(&err);
     config_print_warnings(&config);
+    take_backend(&b->config.backend, config_backend(&config));
     b->config.path = b->file ? cmd_model_path(&config, b->file) : first_model(&config, &arena);
     int code = b->config.path ? run(b)
                               : cmd_usage("bench",
@@ -179,8 +194,10 @@ int cmd_bench(struct args *args)
     int code = read_args(args, &b);
     if (code >= 0)
         return code;
-    if (b.backend && strcmp(b.backend, "cpu") != 0)
-        return cmd_usage("bench", "--backend %s is not in this version; use cpu", b.backend);
+    struct err err;
+    take_backend(&b.config.backend, config_backend_of_flags(&args->globals));
+    if (backend_check(&b.config.backend, &err) != OK)
+        return cmd_fail(&err);
     if (!b.config.shape)
         return run_file(&b, &args->globals);
     if (b.file)

@@ -21,6 +21,8 @@
 #include "tui/keys.h"
 #include "tui/look.h"
 
+#define GPU_RESERVE_BYTES ((uint64_t)512 << 20) /* that the backend leaves to the desktop */
+
 struct report {
     int n_bad;
 };
@@ -121,17 +123,66 @@ static void check_data(struct report *report, const struct config *config)
     say(report, FINE, "sessions", "%s/shunt.db", config->data_dir);
 }
 
-static void check_model(struct report *report, const struct endpoint_conf *e)
+static void check_gpu(
+        struct report *report, const struct config *config, struct backend_gpu *gpu)
+{
+    struct backend_choice choice = config_backend(config);
+    char why[BACKEND_WHY_BYTES], total[SIZE_TEXT_BYTES], free_text[SIZE_TEXT_BYTES];
+    *gpu = (struct backend_gpu){0};
+    if (!backend_find_gpu(&choice, gpu, why)) {
+        bool is_asked_for = choice.name && strcmp(choice.name, "cpu") != 0;
+        say(report, is_asked_for ? BAD : NOTE, "gpu", "not used%s%s", why[0] ? ": " : "", why);
+        return;
+    }
+    say(report, FINE, "gpu", "%s, compute %s, driver for CUDA %s, %s, %s free%s", gpu->name,
+            gpu->compute, gpu->driver, size_text(gpu->total_bytes, total),
+            size_text(gpu->free_bytes, free_text),
+            gpu->has_cublas ? "" : "; no cuBLAS: prompts are read more slowly");
+}
+
+/* What of a model fits into the GPU's free memory; "" without a GPU. Counted from sizes: which
+ * parts a plan needs beside them is known when it is loaded. */
+static void print_fit(const struct model_info *m, const struct config *config,
+        const struct backend_gpu *gpu, char *out, size_t n)
+{
+    uint64_t room =
+            gpu->free_bytes > GPU_RESERVE_BYTES ? gpu->free_bytes - GPU_RESERVE_BYTES : 0;
+    uint64_t wanted = (uint64_t)config->gpu_memory_mb << 20,
+             needed = m->file_bytes + m->kv_bytes;
+    char size[SIZE_TEXT_BYTES];
+    if (wanted && wanted < room)
+        room = wanted;
+    out[0] = '\0';
+    if (gpu->total_bytes == 0)
+        return;
+    if (needed <= room)
+        snprintf(out, n, ", fits into the GPU");
+    else if (m->n_experts && m->active_bytes + m->kv_bytes <= room)
+        snprintf(out, n, ", %s more than the GPU has: experts stay in main memory",
+                size_text(needed - room, size));
+    else
+        snprintf(out, n, ", does not fit into the GPU");
+}
+
+static void check_model(struct report *report, const struct config *config,
+        const struct backend_gpu *gpu, const struct endpoint_conf *e)
 {
     struct model *model;
     struct err err;
-    struct model_config cfg = {.path = e->model, .n_threads = 1};
+    struct model_config cfg = {.path = e->model,
+            .n_threads = 1,
+            .n_seqs = (int)e->slots,
+            .context_tok = e->context_tok,
+            .backend = {.name = "cpu"}}; /* nothing is computed */
+    char fit[128];
     if (endpoint_check(e, &err) != OK || model_open(&model, &cfg, &err) != OK) {
         say(report, BAD, e->name, "%s", err.text);
         return;
     }
     const struct model_info *m = model_info(model);
-    say(report, FINE, e->name, "%s, %s, %s, kernel %s", m->name, m->arch, m->quant, m->kernel);
+    print_fit(m, config, gpu, fit, sizeof fit);
+    say(report, FINE, e->name, "%s, %s, %s%s%s%s", m->name, m->arch, m->quant,
+            gpu->total_bytes ? "" : ", kernel ", gpu->total_bytes ? "" : m->kernel, fit);
     model_close(model);
 }
 
@@ -150,7 +201,8 @@ static void check_remote(struct report *report, const struct endpoint_conf *e)
         say(report, NOTE, e->name, "%s, %s; not contacted", url, keys[e->key_source]);
 }
 
-static void check_endpoints(struct report *report, const struct config *config)
+static void check_endpoints(
+        struct report *report, const struct config *config, const struct backend_gpu *gpu)
 {
     if (config->n_endpoints == 0 && config->models_folder)
         say(report, BAD, "endpoints",
@@ -167,7 +219,7 @@ static void check_endpoints(struct report *report, const struct config *config)
         if (!e->enabled)
             say(report, NOTE, e->name, "disabled");
         else if (e->kind == PROVIDER_LOCAL)
-            check_model(report, e);
+            check_model(report, config, gpu, e);
         else
             check_remote(report, e);
     }
@@ -205,7 +257,9 @@ int cmd_doctor(struct args *args)
     check_theme(&report, &config);
     check_data(&report, &config);
     check_models_folder(&report, &config);
-    check_endpoints(&report, &config);
+    struct backend_gpu gpu;
+    check_gpu(&report, &config, &gpu);
+    check_endpoints(&report, &config, &gpu);
     uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     say(&report, FINE, "processor", "%ld cores, %s of memory", sysconf(_SC_NPROCESSORS_ONLN),
             size_text(bytes, size));

@@ -12,13 +12,15 @@
 
 #include "tui/args.h"
 #include "tui/cmd.h"
+#include "tui/config.h"
 
 #define LINE_MAX_BYTES (64u << 20)
 
 struct eval_args {
     const char *what, *path, *tokens;
     uint32_t pos, context, batch, top;
-    const char *kernel, *backend;
+    const char *kernel;
+    struct backend_choice backend;
     bool exact, json, plain, detokenize;
 };
 
@@ -62,9 +64,6 @@ static int read_args(struct args *args, struct eval_args *e)
         case FLAG_EVAL_KERNEL:
             e->kernel = args->value;
             break;
-        case FLAG_EVAL_BACKEND:
-            e->backend = args->value;
-            break;
         case FLAG_EVAL_JSON:
             e->json = true;
             break;
@@ -87,8 +86,9 @@ static int run_logits(const struct eval_args *e)
 {
     if (!e->tokens)
         return cmd_usage("eval", "logits needs --tokens 1,2,3");
-    if (e->backend && strcmp(e->backend, "cpu") != 0)
-        return cmd_usage("eval", "--backend %s is not in this version; use cpu", e->backend);
+    struct err err;
+    if (backend_check(&e->backend, &err) != OK)
+        return cmd_usage("eval", "--backend %s: use cpu or cuda", e->backend.name);
     size_t cap = strlen(e->tokens) / 2 + 1, n = 0;
     int32_t *tokens = mem_alloc(cap * sizeof *tokens);
     for (struct slice rest = slice_of(e->tokens); rest.ptr;) {
@@ -109,8 +109,8 @@ static int run_logits(const struct eval_args *e)
             .batch_tok = e->batch,
             .n_top = e->top,
             .is_exact = e->exact,
-            .kernel = e->kernel};
-    struct err err;
+            .backend = e->backend,
+            .note = cmd_note_cpu};
     enum status status = eval_logits(&cfg, stdout, &err);
     mem_free(tokens);
     return status == OK ? EXIT_DONE : cmd_fail(&err);
@@ -184,6 +184,8 @@ int cmd_eval(struct args *args)
     int code = read_args(args, &e);
     if (code >= 0)
         return code;
+    e.backend = config_backend_of_flags(&args->globals);
+    e.backend.kernel = e.kernel;
     enum verb verb = cmd_find_verb(args, e.what);
     if (verb == VERB_NONE)
         return EXIT_USAGE;

@@ -79,7 +79,9 @@ static int run_info(const struct config *config, const char *path, bool is_json)
 {
     struct model *model;
     struct err err;
-    struct model_config cfg = {.path = cmd_model_path(config, path), .n_threads = 1};
+    struct model_config cfg = {.path = cmd_model_path(config, path),
+            .n_threads = 1,
+            .backend = {.name = "cpu"}}; /* nothing is computed */
     if (model_open(&model, &cfg, &err) != OK)
         return cmd_fail(&err);
     if (is_json)

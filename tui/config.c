@@ -349,6 +349,49 @@ enum status config_save_endpoints(struct config *config, struct conf *conf, stru
     return status;
 }
 
+static const char *or_null(const char *text)
+{
+    return text && text[0] ? text : NULL;
+}
+
+struct backend_choice config_backend(const struct config *config)
+{
+    return (struct backend_choice){.name = or_null(config->backend),
+            .library = or_null(config->cuda_lib),
+            .kernel = or_null(config->kernel),
+            .gpu_bytes = (uint64_t)config->gpu_memory_mb << 20};
+}
+
+struct backend_choice config_backend_of_flags(const struct global_flags *flags)
+{
+    return (struct backend_choice){.name = flags->backend,
+            .library = flags->cuda_lib ? flags->cuda_lib : or_null(getenv("SHUNT_CUDA_LIB"))};
+}
+
+static void apply_backend_flags(struct config *config, const struct global_flags *flags)
+{
+    struct backend_choice by_flags = config_backend_of_flags(flags);
+    if (by_flags.name)
+        config->backend = by_flags.name;
+    if (by_flags.library)
+        config->cuda_lib = by_flags.library;
+}
+
+/* A wrong name in the file is a warning there and then as if there was none. */
+static enum status check_backend(
+        struct config *config, const struct global_flags *flags, struct err *err)
+{
+    struct err wrong;
+    struct backend_choice choice = config_backend(config);
+    if (backend_check(&choice, &wrong) == OK)
+        return OK;
+    if (flags->backend)
+        return err_set(err, ERR_USAGE, "--backend %s: use cpu or cuda", flags->backend);
+    conf_warn(config->conf, 0, "backend: %s", wrong.text);
+    config->backend = "";
+    return OK;
+}
+
 enum status config_load(struct config *out, const struct global_flags *flags, struct err *err)
 {
     *out = (struct config){0};
@@ -370,6 +413,12 @@ enum status config_load(struct config *out, const struct global_flags *flags, st
     out->charset = !is_utf8                     ? CHARSET_ASCII
                    : out->ascii || flags->ascii ? CHARSET_ASCII_CHROME
                                                 : CHARSET_UTF8;
+    apply_backend_flags(out, flags);
+    status = check_backend(out, flags, err);
+    if (status != OK) {
+        config_release(out);
+        return status;
+    }
     size_t color = option_find("color");
     if (wants_no_color())
         out->color = COLOR_NEVER;

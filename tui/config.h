@@ -6,7 +6,7 @@
 #ifndef TUI_CONFIG_H
 #define TUI_CONFIG_H
 
-#include "engine/base.h"
+#include "engine/backend.h"
 
 #include "router/zone.h"
 
@@ -31,10 +31,10 @@ struct config {
     int64_t models_ns;  /* when models_dir was changed, as far as it is known here */
     struct arena arena; /* the endpoints' strings */
     /* fields of options.def */
-    const char *theme, *kernel;
+    const char *theme, *kernel, *backend, *cuda_lib;
     enum color_depth color;
     enum zone zone;
-    uint32_t n_threads;
+    uint32_t n_threads, gpu_memory_mb;
     enum reasoning_mode reasoning;
     bool side_pane, models_folder, ascii, mouse;
     int64_t budget_day_nusd; /* 0: no limit */
@@ -53,6 +53,10 @@ struct config {
 enum status config_load(
         struct config *out, const struct global_flags *flags, struct err *err) MUST_USE;
 void config_release(struct config *config);
+/* Where local models run. Its strings are the configuration's. */
+struct backend_choice config_backend(const struct config *config);
+/* The same by flags and environment alone. */
+struct backend_choice config_backend_of_flags(const struct global_flags *flags);
 /* The file as it is now, for an edit; the caller frees it. */
 enum status config_read_file(
         const struct config *config, struct conf **out, struct err *err) MUST_USE;

@@ -29,6 +29,8 @@ _shunt() {
     *,--config) _shunt_files "$word"; return ;;
     *,--data) _shunt_files "$word"; return ;;
     *,--color) is_value=yes words='auto never 16 256 rgb' ;;
+    *,--backend) is_value=yes words='cpu cuda' ;;
+    *,--cuda-lib) _shunt_files "$word"; return ;;
     ask,--endpoint|ask,-e) is_value=yes words=$(_shunt_endpoints) ;;
     ask,--system|ask,-s) return ;;
     ask,--continue|ask,-c) return ;;
@@ -45,13 +47,11 @@ _shunt() {
     eval,--batch) return ;;
     eval,--top) return ;;
     eval,--kernel) is_value=yes words='scalar avx2' ;;
-    eval,--backend) return ;;
     bench,--prompt|bench,-p) return ;;
     bench,--gen|bench,-n) return ;;
     bench,--threads|bench,-t) return ;;
     bench,--synthetic) is_value=yes words='tiny small olmoe-7b qwen3-30b-a3b' ;;
     bench,--kernel) is_value=yes words='scalar avx2' ;;
-    bench,--backend) return ;;
     esac
     if [ -n "$is_value" ]; then
         COMPREPLY=($(compgen -W "$words" -- "$word"))
@@ -86,12 +86,12 @@ _shunt() {
         files=yes
         ;;
     eval)
-        flags=' --tokens --pos --context --batch --top --exact --kernel --backend --json --plain --detokenize'
+        flags=' --tokens --pos --context --batch --top --exact --kernel --json --plain --detokenize'
         verbs='logits tokens quant difficulty'
         files=yes
         ;;
     bench)
-        flags=' -p --prompt -n --gen -t --threads --synthetic --kernel --backend --json'
+        flags=' -p --prompt -n --gen -t --threads --synthetic --kernel --json'
         verbs=''
         files=yes
         ;;
@@ -117,7 +117,7 @@ _shunt() {
         verbs=''
         ;;
     esac
-    flags="$flags --config --data --color --ascii -h --help"
+    flags="$flags --config --data --color --ascii --backend --cuda-lib -h --help"
     [ -z "$verb" ] || verbs=$words
     case $word in
     -*) COMPREPLY=($(compgen -W "$flags" -- "$word")) ;;

@@ -9,6 +9,8 @@ complete -c shunt -l config -d 'Read this configuration file' -r -F
 complete -c shunt -l data -d 'Keep sessions and models in this folder' -r -F
 complete -c shunt -l color -d 'Colours to use' -x -a 'auto never 16 256 rgb'
 complete -c shunt -l ascii -d 'Draw with ASCII characters only'
+complete -c shunt -l backend -d 'Where local models run; default: on a GPU that can be used' -x -a 'cpu cuda'
+complete -c shunt -l cuda-lib -d 'Library of the CUDA backend' -r -F
 complete -c shunt -s h -l help -d 'Show this help'
 complete -c shunt -l version -d 'Print the version'
 complete -c shunt -n __fish_use_subcommand -a ask -d 'Get one answer through the router'
@@ -56,7 +58,6 @@ complete -c shunt -n '__fish_seen_subcommand_from eval' -l batch -d 'Tokens that
 complete -c shunt -n '__fish_seen_subcommand_from eval' -l top -d 'How many of the largest are printed (20)' -x
 complete -c shunt -n '__fish_seen_subcommand_from eval' -l exact -d 'Float32 activations and KV cache'
 complete -c shunt -n '__fish_seen_subcommand_from eval' -l kernel -d 'Row products; the best of this processor otherwise' -x -a 'scalar avx2'
-complete -c shunt -n '__fish_seen_subcommand_from eval' -l backend -d 'Where the model runs' -x
 complete -c shunt -n '__fish_seen_subcommand_from eval' -l json -d 'One JSON line per position'
 complete -c shunt -n '__fish_seen_subcommand_from eval' -l plain -d 'No special tokens, no BOS'
 complete -c shunt -n '__fish_seen_subcommand_from eval' -l detokenize -d 'Ids as a JSON list to text'
@@ -66,7 +67,6 @@ complete -c shunt -n '__fish_seen_subcommand_from bench' -s n -l gen -d 'Tokens 
 complete -c shunt -n '__fish_seen_subcommand_from bench' -s t -l threads -d 'Threads; default: one per core' -x
 complete -c shunt -n '__fish_seen_subcommand_from bench' -l synthetic -d 'Made-up weights instead of a file' -x -a 'tiny small olmoe-7b qwen3-30b-a3b'
 complete -c shunt -n '__fish_seen_subcommand_from bench' -l kernel -d 'Row products; the best of this processor otherwise' -x -a 'scalar avx2'
-complete -c shunt -n '__fish_seen_subcommand_from bench' -l backend -d 'Where the model runs' -x
 complete -c shunt -n '__fish_seen_subcommand_from bench' -l json -d 'Print JSON'
 complete -c shunt -n __fish_use_subcommand -a keys -d 'List every key and what it does'
 complete -c shunt -n __fish_use_subcommand -a themes -d 'List the themes with their colours'

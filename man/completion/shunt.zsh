@@ -35,6 +35,8 @@ _shunt() {
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '1:command:_shunt_commands' \
@@ -60,6 +62,8 @@ _shunt() {
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '*:word: '
@@ -73,6 +77,8 @@ _shunt() {
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '*:word: '
@@ -85,6 +91,8 @@ _shunt() {
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '1:what:(list probe costs)' \
@@ -101,6 +109,8 @@ _shunt() {
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '*:word: '
@@ -112,6 +122,8 @@ _shunt() {
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '1:what:(list info)' \
@@ -126,7 +138,6 @@ _shunt() {
         '--top[How many of the largest are printed (20)]:N:' \
         '--exact[Float32 activations and KV cache]' \
         '--kernel[Row products; the best of this processor otherwise]:scalar|avx2:(scalar avx2)' \
-        '--backend[Where the model runs]:cpu:' \
         '--json[One JSON line per position]' \
         '--plain[No special tokens, no BOS]' \
         '--detokenize[Ids as a JSON list to text]' \
@@ -134,6 +145,8 @@ _shunt() {
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '1:what:(logits tokens quant difficulty)' \
@@ -149,12 +162,13 @@ _shunt() {
         '--threads[Threads; default\: one per core]:N:' \
         '--synthetic[Made-up weights instead of a file]:tiny|small|olmoe-7b|qwen3-30b-a3b:(tiny small olmoe-7b qwen3-30b-a3b)' \
         '--kernel[Row products; the best of this processor otherwise]:scalar|avx2:(scalar avx2)' \
-        '--backend[Where the model runs]:cpu:' \
         '--json[Print JSON]' \
         '--config[Read this configuration file]:FILE:_files' \
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '*:word:_files'
@@ -165,6 +179,8 @@ _shunt() {
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '*:word: '
@@ -176,6 +192,8 @@ _shunt() {
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '*:word: '
@@ -186,6 +204,8 @@ _shunt() {
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '*:word: '
@@ -196,6 +216,8 @@ _shunt() {
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '1:command:{_shunt_commands; compadd shunt config}'
@@ -206,6 +228,8 @@ _shunt() {
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
         '--ascii[Draw with ASCII characters only]' \
+        '--backend[Where local models run; default\: on a GPU that can be used]:cpu|cuda:(cpu cuda)' \
+        '--cuda-lib[Library of the CUDA backend]:FILE:_files' \
         '-h[Show this help]' \
         '--help[Show this help]' \
         '*:word: '

@@ -1,0 +1,233 @@
+/* device_cuda.cu - see device_cuda.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/device_cuda.h"
+
+#define COMPUTE_MIN 75 /* the oldest that CUDA 13 compiles for */
+
+struct device_block {
+    struct device_block *next;
+    void *ptr;
+    bool is_mapped;
+};
+
+static int attribute(cudaDeviceAttr what, int index)
+{
+    int value = 0;
+    return cudaDeviceGetAttribute(&value, what, index) == cudaSuccess ? value : 0;
+}
+
+static int compute_of(int index)
+{
+    return 10 * attribute(cudaDevAttrComputeCapabilityMajor, index) +
+           attribute(cudaDevAttrComputeCapabilityMinor, index);
+}
+
+/* A driver that is older than the runtime, or none at all, gives the same error. */
+static void say_no_device(cudaError_t error, char *why, size_t n)
+{
+    int driver = 0, runtime = 0;
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&runtime);
+    if (error == cudaErrorInsufficientDriver && driver == 0)
+        snprintf(why, n, "there is no NVIDIA driver on this machine");
+    else if (error == cudaErrorInsufficientDriver)
+        snprintf(why, n, "the NVIDIA driver supports CUDA %d.%d only; %d.%d is needed",
+                driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+    else if (error == cudaErrorNoDevice || error == cudaSuccess)
+        snprintf(why, n, "there is no NVIDIA GPU on this machine");
+    else
+        snprintf(why, n, "the GPU cannot be used: %s", cudaGetErrorString(error));
+}
+
+/* The newest, and of equal ones the one with most memory. */
+static int best_device(int n_devices, char *why, size_t n)
+{
+    int best = -1, best_compute = 0;
+    size_t best_bytes = 0;
+    for (int i = 0; i < n_devices; i++) {
+        cudaDeviceProp prop;
+        int compute = compute_of(i);
+        if (cudaGetDeviceProperties(&prop, i) != cudaSuccess)
+            continue;
+        if (compute < COMPUTE_MIN)
+            snprintf(why, n, "%s has compute capability %d.%d; %d.%d is needed", prop.name,
+                    compute / 10, compute % 10, COMPUTE_MIN / 10, COMPUTE_MIN % 10);
+        else if (compute > best_compute ||
+                 (compute == best_compute && prop.totalGlobalMem > best_bytes)) {
+            best = i;
+            best_compute = compute;
+            best_bytes = prop.totalGlobalMem;
+        }
+    }
+    return best;
+}
+
+static void describe(struct cuda_device *out, int index)
+{
+    cudaDeviceProp prop;
+    memset(&prop, 0, sizeof prop);
+    cudaGetDeviceProperties(&prop, index);
+    snprintf(out->name, sizeof out->name, "%.*s", (int)sizeof out->name - 1, prop.name);
+    out->compute_major = attribute(cudaDevAttrComputeCapabilityMajor, index);
+    out->compute_minor = attribute(cudaDevAttrComputeCapabilityMinor, index);
+    cudaDriverGetVersion(&out->driver_version);
+    cudaRuntimeGetVersion(&out->runtime_version);
+    out->n_sm = attribute(cudaDevAttrMultiProcessorCount, index);
+    out->clock_khz = attribute(cudaDevAttrClockRate, index);
+    out->memory_clock_khz = attribute(cudaDevAttrMemoryClockRate, index);
+    out->memory_bus_bits = attribute(cudaDevAttrGlobalMemoryBusWidth, index);
+    out->is_integrated = attribute(cudaDevAttrIntegrated, index) != 0;
+    /* two transfers a clock */
+    out->bytes_per_s = 2e3 * out->memory_clock_khz * (out->memory_bus_bits / 8);
+}
+
+bool device_probe(struct cuda_device *out, int *index, char *why, size_t n)
+{
+    int n_devices = 0;
+    memset(out, 0, sizeof *out);
+    cudaError_t error = cudaGetDeviceCount(&n_devices);
+    if (error != cudaSuccess || n_devices == 0) {
+        say_no_device(error, why, n);
+        return false;
+    }
+    snprintf(why, n, "the GPU cannot be used: it does not tell what it is");
+    *index = best_device(n_devices, why, n);
+    if (*index < 0)
+        return false;
+    describe(out, *index);
+    error = cudaSetDevice(*index);
+    if (error == cudaSuccess)
+        error = cudaMemGetInfo(&out->free_bytes, &out->total_bytes);
+    if (error != cudaSuccess)
+        snprintf(why, n, "%s cannot be used: %s", out->name, cudaGetErrorString(error));
+    return error == cudaSuccess;
+}
+
+bool device_check(struct device *d, const char *call, cudaError_t error)
+{
+    if (error == cudaSuccess)
+        return true;
+    snprintf(
+            d->why, sizeof d->why, "the GPU failed in %s: %s", call, cudaGetErrorString(error));
+    cudaGetLastError(); /* else the next launch reports it again */
+    return false;
+}
+
+bool device_open(struct device *d, int index)
+{
+    memset(d, 0, sizeof *d);
+    d->index = index;
+    d->n_sm = attribute(cudaDevAttrMultiProcessorCount, index);
+    return device_check(d, "cudaSetDevice", cudaSetDevice(index)) &&
+           device_check(d, "cudaStreamCreate",
+                   cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking));
+}
+
+void device_enter(const struct device *d)
+{
+    cudaSetDevice(d->index);
+}
+
+static void free_block(struct device_block *block)
+{
+    if (block->is_mapped)
+        cudaFreeHost(block->ptr);
+    else
+        cudaFree(block->ptr);
+    free(block);
+}
+
+void device_close(struct device *d)
+{
+    if (d->stream) {
+        cudaStreamSynchronize(d->stream);
+        cudaStreamDestroy(d->stream);
+    }
+    while (d->blocks) {
+        struct device_block *block = d->blocks;
+        d->blocks = block->next;
+        free_block(block);
+    }
+}
+
+static void *keep(struct device *d, void *ptr, bool is_mapped)
+{
+    struct device_block *block = (struct device_block *)calloc(1, sizeof *block);
+    if (!block) {
+        snprintf(d->why, sizeof d->why, "no memory");
+        is_mapped ? cudaFreeHost(ptr) : cudaFree(ptr);
+        return NULL;
+    }
+    block->next = d->blocks;
+    block->ptr = ptr;
+    block->is_mapped = is_mapped;
+    d->blocks = block;
+    return ptr;
+}
+
+static bool check_alloc(struct device *d, const char *call, size_t n_bytes, cudaError_t error)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s of %.1f MB", call, (double)n_bytes / 1e6);
+    return device_check(d, text, error);
+}
+
+void *device_alloc(struct device *d, size_t n_bytes)
+{
+    void *ptr = NULL;
+    if (!check_alloc(d, "cudaMalloc", n_bytes, cudaMalloc(&ptr, n_bytes)))
+        return NULL;
+    return keep(d, ptr, false);
+}
+
+void *device_alloc_mapped(struct device *d, size_t n_bytes, void **on_device)
+{
+    void *ptr = NULL;
+    if (!check_alloc(d, "cudaHostAlloc", n_bytes,
+                cudaHostAlloc(&ptr, n_bytes, cudaHostAllocMapped)) ||
+            !keep(d, ptr, true) ||
+            !device_check(
+                    d, "cudaHostGetDevicePointer", cudaHostGetDevicePointer(on_device, ptr, 0)))
+        return NULL;
+    return ptr;
+}
+
+void device_free(struct device *d, void *ptr)
+{
+    for (struct device_block **at = &d->blocks; *at && ptr; at = &(*at)->next)
+        if ((*at)->ptr == ptr) {
+            struct device_block *block = *at;
+            *at = block->next;
+            free_block(block);
+            return;
+        }
+}
+
+size_t device_free_bytes(struct device *d)
+{
+    size_t free_bytes = 0, total = 0;
+    return device_check(d, "cudaMemGetInfo", cudaMemGetInfo(&free_bytes, &total)) ? free_bytes
+                                                                                  : 0;
+}
+
+bool device_wait(struct device *d)
+{
+    return device_check(d, "cudaStreamSynchronize", cudaStreamSynchronize(d->stream));
+}
+
+bool device_upload(struct device *d, void *to, const void *from, size_t n_bytes)
+{
+    return device_check(d, "cudaMemcpyAsync",
+                   cudaMemcpyAsync(to, from, n_bytes, cudaMemcpyHostToDevice, d->stream)) &&
+           device_wait(d);
+}
+
+bool device_download(struct device *d, void *to, const void *from, size_t n_bytes)
+{
+    return device_check(d, "cudaMemcpyAsync",
+                   cudaMemcpyAsync(to, from, n_bytes, cudaMemcpyDeviceToHost, d->stream)) &&
+           device_wait(d);
+}
