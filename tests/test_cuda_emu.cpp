@@ -140,8 +140,10 @@ static void warp_operations_give_what_cuda_says(void **)
         assert_true(got[160] == 1);
         if (i < 16)
             assert_true(got[192] == value_at(i ^ 8));
-        if (i < 8)
+        if (i < 8) {
             assert_true(got[208] == 31 * 16); /* sum of the lanes, the highest of -lane */
+            assert_true(got[216] == value_at(31 - i) * (float)(i + 1));
+        }
     }
     planted_free(p);
 }

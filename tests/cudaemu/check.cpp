@@ -178,6 +178,11 @@ void check_block_end(block *b)
 void check_switch(fiber *to)
 {
     current = to;
+    check_is_paused = true; /* a fiber waits inside of the engine only */
+}
+
+void check_fiber_start()
+{
     check_is_paused = false;
 }
 

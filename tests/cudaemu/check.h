@@ -22,6 +22,7 @@ void check_block_start(block *b);
 void check_block_end(block *b);
 void check_shared(block *b, const shared_object &object);
 void check_switch(fiber *to);
+void check_fiber_start();
 /* The ticket of gk_last_block: drawn by b, which has waited for its threads; and it is the
  * last. */
 void check_ticket(block *b, unsigned *counter, place at);
@@ -70,6 +71,9 @@ static inline void check_shared(block *, const shared_object &)
 {
 }
 static inline void check_switch(fiber *)
+{
+}
+static inline void check_fiber_start()
 {
 }
 static inline void check_ticket(block *, unsigned *, place)

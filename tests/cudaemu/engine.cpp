@@ -162,6 +162,7 @@ void make_ready(std::vector<fiber *> *waiting)
 
 static void end_thread()
 {
+    check_pause pause;
     block *b = current->home;
     b->n_alive--;
     b->has_exits = true;
@@ -176,6 +177,7 @@ static void end_thread()
 static void fiber_start()
 {
     context_arrived();
+    check_fiber_start();
     call->run();
     end_thread();
     abort(); /* nobody switches to a fiber that is done */

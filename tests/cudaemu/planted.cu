@@ -99,8 +99,16 @@ GK_KERNEL(32, 1) k_warp_operations(planted p)
     if (lane < 16)
         out[192 + lane] = __shfl_xor_sync(0xffffu, v, 8);
     int sums = gk_warp_sum((int)lane) + gk_warp_max(-(int)lane);
-    if (lane < 8)
+    struct {
+        float a[24];
+    } mine, every[32];
+    for (int i = 0; i < 24; i++)
+        mine.a[i] = v * (float)i;
+    gkemu_gather_all(mine, every);
+    if (lane < 8) {
         out[208 + lane] = (float)sums;
+        out[216 + lane] = every[31 - lane].a[lane + 1];
+    }
 }
 void planted_warp_operations(planted p)
 {
