@@ -79,8 +79,8 @@ static std::vector<struct sample> draw(
         rows.insert(rows.end(), logits.begin(), logits.end());
     device_array<float> device_rows(rows), scratch{std::vector<float>(rows.size())};
     device_array<struct cuda_sample_params> device_params(params);
-    device_array<struct sample> told((std::vector<struct sample>(n)));
-    device_array<uint32_t> seq((std::vector<uint32_t>(n)));
+    mapped_array<struct sample> told(n);
+    mapped_array<uint32_t> seq(n);
     struct cuda_step step = {};
     step.n_rows = n;
     step.seq = 3;
@@ -169,6 +169,43 @@ static void what_is_no_number_is_never_drawn(void **)
     check(logits, few_cuts);
 }
 
+static void nothing_but_no_numbers_draws_token_0(void **)
+{
+    for (const struct sample &sample : draw(std::vector<float>(700, NAN), few_cuts)) {
+        assert_int_equal(sample.token, 0);
+        assert_int_equal(sample.n_top, 0);
+    }
+}
+
+static void recent_tokens_are_penalised(void **)
+{
+    test_numbers numbers = {5};
+    std::vector<float> logits = numbers.floats(500, 2), penalised = logits;
+    std::vector<int32_t> recent;
+    for (int i = 0; i < 600; i++)
+        recent.push_back((int32_t)(i % 3 ? numbers.below(500) : numbers.below(20)));
+    recent.push_back(-1);
+    recent.push_back(500);
+    device_array<int32_t> device_recent(recent);
+    std::vector<struct cuda_sample_params> params = few_cuts;
+    for (struct cuda_sample_params &p : params) {
+        p.presence_penalty = 0.5f;
+        p.frequency_penalty = 0.25f;
+        p.recent = device_recent.at;
+        p.n_recent = (uint32_t)recent.size();
+    }
+    for (int32_t token = 0; token < 500; token++) {
+        float count = (float)std::count(recent.begin(), recent.end(), token);
+        penalised[(size_t)token] -= count > 0 ? 0.5f + 0.25f * count : 0;
+    }
+    std::vector<struct sample> samples = draw(logits, params);
+    for (size_t i = 0; i < params.size(); i++) {
+        struct expected e = expect_draw(penalised, params[i]);
+        assert_false(e.is_unsure);
+        assert_int_equal(samples[i].token, e.token);
+    }
+}
+
 /* All of the largest are seen by the same few threads, so that what each saw as its largest
  * says little about the others. */
 static void the_largest_lie_together(void **)
@@ -186,6 +223,8 @@ int main()
             cmocka_unit_test(a_large_vocabulary),
             cmocka_unit_test(flat_distributions),
             cmocka_unit_test(what_is_no_number_is_never_drawn),
+            cmocka_unit_test(nothing_but_no_numbers_draws_token_0),
+            cmocka_unit_test(recent_tokens_are_penalised),
             cmocka_unit_test(the_largest_lie_together),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -136,13 +136,12 @@ static void the_gate_counts_what_it_picks(void **)
             logits(std::vector<float>(n * n_experts));
     device_array<uint32_t> tickets((std::vector<uint32_t>(n)));
     size_t n_records = (size_t)n * n_layers;
-    device_array<uint16_t> ids{std::vector<uint16_t>(n_records * n_used)},
-            told_ids{std::vector<uint16_t>(n_records * n_used)};
-    device_array<float> picked{std::vector<float>(n_records * n_used)},
-            told_weights{std::vector<float>(n_records * n_used)},
-            margins{std::vector<float>(n_records)};
-    device_array<uint32_t> seq{std::vector<uint32_t>(n_records)},
-            counts{std::vector<uint32_t>(n_layers * n_experts)};
+    device_array<uint16_t> ids{std::vector<uint16_t>(n_records * n_used)};
+    device_array<float> picked{std::vector<float>(n_records * n_used)};
+    device_array<uint32_t> counts{std::vector<uint32_t>(n_layers * n_experts)};
+    mapped_array<uint16_t> told_ids(n_records * n_used);
+    mapped_array<float> told_weights(n_records * n_used), margins(n_records);
+    mapped_array<uint32_t> seq(n_records);
     struct cuda_gate g = {layer, d, n_experts, n_used, 1e-6f, 1, true, x.at, norm.at,
             {QUANT_F32, d, n_experts, 1, layout, slabs.at}, logits.at, tickets.at,
             {ids.at, told_ids.at, picked.at, told_weights.at, margins.at, seq.at, counts.at,
