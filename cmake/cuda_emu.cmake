@@ -88,6 +88,9 @@ foreach(form ${cuda_forms})
   add_library(shunt-cuda-${form} MODULE ${objects} $<TARGET_OBJECTS:cuda_emu_c>)
   set_target_properties(shunt-cuda-${form} PROPERTIES PREFIX "" SUFFIX ".so" LINKER_LANGUAGE CXX)
   target_link_options(shunt-cuda-${form} PRIVATE ${cuda_${form}_link_options})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU") # clang's sanitizers are in the program only
+    target_link_options(shunt-cuda-${form} PRIVATE -Wl,-z,defs)
+  endif()
 endforeach()
 
 # tests/test_cuda_NAME.cpp: against each form, as test_cuda_NAME and test_cuda_NAME_check.

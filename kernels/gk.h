@@ -26,6 +26,7 @@
 /* Tables: `GK_TABLE int8_t name[16] = {...}` outside of functions. */
 #define GK_TABLE  static __device__ const
 #define GK_UNROLL _Pragma("unroll")
+#define GK_ROLLED _Pragma("unroll 1")
 /* Not wholly: n copies of the body. */
 #define GK_UNROLL_BY(n) GK_PRAGMA(unroll n)
 #define GK_PRAGMA(...)  _Pragma(#__VA_ARGS__)
