@@ -163,6 +163,15 @@ GK_DEV float2 gk_half2_to_float2(uint32_t bits)
             gk_half_to_float(gk_half_of_bits((uint16_t)(bits >> 16))));
 }
 
+/* Values i..i+3 of n; 0 behind the end. i is a multiple of 4. */
+GK_DEV float4 gk_load_four(const float *values, uint32_t i, uint32_t n)
+{
+    if (n % 4 == 0)
+        return i < n ? *(const float4 *)(values + i) : make_float4(0, 0, 0, 0);
+    return make_float4(i < n ? values[i] : 0, i + 1 < n ? values[i + 1] : 0,
+            i + 2 < n ? values[i + 2] : 0, i + 3 < n ? values[i + 3] : 0);
+}
+
 /* Over a block of one dimension of whole warps, for every thread; warps are added as lanes. */
 GK_DEV float gk_block_sum(float value)
 {
