@@ -96,8 +96,9 @@ bool backend_find_gpu(const struct backend_choice *choice, struct backend_gpu *o
         return false;
     *out = (struct backend_gpu){.total_bytes = device.total_bytes,
             .free_bytes = device.free_bytes,
-            .bytes_per_s = device.bytes_per_s,
-            .has_cublas = library->has_cublas()};
+            .bytes_per_s = device.bytes_per_s};
+    if (library->check_cublas(out->why_no_cublas, sizeof out->why_no_cublas))
+        out->why_no_cublas[0] = '\0';
     snprintf(out->name, sizeof out->name, "%s", device.name);
     utf8_make_printable(out->name);
     snprintf(out->compute, sizeof out->compute, "%d.%d", device.compute_major % 100,

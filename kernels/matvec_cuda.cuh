@@ -15,6 +15,7 @@
 
 #include "kernels/cuda.h"
 #include "kernels/quant_cuda.cuh"
+#include "kernels/value_cuda.cuh"
 
 #define GK_BLOCK     128
 #define GK_TEAM      8 /* lanes that share a row */
@@ -427,11 +428,6 @@ GK_DEV void gk_products(
         gk_products_as<C, true>(in, parts, work, scales, acts, sums);
     if (work.has_float)
         gk_products_as<C, false>(in, parts, work, scales, acts, sums);
-}
-
-GK_DEV float gk_silu(float x)
-{
-    return x / (1 + expf(-x));
 }
 
 #endif

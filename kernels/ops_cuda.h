@@ -67,11 +67,11 @@ struct buffers {
     float *x, *q, *k, *v, *attention, *parts, *inner, *gate_logits, *logits, *sample_scratch;
     uint32_t *tickets;
     struct cuda_routes routes;
-    /* of prefill: inputs of products as binary16 or, exact, float; their results */
-    void *input, *inner_input, *dequant;
-    float *wide, *wide_up, *expert_rows;
+    /* of prefill: inputs of products and, but for those that go to x, q, k and v, their
+     * results as values (value_cuda.cuh) */
+    void *input, *inner_input, *dequant, *wide, *wide_up, *expert_rows;
     struct cuda_pairs pairs;
-    void **product_ptrs; /* [3 products][a, b, c][n_experts] */
+    void **product_ptrs; /* [3 products][n_experts][a, b, c] */
     void *workspace;     /* of cuBLAS */
 };
 
@@ -130,8 +130,9 @@ struct part {
 
 struct gemm {
     const struct gemm_library *library; /* NULL: prefill goes through the decode kernels */
+    char why[128];                      /* a sentence, when it was there and failed; or "" */
     void *handle;
-    bool lacks_grouped;
+    bool has_groups;
     struct group_shapes *shapes; /* gemm_cuda.cu */
 };
 
@@ -183,14 +184,23 @@ bool decode_logits(
 
 /* prefill_ops_cuda.cu */
 bool prefill_step(struct cuda *c, const struct plan_step *step, const struct part *whole);
+/* What a plan reads of weights; a byte of host memory counts as several of the device's. */
+struct weight_traffic {
+    double dense_bytes, expert_bytes;   /* in planes */
+    double dense_values, expert_values; /* unpacked, in bytes */
+    double unused_share;                /* of experts, by one token */
+};
+/* Whether n tokens move fewer bytes through cuBLAS than through decode's kernels. */
+bool prefill_is_worth(const struct weight_traffic *w, uint32_t n);
+struct weight_traffic prefill_traffic(const struct cuda *c);
 
-/* gemm_cuda.cu. Weights and inputs are binary16 or, exact, float. */
+/* gemm_cuda.cu. Weights and inputs are values (value_cuda.cuh). */
 /* out[n][n_out] (+)= in[n][n_in] w[n_out][n_in]^T */
 struct product {
     uint32_t n, n_in, n_out;
     const void *w, *in;
-    float *out;
-    bool is_added;
+    void *out;
+    bool is_added, is_value_out; /* out: values, not float */
 };
 
 /* The same for experts [expert, expert + n_experts), whose weights are w[n_experts]; in and out
@@ -199,9 +209,12 @@ struct expert_product {
     int which; /* of the three of a step */
     uint32_t n_in, n_out, expert, n_experts;
     const void *w, *in;
-    float *out;
+    void *out; /* values */
 };
 
+/* Behind get_buffers. A cuBLAS that does not work is given up: gemm.library is then NULL and
+ * gemm.why says it. So it is when a product fails later; the caller then runs the batch anew
+ * with the decode kernels. False: the device failed. */
 bool gemm_open(struct cuda *c);
 void gemm_close(struct cuda *c);
 bool gemm_product(struct cuda *c, const struct product *p);

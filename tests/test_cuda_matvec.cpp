@@ -277,8 +277,8 @@ static void check_unpacked(enum quant quant, uint32_t n_in)
     uint32_t n = 2 * 7 * n_in;
     float *floats = device.take(vector<float>(n + 1, 77));
     gk_half *halves = (gk_half *)device.take(vector<uint16_t>(n + 1, 0x7777));
-    gk_dequant(c, 1, 2, floats, true, nullptr);
-    gk_dequant(c, 1, 2, halves, false, nullptr);
+    gk_dequant(c, 1, 2, NULL, floats, true, nullptr);
+    gk_dequant(c, 1, 2, NULL, halves, false, nullptr);
     vector<float> got = fetched(floats, n + 1);
     vector<uint16_t> got_halves = fetched((uint16_t *)halves, n + 1);
     for (uint32_t i = 0; i < n; i++) {
@@ -288,6 +288,19 @@ static void check_unpacked(enum quant quant, uint32_t n_in)
     }
     assert_true(got[n] == 77);
     assert_int_equal(got_halves[n], 0x7777);
+}
+
+/* Slabs 0 and 2 have pairs. */
+static void slabs_without_pairs_stay_packed(void **)
+{
+    device_memory device;
+    cuda_matrix c = upload(device, make_matrix(QUANT_F32, 8, 3, 3, 1));
+    uint32_t *first = (uint32_t *)device.take(vector<int32_t>{0, 2, 2, 3});
+    float *floats = device.take(vector<float>(3 * 24, 77));
+    gk_dequant(c, 0, 3, first, floats, true, nullptr);
+    vector<float> got = fetched(floats, 3 * 24);
+    for (uint32_t i = 0; i < 3 * 24; i++)
+        assert_int_equal(got[i] == 77, i / 24 == 1);
 }
 
 static void check_embedded(enum quant quant, uint32_t n_in)
@@ -326,6 +339,7 @@ int main()
             cmocka_unit_test(all_ends_of_a_product),
             cmocka_unit_test(many_rows_are_more_to_a_block),
             cmocka_unit_test(unpacked_rows_equal_decoded_ones),
+            cmocka_unit_test(slabs_without_pairs_stay_packed),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

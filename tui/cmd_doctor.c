@@ -134,10 +134,11 @@ static void check_gpu(
         say(report, is_asked_for ? BAD : NOTE, "gpu", "not used%s%s", why[0] ? ": " : "", why);
         return;
     }
-    say(report, FINE, "gpu", "%s, compute %s, driver for CUDA %s, %s, %s free%s", gpu->name,
+    say(report, FINE, "gpu", "%s, compute %s, driver for CUDA %s, %s, %s free%s%s%s", gpu->name,
             gpu->compute, gpu->driver, size_text(gpu->total_bytes, total),
             size_text(gpu->free_bytes, free_text),
-            gpu->has_cublas ? "" : "; no cuBLAS: prompts are read more slowly");
+            gpu->why_no_cublas[0] ? "; prompts are read more slowly (" : "", gpu->why_no_cublas,
+            gpu->why_no_cublas[0] ? ")" : "");
 }
 
 /* What of a model fits into the GPU's free memory; "" without a GPU. Counted from sizes: which
