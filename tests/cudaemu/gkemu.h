@@ -1,6 +1,6 @@
 /*
  * gkemu.h - what tests may ask of the emulator. The environment says the same, read once:
- * GKEMU_ORDER=forward|reverse|random[:SEED] and GKEMU_RESIDENT=N.
+ * GKEMU_ORDER=forward|reverse|random[:SEED], GKEMU_RESIDENT=N and GKEMU_LINES=1.
  */
 #ifndef CUDAEMU_GKEMU_H
 #define CUDAEMU_GKEMU_H
