@@ -111,6 +111,11 @@ void lines_block_end(uint32_t block)
 
 using namespace gkemu;
 
+bool gkemu_can_track()
+{
+    return true;
+}
+
 void gkemu_track(bool is_wanted)
 {
     is_tracking = is_wanted;
@@ -168,6 +173,11 @@ static const struct line_report {
 } line_report __attribute__((unused));
 
 #else
+
+bool gkemu_can_track()
+{
+    return false;
+}
 
 void gkemu_track(bool)
 {
