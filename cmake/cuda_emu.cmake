@@ -109,7 +109,7 @@ foreach(file ${cuda_tests})
     target_compile_definitions(${name} PRIVATE SOURCE_DIR="${CMAKE_SOURCE_DIR}" ${cuda_${form}_definitions})
     target_link_libraries(${name} test_helpers shunt_cuda_${form} shunt_tui PkgConfig::CMOCKA)
     add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS cuda)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS cuda)
   endforeach()
 endforeach()
 
