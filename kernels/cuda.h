@@ -39,7 +39,7 @@ struct cuda_sample_params {
 struct cuda_step {
     uint32_t n_tokens, n_rows;
     uint32_t seq;     /* counts runs, from 1: stamps what is published */
-    uint32_t n_split; /* parts into which decode attention cuts the longest token's cells */
+    uint32_t n_split; /* not used any more: a token's cells are cut by their number alone */
     int32_t *tokens;  /* [batch_tok] */
     float *rope_table;
     uint32_t *cells, *visible, *first, *count, *rows;
@@ -93,10 +93,12 @@ void gk_attn_in(
         const struct cuda_step *step, uint32_t n, struct cuda_attn_in a, cudaStream_t stream);
 
 /* attend_cuda.cu: flash decoding. out[n][n_heads][head_dim]; the last block of a (token, key
- * head) to arrive merges the parts. */
+ * head) to arrive merges the parts. head_dim is even and at most 256, n_kv_heads divides
+ * n_heads. */
+#define CUDA_PART_CELLS 128 /* that one part takes at least: 32 for each of its warps */
 struct cuda_attend {
     uint32_t n_heads, n_kv_heads, head_dim;
-    uint32_t n_split_max; /* the grid; step->n_split of them work */
+    uint32_t n_split_max; /* parts of a token's cells at most: the grid */
     float scale;
     struct cuda_kv kv;
     const float *q;

@@ -26,6 +26,9 @@
 /* Tables: `GK_TABLE int8_t name[16] = {...}` outside of functions. */
 #define GK_TABLE  static __device__ const
 #define GK_UNROLL _Pragma("unroll")
+/* Not wholly: n copies of the body. */
+#define GK_UNROLL_BY(n) GK_PRAGMA(unroll n)
+#define GK_PRAGMA(...)  _Pragma(#__VA_ARGS__)
 /* An array of one dimension, 16-byte aligned, the same one for all threads of a block. */
 #define GK_SHARED(type, name, count) __shared__ __align__(16) type name[count]
 /* The bytes that GK_LAUNCH was given as smem. Once in a kernel. */
@@ -34,8 +37,10 @@
     type *name = (type *)gk_shared_dyn
 /* A template's name stands in parentheses: GK_LAUNCH((k_sum<float>), ...). Arguments are
  * converted and copied here and now. */
+/* clang-format off */
 #define GK_LAUNCH(kernel, grid, block, smem, stream, ...)                                      \
-    ((kernel) < < < (grid), (block), (smem), (stream) >>> (__VA_ARGS__))
+    ((kernel)<<<(grid), (block), (smem), (stream)>>>(__VA_ARGS__))
+/* clang-format on */
 
 typedef __half gk_half;
 typedef __nv_bfloat16 gk_bf16;
