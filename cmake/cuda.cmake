@@ -44,7 +44,7 @@ if(SHUNT_WERROR)
   string(APPEND host_options ,-Werror)
 endif()
 target_compile_options(shunt-cuda PRIVATE
-  "$<$<COMPILE_LANGUAGE:CUDA>:-O3;--threads=2;-Xfatbin=-compress-all;-Xcompiler=${host_options}>")
+  "$<$<COMPILE_LANGUAGE:CUDA>:--threads=2;-Xfatbin=-compress-all;-Xcompiler=${host_options}>")
 # One symbol is seen from outside; no library of CUDA or C++ has to be there.
 target_link_options(shunt-cuda PRIVATE -Wl,--exclude-libs,ALL -static-libgcc -static-libstdc++)
 target_link_libraries(shunt-cuda PRIVATE ${CMAKE_DL_LIBS})
