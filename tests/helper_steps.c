@@ -12,8 +12,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include "kernels/cuda_library.h"
 
 #include "engine/base.h"
 
@@ -27,9 +30,35 @@ static struct kernels *open_avx2(bool is_exact)
     return kernels_open_cpu("avx2", 2, is_exact);
 }
 
+/* A module of cmake/cuda_emu.cmake; builds for threads and without C++ have none. */
+static struct kernels *open_module(const char *file, bool is_exact)
+{
+    char why[256];
+    if (access(file, R_OK) != 0)
+        return NULL;
+    const struct cuda_library *library = cuda_library_load(file, why, sizeof why);
+    struct kernels *k = library ? library->open(is_exact, 0, why, sizeof why) : NULL;
+    if (!k)
+        fail_msg("%s", why);
+    return k;
+}
+
+static struct kernels *open_emulated(bool is_exact)
+{
+    return open_module(SHUNT_LIB_DIR "/shunt-cuda-emu.so", is_exact);
+}
+
+static struct kernels *open_checked(bool is_exact)
+{
+    return open_module(SHUNT_LIB_DIR "/shunt-cuda-check.so", is_exact);
+}
+
+/* Prefill on a device is in binary16 where the CPU has 8 bits. */
 const struct step_backend step_backends[] = {
         {"scalar", open_scalar, 0, 0},
         {"avx2", open_avx2, 1e-5f, 2e-3f},
+        {"cuda", open_emulated, 1e-5f, 2e-2f},
+        {"cuda, checked", open_checked, 1e-5f, 2e-2f},
 };
 const size_t n_step_backends = ARRAY_LEN(step_backends);
 
