@@ -75,7 +75,7 @@ struct cuda_embed {
 void gk_embed(
         const struct cuda_step *step, uint32_t n, struct cuda_embed e, cudaStream_t stream);
 
-/* attn_in_cuda.cu: norm, three products, norms of q and k, RoPE, append to the cache. One
+/* matvec_cuda.cu: norm, three products, norms of q and k, RoPE, append to the cache. One
  * launch: the last block of a head (of all heads when is_norm_whole) to arrive finishes it. */
 struct cuda_attn_in {
     uint32_t d, n_heads, n_kv_heads, head_dim, n_rot;
@@ -121,7 +121,7 @@ struct cuda_matvec {
 void gk_matvec(
         const struct cuda_step *step, uint32_t n, struct cuda_matvec m, cudaStream_t stream);
 
-/* ffn_cuda.cu: inner[t] = silu(Wgate h) * (Wup h), h = rms(x[t]) * norm. Then gk_matvec. */
+/* matvec_cuda.cu: inner[t] = silu(Wgate h) * (Wup h), h = rms(x[t]) * norm. Then gk_matvec. */
 struct cuda_ffn_in {
     struct cuda_matrix gate, up;
     const float *x, *norm;
@@ -145,7 +145,7 @@ struct cuda_gate {
 };
 void gk_gate(const struct cuda_step *step, uint32_t n, struct cuda_gate g, cudaStream_t stream);
 
-/* experts_cuda.cu: gate and up rows of the chosen experts, inner[t][slot][n_ff]; then the rows
+/* matvec_cuda.cu: gate and up rows of the chosen experts, inner[t][slot][n_ff]; then the rows
  * of down, slot by slot in order, added to x. Two launches. */
 struct cuda_experts {
     uint32_t i_moe, d, n_ff, n_used;

@@ -79,6 +79,10 @@ GK_DEV uint32_t gk_ld_stream(const uint32_t *from)
 {
     return __ldcs(from);
 }
+GK_DEV uint16_t gk_ld_stream(const uint16_t *from)
+{
+    return __ldcs(from);
+}
 
 /* Bytes of the pair (low, high), numbered 0 to 7, picked by the four nibbles of selector. */
 GK_DEV uint32_t gk_perm(uint32_t low, uint32_t high, uint32_t selector)

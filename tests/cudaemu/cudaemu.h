@@ -238,6 +238,10 @@ static inline uint32_t gk_ld_stream(const uint32_t *from, GKEMU_HERE)
 {
     return gkemu_stream_load(from, file, line);
 }
+static inline uint16_t gk_ld_stream(const uint16_t *from, GKEMU_HERE)
+{
+    return gkemu_stream_load(from, file, line);
+}
 template <class T> static inline T __ldg(const T *from)
 {
     return *from;

@@ -1,0 +1,414 @@
+/*
+ * matvec_cuda.cuh - rows of weights times the activations of up to eight tokens: the core of
+ * decode. A block of 128 threads stages the activations in shared memory, normed if asked and
+ * as 8 bits where the weights are blocks, and each team of eight lanes multiplies a row with
+ * all of them: one pass over the weights. Every block norms and quantises anew: that reads 8 to
+ * 20 KB from the L2 cache, and is cheaper than a launch before it.
+ *
+ * What is multiplied are parts: the same rows of gate and up, the slabs of several experts, or
+ * the halves of rows where a matrix has too few of them to fill the device. Sums land in shared
+ * memory, [part][row][column]; the caller does with them what it likes. The order of summation
+ * is fixed: eight lanes in a butterfly, tiles in order.
+ */
+#ifndef KERNELS_MATVEC_CUDA_CUH
+#define KERNELS_MATVEC_CUDA_CUH
+
+#include "kernels/cuda.h"
+#include "kernels/quant_cuda.cuh"
+
+#define GK_BLOCK     128
+#define GK_TEAM      8 /* lanes that share a row */
+#define GK_TEAMS     (GK_BLOCK / GK_TEAM)
+#define GK_MAX_PARTS 16
+#define GK_MAX_UNITS 128 /* parts * rows of a block */
+#define GK_ACTS      640 /* 16-byte pieces of shared memory for activations */
+
+/* Groups of a tile and where its columns lie: as 8 bits the 16-byte halves of all groups, then
+ * their gk_act_scale; as floats eight 16-byte pieces of all groups. Neighbouring lanes read
+ * neighbouring pieces. */
+template <int C> struct gk_tile {
+    static constexpr uint32_t n_q8 = GK_ACTS * 16 / 40 / C;
+    static constexpr uint32_t q8_stride = n_q8 * 40 / 16;
+    static constexpr uint32_t n_float = GK_ACTS / 8 / C / 8 * 8;
+    static constexpr uint32_t float_stride = n_float * 8;
+};
+
+struct gk_act_scale {
+    float d;
+    uint32_t sums; /* as in gk_act */
+};
+
+/* Where activations are: n_slots times n_in values, `stride` values from row to row; normed if
+ * there is a norm, and then of one slot. All pointers are 16-byte aligned. */
+struct gk_input {
+    const float *x, *norm; /* norm: or NULL */
+    uint32_t n_in, n_slots, stride;
+    float eps;
+};
+
+/* Rows of a slab, or groups begin to end of them; act_begin: where the first of these groups is
+ * in the groups of a column. */
+struct gk_part {
+    const unsigned char *low, *high, *scale; /* planes of row 0 */
+    uint32_t low_bytes, high_bytes, scale_bytes, n_groups;
+    enum quant quant;
+    bool is_q8;
+    uint32_t begin, end, act_begin;
+};
+
+/* What a block multiplies: 2^rows_log2 rows of each part from first_row on, of which those
+ * beyond n_rows are idle, with n_columns rows of the input from `column` on, or those that the
+ * list names. A warp's rows are of one part: rows_log2 >= 2. */
+struct gk_work {
+    uint32_t n_parts, rows_log2, first_row, n_rows;
+    uint32_t column, n_columns;
+    const uint32_t *list;   /* or NULL */
+    bool has_q8, has_float; /* among the parts */
+};
+
+/* Block-quantised weights see activations of 8 bits, but for the exact mode. */
+GK_DEV bool gk_is_q8(const cuda_matrix &w, bool is_exact)
+{
+    return !is_exact && w.quant != QUANT_F32 && w.quant != QUANT_F16 && w.quant != QUANT_BF16;
+}
+
+GK_DEV void gk_set_part(gk_part *part, const cuda_matrix &w, uint32_t slab, bool is_exact)
+{
+    const unsigned char *base = w.slabs[slab];
+    part->low = base + w.layout.low.offset;
+    part->high = base + w.layout.high.offset;
+    part->scale = base + w.layout.scale.offset;
+    part->low_bytes = w.layout.low.row_bytes;
+    part->high_bytes = w.layout.high.row_bytes;
+    part->scale_bytes = w.layout.scale.row_bytes;
+    part->n_groups = w.layout.n_groups;
+    part->quant = w.quant;
+    part->is_q8 = gk_is_q8(w, is_exact);
+    part->begin = 0;
+    part->end = w.layout.n_groups;
+    part->act_begin = 0;
+}
+
+/* ---- activations ---------------------------------------------------------------------------
+ */
+
+/* Columns beyond the last repeat it: nobody reads their sums. */
+GK_DEV const float *gk_column(const gk_input &in, const gk_work &work, uint32_t c)
+{
+    uint32_t row = work.column + (c < work.n_columns ? c : work.n_columns - 1);
+    if (work.list)
+        row = work.list[row];
+    return in.x + (size_t)row * in.stride;
+}
+
+/* Values i..i+3 of n; 0 behind the end. i is a multiple of 4. */
+GK_DEV float4 gk_load_four(const float *values, uint32_t i, uint32_t n)
+{
+    if (n % 4 == 0)
+        return i < n ? *(const float4 *)(values + i) : make_float4(0, 0, 0, 0);
+    return make_float4(i < n ? values[i] : 0, i + 1 < n ? values[i + 1] : 0,
+            i + 2 < n ? values[i + 2] : 0, i + 3 < n ? values[i + 3] : 0);
+}
+
+/* scales[c] = 1 / rms of column c, for all threads. */
+template <int C>
+GK_DEV void gk_norm_scales(const gk_input &in, const gk_work &work, float *scales)
+{
+    GK_SHARED(float, parts, GK_BLOCK / 32 * C);
+    for (int c = 0; c < C; c++) {
+        const float *x = gk_column(in, work, c);
+        float sum = 0;
+        for (uint32_t i = 4 * threadIdx.x; i < in.n_in; i += 4 * GK_BLOCK) {
+            float4 v = gk_load_four(x, i, in.n_in);
+            sum += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+        }
+        sum = gk_warp_sum(sum);
+        if (threadIdx.x % 32 == 0)
+            parts[threadIdx.x / 32 * C + c] = sum;
+    }
+    __syncthreads();
+    if (threadIdx.x < C) {
+        float sum = 0;
+        for (int w = 0; w < GK_BLOCK / 32; w++)
+            sum += parts[w * C + threadIdx.x];
+        scales[threadIdx.x] = 1 / sqrtf(sum / (float)in.n_in + in.eps);
+    }
+    __syncthreads();
+}
+
+/* Four values of group `flat` of column c, which a team holds: lane's are 4 * lane to + 3. */
+GK_DEV float4 gk_input_four(
+        const gk_input &in, const float *x, uint32_t n_groups, uint32_t flat, float scale)
+{
+    uint32_t slot = in.n_slots == 1 ? 0 : flat / n_groups;
+    uint32_t i = 32 * (flat - slot * n_groups) + 4 * (threadIdx.x % GK_TEAM);
+    float4 v = gk_load_four(x + (size_t)slot * in.n_in, i, in.n_in);
+    if (in.norm) {
+        float4 w = gk_load_four(in.norm, i, in.n_in);
+        v = make_float4(
+                v.x * scale * w.x, v.y * scale * w.y, v.z * scale * w.z, v.w * scale * w.w);
+    }
+    return v;
+}
+
+GK_DEV uint32_t gk_pack_four(int a, int b, int c, int d)
+{
+    return (uint32_t)(a & 255) | (uint32_t)(b & 255) << 8 | (uint32_t)(c & 255) << 16 |
+           (uint32_t)d << 24;
+}
+
+/* A team's group as 8 bits, as dot_scalar.c's quantise does it. */
+template <int C> GK_DEV void gk_quantise(float4 v, uint32_t g, bool is_kept, uint4 *column)
+{
+    constexpr uint32_t n = gk_tile<C>::n_q8;
+    uint32_t lane = threadIdx.x % GK_TEAM;
+    float largest = fmaxf(fmaxf(fabsf(v.x), fabsf(v.y)), fmaxf(fabsf(v.z), fabsf(v.w)));
+    GK_UNROLL
+    for (int distance = 1; distance < GK_TEAM; distance *= 2)
+        largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, distance));
+    float inverse = largest > 1e-30f ? 127 / largest : 0;
+    int a = (int)rintf(v.x * inverse), b = (int)rintf(v.y * inverse);
+    int c = (int)rintf(v.z * inverse), d = (int)rintf(v.w * inverse);
+    int sum = a + b + c + d;
+    sum += __shfl_xor_sync(0xffffffffu, sum, 1);
+    sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+    int second = __shfl_xor_sync(0xffffffffu, sum, 4);
+    if (!is_kept)
+        return;
+    uint32_t *words = (uint32_t *)(column + lane / 4 * n + g);
+    words[lane % 4] = gk_pack_four(a, b, c, d);
+    if (lane == 0)
+        ((gk_act_scale *)(column + 2 * n))[g] =
+                gk_act_scale{largest / 127, (uint32_t)(sum & 0xFFFF) | (uint32_t)second << 16};
+}
+
+/* Groups tile to tile + n of all columns. */
+template <int C, bool IS_Q8>
+GK_DEV void gk_stage(const gk_input &in, const gk_work &work, uint32_t n_groups, uint32_t tile,
+        uint32_t n, const float *scales, uint4 *acts)
+{
+    uint32_t team = threadIdx.x / GK_TEAM;
+    for (int c = 0; c < C; c++) {
+        const float *x = gk_column(in, work, c);
+        float scale = in.norm ? scales[c] : 1;
+        for (uint32_t first = 0; first < n; first += GK_TEAMS) {
+            uint32_t g = first + team;
+            bool is_kept = g < n;
+            float4 v = gk_input_four(in, x, n_groups, tile + (is_kept ? g : 0), scale);
+            if constexpr (IS_Q8)
+                gk_quantise<C>(v, g, is_kept, acts + c * gk_tile<C>::q8_stride);
+            else if (is_kept)
+                ((float4 *)acts)[c * gk_tile<C>::float_stride +
+                                 threadIdx.x % GK_TEAM * gk_tile<C>::n_float + g] = v;
+        }
+    }
+}
+
+/* ---- a row ---------------------------------------------------------------------------------
+ */
+
+/* By a lane: its share of groups first to first + n of a row; the first one's activations are
+ * group `at` of the tile. */
+template <enum quant Q, int C>
+GK_DEV void gk_row_q8(const gk_row &row, uint32_t lane, uint32_t first, uint32_t n,
+        const uint4 *acts, uint32_t at, float *sums)
+{
+    constexpr uint32_t ahead = C <= 2 ? gk_group<Q>::shape.ahead : 2;
+    constexpr uint32_t n_tile = gk_tile<C>::n_q8;
+    for (uint32_t i = lane; i < n; i += ahead * GK_TEAM) {
+        gk_group<Q> groups[ahead] = {}; /* what is not loaded would be live everywhere */
+        GK_UNROLL
+        for (uint32_t u = 0; u < ahead; u++)
+            if (i + u * GK_TEAM < n)
+                gk_load_group<Q>(groups[u], row, first + i + u * GK_TEAM);
+        GK_UNROLL
+        for (uint32_t u = 0; u < ahead; u++) {
+            uint32_t g = i + u * GK_TEAM, words[8];
+            if (g >= n)
+                continue;
+            gk_scales scales = gk_scales_of<Q>(groups[u], first + g);
+            GK_UNROLL
+            for (int k = 0; k < 8; k++)
+                words[k] = gk_word<Q>(groups[u], k);
+            GK_UNROLL
+            for (int c = 0; c < C; c++) {
+                const uint4 *column = acts + c * gk_tile<C>::q8_stride;
+                uint4 a = column[at + g], b = column[n_tile + at + g];
+                gk_act_scale s = ((const gk_act_scale *)(column + 2 * n_tile))[at + g];
+                gk_act act = {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}, s.d, s.sums};
+                sums[c] += gk_group_product<Q>(words, scales, act);
+            }
+        }
+    }
+}
+
+/* sums[c] += eight values from 8p on of group g. */
+template <int C>
+GK_DEV void gk_add_eight(const float *w, const uint4 *acts, uint32_t g, int p, float *sums)
+{
+    constexpr uint32_t n_tile = gk_tile<C>::n_float;
+    GK_UNROLL
+    for (int c = 0; c < C; c++) {
+        const float4 *column = (const float4 *)acts + c * gk_tile<C>::float_stride;
+        float4 a = column[2 * p * n_tile + g], b = column[(2 * p + 1) * n_tile + g];
+        sums[c] += w[0] * a.x + w[1] * a.y + w[2] * a.z + w[3] * a.w + w[4] * b.x + w[5] * b.y +
+                   w[6] * b.z + w[7] * b.w;
+    }
+}
+
+/* Weights of a float type: four pieces are loaded before the first is used. */
+template <enum quant Q, int C>
+GK_DEV void gk_row_float(const gk_row &row, uint32_t lane, uint32_t first, uint32_t n,
+        const uint4 *acts, uint32_t at, float *sums)
+{
+    constexpr int ahead = 4 / gk_eight<Q>::n_pieces;
+    for (uint32_t g = lane; g < n; g += GK_TEAM) {
+        GK_UNROLL
+        for (int p = 0; p < 4; p += ahead) {
+            gk_eight<Q> eights[ahead];
+            GK_UNROLL
+            for (int i = 0; i < ahead; i++)
+                gk_load_eight<Q>(eights[i], row, first + g, p + i);
+            GK_UNROLL
+            for (int i = 0; i < ahead; i++) {
+                float w[8];
+                gk_eight_floats<Q>(eights[i], w);
+                gk_add_eight<C>(w, acts, at + g, p + i, sums);
+            }
+        }
+    }
+}
+
+/* Blocks in the exact mode, which has one column and no haste. */
+template <enum quant Q>
+GK_DEV void gk_row_exact(const gk_row &row, uint32_t lane, uint32_t first, uint32_t n,
+        const uint4 *acts, uint32_t at, float *sums)
+{
+    for (uint32_t i = lane; i < 4 * n; i += GK_TEAM) {
+        float w[8];
+        gk_eight_values<Q>(row, first + i / 4, (int)(i % 4), w);
+        gk_add_eight<1>(w, acts, at + i / 4, (int)(i % 4), sums);
+    }
+}
+
+template <enum quant Q, int C, bool IS_Q8>
+GK_DEV void gk_row_product(const gk_row &row, uint32_t lane, uint32_t first, uint32_t n,
+        const uint4 *acts, uint32_t at, float *sums)
+{
+    if constexpr (gk_group<Q>::is_float && !IS_Q8)
+        gk_row_float<Q, C>(row, lane, first, n, acts, at, sums);
+    else if constexpr (!gk_group<Q>::is_float && IS_Q8)
+        gk_row_q8<Q, C>(row, lane, first, n, acts, at, sums);
+    else if constexpr (!gk_group<Q>::is_float && C == 1)
+        gk_row_exact<Q>(row, lane, first, n, acts, at, sums);
+}
+
+/* The sums of a team's lanes: of C columns, lane l < C gets the one that gk_column_of_lane
+ * says. Halves are exchanged while there are two, so that 8 columns take 7 shuffles. */
+template <int C> GK_DEV float gk_team_sum(float *sums, uint32_t lane)
+{
+    int n = C;
+    GK_UNROLL
+    for (uint32_t distance = 1; distance < GK_TEAM; distance *= 2) {
+        if (n == 1) {
+            sums[0] += __shfl_xor_sync(0xffffffffu, sums[0], distance);
+            continue;
+        }
+        n /= 2;
+        GK_UNROLL
+        for (int i = 0; i < C / 2; i++) {
+            if (i >= n)
+                break;
+            bool is_upper = lane & distance;
+            float sent = is_upper ? sums[i] : sums[i + n];
+            sums[i] = is_upper ? sums[i + n] : sums[i];
+            sums[i] += __shfl_xor_sync(0xffffffffu, sent, distance);
+        }
+    }
+    return sums[0];
+}
+
+template <int C> GK_DEV uint32_t gk_column_of_lane(uint32_t lane)
+{
+    if (C == 8)
+        return (lane & 1) << 2 | (lane & 2) | lane >> 2;
+    return C == 4 ? (lane & 1) << 1 | lane >> 1 : lane;
+}
+
+/* ---- a block -------------------------------------------------------------------------------
+ */
+
+/* Unit u's share of the groups in the tile. */
+template <int C, bool IS_Q8>
+GK_DEV void gk_unit(const gk_part &part, uint32_t row, bool is_idle, uint32_t lane,
+        uint32_t tile, uint32_t n_tile, const uint4 *acts, float *out)
+{
+    uint32_t act_end = part.act_begin + part.end - part.begin, tile_end = tile + n_tile;
+    uint32_t from = part.act_begin > tile ? part.act_begin : tile;
+    uint32_t to = act_end < tile_end ? act_end : tile_end;
+    if (from >= to || part.is_q8 != IS_Q8)
+        return;
+    float sums[C] = {0};
+    uint32_t n = is_idle ? 0 : to - from, first = part.begin + from - part.act_begin;
+    gk_row r = {part.low + (size_t)row * part.low_bytes,
+            part.high + (size_t)row * part.high_bytes,
+            part.scale + (size_t)row * part.scale_bytes, part.n_groups};
+    switch (part.quant) {
+#define QUANT(id, ...)                                                                         \
+    case QUANT_##id:                                                                           \
+        gk_row_product<QUANT_##id, C, IS_Q8>(r, lane, first, n, acts, from - tile, sums);      \
+        break;
+#include "kernels/quant.def"
+#undef QUANT
+    default:
+        break;
+    }
+    float sum = gk_team_sum<C>(sums, lane);
+    if (lane < C)
+        out[gk_column_of_lane<C>(lane)] += sum;
+}
+
+template <int C, bool IS_Q8>
+GK_DEV void gk_products_as(const gk_input &in, const gk_part *parts, const gk_work &work,
+        const float *scales, uint4 *acts, float *sums)
+{
+    constexpr uint32_t n_tile = IS_Q8 ? gk_tile<C>::n_q8 : gk_tile<C>::n_float;
+    uint32_t n_groups = (in.n_in + 31) / 32, n_all = n_groups * in.n_slots;
+    uint32_t n_units = work.n_parts << work.rows_log2;
+    for (uint32_t tile = 0; tile < n_all; tile += n_tile) {
+        uint32_t n = n_all - tile < n_tile ? n_all - tile : n_tile;
+        gk_stage<C, IS_Q8>(in, work, n_groups, tile, n, scales, acts);
+        __syncthreads();
+        for (uint32_t i = threadIdx.x; i < n_units * GK_TEAM; i += GK_BLOCK) {
+            uint32_t u = i / GK_TEAM, r = u & ((1u << work.rows_log2) - 1);
+            gk_unit<C, IS_Q8>(parts[u >> work.rows_log2], work.first_row + r, r >= work.n_rows,
+                    i % GK_TEAM, tile, n, acts, sums + u * C);
+        }
+        __syncthreads();
+    }
+}
+
+/* By the whole block: sums[unit][column] of all units. parts and sums are shared memory;
+ * parts need not be visible to other threads before. Ends with a barrier. */
+template <int C>
+GK_DEV void gk_products(
+        const gk_input &in, const gk_part *parts, const gk_work &work, float *sums)
+{
+    GK_SHARED(uint4, acts, GK_ACTS);
+    GK_SHARED(float, scales, C);
+    for (uint32_t i = threadIdx.x; i < (work.n_parts << work.rows_log2) * C; i += GK_BLOCK)
+        sums[i] = 0;
+    if (in.norm)
+        gk_norm_scales<C>(in, work, scales);
+    if (work.has_q8)
+        gk_products_as<C, true>(in, parts, work, scales, acts, sums);
+    if (work.has_float)
+        gk_products_as<C, false>(in, parts, work, scales, acts, sums);
+}
+
+GK_DEV float gk_silu(float x)
+{
+    return x / (1 + expf(-x));
+}
+
+#endif

@@ -1,0 +1,331 @@
+/*
+ * test_cuda_matvec.cpp - the launchers that multiply or unpack weights, on the emulator,
+ * against plain double sums over decoded rows: sizes that cut tiles and blocks, which the steps
+ * of whole models (test_steps) do not reach.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <vector>
+
+extern "C" {
+#include <cmocka.h>
+
+#include "kernels/dot.h"
+
+#include "engine/base.h"
+}
+
+#include "kernels/cuda.h"
+
+#include "tests/cudaemu/gkemu.h"
+
+using std::vector;
+
+/* ---- data ----------------------------------------------------------------------------------
+ */
+
+/* Rows of the golden file over and over, each matrix from another block on. */
+static vector<uint8_t> golden_rows(enum quant quant, size_t n_bytes, size_t first_block)
+{
+    char path[512];
+    struct buf file;
+    struct err err;
+    snprintf(path, sizeof path, SOURCE_DIR "/tests/golden/quants/%s",
+            quant == QUANT_F32 ? "source.f32" : quant_traits[quant].name);
+    if (quant != QUANT_F32)
+        strcat(path, ".bin");
+    if (file_read(&file, path, 1 << 20, &err) != OK)
+        fail_msg("%s", err.text);
+    vector<uint8_t> rows(n_bytes);
+    size_t n = file.n / quant_traits[quant].block_bytes * quant_traits[quant].block_bytes;
+    for (size_t i = 0; i < n_bytes; i++)
+        rows[i] = (uint8_t)file.ptr[(i + first_block * quant_traits[quant].block_bytes) % n];
+    buf_release(&file);
+    return rows;
+}
+
+static vector<float> random_floats(size_t n, uint64_t seed)
+{
+    vector<float> values(n);
+    for (float &v : values)
+        v = (float)(2 * rng_uniform(&seed) - 1);
+    return values;
+}
+
+/* Device memory until the end of a case. */
+struct device_memory {
+    vector<void *> all;
+    void *take(const void *from, size_t n_bytes)
+    {
+        void *memory;
+        assert_int_equal(cudaMalloc(&memory, n_bytes), cudaSuccess);
+        if (from)
+            cudaMemcpy(memory, from, n_bytes, cudaMemcpyHostToDevice);
+        all.push_back(memory);
+        return memory;
+    }
+    template <class T> T *take(const vector<T> &from)
+    {
+        return (T *)take(from.data(), from.size() * sizeof(T));
+    }
+    ~device_memory()
+    {
+        for (void *memory : all)
+            cudaFree(memory);
+    }
+};
+
+template <class T> static vector<T> fetched(const T *from, size_t n)
+{
+    vector<T> values(n);
+    cudaMemcpy(values.data(), from, n * sizeof(T), cudaMemcpyDeviceToHost);
+    return values;
+}
+
+struct test_matrix {
+    enum quant quant;
+    uint32_t n_in, n_out, n_slabs;
+    vector<uint8_t> rows;
+    size_t row_bytes() const
+    {
+        return quant_row_bytes(quant, n_in);
+    }
+    vector<float> row(uint32_t slab, uint32_t r) const
+    {
+        vector<float> out(n_in);
+        quant_traits[quant].decode(
+                rows.data() + ((size_t)slab * n_out + r) * row_bytes(), out.data(), n_in);
+        return out;
+    }
+};
+
+static test_matrix make_matrix(
+        enum quant quant, uint32_t n_in, uint32_t n_out, uint32_t n_slabs, size_t seed)
+{
+    test_matrix m = {quant, n_in, n_out, n_slabs, {}};
+    m.rows = golden_rows(quant, m.row_bytes() * n_out * n_slabs, seed);
+    return m;
+}
+
+/* Each slab by itself, as experts are. */
+static cuda_matrix upload(device_memory &device, const test_matrix &m)
+{
+    cuda_matrix c = {m.quant, m.n_in, m.n_out, m.n_slabs,
+            plane_layout_of(m.quant, m.n_in, m.n_out), nullptr};
+    vector<const unsigned char *> slabs;
+    for (uint32_t s = 0; s < m.n_slabs; s++) {
+        vector<uint8_t> planes(c.layout.slab_bytes);
+        planes_pack(m.quant, &c.layout, m.rows.data() + s * m.n_out * m.row_bytes(),
+                m.row_bytes(), m.n_in, m.n_out, planes.data());
+        slabs.push_back(device.take(planes));
+    }
+    c.slabs = device.take(slabs);
+    return c;
+}
+
+static bool is_block_type(enum quant quant)
+{
+    return quant_traits[quant].block_elems > 1;
+}
+
+/* ---- what it should be ---------------------------------------------------------------------
+ */
+
+/* x as a product with m sees it. */
+static vector<double> seen_by(const test_matrix &m, const vector<float> &x, bool is_exact)
+{
+    vector<double> seen(x.begin(), x.end());
+    if (is_exact || !is_block_type(m.quant))
+        return seen;
+    vector<int8_t> q(x.size());
+    vector<float> d(x.size() / 32), sum(x.size() / 32);
+    dot_ops_scalar.quantise(x.data(), q.data(), d.data(), sum.data(), (uint32_t)x.size());
+    for (size_t i = 0; i < x.size(); i++)
+        seen[i] = (double)q[i] * d[i / 32];
+    return seen;
+}
+
+static vector<float> normed(const float *x, const vector<float> &norm, float eps, uint32_t n)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += (double)x[i] * x[i];
+    float scale = 1 / sqrtf((float)(sum / n) + eps);
+    vector<float> out(x, x + n);
+    for (uint32_t i = 0; i < n && !norm.empty(); i++)
+        out[i] = x[i] * scale * norm[i];
+    return out;
+}
+
+struct product {
+    double value, size; /* size: of the sum of magnitudes, for the tolerance */
+};
+
+static product product_of(const vector<float> &w, const vector<double> &x)
+{
+    product p = {0, 0};
+    for (size_t i = 0; i < w.size(); i++) {
+        p.value += w[i] * x[i];
+        p.size += fabs(w[i] * x[i]);
+    }
+    return p;
+}
+
+/* One step of rounding of x to 8 bits moves a normed product this far. */
+static double tolerance_of(const product &p, bool is_rounded)
+{
+    return (is_rounded ? 4e-4 : 3e-6) * p.size + 1e-6;
+}
+
+/* ---- one matrix ----------------------------------------------------------------------------
+ */
+
+enum { WITH_NORM = 1, WITH_BIAS = 2, WITH_ADD = 4, WITH_ROWS = 8 };
+
+struct matvec_case {
+    enum quant quant;
+    uint32_t n_in, n_out, n, with;
+    bool is_exact;
+};
+
+static void check_matvec(const matvec_case &c)
+{
+    device_memory device;
+    const uint32_t n_x = 9;
+    test_matrix m = make_matrix(c.quant, c.n_in, c.n_out, 1, c.n_in);
+    vector<float> x = random_floats(n_x * c.n_in, 3), before = random_floats(c.n * c.n_out, 4);
+    vector<float> norm = random_floats(c.with & WITH_NORM ? c.n_in : 0, 5);
+    vector<float> bias = random_floats(c.with & WITH_BIAS ? c.n_out : 0, 6);
+    vector<uint32_t> rows = {8, 2, 5, 0, 1, 7, 3, 4, 8};
+    cuda_step host_step = {};
+    bool by_rows = c.with & WITH_ROWS;
+    host_step.n_rows = by_rows && c.n > 1 ? c.n - 1 : c.n; /* the last is none of them */
+    host_step.rows = device.take(rows);
+    cuda_step *step = (cuda_step *)device.take(&host_step, sizeof host_step);
+    float *out = device.take(before);
+    cuda_matvec v = {upload(device, m), device.take(x), norm.empty() ? NULL : device.take(norm),
+            bias.empty() ? NULL : device.take(bias), 1e-5f, c.is_exact,
+            (c.with & WITH_ADD) != 0, by_rows, out};
+    gk_matvec(step, c.n, v, nullptr);
+    vector<float> got = fetched(out, c.n * c.n_out);
+    for (uint32_t t = 0; t < host_step.n_rows; t++) {
+        const float *row = x.data() + (by_rows ? rows[t] : t) * c.n_in;
+        vector<double> seen = seen_by(m, normed(row, norm, v.eps, c.n_in), c.is_exact);
+        for (uint32_t r = 0; r < c.n_out; r++) {
+            product p = product_of(m.row(0, r), seen);
+            size_t at = (size_t)t * c.n_out + r;
+            double want = p.value + (bias.empty() ? 0 : bias[r]) +
+                          (c.with & WITH_ADD ? before[at] : 0);
+            bool is_rounded = !norm.empty() && !c.is_exact && is_block_type(c.quant);
+            if (!(fabs(got[at] - want) <= tolerance_of(p, is_rounded)))
+                fail_msg("%s %u x %u, n %u, with %u%s: [%u][%u] is %.9g, not %.9g",
+                        quant_traits[c.quant].name, c.n_out, c.n_in, c.n, c.with,
+                        c.is_exact ? ", exact" : "", t, r, (double)got[at], want);
+        }
+    }
+}
+
+static void products_equal_a_plain_sum(void **)
+{
+    static const uint32_t widths[] = {1, 31, 32, 64, 96, 100, 288, 1030, 4128};
+    for (int q = 0; q < QUANT_COUNT; q++) {
+        enum quant quant = (enum quant)q;
+        uint32_t block = quant_traits[quant].block_elems;
+        for (uint32_t width : widths) {
+            uint32_t n_in = block == 256 ? (width / 256 + 1) * 256 : width;
+            if (n_in % block != 0)
+                continue;
+            for (uint32_t n : {1, 2, 3, 8}) {
+                uint32_t with = (width + n) % 16;
+                check_matvec({quant, n_in, n == 8 ? 5u : 37u, n, with, false});
+                if (n == 3)
+                    check_matvec({quant, n_in, 9, n, with, true});
+            }
+        }
+    }
+}
+
+static void all_ends_of_a_product(void **)
+{
+    for (uint32_t with = 0; with < 16; with++)
+        for (uint32_t n : {1, 7, 9}) {
+            check_matvec({QUANT_Q4_0, 96, 21, n, with, false});
+            check_matvec({QUANT_F16, 45, 21, n, with, false});
+        }
+}
+
+static void many_rows_are_more_to_a_block(void **)
+{
+    check_matvec({QUANT_Q8_0, 32, 2049, 1, 0, false});
+    check_matvec({QUANT_Q4_0, 64, 33000, 1, WITH_NORM, false});
+    check_matvec({QUANT_BF16, 8, 40001, 2, 0, false});
+}
+
+/* ---- unpacking ------------------------------------------------------------------------------
+ */
+
+static void check_unpacked(enum quant quant, uint32_t n_in)
+{
+    device_memory device;
+    test_matrix m = make_matrix(quant, n_in, 7, 3, 1);
+    cuda_matrix c = upload(device, m);
+    uint32_t n = 2 * 7 * n_in;
+    float *floats = device.take(vector<float>(n + 1, 77));
+    gk_half *halves = (gk_half *)device.take(vector<uint16_t>(n + 1, 0x7777));
+    gk_dequant(c, 1, 2, floats, true, nullptr);
+    gk_dequant(c, 1, 2, halves, false, nullptr);
+    vector<float> got = fetched(floats, n + 1);
+    vector<uint16_t> got_halves = fetched((uint16_t *)halves, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        float want = m.row(1 + i / (7 * n_in), i / n_in % 7)[i % n_in];
+        assert_true(fabsf(got[i] - want) <= 1e-6f * fabsf(want) + 1e-9f);
+        assert_int_equal(got_halves[i], float_to_half(got[i]));
+    }
+    assert_true(got[n] == 77);
+    assert_int_equal(got_halves[n], 0x7777);
+}
+
+static void check_embedded(enum quant quant, uint32_t n_in)
+{
+    device_memory device;
+    test_matrix m = make_matrix(quant, n_in, 11, 1, 2);
+    vector<int32_t> tokens = {10, 0, 3, 3, 7, 1, 2, 9, 5, 4, 6};
+    cuda_step host_step = {};
+    host_step.tokens = device.take(tokens);
+    cuda_embed e = {upload(device, m), (float *)device.take(NULL, 11 * n_in * sizeof(float))};
+    gk_embed((cuda_step *)device.take(&host_step, sizeof host_step), 11, e, nullptr);
+    vector<float> got = fetched(e.x, 11 * n_in);
+    for (uint32_t i = 0; i < 11 * n_in; i++) {
+        float want = m.row(0, (uint32_t)tokens[i / n_in])[i % n_in];
+        assert_true(fabsf(got[i] - want) <= 1e-6f * fabsf(want) + 1e-9f);
+    }
+}
+
+static void unpacked_rows_equal_decoded_ones(void **)
+{
+    for (int q = 0; q < QUANT_COUNT; q++)
+        for (uint32_t n_in : {1, 36, 96, 288, 512}) {
+            uint32_t block = quant_traits[q].block_elems;
+            uint32_t n = block == 256 ? (n_in + 255) / 256 * 256 : n_in;
+            if (n % block != 0)
+                continue;
+            check_unpacked((enum quant)q, n);
+            check_embedded((enum quant)q, n);
+        }
+}
+
+int main()
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(products_equal_a_plain_sum),
+            cmocka_unit_test(all_ends_of_a_product),
+            cmocka_unit_test(many_rows_are_more_to_a_block),
+            cmocka_unit_test(unpacked_rows_equal_decoded_ones),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
