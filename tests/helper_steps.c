@@ -269,7 +269,7 @@ static void make_inputs(
         struct random_source *r, const struct plan_size *s, uint32_t n, struct inputs *in)
 {
     const uint32_t *lists[] = {shuffled(r, s->n_cells), shuffled(r, s->n_cells)};
-    in->cells = shuffled(r, s->n_cells);
+    in->cells = shuffled(r, s->n_cells > n ? s->n_cells : n); /* one of each token */
     in->tokens = make(r, n * sizeof *in->tokens);
     in->first = make(r, n * sizeof *in->first);
     in->count = make(r, n * sizeof *in->count);

@@ -139,7 +139,7 @@ static void run_beside(const struct golden *g, struct model *a, struct model *b,
         if (model_forward(a, &batch, &err) != OK || model_forward(b, &batch, &err) != OK)
             fail_msg("%s", err.text);
         for (uint32_t i = 0; i < n; i++) {
-            char what[128];
+            char what[256];
             snprintf(what, sizeof what, "%s batch %u token %u", model_info(b)->name, n_batch,
                     at + i);
             compare_choices(what, a, b, i);
