@@ -70,7 +70,7 @@ function(cuda_emu_objects name options definitions) # source…
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden)
 endfunction()
 
-set(cuda_forms emu)
+set(cuda_forms emu check)
 foreach(form ${cuda_forms})
   cuda_emu_objects(cuda_${form}_engine "${cuda_${form}_engine_options}" "${cuda_${form}_definitions}"
     ${cuda_emu_engine})

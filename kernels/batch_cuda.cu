@@ -9,8 +9,6 @@
 
 #include "kernels/ops_cuda.h"
 
-#define SPLIT_CELLS 256 /* that one part of decode attention takes at least */
-
 struct arrays {
     struct cuda_step *steps; /* the whole batch, then its parts */
     int32_t *tokens;
@@ -95,16 +93,6 @@ static void fill_params(
     }
 }
 
-/* Of so many parts that none is shorter than SPLIT_CELLS. */
-static uint32_t choose_split(const struct cuda *c, const struct kernels_batch *b)
-{
-    uint32_t most = 1;
-    for (uint32_t t = 0; b->count && t < b->n_tokens; t++)
-        most = b->count[t] > most ? b->count[t] : most;
-    uint32_t n = (most + SPLIT_CELLS - 1) / SPLIT_CELLS;
-    return n < c->n_split_max ? n : c->n_split_max;
-}
-
 static uint32_t at_most(uint32_t n, uint32_t first, uint32_t limit)
 {
     uint32_t rest = n > first ? n - first : 0;
@@ -117,7 +105,6 @@ static struct cuda_step step_of(const struct cuda *c, const struct kernels_batch
     return {.n_tokens = at_most(b->n_tokens, first, limit),
             .n_rows = at_most(b->n_rows, first, limit),
             .seq = c->seq,
-            .n_split = choose_split(c, b),
             .tokens = d->tokens + first,
             .rope_table = d->rope_table + (size_t)first * c->size.n_rot,
             .cells = d->cells + first,

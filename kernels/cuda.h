@@ -39,7 +39,6 @@ struct cuda_sample_params {
 struct cuda_step {
     uint32_t n_tokens, n_rows;
     uint32_t seq;     /* counts runs, from 1: stamps what is published */
-    uint32_t n_split; /* not used any more: a token's cells are cut by their number alone */
     int32_t *tokens;  /* [batch_tok] */
     float *rope_table;
     uint32_t *cells, *visible, *first, *count, *rows;

@@ -15,8 +15,8 @@
 #define STAGING_BYTES ((size_t)8 << 20)   /* of rows that are packed at a time */
 #define HOST_PIECE    ((size_t)1 << 30)   /* pinned at once */
 #define DEQUANT_BYTES ((size_t)256 << 20) /* of experts that are unpacked at a time */
-#define SPLIT_CELLS   256                 /* of decode attention, at least */
-#define BLOCKS_PER_SM 4                   /* of decode attention, that it aims at */
+#define BLOCKS_PER_SM                                                                          \
+    2 /* of decode attention: 32 KB of keys in flight; more parts cost merging */
 
 static size_t larger(size_t a, size_t b)
 {
@@ -772,12 +772,13 @@ static enum kernels_result place_weights(struct cuda *c, kernels_progress *progr
 /* ---- all of it ----------------------------------------------------------------------------
  */
 
-/* So many parts that all multiprocessors have work, none of them shorter than SPLIT_CELLS. */
+/* So many parts that all multiprocessors have work, none of them shorter than CUDA_PART_CELLS.
+ */
 static uint32_t choose_split_max(const struct cuda *c)
 {
     uint32_t n_kv_heads = c->size.n_kv_heads ? c->size.n_kv_heads : 1;
     uint32_t by_blocks = (uint32_t)c->device.n_sm * BLOCKS_PER_SM / n_kv_heads;
-    uint32_t by_cells = (c->size.n_cells + SPLIT_CELLS - 1) / SPLIT_CELLS;
+    uint32_t by_cells = (c->size.n_cells + CUDA_PART_CELLS - 1) / CUDA_PART_CELLS;
     uint32_t n = by_blocks < by_cells ? by_blocks : by_cells;
     return n ? n : 1;
 }

@@ -204,7 +204,9 @@ static void attention_of_every_shape(void **state)
 {
     (void)state;
     static const struct attention shapes[] = {{4, 2, 8, 8, 700}, {3, 3, 80, 40, 301},
-            {8, 1, 64, 64, 300}, {16, 2, 128, 128, 130}, {2, 2, 16, 16, STEPS_MOST_TOK}};
+            {8, 1, 64, 64, 300}, {16, 2, 128, 128, 130}, {2, 2, 16, 16, STEPS_MOST_TOK},
+            {7, 1, 20, 20, 70}, {12, 1, 24, 24, 60}, {17, 1, 16, 16, 50}, {3, 1, 112, 112, 60},
+            {2, 1, 192, 192, 50}, {2, 1, 256, 256, 50}};
     for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
         check_attend(QUANT_F16, &shapes[i], true);
 }

@@ -22,12 +22,16 @@ void check_block_start(block *b);
 void check_block_end(block *b);
 void check_shared(block *b, const shared_object &object);
 void check_switch(fiber *to);
+void check_fiber_start();
 /* The ticket of gk_last_block: drawn by b, which has waited for its threads; and it is the
  * last. */
 void check_ticket(block *b, unsigned *counter, place at);
 void check_ticket_last(block *b, unsigned *counter);
 void check_publish(fiber *f, uint32_t *seq, place at);
 void check_stream(fiber *f, const void *from, size_t n_bytes, place at);
+/* An access that the compiler has announced; caller: where. */
+void check_kernel_access(
+        const void *memory, size_t n_bytes, bool is_write, bool is_atomic, const void *caller);
 
 /* The engine's own accesses are nobody's. */
 extern bool check_is_paused;
@@ -67,6 +71,9 @@ static inline void check_shared(block *, const shared_object &)
 {
 }
 static inline void check_switch(fiber *)
+{
+}
+static inline void check_fiber_start()
 {
 }
 static inline void check_ticket(block *, unsigned *, place)

@@ -66,7 +66,7 @@ uint64_t gkemu_shuffle(uint32_t mask, uint64_t value, gkemu_warp_op kind, int op
 /* Something over the values of all lanes in mask, the same for each of them. */
 uint32_t gkemu_combine(
         uint32_t mask, uint32_t value, gkemu_warp_op kind, const char *file, int line);
-/* all[32][n_bytes]: what each lane of the warp gave. n_bytes <= 64 */
+/* all[32][n_bytes]: what each lane of the warp gives. */
 void gkemu_gather(const void *mine, size_t n_bytes, void *all, const char *file, int line);
 bool gkemu_last_block(unsigned *counter, unsigned n, const char *file, int line);
 void gkemu_publish(uint32_t *seq, uint32_t value, const char *file, int line);
@@ -245,6 +245,12 @@ static inline uint16_t gk_ld_stream(const uint16_t *from, GKEMU_HERE)
 template <class T> static inline T __ldg(const T *from)
 {
     return *from;
+}
+
+/* What each lane of the whole warp gives, for every lane; tensor cores are made of it. */
+template <class T> static inline void gkemu_gather_all(const T &mine, T (&all)[32], GKEMU_HERE)
+{
+    gkemu_gather(&mine, sizeof mine, all, file, line);
 }
 
 template <class T> static inline T atomicAdd(T *at, T value)

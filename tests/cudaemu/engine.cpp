@@ -162,6 +162,7 @@ void make_ready(std::vector<fiber *> *waiting)
 
 static void end_thread()
 {
+    check_pause pause;
     block *b = current->home;
     b->n_alive--;
     b->has_exits = true;
@@ -176,6 +177,7 @@ static void end_thread()
 static void fiber_start()
 {
     context_arrived();
+    check_fiber_start();
     call->run();
     end_thread();
     abort(); /* nobody switches to a fiber that is done */
@@ -210,6 +212,7 @@ static void start_fiber(block *b, unsigned i)
     f->i_warp = i / 32;
     f->is_done = false;
     f->waits_for = nullptr;
+    f->n_streamed_bytes = 0;
     context_prepare(&f->at, fiber_start);
     b->fibers.push_back(f);
     ready.push_back(f);

@@ -20,6 +20,7 @@
 namespace gkemu {
 
 struct block;
+struct checked_block;
 
 /* A line of a kernel. */
 struct place {
@@ -38,7 +39,9 @@ struct fiber : gkemu_thread {
     bool is_done;
     const char *waits_for; /* NULL: it does not */
     place waits_at;
-    uint32_t mask; /* of the warp operation that it waits for */
+    uint32_t mask;      /* of the warp operation that it waits for */
+    uintptr_t streamed; /* what gk_ld_stream reads */
+    size_t n_streamed_bytes;
 };
 
 /* Where the lanes of one mask meet. Two banks, for a fast lane gives its next value before a
@@ -50,6 +53,7 @@ struct meeting {
     unsigned bank;
     uint64_t values[2][32];
     uint32_t combined[2];
+    std::vector<char> gathered[2];
     std::vector<fiber *> waiting;
 };
 
@@ -76,6 +80,7 @@ struct block {
     std::vector<fiber *> fibers, waiting;
     std::vector<warp> warps;
     std::vector<shared_object> shared; /* [0]: the dynamic one */
+    checked_block *checked;            /* of the checker */
 };
 
 /* Stops the program with a sentence: who, where, what. */

@@ -17,11 +17,8 @@
 
 namespace gkemu {
 
-#ifdef GKEMU_ASAN
-static const size_t stack_bytes = 256 << 10; /* red zones around every variable */
-#else
-static const size_t stack_bytes = 64 << 10;
-#endif
+/* Only what is touched takes memory; ASan and the words of a fault take much. */
+static const size_t stack_bytes = 256 << 10;
 static const size_t guard_bytes = 4096;
 
 void context_make_stack(context *c)

@@ -6,6 +6,8 @@
 #define CUDAEMU_GKEMU_H
 
 #include <stdint.h>
+#include <string>
+#include <vector>
 
 enum gkemu_order { GKEMU_FORWARD, GKEMU_REVERSE, GKEMU_RANDOM };
 /* In which order blocks and threads run, and how many blocks at once. Random, 1 and 4 at first.
@@ -23,5 +25,18 @@ gkemu_stats gkemu_take_stats();
  * nobody looks. */
 void gkemu_on_publish(
         void (*look)(void *context, const uint32_t *seq, uint32_t value), void *context);
+
+/* How the lanes of warps use memory together, by line of the source; the checker's build only.
+ */
+struct gkemu_line {
+    std::string place; /* "kernels/matvec_cuda.cu:80" */
+    bool is_write, is_shared;
+    uint64_t n_accesses;                 /* of warps */
+    uint64_t n_sectors, n_sectors_ideal; /* of 32 bytes in device or mapped memory */
+    uint64_t n_extra_passes;             /* in shared memory, for conflicts of banks */
+};
+/* Begins anew, or ends. */
+void gkemu_track(bool is_wanted);
+std::vector<gkemu_line> gkemu_tracked_lines();
 
 #endif

@@ -6,6 +6,8 @@
 
 namespace gkemu {
 
+static size_t gathered_bytes; /* of the running fiber, until it waits */
+
 static meeting *meeting_of(warp *w, uint32_t mask)
 {
     for (const std::unique_ptr<meeting> &m : w->meetings)
@@ -69,10 +71,21 @@ static uint32_t combine_all(const meeting *m, const uint64_t values[32])
     return result;
 }
 
+/* While all lanes wait, what they give is still where they say. */
+static void gather(meeting *m, size_t n_bytes)
+{
+    std::vector<char> &out = m->gathered[m->bank];
+    out.resize(32 * n_bytes);
+    for (size_t lane = 0; lane < 32; lane++)
+        memcpy(&out[lane * n_bytes], (const void *)m->values[m->bank][lane], n_bytes);
+}
+
 /* The last lane to arrive lets the others go on. */
 static void complete(meeting *m, warp *w)
 {
     unsigned bank = m->bank;
+    if (m->kind == GKEMU_GATHER)
+        gather(m, gathered_bytes);
     if (m->kind >= GKEMU_BALLOT && m->kind < GKEMU_GATHER)
         m->combined[bank] = combine_all(m, m->values[bank]);
     if (m->kind == GKEMU_SYNC)
@@ -168,13 +181,8 @@ uint32_t gkemu_combine(
 void gkemu_gather(const void *mine, size_t n_bytes, void *all, const char *file, int line)
 {
     check_pause pause;
-    for (size_t offset = 0; offset < n_bytes; offset += 8) {
-        uint64_t value = 0;
-        unsigned bank;
-        size_t n = n_bytes - offset < 8 ? n_bytes - offset : 8;
-        memcpy(&value, (const char *)mine + offset, n);
-        meeting *m = meet(0xffffffffu, value, GKEMU_GATHER, place{file, line}, &bank);
-        for (size_t lane = 0; lane < 32; lane++)
-            memcpy((char *)all + lane * n_bytes + offset, &m->values[bank][lane], n);
-    }
+    unsigned bank;
+    gathered_bytes = n_bytes;
+    meeting *m = meet(0xffffffffu, (uintptr_t)mine, GKEMU_GATHER, place{file, line}, &bank);
+    memcpy(all, m->gathered[bank].data(), 32 * n_bytes);
 }

@@ -1,0 +1,30 @@
+/*
+ * sites.h - instructions of kernels as lines of their source, and per line how well the lanes
+ * of a warp use memory together.
+ */
+#ifndef CUDAEMU_SITES_H
+#define CUDAEMU_SITES_H
+
+#include <string>
+
+#include "check.h"
+
+namespace gkemu {
+
+/* An instruction: how far it is from the start of the program or library. */
+typedef uint32_t site;
+site site_of_call(const void *return_address);
+/* "kernels/file.cu:12" */
+std::string site_text(site at);
+/* Of the program or library itself: a table. */
+bool site_is_constant(uintptr_t address);
+
+/* While tests track (gkemu_track): an access by a lane. */
+void sites_note(
+        const fiber &f, site at, uintptr_t address, size_t n_bytes, bool is_write, space kind);
+void sites_note_stream(const fiber &f, place at, uintptr_t address, size_t n_bytes);
+void sites_block_end(uint32_t block);
+
+} // namespace gkemu
+
+#endif
