@@ -4,12 +4,14 @@
  * 2018, Dao and others 2022).
  *
  * A row is a token's query head; rows of one warp share a key head, so a key or value that was
- * loaded serves them all. Both products run on tensor cores, also in decode, where most of the
- * 16 rows may be empty: scalar code needs some ten times the instructions per byte of the
- * cache. Keys and values go from device memory straight into fragments, 16 bytes a lane. What
- * makes that possible: the numbering of a product's inner index, and of the columns of its
- * result, is free. So there is no staging, no barrier, and no conflict of banks; warps of a
- * block that walk the same cells meet in the L1 cache.
+ * loaded serves them all. Both products run on tensor cores, in decode too, where most of the
+ * 16 rows may be empty: the cost does not grow with the group, while scalar code multiplies
+ * once more for each head of it. (For a group of one, scalar code would need no more
+ * instructions; it has no kernel of its own, for decode waits for memory.) Keys and values go
+ * from device memory straight into fragments, 16 bytes a lane. What makes that possible: the
+ * numbering of a product's inner index, and of the columns of its result, is free. So there is
+ * no staging, no barrier, and no conflict of banks; warps of a block that walk the same cells
+ * meet in the L1 cache.
  */
 #ifndef KERNELS_ATTEND_CUDA_CUH
 #define KERNELS_ATTEND_CUDA_CUH
