@@ -145,3 +145,25 @@ void golden_expect(const char *what, const struct difference *diff, double toler
         fail_msg("%s: largest difference %g of %zu logits, %zu experts differ", what,
                 diff->largest, diff->n, diff->n_flipped);
 }
+
+void golden_check(const char *folder, const char *name, const struct backend_choice *backend)
+{
+    static const uint32_t whole[] = {1, 7, GOLDEN_MAX_TOK}, long_prompt[] = {256};
+    struct golden g;
+    if (!golden_open(&g, folder, name))
+        return;
+    bool is_long = g.n_known < g.n_tokens;
+    const uint32_t *batches = is_long ? long_prompt : whole;
+    struct model *m = golden_open_model(&g, backend, true);
+    assert_string_equal(model_info(m)->why_cpu, "");
+    for (size_t b = 0; b < (is_long ? ARRAY_LEN(long_prompt) : ARRAY_LEN(whole)); b++) {
+        char what[128];
+        snprintf(what, sizeof what, "%s %s batch %u", name, model_info(m)->kernel, batches[b]);
+        struct difference diff = golden_run(&g, m, 0, 0, g.n_tokens, batches[b]);
+        golden_expect(what, &diff, is_long ? 5 * EXACT_TOLERANCE : EXACT_TOLERANCE);
+        model_kv_remove(m, 0, 0, UINT32_MAX);
+        assert_int_equal(model_kv_room(m), model_info(m)->context_tok);
+    }
+    model_close(m);
+    golden_close(&g);
+}

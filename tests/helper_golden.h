@@ -45,4 +45,9 @@ struct difference golden_run(const struct golden *g, struct model *m, uint16_t s
 /* Fails, with `what`, unless all is within the tolerance and no choice differs. */
 void golden_expect(const char *what, const struct difference *diff, double tolerance);
 
+/* Exact, in batches of 1, 7 and all; the backend that was asked for must be the one that runs.
+ * A long prompt, of which the file knows only the end, is run as its reference was. Nothing
+ * happens without the file. */
+void golden_check(const char *folder, const char *name, const struct backend_choice *backend);
+
 #endif

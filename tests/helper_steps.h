@@ -13,6 +13,7 @@
 struct step_backend {
     const char *name;
     struct kernels *(*open)(bool is_exact); /* returns NULL: not on this machine */
+    unsigned batches; /* bit i: batch i of steps_compare; an emulated device is slow */
     float exact_tolerance, fast_tolerance, wide_tolerance; /* wide: fast, above STEPS_FEW_TOK */
 };
 extern const struct step_backend step_backends[];

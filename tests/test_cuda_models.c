@@ -46,42 +46,13 @@ static struct model *open_on(const struct golden *g, const struct backend_choice
     return m;
 }
 
-static void check_exact(const char *folder, const char *name)
-{
-    static const uint32_t batches[] = {1, 7, GOLDEN_MAX_TOK};
-    struct golden g;
-    if (!golden_open(&g, folder, name))
-        return;
-    struct model *m = open_on(&g, &device);
-    assert_string_equal(model_info(m)->kernel, "cuda: emulated device");
-    for (size_t b = 0; b < ARRAY_LEN(batches); b++) {
-        char what[128];
-        snprintf(what, sizeof what, "%s batch %u", name, batches[b]);
-        struct difference diff = golden_run(&g, m, 0, 0, g.n_tokens, batches[b]);
-        golden_expect(what, &diff, EXACT_TOLERANCE);
-        model_kv_remove(m, 0, 0, UINT32_MAX);
-    }
-    model_close(m);
-    golden_close(&g);
-}
-
 static void models_match_the_reference(void **state)
 {
     (void)state;
     static const char *const names[] = {
             "llama-dense", "llama-mixtral-Q4_0", "qwen3moe", "qwen3moe-yarn", "olmoe"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        check_exact(GOLDEN, names[i]);
-}
-
-static void shared_models_match_the_reference(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"qwen3", "qwen3moe-q-Q4_K_M", "llama-mixtral",
-            "llama-mixtral-BF16", "llama-mixtral-F16", "llama-mixtral-Q8_0",
-            "mixtral-q-Q4_K_M", "mixtral-q-Q2_K"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        check_exact(SHARED, names[i]);
+        golden_check(GOLDEN, names[i], &device);
 }
 
 /* ---- beside the CPU ----------------------------------------------------------------------- */
@@ -465,7 +436,6 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(models_match_the_reference),
-            cmocka_unit_test(shared_models_match_the_reference),
             cmocka_unit_test(choices_and_tokens_are_those_of_the_cpu),
             cmocka_unit_test(a_replayed_graph_computes_what_launches_do),
             cmocka_unit_test(a_batch_that_outgrows_its_block_runs),

@@ -33,26 +33,10 @@ static struct model *open_model(const struct golden *g, const char *kernel, bool
     return golden_open_model(g, &(struct backend_choice){.name = "cpu", .kernel = kernel}, is_exact);
 }
 
-/* A long prompt, of which the file knows only the end, is run as its reference was. */
 static void check_exact(const char *folder, const char *name, const char *kernel)
 {
-    static const uint32_t whole[] = {1, 7, GOLDEN_MAX_TOK}, long_prompt[] = {256};
-    struct golden g;
-    if (!has_kernel(kernel) || !golden_open(&g, folder, name))
-        return;
-    bool is_long = g.n_known < g.n_tokens;
-    const uint32_t *batches = is_long ? long_prompt : whole;
-    struct model *m = open_model(&g, kernel, true);
-    for (size_t b = 0; b < (is_long ? ARRAY_LEN(long_prompt) : ARRAY_LEN(whole)); b++) {
-        char what[128];
-        snprintf(what, sizeof what, "%s %s batch %u", name, model_info(m)->kernel, batches[b]);
-        struct difference diff = golden_run(&g, m, 0, 0, g.n_tokens, batches[b]);
-        golden_expect(what, &diff, is_long ? 5 * EXACT_TOLERANCE : EXACT_TOLERANCE);
-        model_kv_remove(m, 0, 0, UINT32_MAX);
-        assert_int_equal(model_kv_room(m), model_info(m)->context_tok);
-    }
-    model_close(m);
-    golden_close(&g);
+    if (!kernel || has_kernel(kernel))
+        golden_check(folder, name, &(struct backend_choice){.name = "cpu", .kernel = kernel});
 }
 
 static void models_match_the_reference(void **state)

@@ -101,6 +101,7 @@ void __tsan_write_range(void *memory, size_t n_bytes)
     FETCH(bits, type, or, |)                                                                   \
     COMPARE(bits, type, strong)                                                                \
     COMPARE(bits, type, weak)
+ATOMICS(8, uint8_t)
 ATOMICS(32, uint32_t)
 ATOMICS(64, uint64_t)
 

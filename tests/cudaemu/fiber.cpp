@@ -93,11 +93,15 @@ static void switch_registers(context *from, context *to)
 
 #endif
 
+#define OUTERMOST 2048
+
 void context_prepare(context *c, void (*start)())
 {
 #ifdef GKEMU_ASAN
-    /* The frames of the last user have left their red zones behind. */
-    __asan_unpoison_memory_region(c->stack, c->n_stack_bytes);
+    /* The last user's outermost frames, which never returned, have left red zones behind; the
+     * others took theirs along. All of the stack would be most of what a fiber costs. */
+    size_t n_bytes = c->n_stack_bytes < OUTERMOST ? c->n_stack_bytes : OUTERMOST;
+    __asan_unpoison_memory_region(c->stack + c->n_stack_bytes - n_bytes, n_bytes);
 #endif
     prepare_registers(c, start);
 }
