@@ -55,7 +55,8 @@ static void models_match_the_reference(void **state)
         golden_check(GOLDEN, names[i], &device);
 }
 
-/* ---- beside the CPU ----------------------------------------------------------------------- */
+/* ---- beside the CPU -----------------------------------------------------------------------
+ */
 
 static void compare_choices(
         const char *what, const struct model *a, const struct model *b, uint32_t i)
@@ -85,7 +86,8 @@ static void compare_samples(
 }
 
 /* Runs the prompt on both, drawing behind every token. */
-static void run_beside(const struct golden *g, struct model *a, struct model *b, uint32_t n_batch)
+static void run_beside(
+        const struct golden *g, struct model *a, struct model *b, uint32_t n_batch)
 {
     uint16_t seq[GOLDEN_MAX_TOK] = {0};
     uint32_t pos[GOLDEN_MAX_TOK];
@@ -119,7 +121,8 @@ static void run_beside(const struct golden *g, struct model *a, struct model *b,
     }
 }
 
-/* With 8-bit activations, whose rounding is the same on both as long as decode's kernels run. */
+/* With 8-bit activations, whose rounding is the same on both as long as decode's kernels run.
+ */
 static void choices_and_tokens_are_those_of_the_cpu(void **state)
 {
     (void)state;
@@ -218,7 +221,8 @@ static void a_batch_that_outgrows_its_block_runs(void **state)
     golden_close(&g);
 }
 
-/* ---- prefill ------------------------------------------------------------------------------ */
+/* ---- prefill ------------------------------------------------------------------------------
+ */
 
 static void prefill_is_right_whatever_cublas_there_is(void **state)
 {
@@ -253,7 +257,8 @@ static void prefill_in_halves_stays_close(void **state)
     golden_close(&g);
 }
 
-/* ---- memory ------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------
+ */
 
 static void experts_may_stay_in_host_memory(void **state)
 {
@@ -316,7 +321,8 @@ static void a_reserve_is_left(void **state)
     golden_close(&g);
 }
 
-/* ---- what goes wrong ---------------------------------------------------------------------- */
+/* ---- what goes wrong ----------------------------------------------------------------------
+ */
 
 static void expect_why(const struct backend_choice *choice, const char *sentence)
 {
@@ -357,7 +363,8 @@ static void without_a_library_a_sentence_says_so(void **state)
     expect_why(&(struct backend_choice){.name = "cuda", .library = "libm.so.6"},
             "not a CUDA backend of this version");
     struct err err;
-    assert_int_equal(backend_check(&(struct backend_choice){.name = "vulkan"}, &err), ERR_USAGE);
+    assert_int_equal(
+            backend_check(&(struct backend_choice){.name = "vulkan"}, &err), ERR_USAGE);
     assert_non_null(strstr(err.text, "vulkan"));
 }
 

@@ -30,7 +30,8 @@ static bool has_kernel(const char *name)
 
 static struct model *open_model(const struct golden *g, const char *kernel, bool is_exact)
 {
-    return golden_open_model(g, &(struct backend_choice){.name = "cpu", .kernel = kernel}, is_exact);
+    return golden_open_model(
+            g, &(struct backend_choice){.name = "cpu", .kernel = kernel}, is_exact);
 }
 
 static void check_exact(const char *folder, const char *name, const char *kernel)
