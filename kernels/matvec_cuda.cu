@@ -231,10 +231,8 @@ GK_DEV void gk_finish_attn_in(
 /* ---- the kernel ----------------------------------------------------------------------------
  */
 
-template <int C> GK_KERNEL(GK_BLOCK, 8) k_products(const cuda_step *step, gk_job job)
+GK_DEV void gk_prepare(const cuda_step *step, const gk_job &job, gk_part *parts, gk_work *out)
 {
-    GK_SHARED(gk_part, parts, GK_MAX_PARTS);
-    GK_SHARED(float, sums, GK_MAX_UNITS *C);
     gk_work work = {};
     work.n_parts = job.n_parts;
     work.rows_log2 = job.rows_log2;
@@ -250,6 +248,20 @@ template <int C> GK_KERNEL(GK_BLOCK, 8) k_products(const cuda_step *step, gk_job
         gk_prepare_experts_in(job, parts, &work);
     else
         gk_prepare_experts_out(job, parts, &work);
+    if (threadIdx.x == 0)
+        *out = work;
+}
+
+template <int C>
+GK_KERNEL(GK_BLOCK, C == 1 ? 7 : 6)
+k_products(const cuda_step *step, gk_job job)
+{
+    GK_SHARED(gk_part, parts, GK_MAX_PARTS);
+    GK_SHARED(float, sums, GK_MAX_UNITS *C);
+    GK_SHARED(gk_work, works, 1); /* not in registers of every thread */
+    const gk_work &work = works[0];
+    gk_prepare(step, job, parts, works);
+    __syncthreads();
     if (work.n_columns == 0)
         return;
     gk_products<C>(job.in, parts, work, sums);

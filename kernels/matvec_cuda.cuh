@@ -33,6 +33,12 @@ template <int C> struct gk_tile {
     static constexpr uint32_t float_stride = n_float * 8;
 };
 
+/* Columns that a lane takes: with eight, two teams read the same row, for lack of registers. */
+template <int C> struct gk_lane {
+    static constexpr int n_columns = C == 8 ? 4 : C;
+    static constexpr uint32_t n_teams = C / n_columns;
+};
+
 struct gk_act_scale {
     float d;
     uint32_t sums; /* as in gk_act */
@@ -99,15 +105,6 @@ GK_DEV const float *gk_column(const gk_input &in, const gk_work &work, uint32_t 
     if (work.list)
         row = work.list[row];
     return in.x + (size_t)row * in.stride;
-}
-
-/* Values i..i+3 of n; 0 behind the end. i is a multiple of 4. */
-GK_DEV float4 gk_load_four(const float *values, uint32_t i, uint32_t n)
-{
-    if (n % 4 == 0)
-        return i < n ? *(const float4 *)(values + i) : make_float4(0, 0, 0, 0);
-    return make_float4(i < n ? values[i] : 0, i + 1 < n ? values[i + 1] : 0,
-            i + 2 < n ? values[i + 2] : 0, i + 3 < n ? values[i + 3] : 0);
 }
 
 /* scales[c] = 1 / rms of column c, for all threads. */
@@ -207,37 +204,59 @@ GK_DEV void gk_stage(const gk_input &in, const gk_work &work, uint32_t n_groups,
 /* ---- a row ---------------------------------------------------------------------------------
  */
 
+/* sums[c] += a loaded group, number `from` of its row, with group g of the tile. */
+template <enum quant Q, int C>
+GK_DEV void gk_add_group(
+        const gk_group<Q> &group, uint32_t from, const uint4 *acts, uint32_t g, float *sums)
+{
+    constexpr uint32_t n_tile = gk_tile<C>::n_q8;
+    uint32_t words[8];
+    gk_scales scales = gk_scales_of<Q>(group, from);
+    GK_UNROLL
+    for (int k = 0; k < 8; k++)
+        words[k] = gk_word<Q>(group, k);
+    GK_UNROLL
+    for (int c = 0; c < gk_lane<C>::n_columns; c++) {
+        const uint4 *column = acts + c * gk_tile<C>::q8_stride;
+        uint4 a = column[g], b = column[n_tile + g];
+        gk_act_scale s = ((const gk_act_scale *)(column + 2 * n_tile))[g];
+        gk_act act = {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}, s.d, s.sums};
+        sums[c] += gk_group_product<Q>(words, scales, act);
+    }
+}
+
 /* By a lane: its share of groups first to first + n of a row; the first one's activations are
- * group `at` of the tile. */
+ * group `at` of the tile. With one or two columns several groups are loaded before the first is
+ * used; with more, where there is more to do for each, one is loaded behind the other's back.
+ */
 template <enum quant Q, int C>
 GK_DEV void gk_row_q8(const gk_row &row, uint32_t lane, uint32_t first, uint32_t n,
         const uint4 *acts, uint32_t at, float *sums)
 {
-    constexpr uint32_t ahead = C <= 2 ? gk_group<Q>::shape.ahead : 2;
-    constexpr uint32_t n_tile = gk_tile<C>::n_q8;
-    for (uint32_t i = lane; i < n; i += ahead * GK_TEAM) {
-        gk_group<Q> groups[ahead] = {}; /* what is not loaded would be live everywhere */
-        GK_UNROLL
-        for (uint32_t u = 0; u < ahead; u++)
-            if (i + u * GK_TEAM < n)
-                gk_load_group<Q>(groups[u], row, first + i + u * GK_TEAM);
-        GK_UNROLL
-        for (uint32_t u = 0; u < ahead; u++) {
-            uint32_t g = i + u * GK_TEAM, words[8];
-            if (g >= n)
-                continue;
-            gk_scales scales = gk_scales_of<Q>(groups[u], first + g);
+    if constexpr (C <= 2) {
+        constexpr uint32_t ahead = gk_group<Q>::shape.ahead;
+        for (uint32_t i = lane; i < n; i += ahead * GK_TEAM) {
+            gk_group<Q> groups[ahead] = {}; /* what is not loaded would be live everywhere */
             GK_UNROLL
-            for (int k = 0; k < 8; k++)
-                words[k] = gk_word<Q>(groups[u], k);
+            for (uint32_t u = 0; u < ahead; u++)
+                if (i + u * GK_TEAM < n)
+                    gk_load_group<Q>(groups[u], row, first + i + u * GK_TEAM);
             GK_UNROLL
-            for (int c = 0; c < C; c++) {
-                const uint4 *column = acts + c * gk_tile<C>::q8_stride;
-                uint4 a = column[at + g], b = column[n_tile + at + g];
-                gk_act_scale s = ((const gk_act_scale *)(column + 2 * n_tile))[at + g];
-                gk_act act = {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}, s.d, s.sums};
-                sums[c] += gk_group_product<Q>(words, scales, act);
-            }
+            for (uint32_t u = 0; u < ahead; u++)
+                if (i + u * GK_TEAM < n)
+                    gk_add_group<Q, C>(groups[u], first + i + u * GK_TEAM, acts,
+                            at + i + u * GK_TEAM, sums);
+        }
+    } else {
+        gk_group<Q> group = {};
+        if (lane < n)
+            gk_load_group<Q>(group, row, first + lane);
+        for (uint32_t i = lane; i < n; i += GK_TEAM) {
+            gk_group<Q> next = {};
+            if (i + GK_TEAM < n)
+                gk_load_group<Q>(next, row, first + i + GK_TEAM);
+            gk_add_group<Q, C>(group, first + i, acts, at + i, sums);
+            group = next;
         }
     }
 }
@@ -248,7 +267,7 @@ GK_DEV void gk_add_eight(const float *w, const uint4 *acts, uint32_t g, int p, f
 {
     constexpr uint32_t n_tile = gk_tile<C>::n_float;
     GK_UNROLL
-    for (int c = 0; c < C; c++) {
+    for (int c = 0; c < gk_lane<C>::n_columns; c++) {
         const float4 *column = (const float4 *)acts + c * gk_tile<C>::float_stride;
         float4 a = column[2 * p * n_tile + g], b = column[(2 * p + 1) * n_tile + g];
         sums[c] += w[0] * a.x + w[1] * a.y + w[2] * a.z + w[3] * a.w + w[4] * b.x + w[5] * b.y +
@@ -256,14 +275,15 @@ GK_DEV void gk_add_eight(const float *w, const uint4 *acts, uint32_t g, int p, f
     }
 }
 
-/* Weights of a float type: four pieces are loaded before the first is used. */
+/* Weights of a float type: four pieces, two for many columns, are loaded before the first is
+ * used. */
 template <enum quant Q, int C>
 GK_DEV void gk_row_float(const gk_row &row, uint32_t lane, uint32_t first, uint32_t n,
         const uint4 *acts, uint32_t at, float *sums)
 {
-    constexpr int ahead = 4 / gk_eight<Q>::n_pieces;
+    constexpr int ahead = (C >= 2 ? 2 : 4) / gk_eight<Q>::n_pieces;
     for (uint32_t g = lane; g < n; g += GK_TEAM) {
-        GK_UNROLL
+        GK_ROLLED
         for (int p = 0; p < 4; p += ahead) {
             gk_eight<Q> eights[ahead];
             GK_UNROLL
@@ -304,7 +324,7 @@ GK_DEV void gk_row_product(const gk_row &row, uint32_t lane, uint32_t first, uin
 }
 
 /* The sums of a team's lanes: of C columns, lane l < C gets the one that gk_column_of_lane
- * says. Halves are exchanged while there are two, so that 8 columns take 7 shuffles. */
+ * says. Halves are exchanged while there are two, so that 4 columns take 4 shuffles. */
 template <int C> GK_DEV float gk_team_sum(float *sums, uint32_t lane)
 {
     int n = C;
@@ -330,15 +350,14 @@ template <int C> GK_DEV float gk_team_sum(float *sums, uint32_t lane)
 
 template <int C> GK_DEV uint32_t gk_column_of_lane(uint32_t lane)
 {
-    if (C == 8)
-        return (lane & 1) << 2 | (lane & 2) | lane >> 2;
     return C == 4 ? (lane & 1) << 1 | lane >> 1 : lane;
 }
 
 /* ---- a block -------------------------------------------------------------------------------
  */
 
-/* Unit u's share of the groups in the tile. */
+/* A unit's share of the groups in the tile; acts and out: of the first of the lane's columns.
+ */
 template <int C, bool IS_Q8>
 GK_DEV void gk_unit(const gk_part &part, uint32_t row, bool is_idle, uint32_t lane,
         uint32_t tile, uint32_t n_tile, const uint4 *acts, float *out)
@@ -348,7 +367,8 @@ GK_DEV void gk_unit(const gk_part &part, uint32_t row, bool is_idle, uint32_t la
     uint32_t to = act_end < tile_end ? act_end : tile_end;
     if (from >= to || part.is_q8 != IS_Q8)
         return;
-    float sums[C] = {0};
+    constexpr int n_columns = gk_lane<C>::n_columns;
+    float sums[n_columns] = {0};
     uint32_t n = is_idle ? 0 : to - from, first = part.begin + from - part.act_begin;
     gk_row r = {part.low + (size_t)row * part.low_bytes,
             part.high + (size_t)row * part.high_bytes,
@@ -363,9 +383,9 @@ GK_DEV void gk_unit(const gk_part &part, uint32_t row, bool is_idle, uint32_t la
     default:
         break;
     }
-    float sum = gk_team_sum<C>(sums, lane);
-    if (lane < C)
-        out[gk_column_of_lane<C>(lane)] += sum;
+    float sum = gk_team_sum<n_columns>(sums, lane);
+    if (lane < n_columns)
+        out[gk_column_of_lane<n_columns>(lane)] += sum;
 }
 
 template <int C, bool IS_Q8>
@@ -373,16 +393,19 @@ GK_DEV void gk_products_as(const gk_input &in, const gk_part *parts, const gk_wo
         const float *scales, uint4 *acts, float *sums)
 {
     constexpr uint32_t n_tile = IS_Q8 ? gk_tile<C>::n_q8 : gk_tile<C>::n_float;
+    constexpr uint32_t stride = IS_Q8 ? gk_tile<C>::q8_stride : gk_tile<C>::float_stride;
+    constexpr uint32_t n_teams = gk_lane<C>::n_teams;
     uint32_t n_groups = (in.n_in + 31) / 32, n_all = n_groups * in.n_slots;
-    uint32_t n_units = work.n_parts << work.rows_log2;
     for (uint32_t tile = 0; tile < n_all; tile += n_tile) {
         uint32_t n = n_all - tile < n_tile ? n_all - tile : n_tile;
         gk_stage<C, IS_Q8>(in, work, n_groups, tile, n, scales, acts);
         __syncthreads();
-        for (uint32_t i = threadIdx.x; i < n_units * GK_TEAM; i += GK_BLOCK) {
-            uint32_t u = i / GK_TEAM, r = u & ((1u << work.rows_log2) - 1);
+        for (uint32_t i = threadIdx.x;
+                i < (work.n_parts << work.rows_log2) * (n_teams * GK_TEAM); i += GK_BLOCK) {
+            uint32_t u = i / (n_teams * GK_TEAM), r = u & ((1u << work.rows_log2) - 1);
+            uint32_t c = i / GK_TEAM % n_teams * gk_lane<C>::n_columns;
             gk_unit<C, IS_Q8>(parts[u >> work.rows_log2], work.first_row + r, r >= work.n_rows,
-                    i % GK_TEAM, tile, n, acts, sums + u * C);
+                    i % GK_TEAM, tile, n, acts + c * stride, sums + u * C + c);
         }
         __syncthreads();
     }

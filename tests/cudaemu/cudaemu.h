@@ -22,6 +22,7 @@
 #define GK_DEV                             static inline __attribute__((unused))
 #define GK_TABLE                           static const __attribute__((unused))
 #define GK_UNROLL
+#define GK_ROLLED
 #define GK_UNROLL_BY(n)
 
 /* ---- where a thread is ----------------------------------------------------------------------

@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 
 #ifdef GKEMU_ASAN
-#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -93,16 +92,9 @@ static void switch_registers(context *from, context *to)
 
 #endif
 
-#define OUTERMOST 2048
-
+/* Nothing is poisoned on it any more: all functions that ASan knows have returned. */
 void context_prepare(context *c, void (*start)())
 {
-#ifdef GKEMU_ASAN
-    /* The last user's outermost frames, which never returned, have left red zones behind; the
-     * others took theirs along. All of the stack would be most of what a fiber costs. */
-    size_t n_bytes = c->n_stack_bytes < OUTERMOST ? c->n_stack_bytes : OUTERMOST;
-    __asan_unpoison_memory_region(c->stack + c->n_stack_bytes - n_bytes, n_bytes);
-#endif
     prepare_registers(c, start);
 }
 

@@ -66,15 +66,10 @@ static int note_image(struct dl_phdr_info *info, size_t, void *)
     return 1;
 }
 
-static void find_image()
-{
-    if (image.all.end == 0)
-        dl_iterate_phdr(note_image, nullptr);
-}
+static const bool image_is_known __attribute__((unused)) = dl_iterate_phdr(note_image, nullptr);
 
 bool site_is_constant(uintptr_t address)
 {
-    find_image();
     for (const range &r : image.constant)
         if (is_in(r, address))
             return true;
@@ -83,7 +78,6 @@ bool site_is_constant(uintptr_t address)
 
 site site_of_call(const void *return_address)
 {
-    find_image();
     return (site)((uintptr_t)return_address - 1 - image.all.start);
 }
 
