@@ -133,8 +133,7 @@ GK_DEV void gk_prepare_experts_out(const gk_job &job, gk_part *parts, gk_work *w
     gk_take_forms(work, e.down, e.is_exact);
 }
 
-/* ---- after the products --------------------------------------------------------------------
- */
+/* ---- after the products ------------------------------------------------------------- */
 
 /* Calls with the row and column of every sum of a part, neighbouring threads with neighbouring
  * rows. */
@@ -228,8 +227,7 @@ GK_DEV void gk_finish_attn_in(
     }
 }
 
-/* ---- the kernel ----------------------------------------------------------------------------
- */
+/* ---- the kernel --------------------------------------------------------------------- */
 
 GK_DEV void gk_prepare(const cuda_step *step, const gk_job &job, gk_part *parts, gk_work *out)
 {
@@ -279,8 +277,7 @@ k_products(const cuda_step *step, gk_job job)
         gk_finish_experts_out<C>(job, work, sums);
 }
 
-/* ---- launches ------------------------------------------------------------------------------
- */
+/* ---- launches ----------------------------------------------------------------------- */
 
 static uint32_t n_blocks(uint32_t n_rows, uint32_t rows_log2)
 {

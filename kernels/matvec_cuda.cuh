@@ -95,8 +95,7 @@ GK_DEV void gk_set_part(gk_part *part, const cuda_matrix &w, uint32_t slab, bool
     part->act_begin = 0;
 }
 
-/* ---- activations ---------------------------------------------------------------------------
- */
+/* ---- activations -------------------------------------------------------------------- */
 
 /* Columns beyond the last repeat it: nobody reads their sums. */
 GK_DEV const float *gk_column(const gk_input &in, const gk_work &work, uint32_t c)
@@ -201,8 +200,7 @@ GK_DEV void gk_stage(const gk_input &in, const gk_work &work, uint32_t n_groups,
     }
 }
 
-/* ---- a row ---------------------------------------------------------------------------------
- */
+/* ---- a row -------------------------------------------------------------------------- */
 
 /* sums[c] += a loaded group, number `from` of its row, with group g of the tile. */
 template <enum quant Q, int C>
@@ -353,8 +351,7 @@ template <int C> GK_DEV uint32_t gk_column_of_lane(uint32_t lane)
     return C == 4 ? (lane & 1) << 1 | lane >> 1 : lane;
 }
 
-/* ---- a block -------------------------------------------------------------------------------
- */
+/* ---- a block ------------------------------------------------------------------------ */
 
 /* A unit's share of the groups in the tile; acts and out: of the first of the lane's columns.
  */
