@@ -112,3 +112,11 @@ foreach(file ${cuda_tests})
     set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS cuda)
   endforeach()
 endforeach()
+
+# Whether they would notice a fault; ten minutes and more.
+find_program(PYTHON3 python3)
+if(PYTHON3)
+  add_test(NAME mutate_cuda COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/mutate_cuda.py ${CMAKE_SOURCE_DIR}
+    ${CMAKE_BINARY_DIR}/mutate_cuda)
+  set_tests_properties(mutate_cuda PROPERTIES TIMEOUT 5400 LABELS slow)
+endif()

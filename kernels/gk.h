@@ -145,7 +145,7 @@ GK_DEV bool gk_last_block(unsigned *counter, unsigned n)
 }
 
 /* Tells the host: all that this thread wrote before, or saw at a barrier, is there once *seq
- * is value. By one thread of the block, after a barrier. */
+ * is value. By one thread, after a barrier. Nothing else is written into mapped memory. */
 GK_DEV void gk_publish(uint32_t *seq, uint32_t value)
 {
     __threadfence_system();

@@ -58,7 +58,6 @@ struct checked_block {
     std::vector<region *> shared;
     std::unordered_map<uint32_t, uint32_t> seen; /* block -> its epochs below are before us */
     std::vector<mapped_write> unpublished;
-    bool has_published;
 };
 
 /* Blocks that have drawn a ticket of a counter, and with it what they had seen. */
@@ -163,7 +162,7 @@ void check_shared(block *b, const shared_object &object)
 void check_block_end(block *b)
 {
     checked_block *c = b->checked;
-    if (c->has_published && !c->unpublished.empty()) {
+    if (!c->unpublished.empty()) {
         const mapped_write &w = c->unpublished.front();
         fault(place{},
                 "block %u,%u,%u: thread %u writes mapped host memory at %s, which no "
@@ -224,7 +223,6 @@ void check_publish(fiber *f, uint32_t *seq, place at)
     region *r = region_at((uintptr_t)seq);
     if (!r || r->kind != SPACE_MAPPED || (uintptr_t)seq % sizeof *seq != 0)
         fault(at, "what gk_publish writes is not in mapped host memory, or not aligned");
-    c->has_published = true;
     std::vector<mapped_write> left;
     for (const mapped_write &w : c->unpublished) {
         bool is_before =
