@@ -68,14 +68,17 @@ struct gk_part {
 struct gk_work {
     uint32_t n_parts, rows_log2, first_row, n_rows;
     uint32_t column, n_columns;
-    const uint32_t *list;   /* or NULL */
+    const uint32_t *list; /* or NULL */
+    /* The caller's: what is not here the compiler keeps in registers during the products. */
+    const cuda_step *step;
+    uint32_t head;
     bool has_q8, has_float; /* among the parts */
 };
 
 /* Block-quantised weights see activations of 8 bits, but for the exact mode. */
-GK_DEV bool gk_is_q8(const cuda_matrix &w, bool is_exact)
+GK_DEV bool gk_is_q8(enum quant quant, bool is_exact)
 {
-    return !is_exact && w.quant != QUANT_F32 && w.quant != QUANT_F16 && w.quant != QUANT_BF16;
+    return !is_exact && quant != QUANT_F32 && quant != QUANT_F16 && quant != QUANT_BF16;
 }
 
 GK_DEV void gk_set_part(gk_part *part, const cuda_matrix &w, uint32_t slab, bool is_exact)
@@ -89,7 +92,7 @@ GK_DEV void gk_set_part(gk_part *part, const cuda_matrix &w, uint32_t slab, bool
     part->scale_bytes = w.layout.scale.row_bytes;
     part->n_groups = w.layout.n_groups;
     part->quant = w.quant;
-    part->is_q8 = gk_is_q8(w, is_exact);
+    part->is_q8 = gk_is_q8(w.quant, is_exact);
     part->begin = 0;
     part->end = w.layout.n_groups;
     part->act_begin = 0;
