@@ -52,6 +52,9 @@ set_target_properties(cuda_emu_c PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIB
 set(cuda_emu_kernel_options -ffp-contract=off)
 set(cuda_emu_engine_options -O2 -fno-sanitize=all)
 set(cuda_check_kernel_options -ffp-contract=off -O1 -g1 -fno-sanitize=all -fsanitize=thread)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU") # a wide load stays one access
+  list(APPEND cuda_check_kernel_options -fno-tree-sra)
+endif()
 set(cuda_check_engine_options -O2 -fno-sanitize=all)
 set(cuda_emu_definitions "")
 if(SHUNT_SANITIZE MATCHES "address")

@@ -129,7 +129,7 @@ static const std::vector<struct cuda_sample_params> cuts = {cut(0, 1, 0, 0.37f),
 
 /* One of each kind: a thousand fibers a row are slow. */
 static const std::vector<struct cuda_sample_params> few_cuts = {
-        cuts[1], cuts[3], cuts[6], cuts[7], cuts[8]};
+        cuts[1], cuts[2], cuts[3], cuts[6], cuts[7], cuts[8]};
 
 static void any_vocabulary(void **)
 {
