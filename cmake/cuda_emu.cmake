@@ -52,6 +52,9 @@ set_target_properties(cuda_emu_c PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIB
 set(cuda_emu_kernel_options -ffp-contract=off)
 set(cuda_emu_engine_options -O2 -fno-sanitize=all)
 set(cuda_check_kernel_options -ffp-contract=off -O1 -g1 -fno-sanitize=all -fsanitize=thread)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU") # a wide load stays one access
+  list(APPEND cuda_check_kernel_options -fno-tree-sra)
+endif()
 set(cuda_check_engine_options -O2 -fno-sanitize=all)
 set(cuda_emu_definitions "")
 if(SHUNT_SANITIZE MATCHES "address")
@@ -88,6 +91,9 @@ foreach(form ${cuda_forms})
   add_library(shunt-cuda-${form} MODULE ${objects} $<TARGET_OBJECTS:cuda_emu_c>)
   set_target_properties(shunt-cuda-${form} PROPERTIES PREFIX "" SUFFIX ".so" LINKER_LANGUAGE CXX)
   target_link_options(shunt-cuda-${form} PRIVATE ${cuda_${form}_link_options})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU") # clang's sanitizers are in the program only
+    target_link_options(shunt-cuda-${form} PRIVATE -Wl,-z,defs)
+  endif()
 endforeach()
 
 # tests/test_cuda_NAME.cpp: against each form, as test_cuda_NAME and test_cuda_NAME_check.
@@ -106,6 +112,14 @@ foreach(file ${cuda_tests})
     target_compile_definitions(${name} PRIVATE SOURCE_DIR="${CMAKE_SOURCE_DIR}" ${cuda_${form}_definitions})
     target_link_libraries(${name} test_helpers shunt_cuda_${form} shunt_tui PkgConfig::CMOCKA)
     add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS cuda)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS cuda)
   endforeach()
 endforeach()
+
+# Whether they would notice a fault; ten minutes and more.
+find_program(PYTHON3 python3)
+if(PYTHON3)
+  add_test(NAME mutate_cuda COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/mutate_cuda.py ${CMAKE_SOURCE_DIR}
+    ${CMAKE_BINARY_DIR}/mutate_cuda)
+  set_tests_properties(mutate_cuda PROPERTIES TIMEOUT 5400 LABELS slow)
+endif()

@@ -144,5 +144,8 @@ enum status backend_open(struct kernels **out, const struct backend_choice *choi
         return status;
     const struct cuda_library *library = load(choice, why);
     *out = library ? library->open(is_exact, choice->gpu_bytes, why, BACKEND_WHY_BYTES) : NULL;
-    return *out ? OK : backend_open_cpu(out, choice->kernel, n_threads, is_exact, err);
+    if (!*out)
+        return backend_open_cpu(out, choice->kernel, n_threads, is_exact, err);
+    why[0] = '\0'; /* of several devices one may have been refused */
+    return OK;
 }

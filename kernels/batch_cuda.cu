@@ -172,46 +172,41 @@ struct part batch_part(const struct cuda *c, const struct kernels_batch *batch, 
 }
 
 /* What the device published must be of this run: a record that it did not reach is old. */
-static bool check_told(struct cuda *c, const uint32_t *seq, size_t n, const char *what)
+static bool is_told(struct cuda *c, uint32_t *seq, const char *what, uint32_t i)
 {
-    for (size_t i = 0; i < n; i++)
-        if (__atomic_load_n(&seq[i], __ATOMIC_ACQUIRE) != c->seq)
-            return cuda_fail(
-                    c, "the GPU did not finish: %s %zu of %zu is missing", what, i + 1, n);
-    return true;
+    if (__atomic_load_n(seq, __ATOMIC_ACQUIRE) == c->seq)
+        return true;
+    return cuda_fail(c, "the GPU did not finish: %s of token %u is missing", what, i);
 }
 
-static bool has_gates(const struct cuda *c)
+/* Of one gate; what the caller has of other layers stays. */
+static bool take_picks(struct cuda *c, const struct kernels_batch *b, uint32_t i_moe)
 {
-    for (uint32_t i = 0; i < c->n_steps; i++)
-        if (c->steps[i].kind == STEP_GATE)
-            return true;
-    return false;
-}
-
-static bool take_picks(struct cuda *c, const struct kernels_batch *b)
-{
-    size_t n_layers = (size_t)b->n_tokens * c->size.n_moe_layers;
-    size_t n_picks = n_layers * c->size.n_used;
-    if (!check_told(c, c->told.seq, n_layers, "choice of experts"))
-        return false;
-    if (b->ids)
-        memcpy(b->ids, c->told.ids, n_picks * sizeof *b->ids);
-    if (b->weights)
-        memcpy(b->weights, c->told.weights, n_picks * sizeof *b->weights);
-    if (b->margins)
-        memcpy(b->margins, c->told.margins, n_layers * sizeof *b->margins);
+    const struct told *told = &c->told;
+    size_t n = c->size.n_used;
+    for (uint32_t t = 0; t < b->n_tokens; t++) {
+        size_t layer = (size_t)t * c->size.n_moe_layers + i_moe;
+        if (!is_told(c, &told->seq[layer], "the choice of experts", t))
+            return false;
+        if (b->ids)
+            memcpy(b->ids + layer * n, told->ids + layer * n, n * sizeof *b->ids);
+        if (b->weights)
+            memcpy(b->weights + layer * n, told->weights + layer * n, n * sizeof *b->weights);
+        if (b->margins)
+            b->margins[layer] = told->margins[layer];
+    }
     return true;
 }
 
 bool batch_take(struct cuda *c, const struct kernels_batch *batch)
 {
-    if (has_gates(c) && !take_picks(c, batch))
-        return false;
-    if (!batch->params || !batch->samples || batch->n_rows == 0)
-        return true;
-    if (!check_told(c, c->told.sample_seq, batch->n_rows, "sample"))
-        return false;
-    memcpy(batch->samples, c->told.samples, batch->n_rows * sizeof *batch->samples);
+    for (uint32_t i = 0; i < c->n_steps; i++)
+        if (c->steps[i].kind == STEP_GATE && !take_picks(c, batch, c->steps[i].said.gate.i_moe))
+            return false;
+    for (uint32_t i = 0; batch->params && batch->samples && i < batch->n_rows; i++) {
+        if (!is_told(c, &c->told.sample_seq[i], "the draw", i))
+            return false;
+        batch->samples[i] = c->told.samples[i];
+    }
     return true;
 }

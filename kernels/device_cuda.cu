@@ -42,7 +42,7 @@ static void say_no_device(cudaError_t error, char *why, size_t n)
         snprintf(why, n, "the GPU cannot be used: %s", cudaGetErrorString(error));
 }
 
-/* The newest, and of equal ones the one with most memory. */
+/* -1: why. The newest, and of equal ones the one with most memory. */
 static int best_device(int n_devices, char *why, size_t n)
 {
     int best = -1, best_compute = 0;
@@ -50,9 +50,10 @@ static int best_device(int n_devices, char *why, size_t n)
     for (int i = 0; i < n_devices; i++) {
         cudaDeviceProp prop;
         int compute = compute_of(i);
-        if (cudaGetDeviceProperties(&prop, i) != cudaSuccess)
-            continue;
-        if (compute < COMPUTE_MIN)
+        cudaError_t error = cudaGetDeviceProperties(&prop, i);
+        if (error != cudaSuccess)
+            snprintf(why, n, "the GPU cannot be used: %s", cudaGetErrorString(error));
+        else if (compute < COMPUTE_MIN)
             snprintf(why, n, "%s has compute capability %d.%d; %d.%d is needed", prop.name,
                     compute / 10, compute % 10, COMPUTE_MIN / 10, COMPUTE_MIN % 10);
         else if (compute > best_compute ||
@@ -93,7 +94,6 @@ bool device_probe(struct cuda_device *out, int *index, char *why, size_t n)
         say_no_device(error, why, n);
         return false;
     }
-    snprintf(why, n, "the GPU cannot be used: it does not tell what it is");
     *index = best_device(n_devices, why, n);
     if (*index < 0)
         return false;

@@ -1,35 +1,44 @@
-/* gate_cpu.c - the choice of experts: softmax over all, the k largest. */
+/* gate_cpu.c - the choice of experts: the k largest logits, weighted by the softmax of all. */
 #include <math.h>
 
 #include "kernels/cpu.h"
 
-/* The largest of p that is not taken yet (taken: -1); lowest index first. NaN is never larger.
- */
-static uint32_t take_largest(const float *p, uint32_t n)
+/* The order of choice: the larger logit, the lower index among equals, NaN last. Not by
+ * probability: logits that round to equal ones would depend on who computes exp. */
+static bool comes_before(const float *logits, uint32_t a, uint32_t b)
 {
-    uint32_t best = 0;
-    for (uint32_t e = 1; e < n; e++)
-        if (p[e] > p[best] || !(p[best] >= -1))
+    if (isnan(logits[a]) != isnan(logits[b]))
+        return isnan(logits[b]);
+    if (logits[a] < logits[b] || logits[a] > logits[b])
+        return logits[a] > logits[b];
+    return a < b;
+}
+
+/* The first of n that comes after `last`; last >= n: of all. */
+static uint32_t choose_next(const float *logits, uint32_t n, uint32_t last)
+{
+    uint32_t best = n;
+    for (uint32_t e = 0; e < n; e++)
+        if ((last >= n || comes_before(logits, last, e)) &&
+                (best == n || comes_before(logits, e, best)))
             best = e;
     return best;
 }
 
+/* p: the token's logits, then probabilities */
 static void choose(const struct cpu *k, const struct gate_step *s, uint32_t t, float *p)
 {
     size_t layer = (size_t)t * k->size.n_moe_layers + s->i_moe;
     uint16_t *ids = k->batch->ids + layer * s->n_used;
     float *weights = k->batch->weights + layer * s->n_used, sum = 0;
-    softmax(p, s->n_experts);
-    for (uint32_t i = 0; i < s->n_used; i++) {
-        uint32_t best = take_largest(p, s->n_experts);
-        ids[i] = (uint16_t)best;
-        weights[i] = p[best];
-        sum += p[best];
-        p[best] = -1;
-    }
-    float last = weights[s->n_used - 1];
-    float next = s->n_used < s->n_experts ? p[take_largest(p, s->n_experts)] : 0;
-    k->batch->margins[layer] = last - next;
+    uint32_t n = s->n_experts, chosen = n;
+    for (uint32_t i = 0; i < s->n_used; i++)
+        ids[i] = (uint16_t)(chosen = choose_next(p, n, chosen));
+    uint32_t rejected = choose_next(p, n, chosen);
+    softmax(p, n);
+    for (uint32_t i = 0; i < s->n_used; i++)
+        sum += weights[i] = p[ids[i]];
+    k->batch->margins[layer] = p[chosen] - (rejected < n ? p[rejected] : 0);
     float factor = s->scale / (s->is_normalised ? fmaxf(sum, 6.1e-5f) : 1);
     for (uint32_t i = 0; i < s->n_used; i++)
         weights[i] *= factor;

@@ -6,20 +6,12 @@
  */
 #include "kernels/cuda.h"
 #include "kernels/order_cuda.cuh"
+#include "kernels/quant_cuda.cuh"
 
 #define WARPS 4 /* of a block: experts, and tokens when it chooses */
 
 /* ---- logits --------------------------------------------------------------------------------
  */
-
-/* Values at..at + 3 of a row of n; what is behind it counts as 0. */
-GK_DEV float4 load_four(const float *row, uint32_t at, uint32_t n)
-{
-    if (n % 4 == 0)
-        return at < n ? *(const float4 *)(row + at) : make_float4(0, 0, 0, 0);
-    return make_float4(at < n ? row[at] : 0, at + 1 < n ? row[at + 1] : 0,
-            at + 2 < n ? row[at + 2] : 0, at + 3 < n ? row[at + 3] : 0);
-}
 
 GK_DEV float dot_four(float4 a, float4 b)
 {
@@ -36,34 +28,43 @@ template <int n_tile>
 GK_DEV void add_four(const struct cuda_gate &g, struct sums<n_tile> &sums, float4 w, uint32_t i,
         uint32_t first, uint32_t n)
 {
-    float4 norm = load_four(g.norm, i * 4, g.d);
+    float4 norm = gk_load_four(g.norm, i * 4, g.d);
     w = make_float4(w.x * norm.x, w.y * norm.y, w.z * norm.z, w.w * norm.w);
     GK_UNROLL
     for (int t = 0; t < n_tile; t++) {
-        float4 x = load_four(g.x + (size_t)min(first + t, n - 1) * g.d, i * 4, g.d);
+        float4 x = gk_load_four(g.x + (size_t)min(first + t, n - 1) * g.d, i * 4, g.d);
         sums.dot[t] += dot_four(w, x);
         sums.square[t] += dot_four(x, x);
     }
 }
 
-/* Weights 4 i to 4 i + 3 of a row of floats in its plane (repack.h). */
-GK_DEV float4 load_weights(const unsigned char *row, uint32_t i, uint32_t n_groups)
+/* Weights 4 i to 4 i + 3 of a row of float32. */
+GK_DEV float4 load_weights(const gk_row &row, uint32_t i)
 {
-    uint32_t group = i / 8, tile = group / PLANE_TILE * PLANE_TILE;
-    uint32_t n_tile = min((uint32_t)PLANE_TILE, n_groups - tile);
-    return ((const float4 *)row)[tile * 8 + i % 8 * n_tile + group - tile];
+    uint32_t stride;
+    const unsigned char *first = gk_pieces_at(row, i / 8, 128, &stride);
+    return *(const float4 *)(first + i % 8 * stride);
 }
 
-/* One warp: the logits of `expert` for tokens first to first + n_tile of n. */
-template <int n_tile>
+/* One warp: the logits of `expert` for tokens first to first + n_tile of n. Gates are float32
+ * in all files that are known; the other types work, and that is all. */
+template <bool is_float32, int n_tile>
 GK_DEV void put_logits(const struct cuda_gate &g, uint32_t expert, uint32_t first, uint32_t n)
 {
     struct sums<n_tile> sums = {};
-    const struct plane_layout &l = g.gate.layout;
-    const unsigned char *row = g.gate.slabs[0] + (size_t)expert * l.low.row_bytes;
+    gk_row row = gk_row_at(g.gate.slabs[0], g.gate.layout, expert);
     uint32_t lane = threadIdx.x % 32;
-    for (uint32_t i = lane; i < l.n_groups * 8; i += 32)
-        add_four<n_tile>(g, sums, load_weights(row, i, l.n_groups), i, first, n);
+    if constexpr (is_float32) {
+        for (uint32_t i = lane; i < row.n_groups * 8; i += 32)
+            add_four<n_tile>(g, sums, load_weights(row, i), i, first, n);
+    } else {
+        for (uint32_t i = lane; i < row.n_groups * 4; i += 32) {
+            float w[8];
+            gk_any_eight_values(g.gate.quant, row, i / 4, i % 4, w);
+            add_four<n_tile>(g, sums, make_float4(w[0], w[1], w[2], w[3]), 2 * i, first, n);
+            add_four<n_tile>(g, sums, make_float4(w[4], w[5], w[6], w[7]), 2 * i + 1, first, n);
+        }
+    }
     GK_UNROLL
     for (int t = 0; t < n_tile; t++) {
         float rms = gk_rsqrt(gk_warp_sum(sums.square[t]) / g.d + g.eps);
@@ -168,7 +169,7 @@ GK_DEV void choose(
         gk_publish(&g.routes.told_seq[record], step->seq);
 }
 
-template <int n_tile>
+template <bool is_float32, int n_tile>
 GK_KERNEL(WARPS * 32, 8)
 k_gate(const struct cuda_step *step, uint32_t n, struct cuda_gate g)
 {
@@ -176,24 +177,26 @@ k_gate(const struct cuda_step *step, uint32_t n, struct cuda_gate g)
     uint32_t warp = threadIdx.x / 32, first = blockIdx.y * n_tile;
     uint32_t expert = blockIdx.x * WARPS + warp;
     if (expert < g.n_experts)
-        put_logits<n_tile>(g, expert, first, n);
+        put_logits<is_float32, n_tile>(g, expert, first, n);
     if (gk_last_block(&g.tickets[blockIdx.y], gridDim.x) && warp < n_tile && first + warp < n)
         choose(step, g, first + warp, orders + warp * g.n_experts);
 }
 
-template <int n_tile>
+template <bool is_float32, int n_tile>
 static void launch(
         const struct cuda_step *step, uint32_t n, struct cuda_gate g, cudaStream_t stream)
 {
-    GK_LAUNCH((k_gate<n_tile>),
+    GK_LAUNCH((k_gate<is_float32, n_tile>),
             dim3((g.n_experts + WARPS - 1) / WARPS, (n + n_tile - 1) / n_tile),
             dim3(WARPS * 32), n_tile * g.n_experts * sizeof(int), stream, step, n, g);
 }
 
 void gk_gate(const struct cuda_step *step, uint32_t n, struct cuda_gate g, cudaStream_t stream)
 {
-    if (n == 1)
-        launch<1>(step, n, g, stream);
+    if (g.gate.quant != QUANT_F32)
+        launch<false, WARPS>(step, n, g, stream);
+    else if (n == 1)
+        launch<true, 1>(step, n, g, stream);
     else
-        launch<WARPS>(step, n, g, stream);
+        launch<true, WARPS>(step, n, g, stream);
 }

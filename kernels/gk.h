@@ -145,7 +145,7 @@ GK_DEV bool gk_last_block(unsigned *counter, unsigned n)
 }
 
 /* Tells the host: all that this thread wrote before, or saw at a barrier, is there once *seq
- * is value. By one thread of the block, after a barrier. */
+ * is value. By one thread, after a barrier. Nothing else is written into mapped memory. */
 GK_DEV void gk_publish(uint32_t *seq, uint32_t value)
 {
     __threadfence_system();
@@ -161,6 +161,15 @@ GK_DEV float2 gk_half2_to_float2(uint32_t bits)
 {
     return make_float2(gk_half_to_float(gk_half_of_bits((uint16_t)bits)),
             gk_half_to_float(gk_half_of_bits((uint16_t)(bits >> 16))));
+}
+
+/* Values i..i+3 of n; 0 behind the end. i is a multiple of 4. */
+GK_DEV float4 gk_load_four(const float *values, uint32_t i, uint32_t n)
+{
+    if (n % 4 == 0)
+        return i < n ? *(const float4 *)(values + i) : make_float4(0, 0, 0, 0);
+    return make_float4(i < n ? values[i] : 0, i + 1 < n ? values[i + 1] : 0,
+            i + 2 < n ? values[i + 2] : 0, i + 3 < n ? values[i + 3] : 0);
 }
 
 /* Over a block of one dimension of whole warps, for every thread; warps are added as lanes. */

@@ -83,8 +83,9 @@ struct ffn_step {
     struct weight gate, up, down;
 };
 
-/* h = rms(x) * norm; probabilities = softmax(W h); the k largest (lowest index first among
- * equals), normalised if asked; then scaled. They are the batch's picks of MoE layer i_moe. */
+/* h = rms(x) * norm; logits = W h; the k largest (lowest index first among equals, NaN last)
+ * with their probabilities of softmax(logits), normalised if asked; then scaled. They are the
+ * batch's picks of MoE layer i_moe. */
 struct gate_step {
     uint32_t i_moe;
     uint32_t d, n_experts, n_used;

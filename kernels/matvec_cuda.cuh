@@ -107,15 +107,6 @@ GK_DEV const float *gk_column(const gk_input &in, const gk_work &work, uint32_t 
     return in.x + (size_t)row * in.stride;
 }
 
-/* Values i..i+3 of n; 0 behind the end. i is a multiple of 4. */
-GK_DEV float4 gk_load_four(const float *values, uint32_t i, uint32_t n)
-{
-    if (n % 4 == 0)
-        return i < n ? *(const float4 *)(values + i) : make_float4(0, 0, 0, 0);
-    return make_float4(i < n ? values[i] : 0, i + 1 < n ? values[i + 1] : 0,
-            i + 2 < n ? values[i + 2] : 0, i + 3 < n ? values[i + 3] : 0);
-}
-
 /* scales[c] = 1 / rms of column c, for all threads. */
 template <int C>
 GK_DEV void gk_norm_scales(const gk_input &in, const gk_work &work, float *scales)

@@ -88,6 +88,7 @@ struct told {
 
 struct placed_weight {
     struct weight file;
+    enum quant quant; /* that it has on the device */
     struct plane_layout layout;
     bool is_movable; /* may lie in host memory */
     size_t i_slab;   /* of its first slab in slabs */

@@ -55,8 +55,9 @@ static struct placed_weight *find_weight(const struct placement *p, const struct
     return NULL;
 }
 
-/* The same data may be the token table and the output matrix. */
-static bool add_weight(struct cuda *c, const struct weight *w, bool is_movable)
+/* The same data may be the token table and the output matrix. quant: that it gets. */
+static bool add_weight_as(
+        struct cuda *c, const struct weight *w, enum quant quant, bool is_movable)
 {
     struct placement *p = &c->placement;
     if (!w->data)
@@ -70,7 +71,8 @@ static bool add_weight(struct cuda *c, const struct weight *w, bool is_movable)
         return cuda_fail(c, "no memory");
     struct placed_weight *placed = &p->weights[p->n_weights++];
     placed->file = *w;
-    placed->layout = plane_layout_of(w->quant, w->n_in, w->n_out);
+    placed->quant = quant;
+    placed->layout = plane_layout_of(quant, w->n_in, w->n_out);
     placed->is_movable = is_movable;
     placed->i_slab = p->n_slabs;
     p->n_slabs += w->n_slabs;
@@ -78,6 +80,11 @@ static bool add_weight(struct cuda *c, const struct weight *w, bool is_movable)
         return cuda_fail(c, "there is no CUDA kernel for weights of type %s",
                 quant_traits[w->quant].name);
     return true;
+}
+
+static bool add_weight(struct cuda *c, const struct weight *w, bool is_movable)
+{
+    return add_weight_as(c, w, w->quant, is_movable);
 }
 
 static bool add_vector(struct cuda *c, const float *values, uint32_t n)
@@ -131,11 +138,13 @@ static bool collect_ffn(struct cuda *c, const struct ffn_step *f)
            add_vector(c, f->norm, f->d);
 }
 
+/* A gate's weights become floats, which is exact: its kernel knows no other type, and files
+ * rarely have one. */
 static bool collect_gate(struct cuda *c, const struct gate_step *g)
 {
     c->extents.n_experts = larger_u32(c->extents.n_experts, g->n_experts);
     c->extents.n_used = larger_u32(c->extents.n_used, g->n_used);
-    return add_weight(c, &g->gate, false) && add_vector(c, g->norm, g->d);
+    return add_weight_as(c, &g->gate, QUANT_F32, false) && add_vector(c, g->norm, g->d);
 }
 
 static bool collect_experts(struct cuda *c, const struct experts_step *e)
@@ -440,7 +449,7 @@ static struct cuda_matrix matrix_of(const struct cuda *c, const struct weight *w
     if (!w->data)
         return m;
     const struct placed_weight *placed = find_weight(&c->placement, w);
-    m.quant = w->quant;
+    m.quant = placed->quant;
     m.n_in = w->n_in;
     m.n_out = w->n_out;
     m.n_slabs = w->n_slabs;
@@ -615,6 +624,7 @@ static void fill_step(const struct cuda *c, struct plan_step *step)
 struct upload {
     struct cuda *c;
     unsigned char *staging[2];
+    float *floats; /* of rows that change their type */
     size_t done_bytes;
     int turn;
     kernels_progress *progress;
@@ -631,9 +641,9 @@ static size_t count_staging(const struct placement *p)
 {
     size_t n_bytes = 0;
     for (size_t i = 0; i < p->n_weights; i++) {
-        const struct weight *w = &p->weights[i].file;
-        uint32_t n_rows = rows_at_once(&p->weights[i].layout, w->n_out);
-        n_bytes = larger(n_bytes, plane_layout_of(w->quant, w->n_in, n_rows).slab_bytes);
+        const struct placed_weight *w = &p->weights[i];
+        uint32_t n_rows = rows_at_once(&w->layout, w->file.n_out);
+        n_bytes = larger(n_bytes, plane_layout_of(w->quant, w->file.n_in, n_rows).slab_bytes);
     }
     return n_bytes;
 }
@@ -646,7 +656,30 @@ static bool open_upload(struct upload *u)
         if (!(u->staging[i] = (unsigned char *)device_alloc_mapped(
                       &u->c->device, n_bytes, &ignored)))
             return false;
-    return true;
+    u->floats = (float *)calloc(1, n_bytes);
+    return u->floats || cuda_fail(u->c, "no memory");
+}
+
+static void close_upload(struct upload *u)
+{
+    for (int i = 0; i < 2; i++)
+        device_free(&u->c->device, u->staging[i]);
+    free(u->floats);
+}
+
+/* Rows of the file's type, or as floats. */
+static const void *as_placed(struct upload *u, const struct placed_weight *w,
+        const unsigned char *rows, uint32_t n_rows, size_t *row_bytes)
+{
+    const struct weight *f = &w->file;
+    *row_bytes = f->row_bytes;
+    if (w->quant == f->quant)
+        return rows;
+    for (uint32_t i = 0; i < n_rows; i++)
+        quant_traits[f->quant].decode(
+                rows + i * f->row_bytes, u->floats + (size_t)i * f->n_in, f->n_in);
+    *row_bytes = f->n_in * sizeof(float);
+    return u->floats;
 }
 
 static bool copy_plane(struct upload *u, const struct slab *slab, const struct plane *whole,
@@ -674,9 +707,11 @@ static bool place_rows(struct upload *u, const struct placed_weight *w, uint32_t
     const struct slab *slab = &u->c->placement.slabs[w->i_slab + i_slab];
     const unsigned char *rows =
             (const unsigned char *)f->data + ((size_t)i_slab * f->n_out + row) * f->row_bytes;
-    struct plane_layout some = plane_layout_of(f->quant, f->n_in, n_rows);
+    struct plane_layout some = plane_layout_of(w->quant, f->n_in, n_rows);
+    size_t row_bytes;
+    const void *placed = as_placed(u, w, rows, n_rows, &row_bytes);
     u->turn = !u->turn;
-    planes_pack(f->quant, &some, rows, f->row_bytes, f->n_in, n_rows, u->staging[u->turn]);
+    planes_pack(w->quant, &some, placed, row_bytes, f->n_in, n_rows, u->staging[u->turn]);
     u->done_bytes += some.slab_bytes;
     return device_wait(&u->c->device) &&
            copy_plane(u, slab, &w->layout.low, &some.low, row, n_rows) &&
@@ -719,19 +754,16 @@ static bool place_table_and_vectors(struct cuda *c)
 
 static enum kernels_result place_weights(struct cuda *c, kernels_progress *progress, void *user)
 {
-    struct upload u = {.c = c,
-            .staging = {},
-            .done_bytes = 0,
-            .turn = 0,
-            .progress = progress,
-            .user = user};
+    struct upload u = {};
+    u.c = c;
+    u.progress = progress;
+    u.user = user;
     enum kernels_result result = open_upload(&u) ? KERNELS_OK : KERNELS_FAILED;
     for (size_t i = 0; i < c->placement.n_weights && result == KERNELS_OK; i++)
         result = place_weight(&u, &c->placement.weights[i]);
     if (result == KERNELS_OK && (!device_wait(&c->device) || !place_table_and_vectors(c)))
         result = KERNELS_FAILED;
-    for (int i = 0; i < 2; i++)
-        device_free(&c->device, u.staging[i]);
+    close_upload(&u);
     if (result == KERNELS_OK && progress && !progress(user, 1))
         result = KERNELS_CANCELLED;
     return result;

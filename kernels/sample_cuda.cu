@@ -127,8 +127,7 @@ GK_DEV void sort_list(rank *list, uint32_t n)
 GK_DEV uint32_t list_between(const struct row *row, rank from, rank to, rank *list)
 {
     GK_SHARED(uint32_t, n_found, 1);
-    __syncthreads();
-    if (threadIdx.x == 0)
+    if (threadIdx.x == 0) /* all have read it before the list was sorted the last time */
         n_found[0] = 0;
     __syncthreads();
     for (uint32_t i = threadIdx.x; i < row->n; i += blockDim.x) {
@@ -171,7 +170,6 @@ GK_DEV rank find_in_list(const struct row *row, const rank *list, uint32_t n,
 {
     GK_SHARED(unsigned long long, weights, N_FEW);
     GK_SHARED(uint32_t, found, 1);
-    __syncthreads();
     if (threadIdx.x < n)
         weights[threadIdx.x] = weight_of(row, list[threadIdx.x]);
     __syncthreads();
@@ -337,8 +335,7 @@ GK_KERNEL(N_LIST, 1) k_sample(const struct cuda_step *step, struct cuda_sample s
         told->top[threadIdx.x].logprob = logit_of(r) - m.log_sum;
     }
     row.logits = penalised(p, logits, s.n_vocab, s.scratch + (size_t)i_row * s.n_vocab);
-    int32_t token = draw(p, row, list);
-    __syncthreads();
+    int32_t token = draw(p, row, list); /* whose barriers are behind what all threads told */
     if (threadIdx.x == 0) {
         told->token = token;
         told->logprob = logit_at(logits, (uint32_t)token) - m.log_sum;

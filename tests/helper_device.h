@@ -5,6 +5,7 @@
 #ifndef TESTS_HELPER_DEVICE_H
 #define TESTS_HELPER_DEVICE_H
 
+#include <algorithm>
 #include <stdint.h>
 #include <vector>
 
@@ -32,6 +33,31 @@ template <class T> struct device_array {
         cudaDeviceSynchronize();
         cudaMemcpy(values.data(), at, n * sizeof(T), cudaMemcpyDeviceToHost);
         return values;
+    }
+};
+
+/* Zeros in memory of the host that the device writes to, at `at`. */
+template <class T> struct mapped_array {
+    T *at = nullptr, *host = nullptr;
+    size_t n;
+
+    explicit mapped_array(size_t n_values) : n(n_values)
+    {
+        cudaHostAlloc(&host, n * sizeof(T), cudaHostAllocMapped);
+        cudaHostGetDevicePointer(&at, host, 0);
+        std::fill(host, host + n, T());
+    }
+    mapped_array(const mapped_array &) = delete;
+    mapped_array &operator=(const mapped_array &) = delete;
+    ~mapped_array()
+    {
+        cudaFreeHost(host);
+    }
+    /* What is there once all launches have run. */
+    std::vector<T> read() const
+    {
+        cudaDeviceSynchronize();
+        return std::vector<T>(host, host + n);
     }
 };
 

@@ -389,6 +389,7 @@ static const plant plants[] = {
         {PLANT(published_too_early), NULL, NULL, "which no gk_publish of the block follows"},
         {PLANT(published_without_barrier), NULL, NULL,
                 "which no gk_publish of the block follows"},
+        {PLANT(not_published), NULL, NULL, "which no gk_publish of the block follows"},
         {PLANT(published_to_device), NULL, NULL, "not in mapped host memory"},
         {PLANT(too_much_shared), "48 KB before cudaFuncSetAttribute", "48 KB", "48 KB"},
         {PLANT(no_blocks), "with a grid of 0,1,1 blocks", "with a grid of", "with a grid of"},

@@ -8,9 +8,15 @@
 
 #include "check.h"
 
-using gkemu::check_kernel_access;
-
 #define CALLER __builtin_return_address(0)
+
+static inline void note(
+        const void *memory, size_t n_bytes, bool is_write, bool is_atomic, const void *caller)
+{
+    bool is_of_stack = (uintptr_t)memory - gkemu::check_stack < gkemu::check_stack_bytes;
+    if (!is_of_stack && gkemu_self && !gkemu::check_is_paused && n_bytes > 0)
+        gkemu::check_kernel_access(memory, n_bytes, is_write, is_atomic, caller);
+}
 
 extern "C" {
 
@@ -33,11 +39,11 @@ void __tsan_vptr_read(void **)
 #define ACCESS(name, n_bytes)                                                                  \
     void __tsan_##name##read##n_bytes(void *memory)                                            \
     {                                                                                          \
-        check_kernel_access(memory, n_bytes, false, false, CALLER);                            \
+        note(memory, n_bytes, false, false, CALLER);                                           \
     }                                                                                          \
     void __tsan_##name##write##n_bytes(void *memory)                                           \
     {                                                                                          \
-        check_kernel_access(memory, n_bytes, true, false, CALLER);                             \
+        note(memory, n_bytes, true, false, CALLER);                                            \
     }
 #define ACCESSES(name)                                                                         \
     ACCESS(name, 1) ACCESS(name, 2) ACCESS(name, 4) ACCESS(name, 8) ACCESS(name, 16)
@@ -47,17 +53,17 @@ ACCESSES(volatile_)
 
 void __tsan_read_range(void *memory, size_t n_bytes)
 {
-    check_kernel_access(memory, n_bytes, false, false, CALLER);
+    note(memory, n_bytes, false, false, CALLER);
 }
 void __tsan_write_range(void *memory, size_t n_bytes)
 {
-    check_kernel_access(memory, n_bytes, true, false, CALLER);
+    note(memory, n_bytes, true, false, CALLER);
 }
 
 #define FETCH(bits, type, name, op)                                                            \
     type __tsan_atomic##bits##_fetch_##name(type *at, type value, int)                         \
     {                                                                                          \
-        check_kernel_access(at, sizeof *at, true, true, CALLER);                               \
+        note(at, sizeof *at, true, true, CALLER);                                              \
         type old = *at;                                                                        \
         *at = (type)(old op value);                                                            \
         return old;                                                                            \
@@ -66,7 +72,7 @@ void __tsan_write_range(void *memory, size_t n_bytes)
     int __tsan_atomic##bits##_compare_exchange_##name(                                         \
             type *at, type *expected, type value, int, int)                                    \
     {                                                                                          \
-        check_kernel_access(at, sizeof *at, true, true, CALLER);                               \
+        note(at, sizeof *at, true, true, CALLER);                                              \
         type old = *at, wanted = *expected;                                                    \
         *(old == wanted ? at : expected) = old == wanted ? value : old;                        \
         return old == wanted;                                                                  \
@@ -74,17 +80,17 @@ void __tsan_write_range(void *memory, size_t n_bytes)
 #define ATOMICS(bits, type)                                                                    \
     type __tsan_atomic##bits##_load(const type *at, int)                                       \
     {                                                                                          \
-        check_kernel_access(at, sizeof *at, false, true, CALLER);                              \
+        note(at, sizeof *at, false, true, CALLER);                                             \
         return *at;                                                                            \
     }                                                                                          \
     void __tsan_atomic##bits##_store(type *at, type value, int)                                \
     {                                                                                          \
-        check_kernel_access(at, sizeof *at, true, true, CALLER);                               \
+        note(at, sizeof *at, true, true, CALLER);                                              \
         *at = value;                                                                           \
     }                                                                                          \
     type __tsan_atomic##bits##_exchange(type *at, type value, int)                             \
     {                                                                                          \
-        check_kernel_access(at, sizeof *at, true, true, CALLER);                               \
+        note(at, sizeof *at, true, true, CALLER);                                              \
         type old = *at;                                                                        \
         *at = value;                                                                           \
         return old;                                                                            \
@@ -92,7 +98,7 @@ void __tsan_write_range(void *memory, size_t n_bytes)
     type __tsan_atomic##bits##_compare_exchange_val(                                           \
             type *at, type expected, type value, int, int)                                     \
     {                                                                                          \
-        check_kernel_access(at, sizeof *at, true, true, CALLER);                               \
+        note(at, sizeof *at, true, true, CALLER);                                              \
         type old = *at;                                                                        \
         *at = old == expected ? value : old;                                                   \
         return old;                                                                            \
@@ -101,6 +107,8 @@ void __tsan_write_range(void *memory, size_t n_bytes)
     FETCH(bits, type, or, |)                                                                   \
     COMPARE(bits, type, strong)                                                                \
     COMPARE(bits, type, weak)
+ATOMICS(8, uint8_t)
+ATOMICS(16, uint16_t)
 ATOMICS(32, uint32_t)
 ATOMICS(64, uint64_t)
 
@@ -111,19 +119,19 @@ void *__real_memset(void *to, int value, size_t n_bytes);
 
 void *__wrap_memcpy(void *to, const void *from, size_t n_bytes)
 {
-    check_kernel_access(from, n_bytes, false, false, CALLER);
-    check_kernel_access(to, n_bytes, true, false, CALLER);
+    note(from, n_bytes, false, false, CALLER);
+    note(to, n_bytes, true, false, CALLER);
     return __real_memcpy(to, from, n_bytes);
 }
 void *__wrap_memmove(void *to, const void *from, size_t n_bytes)
 {
-    check_kernel_access(from, n_bytes, false, false, CALLER);
-    check_kernel_access(to, n_bytes, true, false, CALLER);
+    note(from, n_bytes, false, false, CALLER);
+    note(to, n_bytes, true, false, CALLER);
     return __real_memmove(to, from, n_bytes);
 }
 void *__wrap_memset(void *to, int value, size_t n_bytes)
 {
-    check_kernel_access(to, n_bytes, true, false, CALLER);
+    note(to, n_bytes, true, false, CALLER);
     return __real_memset(to, value, n_bytes);
 }
 }

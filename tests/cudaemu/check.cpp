@@ -6,7 +6,7 @@
  *   between blocks  the first was made before its block drew a ticket of gk_last_block, and
  *                   the second by the block that drew the last one,
  * in whatever order the threads have run here. A shuffle orders nothing. Memory is watched in
- * words of eight bytes, each with its last six accesses.
+ * words of eight bytes, each with its last few writes and reads.
  */
 #ifdef GKEMU_CHECK
 
@@ -20,21 +20,23 @@
 namespace gkemu {
 
 bool check_is_paused;
+uintptr_t check_stack;
+size_t check_stack_bytes;
 
-enum { WORD = 8, N_RECORDS = 6, PAGE_WORDS = 512 };
+enum { WORD = 8, N_WRITES = 4, N_READS = 3, PAGE_WORDS = 512 };
 
 struct record {
     uint32_t block; /* 0: none */
     uint32_t epoch, warp_epoch;
+    site at;
     uint16_t thread;
     uint8_t mask; /* of the bytes of the word */
-    bool is_write : 1, is_atomic : 1;
-    site at;
+    bool is_atomic;
 };
 
 struct word {
-    record records[N_RECORDS];
-    unsigned i_next;
+    record writes[N_WRITES], reads[N_READS];
+    uint8_t i_write, i_read; /* the latest */
 };
 
 /* An allocation, or an object in shared memory. */
@@ -42,8 +44,8 @@ struct region {
     uintptr_t start;
     size_t n_bytes;
     space kind;
-    std::vector<bool> is_written; /* empty: by the host, who is not watched */
-    std::vector<word *> pages;    /* NULL: not touched yet */
+    std::vector<uint8_t> is_written; /* empty: by the host, who is not watched */
+    std::vector<word *> pages;       /* NULL: not touched yet */
 };
 
 struct mapped_write {
@@ -56,7 +58,6 @@ struct checked_block {
     std::vector<region *> shared;
     std::unordered_map<uint32_t, uint32_t> seen; /* block -> its epochs below are before us */
     std::vector<mapped_write> unpublished;
-    bool has_published;
 };
 
 /* Blocks that have drawn a ticket of a counter, and with it what they had seen. */
@@ -129,8 +130,7 @@ void check_host_wrote(const void *memory, size_t n_bytes)
     region *r = (--next)->second;
     if (!contains(r, (uintptr_t)memory) || r->is_written.empty())
         return;
-    auto first = r->is_written.begin() + (ptrdiff_t)((uintptr_t)memory - r->start);
-    std::fill(first, first + (ptrdiff_t)n_bytes, true);
+    memset(&r->is_written[(uintptr_t)memory - r->start], true, n_bytes);
 }
 
 /* ---- launches and blocks --------------------------------------------------------------------
@@ -162,7 +162,7 @@ void check_shared(block *b, const shared_object &object)
 void check_block_end(block *b)
 {
     checked_block *c = b->checked;
-    if (c->has_published && !c->unpublished.empty()) {
+    if (!c->unpublished.empty()) {
         const mapped_write &w = c->unpublished.front();
         fault(place{},
                 "block %u,%u,%u: thread %u writes mapped host memory at %s, which no "
@@ -171,13 +171,15 @@ void check_block_end(block *b)
     }
     for (region *r : c->shared)
         region_free(r);
-    sites_block_end(b->serial);
+    lines_block_end(b->serial);
     delete c;
 }
 
 void check_switch(fiber *to)
 {
     current = to;
+    check_stack = to ? (uintptr_t)to->at.stack : 0;
+    check_stack_bytes = to ? to->at.n_stack_bytes : 0;
     check_is_paused = true; /* a fiber waits inside of the engine only */
 }
 
@@ -221,7 +223,6 @@ void check_publish(fiber *f, uint32_t *seq, place at)
     region *r = region_at((uintptr_t)seq);
     if (!r || r->kind != SPACE_MAPPED || (uintptr_t)seq % sizeof *seq != 0)
         fault(at, "what gk_publish writes is not in mapped host memory, or not aligned");
-    c->has_published = true;
     std::vector<mapped_write> left;
     for (const mapped_write &w : c->unpublished) {
         bool is_before =
@@ -272,11 +273,10 @@ static void fault_outside(const access &a)
     fault_access(a, "outside of every allocation that a kernel may touch", "");
 }
 
-/* The thread's own: its stack, its indices, its parameters. */
+/* The thread's own: its indices, its parameters. */
 static bool is_private(uintptr_t address)
 {
-    return address - (uintptr_t)current->at.stack < current->at.n_stack_bytes ||
-           address - (uintptr_t)current < sizeof *current ||
+    return address - (uintptr_t)current < sizeof *current ||
            address - (uintptr_t)&gkemu_self < sizeof gkemu_self ||
            address - (uintptr_t)launch < launch->n_bytes;
 }
@@ -297,7 +297,8 @@ static bool is_before_us(const record &r)
     return seen != b->checked->seen.end() && r.epoch < seen->second;
 }
 
-[[noreturn]] static void fault_race(const access &a, const record &r, space kind)
+[[noreturn]] static void fault_race(
+        const access &a, const record &r, bool was_write, space kind)
 {
     bool is_own = r.block == current->home->serial;
     std::string here = site_text(a.at), there = site_text(r.at);
@@ -305,45 +306,59 @@ static bool is_before_us(const record &r)
             "race in memory of %s: %s at %s, and thread %u of %s %s at %s, with nothing that "
             "orders them",
             space_names[kind], a.is_write ? "writes" : "reads", here.c_str(), r.thread,
-            is_own ? "the block" : "another block", r.is_write ? "writes" : "reads",
+            is_own ? "the block" : "another block", was_write ? "writes" : "reads",
             there.c_str());
+}
+
+/* Against what others did before; records of blocks before `oldest` are of the past. */
+static void look_for_race(const record *records, int n, bool were_writes, const access &a,
+        uint8_t mask, uint32_t oldest, space kind)
+{
+    for (int i = 0; i < n; i++) {
+        const record &r = records[i];
+        bool is_conflict =
+                r.block >= oldest && (r.mask & mask) && !(a.is_atomic && r.is_atomic);
+        if (is_conflict && !is_before_us(r))
+            fault_race(a, r, were_writes, kind);
+    }
 }
 
 /* Where the record of this access goes: what it supersedes, what is of the past, or the next
  * in turn. */
-static record *record_to_replace(word *w, const access &a, uint8_t mask, uint32_t oldest)
+static record *record_to_replace(
+        record *records, int n, uint8_t *latest, const access &a, uint8_t mask, uint32_t oldest)
 {
     record *gone = nullptr;
-    for (record &r : w->records) {
-        if (is_same_thread(r) && r.is_write == a.is_write && r.is_atomic == a.is_atomic &&
-                r.mask == mask)
+    for (int i = 0; i < n; i++) {
+        record &r = records[i];
+        if (is_same_thread(r) && r.is_atomic == a.is_atomic && r.mask == mask)
             return &r;
         if (r.block < oldest)
             gone = &r;
     }
     if (gone)
         return gone;
-    w->i_next = (w->i_next + 1) % N_RECORDS;
-    return &w->records[w->i_next];
+    *latest = (uint8_t)((*latest + 1) % n);
+    return &records[*latest];
 }
 
 static void watch_word(word *w, const access &a, uint8_t mask, space kind)
 {
     const block *b = current->home;
     uint32_t oldest = kind == SPACE_SHARED ? b->serial : first_block;
-    for (const record &r : w->records) {
-        bool is_conflict = r.block >= oldest && (r.mask & mask) && (a.is_write || r.is_write) &&
-                           !(a.is_atomic && r.is_atomic);
-        if (is_conflict && !is_before_us(r))
-            fault_race(a, r, kind);
+    record *r;
+    look_for_race(w->writes, N_WRITES, true, a, mask, oldest, kind);
+    if (a.is_write) {
+        look_for_race(w->reads, N_READS, false, a, mask, oldest, kind);
+        r = record_to_replace(w->writes, N_WRITES, &w->i_write, a, mask, oldest);
+    } else {
+        r = record_to_replace(w->reads, N_READS, &w->i_read, a, mask, oldest);
     }
-    record *r = record_to_replace(w, a, mask, oldest);
     r->block = b->serial;
     r->epoch = b->epoch;
     r->warp_epoch = b->warps[current->i_warp].epoch;
     r->thread = (uint16_t)current->linear;
     r->mask = mask;
-    r->is_write = a.is_write;
     r->is_atomic = a.is_atomic;
     r->at = a.at;
 }
@@ -365,12 +380,11 @@ static void watch_contents(region *r, const access &a)
 {
     if (r->is_written.empty())
         return;
-    size_t first = a.address - r->start;
-    for (size_t i = first; i < first + a.n_bytes; i++)
-        if (a.is_write && !a.is_atomic)
-            r->is_written[i] = true;
-        else if (!r->is_written[i])
-            fault_access(a, "that nobody has written, in memory of ", space_names[r->kind]);
+    uint8_t *written = &r->is_written[a.address - r->start];
+    if (a.is_write && !a.is_atomic)
+        memset(written, true, a.n_bytes);
+    else if (memchr(written, false, a.n_bytes))
+        fault_access(a, "that nobody has written, in memory of ", space_names[r->kind]);
 }
 
 static void note_mapped_write(const access &a)
@@ -402,14 +416,12 @@ static void check_access(const access &a)
         note_mapped_write(a);
     bool is_streamed = a.address - current->streamed < current->n_streamed_bytes;
     if (is_value && !is_streamed) /* that one is counted as a whole */
-        sites_note(*current, a.at, a.address, a.n_bytes, a.is_write, r->kind);
+        lines_note(*current, a.at, a.address, a.n_bytes, a.is_write, r->kind);
 }
 
 void check_kernel_access(
         const void *memory, size_t n_bytes, bool is_write, bool is_atomic, const void *caller)
 {
-    if (!current || check_is_paused || n_bytes == 0)
-        return;
     check_pause pause; /* its own copies */
     check_access(access{(uintptr_t)memory, n_bytes, is_write, is_atomic, site_of_call(caller)});
 }
@@ -418,7 +430,7 @@ void check_stream(fiber *f, const void *from, size_t n_bytes, place at)
 {
     f->streamed = (uintptr_t)from;
     f->n_streamed_bytes = n_bytes;
-    sites_note_stream(*f, at, (uintptr_t)from, n_bytes);
+    lines_note(*f, site_of_place(at), (uintptr_t)from, n_bytes, false, SPACE_DEVICE);
 }
 
 } // namespace gkemu

@@ -29,9 +29,12 @@ void check_ticket(block *b, unsigned *counter, place at);
 void check_ticket_last(block *b, unsigned *counter);
 void check_publish(fiber *f, uint32_t *seq, place at);
 void check_stream(fiber *f, const void *from, size_t n_bytes, place at);
-/* An access that the compiler has announced; caller: where. */
+/* An access that the compiler has announced, of no stack; caller: where. */
 void check_kernel_access(
         const void *memory, size_t n_bytes, bool is_write, bool is_atomic, const void *caller);
+/* The stack of the fiber that runs: most accesses are there. */
+extern uintptr_t check_stack;
+extern size_t check_stack_bytes;
 
 /* The engine's own accesses are nobody's. */
 extern bool check_is_paused;

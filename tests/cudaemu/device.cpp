@@ -3,6 +3,7 @@
  * environment is read at every call, so that a test can change its mind:
  *   GKEMU_DEVICES=0      no device
  *   GKEMU_ERROR=35       cudaGetDeviceCount fails with this number (35: the driver is too old)
+ *   GKEMU_DRIVER=12040   the newest CUDA that the driver knows; 0: there is no driver
  *   GKEMU_MEMORY=BYTES   of the device
  *   GKEMU_FAIL=NAME      the function of this name fails with 999
  */
@@ -202,7 +203,7 @@ cudaError_t cudaMemGetInfo(size_t *n_free, size_t *n_total)
 cudaError_t cudaDriverGetVersion(int *version)
 {
     RUNTIME_CALL;
-    *version = 13000;
+    *version = (int)strtol(setting("GKEMU_DRIVER", "13000"), nullptr, 10);
     return cudaSuccess;
 }
 

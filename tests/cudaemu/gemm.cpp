@@ -1,142 +1,231 @@
 /*
- * gemm.cpp - in the place of cuBLAS: the same table of functions, plain loops. What it is given
- * is checked as strictly as cuBLAS may take it; a product runs in its stream.
- * GKEMU_GEMM=none: there is no cuBLAS; single: one without grouped products; float: one whose
- * grouped products refuse mixed types.
+ * gemm.cpp - in the place of cuBLAS: the same table of functions, plain loops in the declared
+ * types. What it is given is checked more strictly than by cuBLAS; a product runs in its
+ * stream. The environment is read at every search:
+ *   GKEMU_GEMM=none    there is no cuBLAS
+ *   GKEMU_GEMM=single  a version without grouped products
+ *   GKEMU_GEMM=float   one whose grouped products refuse mixed types
  */
 #include <stdlib.h>
-#include <string.h>
+#include <vector>
 
 #include "kernels/gemm_cuda.h"
 
-#include "check.h"
 #include "memory.h"
 #include "stream.h"
 
-using namespace gkemu;
+namespace gkemu {
 
-struct emulated_handle {
+enum { STATUS_INVALID_VALUE = 7, STATUS_NOT_SUPPORTED = 15, WORKSPACE_BYTES = 1 << 16 };
+
+struct cublas_handle {
     cudaStream_t stream;
+    bool has_workspace;
 };
 
-struct operand {
+/* Column-major; rows and columns as it lies in memory. */
+struct matrix {
     const void *values;
-    int type, n_lead;
-    bool is_transposed;
+    int type, n_rows, n_columns, stride;
 };
 
-static float value_of(const operand &o, int row, int column)
+struct product {
+    bool is_a_transposed, is_b_transposed;
+    int m, n, k;
+    float alpha, beta;
+    matrix a, b, c;
+};
+
+static bool is_version(const char *name)
 {
-    size_t at = o.is_transposed ? (size_t)row * (size_t)o.n_lead + (size_t)column
-                                : (size_t)column * (size_t)o.n_lead + (size_t)row;
-    if (o.type == GEMM_FLOAT)
-        return ((const float *)o.values)[at];
-    return gk_half_to_float(((const gk_half *)o.values)[at]);
+    const char *wanted = getenv("GKEMU_GEMM");
+    return wanted && strcmp(wanted, name) == 0;
 }
 
-static void multiply(int m, int n, int k, float alpha, const operand &a, const operand &b,
-        float beta, float *c, int n_lead)
+static size_t value_bytes(int type)
 {
-    for (int column = 0; column < n; column++)
-        for (int row = 0; row < m; row++) {
+    return type == GEMM_HALF ? sizeof(gk_half) : sizeof(float);
+}
+
+static float value_at(const matrix &from, int row, int column)
+{
+    size_t at = (size_t)column * (size_t)from.stride + (size_t)row;
+    return from.type == GEMM_HALF ? gk_half_to_float(((const gk_half *)from.values)[at])
+                                  : ((const float *)from.values)[at];
+}
+
+static void check_matrix(const matrix &x, const char *name)
+{
+    size_t n = (size_t)(x.n_columns - 1) * (size_t)x.stride + (size_t)x.n_rows;
+    if (x.stride < x.n_rows)
+        fault(place{}, "cuBLAS: %s has %d rows, but columns are %d apart", name, x.n_rows,
+                x.stride);
+    if (memory_room(x.values, SPACE_DEVICE) < n * value_bytes(x.type))
+        fault(place{}, "cuBLAS: %s, %d x %d, is not wholly in device memory", name, x.n_rows,
+                x.n_columns);
+}
+
+/* op(x), inner index first: what a column of the result reads lies together. */
+static std::vector<float> inner_first(const matrix &x, bool is_inner_rows)
+{
+    int n_inner = is_inner_rows ? x.n_rows : x.n_columns;
+    int n_outer = is_inner_rows ? x.n_columns : x.n_rows;
+    std::vector<float> out((size_t)n_inner * (size_t)n_outer);
+    for (int o = 0; o < n_outer; o++)
+        for (int i = 0; i < n_inner; i++)
+            out[(size_t)o * (size_t)n_inner + (size_t)i] =
+                    is_inner_rows ? value_at(x, i, o) : value_at(x, o, i);
+    return out;
+}
+
+static void run_product(const product &p)
+{
+    check_matrix(p.a, "a");
+    check_matrix(p.b, "b");
+    check_matrix(p.c, "c");
+    std::vector<float> a = inner_first(p.a, p.is_a_transposed);
+    std::vector<float> b = inner_first(p.b, !p.is_b_transposed);
+    for (int column = 0; column < p.n; column++)
+        for (int row = 0; row < p.m; row++) {
+            const float *x = &a[(size_t)row * (size_t)p.k],
+                        *y = &b[(size_t)column * (size_t)p.k];
             double sum = 0;
-            for (int i = 0; i < k; i++)
-                sum += (double)value_of(a, row, i) * (double)value_of(b, i, column);
-            float *at = c + (size_t)column * (size_t)n_lead + row;
-            *at = alpha * (float)sum + (beta != 0 ? beta * *at : 0);
-            check_host_wrote(at, sizeof *at);
+            for (int i = 0; i < p.k; i++)
+                sum += (double)x[i] * (double)y[i];
+            float *c = (float *)p.c.values + (size_t)column * (size_t)p.c.stride + row;
+            *c = p.alpha * (float)sum + (p.beta != 0 ? p.beta * *c : 0);
+            check_host_wrote(c, sizeof *c);
         }
+}
+
+static product product_of(
+        int op_a, int op_b, int m, int n, int k, const void *alpha, const void *beta)
+{
+    product p = {};
+    p.is_a_transposed = op_a == GEMM_TRANSPOSED;
+    p.is_b_transposed = op_b == GEMM_TRANSPOSED;
+    p.m = m;
+    p.n = n;
+    p.k = k;
+    p.alpha = *(const float *)alpha;
+    p.beta = *(const float *)beta;
+    return p;
+}
+
+static void set_matrices(product *p, const void *a, int type_a, int lda, const void *b,
+        int type_b, int ldb, void *c, int type_c, int ldc)
+{
+    int a_rows = p->is_a_transposed ? p->k : p->m, b_rows = p->is_b_transposed ? p->n : p->k;
+    p->a = matrix{a, type_a, a_rows, p->m + p->k - a_rows, lda};
+    p->b = matrix{b, type_b, b_rows, p->n + p->k - b_rows, ldb};
+    p->c = matrix{c, type_c, p->m, p->n, ldc};
+}
+
+static bool are_types_known(int type_a, int type_b, int type_c, int compute)
+{
+    bool is_known = type_a == GEMM_HALF || type_a == GEMM_FLOAT;
+    bool is_summed_in_float = compute == GEMM_COMPUTE || compute == GEMM_COMPUTE_PEDANTIC;
+    return is_known && type_a == type_b && type_c == GEMM_FLOAT && is_summed_in_float;
 }
 
 static int create(void **handle)
 {
-    *handle = new emulated_handle{nullptr};
+    if (is_made_to_fail("cublasCreate"))
+        return 1;
+    *handle = new cublas_handle{nullptr, false};
     return 0;
 }
 
 static int destroy(void *handle)
 {
-    delete (emulated_handle *)handle;
+    delete (cublas_handle *)handle;
     return 0;
 }
 
 static int set_stream(void *handle, cudaStream_t stream)
 {
-    ((emulated_handle *)handle)->stream = stream;
+    ((cublas_handle *)handle)->stream = stream;
     return 0;
 }
 
-static int set_workspace(void *, void *workspace, size_t n_bytes)
+static int set_workspace(void *handle, void *workspace, size_t n_bytes)
 {
-    return memory_room(workspace, SPACE_DEVICE) >= n_bytes ? 0 : 7;
+    runtime_lock lock;
+    if (memory_room(workspace, SPACE_DEVICE) < n_bytes)
+        fault(place{}, "cuBLAS: its workspace of %zu bytes is not in device memory", n_bytes);
+    ((cublas_handle *)handle)->has_workspace = true;
+    return 0;
 }
 
-/* In device memory and long enough. */
-static bool is_there(const void *values, int type, int n_lead, int n_columns)
-{
-    size_t n_bytes = (size_t)n_lead * (size_t)n_columns * (type == GEMM_FLOAT ? 4 : 2);
-    return memory_room(values, SPACE_DEVICE) >= n_bytes;
-}
-
-static int product(void *handle, int op_a, int op_b, int m, int n, int k, const void *alpha,
+static int one_product(void *handle, int op_a, int op_b, int m, int n, int k, const void *alpha,
         const void *a, int type_a, int lda, const void *b, int type_b, int ldb,
-        const void *beta, void *c, int type_c, int ldc, int, int)
+        const void *beta, void *c, int type_c, int ldc, int compute, int)
 {
-    float scale = *(const float *)alpha, keep = *(const float *)beta;
-    if (type_c != GEMM_FLOAT || type_a != type_b || m <= 0 || n <= 0 || k <= 0)
-        return 7;
-    if (!is_there(a, type_a, lda, op_a == GEMM_TRANSPOSED ? m : k) ||
-            !is_there(b, type_b, ldb, op_b == GEMM_TRANSPOSED ? k : n) ||
-            !is_there(c, type_c, ldc, n))
-        return 14;
-    operand left = {a, type_a, lda, op_a == GEMM_TRANSPOSED};
-    operand right = {b, type_b, ldb, op_b == GEMM_TRANSPOSED};
-    submit(((emulated_handle *)handle)->stream,
-            [=] { multiply(m, n, k, scale, left, right, keep, (float *)c, ldc); });
+    runtime_lock lock;
+    cublas_handle *h = (cublas_handle *)handle;
+    if (is_made_to_fail("cublasGemmEx") || m <= 0 || n <= 0 || k <= 0)
+        return STATUS_INVALID_VALUE;
+    if (!are_types_known(type_a, type_b, type_c, compute))
+        return STATUS_NOT_SUPPORTED;
+    if (!h->has_workspace && spoil_capture())
+        return STATUS_INVALID_VALUE; /* it would get memory of its own */
+    product p = product_of(op_a, op_b, m, n, k, alpha, beta);
+    set_matrices(&p, a, type_a, lda, b, type_b, ldb, c, type_c, ldc);
+    submit(h->stream, [p] { run_product(p); });
     return 0;
 }
 
-static int grouped(void *handle, const int *op_a, const int *op_b, const int *m, const int *n,
-        const int *k, const void *alpha, const void *const *a, int type_a, const int *lda,
-        const void *const *b, int type_b, const int *ldb, const void *beta, void *const *c,
-        int type_c, const int *ldc, int n_groups, const int *group_sizes, int compute)
+/* The addresses of a group's products, which only the device may read. */
+static const void *address_in(const void *const *addresses, size_t i)
 {
-    const char *setting = getenv("GKEMU_GEMM");
-    if (setting && strcmp(setting, "float") == 0 && type_a != type_c)
-        return 15;
-    size_t n_bytes = (size_t)n_groups * sizeof *a;
-    if (memory_room(a, SPACE_DEVICE) < n_bytes || memory_room(b, SPACE_DEVICE) < n_bytes ||
-            memory_room(c, SPACE_DEVICE) < n_bytes)
-        return 14;
-    cudaStream_t stream = ((emulated_handle *)handle)->stream;
-    cudaStreamSynchronize(stream); /* addresses lie in device memory */
-    for (int i = 0; i < n_groups; i++) {
-        const void *left, *right;
-        void *out;
-        if (group_sizes[i] != 1)
-            return 7;
-        device_open();
-        left = a[i];
-        right = b[i];
-        out = c[i];
-        device_close();
-        int status = product(handle, op_a[i], op_b[i], m[i], n[i], k[i],
-                (const float *)alpha + i, left, type_a, lda[i], right, type_b, ldb[i],
-                (const float *)beta + i, out, type_c, ldc[i], compute, GEMM_DEFAULT);
-        if (status != 0)
-            return status;
+    if (memory_room(addresses + i, SPACE_DEVICE) < sizeof *addresses)
+        fault(place{}, "cuBLAS: the addresses of grouped products are not in device memory");
+    return addresses[i];
+}
+
+static int grouped_products(void *handle, const int *op_a, const int *op_b, const int *m,
+        const int *n, const int *k, const void *alpha, const void *const *a, int type_a,
+        const int *lda, const void *const *b, int type_b, const int *ldb, const void *beta,
+        void *const *c, int type_c, const int *ldc, int n_groups, const int *group_sizes,
+        int compute)
+{
+    runtime_lock lock;
+    cublas_handle *h = (cublas_handle *)handle;
+    bool is_mixed = type_a != type_c && is_version("float");
+    if (is_mixed || !are_types_known(type_a, type_b, type_c, compute))
+        return STATUS_NOT_SUPPORTED;
+    if (spoil_capture())
+        return STATUS_INVALID_VALUE; /* its host arrays are no part of a graph */
+    size_t at = 0;
+    for (int g = 0; g < n_groups; g++) {
+        product p = product_of(op_a[g], op_b[g], m[g], n[g], k[g], (const float *)alpha + g,
+                (const float *)beta + g);
+        int strides[] = {lda[g], ldb[g], ldc[g]};
+        if (p.m <= 0 || p.n <= 0 || p.k <= 0)
+            return STATUS_INVALID_VALUE;
+        for (int i = 0; i < group_sizes[g]; i++, at++)
+            submit(h->stream, [=] {
+                product one = p;
+                set_matrices(&one, address_in(a, at), type_a, strides[0], address_in(b, at),
+                        type_b, strides[1], (void *)address_in((const void *const *)c, at),
+                        type_c, strides[2]);
+                run_product(one);
+            });
     }
     return 0;
 }
 
+} // namespace gkemu
+
+using namespace gkemu;
+
 const struct gemm_library *gemm_library_emulated(void)
 {
-    static const gemm_library full = {
-            create, destroy, set_stream, set_workspace, product, grouped, 256};
+    static const gemm_library full = {create, destroy, set_stream, set_workspace, one_product,
+            grouped_products, WORKSPACE_BYTES};
     static const gemm_library single = {
-            create, destroy, set_stream, set_workspace, product, nullptr, 256};
-    const char *setting = getenv("GKEMU_GEMM");
-    if (setting && strcmp(setting, "none") == 0)
+            create, destroy, set_stream, set_workspace, one_product, nullptr, WORKSPACE_BYTES};
+    if (is_version("none"))
         return nullptr;
-    return setting && strcmp(setting, "single") == 0 ? &single : &full;
+    return is_version("single") ? &single : &full;
 }

@@ -441,6 +441,15 @@ GK_KERNEL(32, 1) k_published_to_device(planted p)
 }
 LAUNCH_ONE(published_to_device, 32)
 
+GK_KERNEL(32, 1) k_not_published(planted p)
+{
+    if (threadIdx.x == 0) {
+        p.told[0] = 7;
+        p.told[3] = 1;
+    }
+}
+LAUNCH_ONE(not_published, 32)
+
 /* ---- launches -------------------------------------------------------------------------------
  */
 
