@@ -9,6 +9,8 @@
 
 #include "kernels/ops_cuda.h"
 
+#define RECENT_USUAL 4096 /* penalised tokens of each row of a decode batch */
+
 struct arrays {
     struct cuda_step *steps; /* the whole batch, then its parts */
     int32_t *tokens;
@@ -48,7 +50,8 @@ static void lay_arrays(const struct cuda *c, const struct kernels_batch *b, stru
     a->visible = (uint32_t *)cursor_take(at, b->n_visible * u32);
 }
 
-/* Captured graphs hold the address of the block: they go with it. */
+/* Captured graphs hold the address of the block: they go with it. Half as much again, so that
+ * lists which grow token by token do not come here for each. */
 static bool grow_block(struct cuda *c, size_t n_bytes)
 {
     struct batch_block *block = &c->block;
@@ -58,13 +61,25 @@ static bool grow_block(struct cuda *c, size_t n_bytes)
     decode_drop_graphs(c);
     device_free(&c->device, block->host);
     device_free(&c->device, block->device);
-    block->n_bytes = n_bytes + n_bytes / 2;
+    block->n_bytes = block->n_bytes ? n_bytes + n_bytes / 2 : n_bytes;
     block->host = (unsigned char *)device_alloc_mapped(&c->device, block->n_bytes, &ignored);
     block->device = (unsigned char *)device_alloc(&c->device, block->n_bytes);
     if (block->host && block->device)
         return true;
     block->n_bytes = 0;
     return false;
+}
+
+bool batch_open(struct cuda *c)
+{
+    const struct kernels_batch most = {.n_tokens = c->size.batch_tok,
+            .n_visible = c->size.n_cells,
+            .n_rows = c->size.batch_tok};
+    struct arrays ignored;
+    struct cursor at = {0, 0};
+    lay_arrays(c, &most, &ignored, &at);
+    size_t recent_bytes = (size_t)CUDA_DECODE_TOK * RECENT_USUAL * sizeof(int32_t);
+    return grow_block(c, cursor_bytes(&at) + recent_bytes);
 }
 
 static void copy_in(void *to, const void *from, size_t n_bytes)
@@ -172,46 +187,41 @@ struct part batch_part(const struct cuda *c, const struct kernels_batch *batch, 
 }
 
 /* What the device published must be of this run: a record that it did not reach is old. */
-static bool check_told(struct cuda *c, const uint32_t *seq, size_t n, const char *what)
+static bool is_told(struct cuda *c, uint32_t *seq, const char *what, uint32_t i)
 {
-    for (size_t i = 0; i < n; i++)
-        if (__atomic_load_n(&seq[i], __ATOMIC_ACQUIRE) != c->seq)
-            return cuda_fail(
-                    c, "the GPU did not finish: %s %zu of %zu is missing", what, i + 1, n);
-    return true;
+    if (__atomic_load_n(seq, __ATOMIC_ACQUIRE) == c->seq)
+        return true;
+    return cuda_fail(c, "the GPU did not finish: %s of token %u is missing", what, i);
 }
 
-static bool has_gates(const struct cuda *c)
+/* Of one gate; what the caller has of other layers stays. */
+static bool take_picks(struct cuda *c, const struct kernels_batch *b, uint32_t i_moe)
 {
-    for (uint32_t i = 0; i < c->n_steps; i++)
-        if (c->steps[i].kind == STEP_GATE)
-            return true;
-    return false;
-}
-
-static bool take_picks(struct cuda *c, const struct kernels_batch *b)
-{
-    size_t n_layers = (size_t)b->n_tokens * c->size.n_moe_layers;
-    size_t n_picks = n_layers * c->size.n_used;
-    if (!check_told(c, c->told.seq, n_layers, "choice of experts"))
-        return false;
-    if (b->ids)
-        memcpy(b->ids, c->told.ids, n_picks * sizeof *b->ids);
-    if (b->weights)
-        memcpy(b->weights, c->told.weights, n_picks * sizeof *b->weights);
-    if (b->margins)
-        memcpy(b->margins, c->told.margins, n_layers * sizeof *b->margins);
+    const struct told *told = &c->told;
+    size_t n = c->size.n_used;
+    for (uint32_t t = 0; t < b->n_tokens; t++) {
+        size_t layer = (size_t)t * c->size.n_moe_layers + i_moe;
+        if (!is_told(c, &told->seq[layer], "the choice of experts", t))
+            return false;
+        if (b->ids)
+            memcpy(b->ids + layer * n, told->ids + layer * n, n * sizeof *b->ids);
+        if (b->weights)
+            memcpy(b->weights + layer * n, told->weights + layer * n, n * sizeof *b->weights);
+        if (b->margins)
+            b->margins[layer] = told->margins[layer];
+    }
     return true;
 }
 
 bool batch_take(struct cuda *c, const struct kernels_batch *batch)
 {
-    if (has_gates(c) && !take_picks(c, batch))
-        return false;
-    if (!batch->params || !batch->samples || batch->n_rows == 0)
-        return true;
-    if (!check_told(c, c->told.sample_seq, batch->n_rows, "sample"))
-        return false;
-    memcpy(batch->samples, c->told.samples, batch->n_rows * sizeof *batch->samples);
+    for (uint32_t i = 0; i < c->n_steps; i++)
+        if (c->steps[i].kind == STEP_GATE && !take_picks(c, batch, c->steps[i].said.gate.i_moe))
+            return false;
+    for (uint32_t i = 0; batch->params && batch->samples && i < batch->n_rows; i++) {
+        if (!is_told(c, &c->told.sample_seq[i], "the draw", i))
+            return false;
+        batch->samples[i] = c->told.samples[i];
+    }
     return true;
 }

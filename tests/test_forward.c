@@ -15,78 +15,11 @@
 
 #include "kernels/kernels.h"
 
-#include "engine/json.h"
 #include "engine/model.h"
-#include "engine/telemetry.h"
-#include "engine/tokenizer.h"
 
-#define GOLDEN          SOURCE_DIR "/tests/golden/"
-#define SHARED          SOURCE_DIR "/../shared/golden/"
-#define MAX_TOK         1024
-#define EXACT_TOLERANCE 1e-3
+#include "tests/helper_golden.h"
 
 static const char *const kernel_names[] = {"scalar", "avx2"};
-
-/* A prompt with the reference's logits of its last n_known positions. */
-struct golden {
-    struct json *json;
-    struct buf text, logits;
-    int32_t tokens[MAX_TOK];
-    uint32_t n_tokens, n_known, n_vocab, pos0, n_ctx;
-    char model_path[512];
-};
-
-static bool golden_open(struct golden *g, const char *folder, const char *name)
-{
-    char path[512];
-    struct err err;
-    *g = (struct golden){0};
-    snprintf(path, sizeof path, "%smodels/%s.json", folder, name);
-    if (access(path, R_OK) != 0)
-        return false;
-    if (file_read(&g->text, path, 64 << 20, &err) != OK)
-        fail_msg("%s", err.text);
-    g->json = json_parse(buf_slice(&g->text));
-    assert_non_null(g->json);
-    snprintf(g->model_path, sizeof g->model_path, "%smodels/%s", folder,
-            json_get_text(g->json, "model"));
-    snprintf(path, sizeof path, "%smodels/%s", folder, json_get_text(g->json, "logits_file"));
-    if (file_read(&g->logits, path, 64 << 20, &err) != OK)
-        fail_msg("%s", err.text);
-    assert_true(json_get_u32(g->json, "n_vocab", &g->n_vocab));
-    assert_true(json_get_u32(g->json, "pos0", &g->pos0));
-    assert_true(json_get_u32(g->json, "n_ctx", &g->n_ctx));
-    const struct json *tokens = json_get(g->json, "tokens");
-    for (const struct json *t = json_first(tokens); t; t = json_next(t)) {
-        double value;
-        assert_true(json_number(t, &value) && g->n_tokens < MAX_TOK);
-        g->tokens[g->n_tokens++] = (int32_t)value;
-    }
-    g->n_known = (uint32_t)(g->logits.n / sizeof(float) / g->n_vocab);
-    return true;
-}
-
-static void golden_close(struct golden *g)
-{
-    json_free(g->json);
-    buf_release(&g->text);
-    buf_release(&g->logits);
-}
-
-static struct model *open_model(const struct golden *g, const char *kernel, bool is_exact)
-{
-    struct model *m;
-    struct err err;
-    struct model_config cfg = {.path = g->model_path,
-            .context_tok = g->n_ctx,
-            .batch_tok = MAX_TOK,
-            .n_threads = 2,
-            .is_exact = is_exact,
-            .backend = {.kernel = kernel}};
-    if (model_open(&m, &cfg, &err) != OK)
-        fail_msg("%s", err.text);
-    return m;
-}
 
 static bool has_kernel(const char *name)
 {
@@ -95,110 +28,16 @@ static bool has_kernel(const char *name)
     return k != NULL;
 }
 
-struct difference {
-    double largest, sum_squares;
-    size_t n, n_flipped;
-};
-
-static void compare_experts(const struct golden *g, const struct model *m, uint32_t i,
-        uint32_t i_known, struct difference *diff)
+static struct model *open_model(const struct golden *g, const char *kernel, bool is_exact)
 {
-    const struct json *layers = json_get(g->json, "moe");
-    if (!layers)
-        layers = json_get(g->json, "moe_last");
-    const struct telemetry_shape *shape = model_shape(m);
-    assert_int_equal(json_count(layers), shape->n_moe_layers);
-    for (uint32_t l = 0; l < shape->n_moe_layers; l++) {
-        const struct json *ids = json_at(json_get(json_at(layers, l), "ids"), i_known),
-                          *weights = json_at(json_get(json_at(layers, l), "weights"), i_known);
-        assert_int_equal(json_count(ids), shape->k);
-        for (uint32_t e = 0; e < shape->k; e++) {
-            double want_id, want_weight, got_weight = -1;
-            assert_true(json_number(json_at(ids, e), &want_id));
-            assert_true(json_number(json_at(weights, e), &want_weight));
-            for (uint32_t k = 0; k < shape->k; k++)
-                if (model_picks(m, i)[l * shape->k + k].expert == (uint16_t)want_id)
-                    got_weight = model_weights(m, i)[l * shape->k + k];
-            if (got_weight < 0)
-                diff->n_flipped++;
-            else
-                diff->largest = fmax(diff->largest, fabs(got_weight - want_weight));
-        }
-        assert_true(model_margins(m, i)[l] >= 0);
-    }
+    return golden_open_model(
+            g, &(struct backend_choice){.name = "cpu", .kernel = kernel}, is_exact);
 }
 
-static void compare_token(const struct golden *g, struct model *m, uint32_t i, uint32_t at,
-        struct difference *diff)
-{
-    uint32_t first_known = g->n_tokens - g->n_known;
-    if (at < first_known)
-        return;
-    const float *want = (const float *)(const void *)g->logits.ptr +
-                        (size_t)(at - first_known) * g->n_vocab;
-    const float *got = model_logits(m, i);
-    assert_non_null(got);
-    for (uint32_t v = 0; v < g->n_vocab; v++) {
-        double d = fabs((double)got[v] - want[v]);
-        diff->largest = d <= diff->largest ? diff->largest : d; /* NaN is kept */
-        diff->sum_squares += d * d;
-        diff->n++;
-    }
-    compare_experts(g, m, i, at - first_known, diff);
-}
-
-/* Runs tokens [begin, end) as sequence seq in batches of n_batch and compares. */
-static struct difference run_range(const struct golden *g, struct model *m, uint16_t seq_id,
-        uint32_t begin, uint32_t end, uint32_t n_batch)
-{
-    uint16_t seq[MAX_TOK];
-    uint32_t pos[MAX_TOK];
-    uint8_t want[MAX_TOK];
-    struct difference diff = {0};
-    struct err err;
-    memset(want, 1, sizeof want);
-    for (uint32_t at = begin; at < end; at += n_batch) {
-        uint32_t n = end - at < n_batch ? end - at : n_batch;
-        for (uint32_t i = 0; i < n; i++) {
-            seq[i] = seq_id;
-            pos[i] = g->pos0 + at + i;
-        }
-        struct batch batch = {n, g->tokens + at, seq, pos, want, .keeps_logits = true};
-        if (model_forward(m, &batch, &err) != OK)
-            fail_msg("%s", err.text);
-        for (uint32_t i = 0; i < n; i++)
-            compare_token(g, m, i, at + i, &diff);
-    }
-    return diff;
-}
-
-static void assert_exact(const char *what, const struct difference *diff, double tolerance)
-{
-    if (!(diff->largest <= tolerance) || diff->n_flipped || !diff->n)
-        fail_msg("%s: largest difference %g of %zu logits, %zu experts differ", what,
-                diff->largest, diff->n, diff->n_flipped);
-}
-
-/* A long prompt, of which the file knows only the end, is run as its reference was. */
 static void check_exact(const char *folder, const char *name, const char *kernel)
 {
-    static const uint32_t whole[] = {1, 7, MAX_TOK}, long_prompt[] = {256};
-    struct golden g;
-    if (!has_kernel(kernel) || !golden_open(&g, folder, name))
-        return;
-    bool is_long = g.n_known < g.n_tokens;
-    const uint32_t *batches = is_long ? long_prompt : whole;
-    struct model *m = open_model(&g, kernel, true);
-    for (size_t b = 0; b < (is_long ? ARRAY_LEN(long_prompt) : ARRAY_LEN(whole)); b++) {
-        char what[128];
-        snprintf(what, sizeof what, "%s %s batch %u", name, model_info(m)->kernel, batches[b]);
-        struct difference diff = run_range(&g, m, 0, 0, g.n_tokens, batches[b]);
-        assert_exact(what, &diff, is_long ? 5 * EXACT_TOLERANCE : EXACT_TOLERANCE);
-        model_kv_remove(m, 0, 0, UINT32_MAX);
-        assert_int_equal(model_kv_room(m), model_info(m)->context_tok);
-    }
-    model_close(m);
-    golden_close(&g);
+    if (!kernel || has_kernel(kernel))
+        golden_check(folder, name, &(struct backend_choice){.name = "cpu", .kernel = kernel});
 }
 
 static void models_match_the_reference(void **state)
@@ -241,7 +80,7 @@ static void fast_mode_stays_close(void **state)
             if (!has_kernel(kernel_names[k]))
                 continue;
             struct model *m = open_model(&g, kernel_names[k], false);
-            struct difference diff = run_range(&g, m, 0, 0, g.n_tokens, 16);
+            struct difference diff = golden_run(&g, m, 0, 0, g.n_tokens, 16);
             double rms = sqrt(diff.sum_squares / (double)diff.n);
             if (diff.n_flipped == 0 && !(rms <= 0.1 && diff.largest <= 0.6))
                 fail_msg("%s %s: rms %g, largest %g", models[i].name, kernel_names[k], rms,
@@ -277,9 +116,9 @@ static void sequences_in_one_batch_do_not_see_each_other(void **state)
         struct batch batch = {n, tokens, seq, pos, want, .keeps_logits = true};
         assert_int_equal(model_forward(m, &batch, &err), OK);
         for (uint32_t i = 0; i < n; i++)
-            compare_token(&g, m, i, pos[i], &diff);
+            golden_compare(&g, m, i, pos[i], &diff);
     }
-    assert_exact("interleaved", &diff, EXACT_TOLERANCE);
+    golden_expect("interleaved", &diff, EXACT_TOLERANCE);
     assert_int_equal(diff.n, 3 * (size_t)g.n_tokens * g.n_vocab);
     model_close(m);
     golden_close(&g);
@@ -292,15 +131,15 @@ static void a_shared_prefix_and_a_rewind_equal_recomputing(void **state)
     assert_true(golden_open(&g, GOLDEN, "qwen3moe"));
     struct model *m = open_model(&g, NULL, true);
     uint32_t half = g.n_tokens / 2, room = model_kv_room(m);
-    struct difference diff = run_range(&g, m, 4, 0, g.n_tokens, 9);
-    assert_exact("whole", &diff, EXACT_TOLERANCE);
+    struct difference diff = golden_run(&g, m, 4, 0, g.n_tokens, 9);
+    golden_expect("whole", &diff, EXACT_TOLERANCE);
     model_kv_share(m, 4, 9, 0, half);
     assert_int_equal(model_kv_room(m), room - g.n_tokens); /* nothing copied */
-    diff = run_range(&g, m, 9, half, g.n_tokens, 9);
-    assert_exact("behind a shared prefix", &diff, EXACT_TOLERANCE);
+    diff = golden_run(&g, m, 9, half, g.n_tokens, 9);
+    golden_expect("behind a shared prefix", &diff, EXACT_TOLERANCE);
     model_kv_remove(m, 4, half, UINT32_MAX);
-    diff = run_range(&g, m, 4, half, g.n_tokens, 3);
-    assert_exact("after a rewind", &diff, EXACT_TOLERANCE);
+    diff = golden_run(&g, m, 4, half, g.n_tokens, 3);
+    golden_expect("after a rewind", &diff, EXACT_TOLERANCE);
     model_kv_remove(m, 4, 0, UINT32_MAX);
     assert_int_equal(model_kv_room(m), room - g.n_tokens); /* 9 still holds the prefix */
     model_kv_remove(m, 9, 0, UINT32_MAX);
@@ -318,8 +157,8 @@ static void positions_may_start_anywhere(void **state)
     assert_true(golden_open(&g, GOLDEN, "qwen3moe"));
     struct model *m = open_model(&g, NULL, true);
     g.pos0 = 100000; /* far beyond the 512 cells */
-    struct difference diff = run_range(&g, m, 0, 0, g.n_tokens, 7);
-    assert_exact("from position 100000", &diff, EXACT_TOLERANCE);
+    struct difference diff = golden_run(&g, m, 0, 0, g.n_tokens, 7);
+    golden_expect("from position 100000", &diff, EXACT_TOLERANCE);
     model_close(m);
     golden_close(&g);
 }
@@ -331,9 +170,9 @@ static void a_full_cache_changes_nothing(void **state)
     assert_true(golden_open(&g, GOLDEN, "olmoe"));
     g.n_ctx = g.n_tokens - 1;
     struct model *m = open_model(&g, NULL, true);
-    uint16_t seq[MAX_TOK] = {0};
-    uint32_t pos[MAX_TOK];
-    uint8_t want[MAX_TOK] = {0};
+    uint16_t seq[GOLDEN_MAX_TOK] = {0};
+    uint32_t pos[GOLDEN_MAX_TOK];
+    uint8_t want[GOLDEN_MAX_TOK] = {0};
     struct err err;
     for (uint32_t i = 0; i < g.n_tokens; i++)
         pos[i] = i;
@@ -346,8 +185,8 @@ static void a_full_cache_changes_nothing(void **state)
         assert_int_equal(model_forward(m, &(struct batch){1, wrong + i, seq, pos, want}, &err),
                 ERR_USAGE);
     assert_int_equal(model_kv_room(m), g.n_ctx);
-    struct difference diff = run_range(&g, m, 0, 0, g.n_ctx, MAX_TOK);
-    assert_exact("after the refusals", &diff, EXACT_TOLERANCE);
+    struct difference diff = golden_run(&g, m, 0, 0, g.n_ctx, GOLDEN_MAX_TOK);
+    golden_expect("after the refusals", &diff, EXACT_TOLERANCE);
     model_close(m);
     golden_close(&g);
 }
@@ -367,8 +206,8 @@ static void a_cancelled_batch_leaves_no_cells(void **state)
             ERR_CANCELLED);
     assert_int_equal(model_kv_room(m), room);
     model_cancel_clear(m);
-    struct difference diff = run_range(&g, m, 0, 0, g.n_tokens, MAX_TOK);
-    assert_exact("after cancelling", &diff, EXACT_TOLERANCE);
+    struct difference diff = golden_run(&g, m, 0, 0, g.n_tokens, GOLDEN_MAX_TOK);
+    golden_expect("after cancelling", &diff, EXACT_TOLERANCE);
     model_close(m);
     golden_close(&g);
 }

@@ -171,7 +171,7 @@ void check_block_end(block *b)
     }
     for (region *r : c->shared)
         region_free(r);
-    sites_block_end(b->serial);
+    lines_block_end(b->serial);
     delete c;
 }
 
@@ -416,7 +416,7 @@ static void check_access(const access &a)
         note_mapped_write(a);
     bool is_streamed = a.address - current->streamed < current->n_streamed_bytes;
     if (is_value && !is_streamed) /* that one is counted as a whole */
-        sites_note(*current, a.at, a.address, a.n_bytes, a.is_write, r->kind);
+        lines_note(*current, a.at, a.address, a.n_bytes, a.is_write, r->kind);
 }
 
 void check_kernel_access(
@@ -430,7 +430,7 @@ void check_stream(fiber *f, const void *from, size_t n_bytes, place at)
 {
     f->streamed = (uintptr_t)from;
     f->n_streamed_bytes = n_bytes;
-    sites_note_stream(*f, at, (uintptr_t)from, n_bytes);
+    lines_note(*f, site_of_place(at), (uintptr_t)from, n_bytes, false, SPACE_DEVICE);
 }
 
 } // namespace gkemu

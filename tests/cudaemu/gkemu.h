@@ -1,6 +1,6 @@
 /*
  * gkemu.h - what tests may ask of the emulator. The environment says the same, read once:
- * GKEMU_ORDER=forward|reverse|random[:SEED] and GKEMU_RESIDENT=N.
+ * GKEMU_ORDER=forward|reverse|random[:SEED], GKEMU_RESIDENT=N and GKEMU_LINES=1.
  */
 #ifndef CUDAEMU_GKEMU_H
 #define CUDAEMU_GKEMU_H
@@ -35,6 +35,7 @@ struct gkemu_line {
     uint64_t n_sectors, n_sectors_ideal; /* of 32 bytes in device or mapped memory */
     uint64_t n_extra_passes;             /* in shared memory, for conflicts of banks */
 };
+bool gkemu_can_track();
 /* Begins anew, or ends. */
 void gkemu_track(bool is_wanted);
 std::vector<gkemu_line> gkemu_tracked_lines();

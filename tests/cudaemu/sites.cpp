@@ -1,18 +1,13 @@
-/*
- * sites.cpp - see sites.h. An access of a warp is put together from its lanes: each lane's n-th
- * access at an instruction belongs to the warp's n-th, which holds as long as lanes run through
- * the same loops.
- */
+/* sites.cpp - see sites.h. */
 #include "sites.h"
 
 #ifdef GKEMU_CHECK
 
-#include <algorithm>
 #include <dlfcn.h>
 #include <link.h>
 #include <map>
-#include <set>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 namespace gkemu {
@@ -24,12 +19,12 @@ struct range {
     uintptr_t start, end;
 };
 
-/* This program or library. */
-static struct {
+/* This program or library; read at exit, so it is not destroyed before. */
+static struct image {
     range all;
     std::vector<range> constant;
     std::string path;
-} image;
+} &image = *new struct image();
 
 static bool is_in(range r, uintptr_t address)
 {
@@ -101,170 +96,31 @@ static std::string look_up(site at)
     return is_known ? text : std::string(offset) + " of " + image.path;
 }
 
+/* Places that were told, behind all instructions. */
+static const site first_told = 1u << 31;
+static std::vector<place> &told = *new std::vector<place>(); /* read at exit */
+
+site site_of_place(place at)
+{
+    for (size_t i = 0; i < told.size(); i++)
+        if (told[i].line == at.line && told[i].file == at.file)
+            return first_told + (site)i;
+    told.push_back(at);
+    return first_told + (site)told.size() - 1;
+}
+
 std::string site_text(site at)
 {
     static std::map<site, std::string> known;
+    if (at >= first_told)
+        return place_file(told[at - first_told]) +
+               (":" + std::to_string(told[at - first_told].line));
     auto found = known.find(at);
     if (found != known.end())
         return found->second;
     return known[at] = look_up(at);
 }
 
-/* ---- warps together -------------------------------------------------------------------------
- */
-
-struct warp_access {
-    unsigned n_lanes, n_bytes;
-    uintptr_t addresses[32];
-};
-
-struct line_key {
-    std::string text; /* of streams; else the instruction is looked up at the end */
-    site at;
-    bool is_write;
-    bool operator<(const line_key &o) const
-    {
-        return std::tie(text, at, is_write) < std::tie(o.text, o.at, o.is_write);
-    }
-};
-
-struct line_use {
-    space kind;
-    uint64_t n_accesses, n_sectors, n_sectors_ideal, n_extra_passes;
-};
-
-struct pending {
-    line_key key;
-    space kind;
-    warp_access access;
-};
-
-static bool is_tracking;
-static std::map<line_key, line_use> uses;
-/* (block, warp, line, n-th time) and (block, thread, line) */
-static std::map<std::tuple<uint32_t, unsigned, line_key, unsigned>, pending> open_accesses;
-static std::map<std::tuple<uint32_t, unsigned, line_key>, unsigned> times;
-
-static void add_sectors(line_use *use, const warp_access &a)
-{
-    std::set<uintptr_t> sectors, bytes;
-    for (unsigned lane = 0; lane < a.n_lanes; lane++) {
-        for (uintptr_t at = a.addresses[lane] / 32;
-                at <= (a.addresses[lane] + a.n_bytes - 1) / 32; at++)
-            sectors.insert(at);
-        bytes.insert(a.addresses[lane]);
-    }
-    use->n_sectors += sectors.size();
-    use->n_sectors_ideal += (bytes.size() * a.n_bytes + 31) / 32;
-}
-
-/* A pass serves 128 bytes: so many lanes at once; each of the 32 banks gives one word. */
-static void add_passes(line_use *use, const warp_access &a)
-{
-    unsigned n_at_once = a.n_bytes <= 4 ? 32 : 128 / a.n_bytes;
-    for (unsigned lane = 0; lane < a.n_lanes; lane += n_at_once) {
-        std::set<uintptr_t> words;
-        unsigned n_of_bank[32] = {}, n_passes = 1;
-        for (unsigned i = lane; i < std::min(a.n_lanes, lane + n_at_once); i++)
-            for (uintptr_t at = a.addresses[i] / 4; at <= (a.addresses[i] + a.n_bytes - 1) / 4;
-                    at++)
-                if (words.insert(at).second)
-                    n_passes = std::max(n_passes, ++n_of_bank[at % 32]);
-        use->n_extra_passes += n_passes - 1;
-    }
-}
-
-static void add(const pending &p)
-{
-    line_use *use = &uses[p.key];
-    use->kind = p.kind;
-    use->n_accesses++;
-    if (p.kind == SPACE_SHARED)
-        add_passes(use, p.access);
-    else
-        add_sectors(use, p.access);
-}
-
-static void note(
-        const fiber &f, const line_key &key, uintptr_t address, size_t n_bytes, space kind)
-{
-    uint32_t b = f.home->serial;
-    unsigned n = times[std::make_tuple(b, f.linear, key)]++;
-    pending *p = &open_accesses[std::make_tuple(b, f.i_warp, key, n)];
-    p->key = key;
-    p->kind = kind;
-    p->access.n_bytes = (unsigned)n_bytes;
-    p->access.addresses[p->access.n_lanes++] = address;
-}
-
-void sites_note(
-        const fiber &f, site at, uintptr_t address, size_t n_bytes, bool is_write, space kind)
-{
-    if (is_tracking)
-        note(f, line_key{"", at, is_write}, address, n_bytes, kind);
-}
-
-void sites_note_stream(const fiber &f, place at, uintptr_t address, size_t n_bytes)
-{
-    if (is_tracking)
-        note(f, line_key{std::string(place_file(at)) + ":" + std::to_string(at.line), 0, false},
-                address, n_bytes, SPACE_DEVICE);
-}
-
-void sites_block_end(uint32_t block)
-{
-    if (!is_tracking)
-        return;
-    auto first = open_accesses.lower_bound(std::make_tuple(block, 0u, line_key{}, 0u));
-    auto last = first;
-    for (; last != open_accesses.end() && std::get<0>(last->first) == block; ++last)
-        add(last->second);
-    open_accesses.erase(first, last);
-    times.erase(times.lower_bound(std::make_tuple(block, 0u, line_key{})),
-            times.lower_bound(std::make_tuple(block + 1, 0u, line_key{})));
-}
-
 } // namespace gkemu
-
-using namespace gkemu;
-
-void gkemu_track(bool is_wanted)
-{
-    is_tracking = is_wanted;
-    uses.clear();
-}
-
-std::vector<gkemu_line> gkemu_tracked_lines()
-{
-    std::map<std::pair<std::string, bool>, gkemu_line> lines;
-    for (const auto &entry : uses) {
-        const line_key &key = entry.first;
-        const line_use &use = entry.second;
-        std::string text = key.text.empty() ? site_text(key.at) : key.text;
-        gkemu_line *line = &lines[std::make_pair(text, key.is_write)];
-        line->place = text;
-        line->is_write = key.is_write;
-        line->is_shared = use.kind == SPACE_SHARED;
-        line->n_accesses += use.n_accesses;
-        line->n_sectors += use.n_sectors;
-        line->n_sectors_ideal += use.n_sectors_ideal;
-        line->n_extra_passes += use.n_extra_passes;
-    }
-    std::vector<gkemu_line> all;
-    for (const auto &entry : lines)
-        all.push_back(entry.second);
-    return all;
-}
-
-#else
-
-void gkemu_track(bool)
-{
-}
-
-std::vector<gkemu_line> gkemu_tracked_lines()
-{
-    return {};
-}
 
 #endif
