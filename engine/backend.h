@@ -35,8 +35,7 @@ void backend_choice_release(struct backend_choice *copy);
 
 /* ERR_USAGE: there is no backend of this name. */
 enum status backend_check(const struct backend_choice *choice, struct err *err) MUST_USE;
-/* False: the CPU is used, and why[BACKEND_WHY_BYTES] says in a sentence why; "": nobody asked
- * for a GPU and no library is there, or the CPU was asked for. */
+/* False: the CPU is used, and why[BACKEND_WHY_BYTES] says in a sentence why. */
 bool backend_find_gpu(const struct backend_choice *choice, struct backend_gpu *out, char *why);
 /* A GPU's backend where that can be used, else the CPU's and why as above. */
 enum status backend_open(struct kernels **out, const struct backend_choice *choice,

@@ -38,8 +38,8 @@ struct cuda_sample_params {
 /* What varies, at the same addresses for the life of the plan. */
 struct cuda_step {
     uint32_t n_tokens, n_rows;
-    uint32_t seq;     /* counts runs, from 1: stamps what is published */
-    int32_t *tokens;  /* [batch_tok] */
+    uint32_t seq;    /* counts runs, from 1: stamps what is published */
+    int32_t *tokens; /* [batch_tok] */
     float *rope_table;
     uint32_t *cells, *visible, *first, *count, *rows;
     struct cuda_sample_params *params; /* [batch_tok] */
@@ -108,8 +108,8 @@ void gk_attend(
         const struct cuda_step *step, uint32_t n, struct cuda_attend a, cudaStream_t stream);
 
 /* matvec_cuda.cu: out[t] (+)= W in[t] + bias; in: norm NULL: as is, else rms(in) * norm. Output
- * projection and logits. rows: token t's input is in[rows[t]] (step->rows; n is then the
- * number of rows, step->n_rows of which are real). */
+ * projection and logits. by_rows: token t's input is in[step->rows[t]]; n is then the number
+ * of rows. */
 struct cuda_matvec {
     struct cuda_matrix w;
     const float *in, *norm, *bias;

@@ -1,11 +1,18 @@
+/* clang-format off */
 /*
  * ops_cuda.h - inside of the CUDA backend's host part: the instance, and what its files share.
- *   ops_cuda.cu       the table of kernel_ops: records a plan, runs a batch, reads buffers
- *   place_cuda.cu     ready: how much memory, what lies where, weights to planes and up
- *   batch_cuda.cu     what varies, on its way to the device; picks and samples on their way
- * back decode_ops_cuda.cu, prefill_ops_cuda.cu    the steps as launches device_cuda.cu memory,
- * stream, errors       gemm_cuda.cu    cuBLAS
+ *   ops_cuda.cu          the table of kernel_ops: records a plan, runs a batch, reads buffers
+ *   place_cuda.cu        ready: the steps below in order, and the launch structs
+ *   plan_cuda.cu         whether the kernels can run a plan, and what it has
+ *   memory_cuda.cu       how much memory, and what lies where
+ *   upload_cuda.cu       weights into planes and up
+ *   batch_cuda.cu        what varies, on its way to the device; picks and samples on their way back
+ *   decode_ops_cuda.cu   the steps as launches, for few tokens
+ *   prefill_ops_cuda.cu  the same for many
+ *   device_cuda.cu       memory, stream, errors
+ *   gemm_cuda.cu         cuBLAS
  */
+/* clang-format on */
 #ifndef KERNELS_OPS_CUDA_H
 #define KERNELS_OPS_CUDA_H
 
@@ -156,6 +163,7 @@ struct cuda {
     const struct cuda_step *step_array; /* device: the whole batch, then its parts */
     struct gemm gemm;
     uint32_t n_split_max, seq;
+    bool lacks_graphs; /* one could not be captured */
     cudaGraphExec_t graphs[CUDA_DECODE_TOK + 1][CUDA_DECODE_TOK + 1][2];
     bool was_run[CUDA_DECODE_TOK + 1][CUDA_DECODE_TOK + 1][2];
 };
@@ -163,11 +171,30 @@ struct cuda {
 bool cuda_fail(struct cuda *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool cuda_is_cancelled(const struct cuda *c);
 
+static inline size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 /* place_cuda.cu */
 enum kernels_result place_all(struct cuda *c, kernels_progress *progress, void *user);
 void place_release(struct cuda *c);
 
-/* batch_cuda.cu: fills the block, sends it; sets step_array. */
+/* plan_cuda.cu: checks, then fills placement and extents. */
+bool plan_collect(struct cuda *c);
+/* NULL: the plan has none of this data. */
+struct placed_weight *plan_find_weight(const struct placement *p, const struct weight *w);
+
+/* memory_cuda.cu: of the collected plan: cuBLAS, the batch's block, buffers, cache, weights. */
+bool memory_get(struct cuda *c);
+
+/* upload_cuda.cu */
+enum kernels_result upload_weights(struct cuda *c, kernels_progress *progress, void *user);
+
+/* batch_cuda.cu */
+/* Gets the block, for any batch of sequences that share no cells; others may make it grow. */
+bool batch_open(struct cuda *c);
+/* Fills the block, sends it; sets step_array. */
 bool batch_send(struct cuda *c, const struct kernels_batch *batch);
 struct part batch_whole(const struct cuda *c, const struct kernels_batch *batch);
 uint32_t batch_n_parts(const struct kernels_batch *batch);

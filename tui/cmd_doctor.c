@@ -131,7 +131,7 @@ static void check_gpu(
     *gpu = (struct backend_gpu){0};
     if (!backend_find_gpu(&choice, gpu, why)) {
         bool is_asked_for = choice.name && strcmp(choice.name, "cpu") != 0;
-        say(report, is_asked_for ? BAD : NOTE, "gpu", "not used%s%s", why[0] ? ": " : "", why);
+        say(report, is_asked_for ? BAD : NOTE, "gpu", "not used: %s", why);
         return;
     }
     say(report, FINE, "gpu", "%s, compute %s, driver for CUDA %s, %s, %s free%s%s%s", gpu->name,
