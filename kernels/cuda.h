@@ -38,8 +38,8 @@ struct cuda_sample_params {
 /* What varies, at the same addresses for the life of the plan. */
 struct cuda_step {
     uint32_t n_tokens, n_rows;
-    uint32_t seq;     /* counts runs, from 1: stamps what is published */
-    int32_t *tokens;  /* [batch_tok] */
+    uint32_t seq;    /* counts runs, from 1: stamps what is published */
+    int32_t *tokens; /* [batch_tok] */
     float *rope_table;
     uint32_t *cells, *visible, *first, *count, *rows;
     struct cuda_sample_params *params; /* [batch_tok] */

@@ -19,12 +19,19 @@
 #include "tests/helper_cli.h"
 #include "tests/helper_tiny_model.h"
 
-#define MODEL    SOURCE_DIR "/tests/golden/models/olmoe.gguf"
-#define EMULATED (char[]){"--backend"}, (char[]){"cuda-emu"}
+#define MODEL SOURCE_DIR "/tests/golden/models/olmoe.gguf"
+#define EMULATED                                                                               \
+    (char[]){"--backend"}, (char[])                                                            \
+    {                                                                                          \
+        "cuda-emu"                                                                             \
+    }
 
 /* No library: a GPU was asked for all the same. */
-#define MISSING (char[]){"--backend"}, (char[]){"cuda"}, (char[]){"--cuda-lib"},               \
-                (char[]){"/nonexistent.so"}
+#define MISSING                                                                                \
+    (char[]){"--backend"}, (char[]){"cuda"}, (char[]){"--cuda-lib"}, (char[])                  \
+    {                                                                                          \
+        "/nonexistent.so"                                                                      \
+    }
 
 #define LOGITS "eval", "logits", MODEL, "--tokens", "1,2,3,4,5,6,7,8,9,10", "--top", "1"
 
@@ -132,8 +139,7 @@ static void answers_are_those_of_the_cpu(void **state)
     struct tiny_model shape = {"qwen3moe", 3, 8, 2, 32, 16, 7};
     snprintf(path, sizeof path, "%s", path_of("tiny.gguf"));
     assert_true(tiny_model_write(path, &shape));
-    snprintf(conf, sizeof conf, "[endpoint \"tiny\"]\nkind = local\nmodel = %s\n",
-            path);
+    snprintf(conf, sizeof conf, "[endpoint \"tiny\"]\nkind = local\nmodel = %s\n", path);
     write_text("shunt.conf", conf);
     write_text("request.json", "{\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}],"
                                "\"temperature\":0,\"max_tokens\":9}");
@@ -141,13 +147,13 @@ static void answers_are_those_of_the_cpu(void **state)
     expect_exit(RUN("ask", CONFIG, "--backend", "cpu", "--request", path_of("request.json")),
             EXIT_INCOMPLETE);
     char *wanted = mem_strdup(buf_text(&result.out));
-    expect_exit(
-            RUN("ask", CONFIG, EMULATED, "--request", path_of("request.json")), EXIT_INCOMPLETE);
+    expect_exit(RUN("ask", CONFIG, EMULATED, "--request", path_of("request.json")),
+            EXIT_INCOMPLETE);
     assert_string_equal(buf_text(&result.out), wanted);
     assert_null(strstr(buf_text(&result.err), "CPU"));
     setenv("GKEMU_DEVICES", "0", 1);
-    expect_exit(
-            RUN("ask", CONFIG, EMULATED, "--request", path_of("request.json")), EXIT_INCOMPLETE);
+    expect_exit(RUN("ask", CONFIG, EMULATED, "--request", path_of("request.json")),
+            EXIT_INCOMPLETE);
     assert_string_equal(buf_text(&result.out), wanted);
     expect_in(&result.err, "running on the CPU: there is no NVIDIA GPU");
     mem_free(wanted);

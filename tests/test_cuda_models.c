@@ -198,7 +198,7 @@ static void compare_records(
     }
     for (int i = 0; i < shape->n_moe_layers; i++)
         assert_true(fabsf(token_record_margins(a, shape)[i] -
-                          token_record_margins(b, shape)[i]) < 1e-3f);
+                            token_record_margins(b, shape)[i]) < 1e-3f);
 }
 
 /* The prompt as well, when it goes through decode's kernels. */
@@ -212,7 +212,8 @@ static void records_of_tokens_are_those_of_the_cpu(void **state)
     snprintf(path, sizeof path, "/tmp/shunt-cuda-models-%d.gguf", (int)getpid());
     assert_true(tiny_model_write(path, &tiny));
     setenv("GKEMU_GEMM", "none", 1);
-    int n = records_of(&cpu, path, &shape, want), n_got = records_of(&device, path, &shape, got);
+    int n = records_of(&cpu, path, &shape, want),
+        n_got = records_of(&device, path, &shape, got);
     assert_true(n > 12);
     assert_int_equal(n, n_got);
     for (int i = 0; i < n; i++)
