@@ -1,5 +1,5 @@
-# cuda.cmake - shunt-cuda.so, the CUDA backend, where nvcc is: for every architecture below that it knows, and as PTX of the
-# newest for cards to come. The program does not link it. AUTO: without nvcc nothing is lost but it; builds that test or
+# cuda.cmake - shunt-cuda.so, the CUDA backend, where nvcc is: for every architecture below that it knows, and as PTX for
+# those between them and for cards to come. The program does not link it. AUTO: without nvcc nothing is lost but it; builds that test or
 # search for faults leave it out, for they have the emulator.
 
 set(SHUNT_CUDA AUTO CACHE STRING "Build the CUDA backend: AUTO (where nvcc is), ON or OFF")
@@ -27,6 +27,10 @@ foreach(arch 75 80 86 89 90 120)
 endforeach()
 if(NOT architectures)
   message(FATAL_ERROR "${nvcc} knows none of the architectures 75 to 120: set SHUNT_CUDA=OFF, or take another CUDA")
+endif()
+# 90 as PTX is for cards of 10.x and 11.x, for which the newest is too new.
+if(known MATCHES "compute_90(\n|$)" AND NOT newest STREQUAL "90")
+  list(APPEND architectures 90-virtual)
 endif()
 list(APPEND architectures ${newest}-virtual)
 

@@ -55,12 +55,26 @@ static bool find_file(const char *name, char *out, size_t n)
     return false;
 }
 
+static bool is_for_cpu(const struct backend_choice *choice)
+{
+    return is_named(choice, "cpu") || (!choice->name && choice->kernel);
+}
+
+/* Why no library is looked for, or none is there. */
+static void say_unused(const struct backend_choice *choice, char *why)
+{
+    snprintf(why, BACKEND_WHY_BYTES, "%s",
+            is_for_cpu(choice)
+                    ? "the CPU is asked for"
+                    : "there is no shunt-cuda.so beside the program or in ../lib/shunt: this "
+                      "shunt was built without CUDA");
+}
+
 /* Where the library is. False: why, which stays empty when nobody asked. */
 static bool find_library(const struct backend_choice *choice, char *path, size_t n, char *why)
 {
     bool is_emulated = is_named(choice, "cuda-emu");
-    bool is_for_cpu = is_named(choice, "cpu") || (!choice->name && choice->kernel);
-    if (is_for_cpu)
+    if (is_for_cpu(choice))
         return false;
     if (choice->library && !is_emulated) {
         snprintf(path, n, "%s", choice->library);
@@ -73,9 +87,7 @@ static bool find_library(const struct backend_choice *choice, char *path, size_t
                 "the emulated GPU is there in builds with tests only: shunt-cuda-emu.so is "
                 "not beside the program");
     else if (choice->name)
-        snprintf(why, BACKEND_WHY_BYTES,
-                "shunt-cuda.so is neither beside the program nor in ../lib/shunt: this shunt "
-                "was built without CUDA");
+        say_unused(choice, why);
     return false;
 }
 
@@ -92,12 +104,15 @@ bool backend_find_gpu(const struct backend_choice *choice, struct backend_gpu *o
 {
     struct cuda_device device;
     const struct cuda_library *library = load(choice, why);
+    if (!library && !why[0])
+        say_unused(choice, why);
     if (!library || !library->probe(&device, why, BACKEND_WHY_BYTES))
         return false;
     *out = (struct backend_gpu){.total_bytes = device.total_bytes,
             .free_bytes = device.free_bytes,
-            .bytes_per_s = device.bytes_per_s,
-            .has_cublas = library->has_cublas()};
+            .bytes_per_s = device.bytes_per_s};
+    if (library->check_cublas(out->why_no_cublas, sizeof out->why_no_cublas))
+        out->why_no_cublas[0] = '\0';
     snprintf(out->name, sizeof out->name, "%s", device.name);
     utf8_make_printable(out->name);
     snprintf(out->compute, sizeof out->compute, "%d.%d", device.compute_major % 100,

@@ -26,7 +26,7 @@ struct backend_gpu {
     char name[128], compute[8], driver[8]; /* "8.9"; the newest CUDA it knows, "13.0" */
     uint64_t total_bytes, free_bytes;
     double bytes_per_s; /* nominal; 0: not told */
-    bool has_cublas;
+    char why_no_cublas[128]; /* "": it is used */
 };
 
 /* With strings of its own. */
@@ -35,8 +35,7 @@ void backend_choice_release(struct backend_choice *copy);
 
 /* ERR_USAGE: there is no backend of this name. */
 enum status backend_check(const struct backend_choice *choice, struct err *err) MUST_USE;
-/* False: the CPU is used, and why[BACKEND_WHY_BYTES] says in a sentence why; "": nobody asked
- * for a GPU and no library is there, or the CPU was asked for. */
+/* False: the CPU is used, and why[BACKEND_WHY_BYTES] says in a sentence why. */
 bool backend_find_gpu(const struct backend_choice *choice, struct backend_gpu *out, char *why);
 /* A GPU's backend where that can be used, else the CPU's and why as above. */
 enum status backend_open(struct kernels **out, const struct backend_choice *choice,

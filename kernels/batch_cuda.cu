@@ -9,6 +9,8 @@
 
 #include "kernels/ops_cuda.h"
 
+#define RECENT_USUAL 4096 /* penalised tokens of each row of a decode batch */
+
 struct arrays {
     struct cuda_step *steps; /* the whole batch, then its parts */
     int32_t *tokens;
@@ -48,7 +50,8 @@ static void lay_arrays(const struct cuda *c, const struct kernels_batch *b, stru
     a->visible = (uint32_t *)cursor_take(at, b->n_visible * u32);
 }
 
-/* Captured graphs hold the address of the block: they go with it. */
+/* Captured graphs hold the address of the block: they go with it. Half as much again, so that
+ * lists which grow token by token do not come here for each. */
 static bool grow_block(struct cuda *c, size_t n_bytes)
 {
     struct batch_block *block = &c->block;
@@ -58,13 +61,25 @@ static bool grow_block(struct cuda *c, size_t n_bytes)
     decode_drop_graphs(c);
     device_free(&c->device, block->host);
     device_free(&c->device, block->device);
-    block->n_bytes = n_bytes + n_bytes / 2;
+    block->n_bytes = block->n_bytes ? n_bytes + n_bytes / 2 : n_bytes;
     block->host = (unsigned char *)device_alloc_mapped(&c->device, block->n_bytes, &ignored);
     block->device = (unsigned char *)device_alloc(&c->device, block->n_bytes);
     if (block->host && block->device)
         return true;
     block->n_bytes = 0;
     return false;
+}
+
+bool batch_open(struct cuda *c)
+{
+    const struct kernels_batch most = {.n_tokens = c->size.batch_tok,
+            .n_visible = c->size.n_cells,
+            .n_rows = c->size.batch_tok};
+    struct arrays ignored;
+    struct cursor at = {0, 0};
+    lay_arrays(c, &most, &ignored, &at);
+    size_t recent_bytes = (size_t)CUDA_DECODE_TOK * RECENT_USUAL * sizeof(int32_t);
+    return grow_block(c, cursor_bytes(&at) + recent_bytes);
 }
 
 static void copy_in(void *to, const void *from, size_t n_bytes)

@@ -108,8 +108,8 @@ void gk_attend(
         const struct cuda_step *step, uint32_t n, struct cuda_attend a, cudaStream_t stream);
 
 /* matvec_cuda.cu: out[t] (+)= W in[t] + bias; in: norm NULL: as is, else rms(in) * norm. Output
- * projection and logits. rows: token t's input is in[rows[t]] (step->rows; n is then the
- * number of rows, step->n_rows of which are real). */
+ * projection and logits. by_rows: token t's input is in[step->rows[t]]; n is then the number
+ * of rows. */
 struct cuda_matvec {
     struct cuda_matrix w;
     const float *in, *norm, *bias;
@@ -173,20 +173,21 @@ void gk_sample(
 /* ---- prefill: any n; products are cuBLAS's (gemm_cuda.cu) -----------------------------------
  */
 
-/* dequant_cuda.cu: n_slabs slabs from `first` on, [n_out][n_in], as binary16 or, exact, float.
- */
-void gk_dequant(struct cuda_matrix w, uint32_t first, uint32_t n_slabs, void *out,
-        bool is_exact, cudaStream_t stream);
+/* Values below are binary16 or, exact, float; see value_cuda.cuh. */
+/* dequant_cuda.cu: n_slabs slabs from `first` on, [n_out][n_in], as values. pair_first: of
+ * cuda_pairs, so that experts without pairs are left out; NULL: all are wanted. */
+void gk_dequant(struct cuda_matrix w, uint32_t first, uint32_t n_slabs,
+        const uint32_t *pair_first, void *out, bool is_exact, cudaStream_t stream);
 
 /* prefill_cuda.cu */
-/* out[r] = rms(x[rows ? rows[r] : r]) * norm (NULL: x as is), as binary16 or, exact, float. */
+/* out[r] = rms(x[rows ? rows[r] : r]) * norm (NULL: x as is), as values. */
 void gk_norm_rows(uint32_t n, uint32_t d, const float *x, const uint32_t *rows,
         const float *norm, float eps, void *out, bool is_exact, cudaStream_t stream);
 /* The end of attn_in from q, k, v as products without bias. */
 void gk_heads(
         const struct cuda_step *step, uint32_t n, struct cuda_attn_in a, cudaStream_t stream);
-/* out = silu(gate) * up, n values, as binary16 or, exact, float. */
-void gk_silu(size_t n, const float *gate, const float *up, void *out, bool is_exact,
+/* out = silu(gate) * up, n values. */
+void gk_silu(size_t n, const void *gate, const void *up, void *out, bool is_exact,
         cudaStream_t stream);
 /* x[t][i] += bias[i] */
 void gk_add_bias(uint32_t n, uint32_t d, const float *bias, float *x, cudaStream_t stream);
@@ -204,8 +205,9 @@ struct cuda_pairs {
 };
 void gk_sort_pairs(uint32_t n, uint32_t i_moe, struct cuda_routes routes,
         struct cuda_pairs pairs, cudaStream_t stream);
-/* x[t] += sum over slots in order of weight * rows[place[t][slot]] */
+/* x[t] += sum over slots in order of weight * rows[place[t][slot]], rows of values */
 void gk_unsort_add(uint32_t n, uint32_t d, uint32_t i_moe, struct cuda_routes routes,
-        struct cuda_pairs pairs, const float *rows, float *x, cudaStream_t stream);
+        struct cuda_pairs pairs, const void *rows, float *x, bool is_exact,
+        cudaStream_t stream);
 
 #endif

@@ -30,8 +30,9 @@ struct cuda_library {
     /* budget_bytes: of device memory at most; 0: what is free less a reserve for the desktop.
      * NULL: why[n] says it in a sentence. */
     struct kernels *(*open)(bool is_exact, size_t budget_bytes, char *why, size_t n);
-    /* cuBLAS was found; without it prefill goes through the decode kernels. */
-    bool (*has_cublas)(void);
+    /* cuBLAS is there and multiplies on the best device; without it prefill goes through the
+     * decode kernels. False: why[n] says in a few words what is wrong. */
+    bool (*check_cublas)(char *why, size_t n);
 };
 typedef const struct cuda_library *cuda_library_entry(int abi);
 

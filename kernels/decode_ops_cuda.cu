@@ -116,6 +116,7 @@ static bool launch_all(struct cuda *c, const struct part *part, bool is_sampled)
     return true;
 }
 
+/* False: what was enqueued did not run, and the stream is as before. */
 static bool capture(
         struct cuda *c, const struct part *part, bool is_sampled, cudaGraphExec_t *out)
 {
@@ -126,6 +127,7 @@ static bool capture(
         return false;
     bool ok = launch_all(c, part, is_sampled);
     cudaError_t ended = cudaStreamEndCapture(d->stream, &graph); /* in any case */
+    cudaGetLastError(); /* of a capture that became invalid */
     ok = ok && device_check(d, "cudaStreamEndCapture", ended) &&
          device_check(d, "cudaGraphInstantiate", cudaGraphInstantiate(out, graph, 0));
     if (graph)
@@ -137,12 +139,11 @@ bool decode_run(struct cuda *c, const struct part *whole, bool is_sampled)
 {
     cudaGraphExec_t *graph = &c->graphs[whole->n][whole->n_rows][is_sampled];
     bool *was_run = &c->was_run[whole->n][whole->n_rows][is_sampled];
-    if (!*was_run) {
-        *was_run = true;
+    if (*was_run && !*graph && !c->lacks_graphs)
+        c->lacks_graphs = !capture(c, whole, is_sampled, graph);
+    *was_run = true;
+    if (!*graph)
         return launch_all(c, whole, is_sampled);
-    }
-    if (!*graph && !capture(c, whole, is_sampled, graph))
-        return false;
     return device_check(
             &c->device, "cudaGraphLaunch", cudaGraphLaunch(*graph, c->device.stream));
 }

@@ -5,12 +5,19 @@
 
 #include "kernels/device_cuda.h"
 
-#define COMPUTE_MIN 75 /* the oldest that CUDA 13 compiles for */
+#define COMPUTE_MIN  75                /* the oldest that CUDA 13 compiles for */
+#define SYSTEM_BYTES ((size_t)2 << 30) /* of memory that a device shares, for the system */
+
+#if defined(__CUDACC__)
+#define MEMINFO "/proc/meminfo"
+#else
+#define MEMINFO gkemu_meminfo()
+#endif
 
 struct device_block {
     struct device_block *next;
     void *ptr;
-    bool is_mapped;
+    size_t n_bytes; /* of device memory; 0: mapped host memory */
 };
 
 static int attribute(cudaDeviceAttr what, int index)
@@ -42,25 +49,34 @@ static void say_no_device(cudaError_t error, char *why, size_t n)
         snprintf(why, n, "the GPU cannot be used: %s", cudaGetErrorString(error));
 }
 
-/* -1: why. The newest, and of equal ones the one with most memory. */
+/* Makes the device current, which costs it a context. */
+static cudaError_t measure(int index, size_t *free_bytes, size_t *total_bytes)
+{
+    cudaError_t error = cudaSetDevice(index);
+    return error == cudaSuccess ? cudaMemGetInfo(free_bytes, total_bytes) : error;
+}
+
+/* -1: why. The one with most free memory: a model that fits runs faster on an old card than one
+ * that does not on a new one. */
 static int best_device(int n_devices, char *why, size_t n)
 {
-    int best = -1, best_compute = 0;
+    int best = -1;
     size_t best_bytes = 0;
     for (int i = 0; i < n_devices; i++) {
         cudaDeviceProp prop;
         int compute = compute_of(i);
+        size_t free_bytes = 0, total_bytes;
         cudaError_t error = cudaGetDeviceProperties(&prop, i);
+        if (error == cudaSuccess && compute >= COMPUTE_MIN)
+            error = measure(i, &free_bytes, &total_bytes);
         if (error != cudaSuccess)
             snprintf(why, n, "the GPU cannot be used: %s", cudaGetErrorString(error));
         else if (compute < COMPUTE_MIN)
             snprintf(why, n, "%s has compute capability %d.%d; %d.%d is needed", prop.name,
                     compute / 10, compute % 10, COMPUTE_MIN / 10, COMPUTE_MIN % 10);
-        else if (compute > best_compute ||
-                 (compute == best_compute && prop.totalGlobalMem > best_bytes)) {
+        else if (best < 0 || free_bytes > best_bytes) {
             best = i;
-            best_compute = compute;
-            best_bytes = prop.totalGlobalMem;
+            best_bytes = free_bytes;
         }
     }
     return best;
@@ -85,6 +101,29 @@ static void describe(struct cuda_device *out, int index)
     out->bytes_per_s = 2e3 * out->memory_clock_khz * (out->memory_bus_bits / 8);
 }
 
+size_t device_host_bytes(void)
+{
+    char line[128];
+    unsigned long long kb;
+    size_t n_bytes = SIZE_MAX;
+    FILE *file = fopen(MEMINFO, "re");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "MemAvailable: %llu", &kb) == 1)
+            n_bytes = (size_t)kb << 10;
+    if (file)
+        fclose(file);
+    return n_bytes;
+}
+
+/* What cudaMemGetInfo calls free lacks what the system's cache would give up. */
+static size_t shared_bytes(size_t free_bytes)
+{
+    size_t available = device_host_bytes();
+    if (available == SIZE_MAX)
+        return free_bytes;
+    return available > SYSTEM_BYTES ? available - SYSTEM_BYTES : 0;
+}
+
 bool device_probe(struct cuda_device *out, int *index, char *why, size_t n)
 {
     int n_devices = 0;
@@ -98,11 +137,17 @@ bool device_probe(struct cuda_device *out, int *index, char *why, size_t n)
     if (*index < 0)
         return false;
     describe(out, *index);
-    error = cudaSetDevice(*index);
+    error = measure(*index, &out->free_bytes, &out->total_bytes);
+    if (error == cudaSuccess && out->is_integrated)
+        out->free_bytes = shared_bytes(out->free_bytes);
     if (error == cudaSuccess)
-        error = cudaMemGetInfo(&out->free_bytes, &out->total_bytes);
-    if (error != cudaSuccess)
+        error = device_try_code();
+    if (error == cudaErrorNoKernelImageForDevice)
+        snprintf(why, n, "this shunt has no code for %s, of compute capability %d.%d",
+                out->name, out->compute_major, out->compute_minor);
+    else if (error != cudaSuccess)
         snprintf(why, n, "%s cannot be used: %s", out->name, cudaGetErrorString(error));
+    cudaGetLastError();
     return error == cudaSuccess;
 }
 
@@ -121,6 +166,7 @@ bool device_open(struct device *d, int index)
     memset(d, 0, sizeof *d);
     d->index = index;
     d->n_sm = attribute(cudaDevAttrMultiProcessorCount, index);
+    d->is_integrated = attribute(cudaDevAttrIntegrated, index) != 0;
     return device_check(d, "cudaSetDevice", cudaSetDevice(index)) &&
            device_check(d, "cudaStreamCreate",
                    cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking));
@@ -133,10 +179,10 @@ void device_enter(const struct device *d)
 
 static void free_block(struct device_block *block)
 {
-    if (block->is_mapped)
-        cudaFreeHost(block->ptr);
-    else
+    if (block->n_bytes)
         cudaFree(block->ptr);
+    else
+        cudaFreeHost(block->ptr);
     free(block);
 }
 
@@ -153,17 +199,18 @@ void device_close(struct device *d)
     }
 }
 
-static void *keep(struct device *d, void *ptr, bool is_mapped)
+static void *keep(struct device *d, void *ptr, size_t n_bytes)
 {
     struct device_block *block = (struct device_block *)calloc(1, sizeof *block);
     if (!block) {
         snprintf(d->why, sizeof d->why, "no memory");
-        is_mapped ? cudaFreeHost(ptr) : cudaFree(ptr);
+        n_bytes ? cudaFree(ptr) : cudaFreeHost(ptr);
         return NULL;
     }
     block->next = d->blocks;
     block->ptr = ptr;
-    block->is_mapped = is_mapped;
+    block->n_bytes = n_bytes;
+    d->n_bytes += n_bytes;
     d->blocks = block;
     return ptr;
 }
@@ -180,7 +227,7 @@ void *device_alloc(struct device *d, size_t n_bytes)
     void *ptr = NULL;
     if (!check_alloc(d, "cudaMalloc", n_bytes, cudaMalloc(&ptr, n_bytes)))
         return NULL;
-    return keep(d, ptr, false);
+    return keep(d, ptr, n_bytes);
 }
 
 void *device_alloc_mapped(struct device *d, size_t n_bytes, void **on_device)
@@ -188,7 +235,7 @@ void *device_alloc_mapped(struct device *d, size_t n_bytes, void **on_device)
     void *ptr = NULL;
     if (!check_alloc(d, "cudaHostAlloc", n_bytes,
                 cudaHostAlloc(&ptr, n_bytes, cudaHostAllocMapped)) ||
-            !keep(d, ptr, true) ||
+            !keep(d, ptr, 0) ||
             !device_check(
                     d, "cudaHostGetDevicePointer", cudaHostGetDevicePointer(on_device, ptr, 0)))
         return NULL;
@@ -201,6 +248,7 @@ void device_free(struct device *d, void *ptr)
         if ((*at)->ptr == ptr) {
             struct device_block *block = *at;
             *at = block->next;
+            d->n_bytes -= block->n_bytes;
             free_block(block);
             return;
         }
@@ -209,8 +257,9 @@ void device_free(struct device *d, void *ptr)
 size_t device_free_bytes(struct device *d)
 {
     size_t free_bytes = 0, total = 0;
-    return device_check(d, "cudaMemGetInfo", cudaMemGetInfo(&free_bytes, &total)) ? free_bytes
-                                                                                  : 0;
+    if (!device_check(d, "cudaMemGetInfo", cudaMemGetInfo(&free_bytes, &total)))
+        return 0;
+    return d->is_integrated ? shared_bytes(free_bytes) : free_bytes;
 }
 
 bool device_wait(struct device *d)

@@ -15,6 +15,8 @@ struct device_block;
 
 struct device {
     int index, n_sm;
+    bool is_integrated; /* its memory is the main memory */
+    size_t n_bytes;     /* of device memory, got and not freed */
     cudaStream_t stream;
     struct device_block *blocks; /* all memory */
     char why[256];
@@ -34,15 +36,21 @@ void *device_alloc(struct device *d, size_t n_bytes);
 void *device_alloc_mapped(struct device *d, size_t n_bytes, void **on_device);
 /* Of either kind, before the device is closed; NULL: nothing. */
 void device_free(struct device *d, void *ptr);
-/* Free device memory now; 0 on failure. */
+/* Main memory that programs can get now, what the system would give up of its cache included;
+ * SIZE_MAX: nobody knows. */
+size_t device_host_bytes(void);
+/* Free device memory now, on an integrated device what device_host_bytes leaves the system; 0
+ * on failure. */
 size_t device_free_bytes(struct device *d);
 bool device_wait(struct device *d);
 /* Both wait. */
 bool device_upload(struct device *d, void *to, const void *from, size_t n_bytes);
 bool device_download(struct device *d, void *to, const void *from, size_t n_bytes);
 
-/* stream_cuda.cu: how long reading so much takes; 0 on failure. */
+/* stream_cuda.cu: how long reading so much takes at best; 0 on failure. */
 double device_stream_seconds(struct device *d, size_t n_bytes);
+/* Whether there is machine code for the current device; loads a kernel. */
+cudaError_t device_try_code(void);
 
 /* Memory in parts, each aligned. From base 0 it only counts. */
 struct cursor {

@@ -1,10 +1,9 @@
 /* gemm_cuda.cu - see gemm_cuda.h. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "kernels/gemm_cuda.h"
 #include "kernels/ops_cuda.h"
-
-#define STATUS_NOT_SUPPORTED 15 /* CUBLAS_STATUS_NOT_SUPPORTED */
 
 #if defined(__CUDACC__)
 #include <dlfcn.h>
@@ -53,9 +52,18 @@ const struct gemm_library *gemm_library_find(void)
 }
 #endif
 
-static bool check(struct cuda *c, const char *call, int status)
+/* From here on prefill goes through the decode kernels. */
+static bool give_up(struct cuda *c, const char *call, int status)
 {
-    return status == 0 || cuda_fail(c, "the GPU failed in %s: status %d", call, status);
+    struct gemm *g = &c->gemm;
+    snprintf(g->why, sizeof g->why, "cuBLAS cannot be used: %s failed with status %d", call,
+            status);
+    if (g->handle)
+        g->library->destroy(g->handle);
+    g->handle = NULL;
+    g->library = NULL;
+    cudaGetLastError(); /* it may have left one: whether the device still works is seen next */
+    return false;
 }
 
 /* Host arrays of a grouped call, one entry an expert: each is a group of one product. */
@@ -85,6 +93,97 @@ static struct group_shapes *open_shapes(uint32_t n)
     return s;
 }
 
+static int value_type(const struct cuda *c)
+{
+    return c->is_exact ? GEMM_FLOAT : GEMM_HALF;
+}
+
+static size_t value_bytes(const struct cuda *c)
+{
+    return c->is_exact ? sizeof(float) : sizeof(uint16_t);
+}
+
+static int compute_type(const struct cuda *c)
+{
+    return c->is_exact ? GEMM_COMPUTE_PEDANTIC : GEMM_COMPUTE;
+}
+
+/* Row-major out = in w^T is column-major out^T = w in^T, and a row-major matrix is its own
+ * transposed in columns. */
+static int multiply(struct cuda *c, const struct product *p)
+{
+    const float one = 1, beta = p->is_added ? 1 : 0;
+    int type = value_type(c), m = (int)p->n_out, n = (int)p->n, k = (int)p->n_in;
+    return c->gemm.library->product(c->gemm.handle, GEMM_TRANSPOSED, GEMM_AS_IS, m, n, k, &one,
+            p->w, type, k, p->in, type, k, &beta, p->out, p->is_value_out ? type : GEMM_FLOAT,
+            m, compute_type(c), GEMM_DEFAULT);
+}
+
+/* n products of the sizes in g->shapes; the addresses are in device memory, a, b and c
+ * `stride` apart. */
+static int multiply_groups(struct cuda *c, int n, void *const *addresses, size_t stride)
+{
+    const struct group_shapes *s = c->gemm.shapes;
+    int type = value_type(c);
+    const void *const *from = addresses;
+    return c->gemm.library->grouped(c->gemm.handle, s->op_a, s->op_b, s->m, s->n, s->k,
+            s->alpha, from, type, s->k, from + stride, type, s->k, s->beta,
+            addresses + 2 * stride, type, s->m, n, s->size, compute_type(c));
+}
+
+/* ---- opening ------------------------------------------------------------------------------
+ */
+
+/* What the start of the workspace is for while products are tried. */
+#define PROBE_SIZE  16
+#define PROBE_BYTES 4096
+struct probe_matrices {
+    float a[PROBE_SIZE * PROBE_SIZE], b[PROBE_SIZE * PROBE_SIZE], c[PROBE_SIZE * PROBE_SIZE];
+    void *addresses[3];
+};
+static_assert(sizeof(struct probe_matrices) <= PROBE_BYTES, "a probe fits");
+
+/* Grouped products may be missing; then experts' go one by one. */
+static bool probe_groups(struct cuda *c, struct probe_matrices *at)
+{
+    const struct group_shapes *s = c->gemm.shapes;
+    void *addresses[] = {at->a, at->b, at->c};
+    if (!c->gemm.library->grouped || c->extents.n_experts == 0)
+        return true;
+    s->m[0] = s->n[0] = s->k[0] = PROBE_SIZE;
+    if (!device_upload(&c->device, at->addresses, addresses, sizeof addresses))
+        return false;
+    c->gemm.has_groups = multiply_groups(c, 1, at->addresses, 1) == 0;
+    if (!c->gemm.has_groups)
+        cudaGetLastError();
+    return true;
+}
+
+/* Both kinds of products that prefill needs: a cuBLAS that is older than the device, or gets no
+ * memory, says so here and not in the middle of a prompt. False: the device itself failed. */
+static bool probe(struct cuda *c)
+{
+    static const struct probe_matrices zeros = {};
+    struct probe_matrices *at = (struct probe_matrices *)c->buffers.workspace;
+    struct product p = {.n = PROBE_SIZE,
+            .n_in = PROBE_SIZE,
+            .n_out = PROBE_SIZE,
+            .w = at->a,
+            .in = at->b,
+            .out = at->c,
+            .is_value_out = true};
+    if (!device_upload(&c->device, at, &zeros, sizeof zeros))
+        return false;
+    int status = multiply(c, &p);
+    p.is_value_out = false;
+    p.is_added = true;
+    if (status == 0)
+        status = multiply(c, &p);
+    if (status != 0)
+        return give_up(c, "cublasGemmEx", status) || true;
+    return probe_groups(c, at) && device_wait(&c->device);
+}
+
 bool gemm_open(struct cuda *c)
 {
     struct gemm *g = &c->gemm;
@@ -92,11 +191,23 @@ bool gemm_open(struct cuda *c)
         return true;
     if (!(g->shapes = open_shapes(c->extents.n_experts)))
         return cuda_fail(c, "no memory");
-    return check(c, "cublasCreate", g->library->create(&g->handle)) &&
-           check(c, "cublasSetStream", g->library->set_stream(g->handle, c->device.stream)) &&
-           check(c, "cublasSetWorkspace",
-                   g->library->set_workspace(
-                           g->handle, c->buffers.workspace, g->library->workspace_bytes));
+    const char *call = "cublasCreate";
+    int status = g->library->create(&g->handle);
+    if (status == 0) {
+        call = "cublasSetStream";
+        status = g->library->set_stream(g->handle, c->device.stream);
+    }
+    if (status == 0) {
+        call = "cublasSetWorkspace";
+        status =
+                g->library->set_workspace(g->handle, (char *)c->buffers.workspace + PROBE_BYTES,
+                        g->library->workspace_bytes - PROBE_BYTES);
+    }
+    if (status != 0) {
+        give_up(c, call, status);
+        return true;
+    }
+    return probe(c);
 }
 
 void gemm_close(struct cuda *c)
@@ -106,35 +217,28 @@ void gemm_close(struct cuda *c)
     free(c->gemm.shapes);
 }
 
-/* Row-major out = in w^T is column-major out^T = w in^T, and a row-major matrix is its own
- * transposed in columns. */
+/* ---- products -----------------------------------------------------------------------------
+ */
+
 bool gemm_product(struct cuda *c, const struct product *p)
 {
-    const float one = 1, beta = p->is_added ? 1 : 0;
-    int type = c->is_exact ? GEMM_FLOAT : GEMM_HALF;
-    int m = (int)p->n_out, n = (int)p->n, k = (int)p->n_in;
-    return check(c, "cublasGemmEx",
-            c->gemm.library->product(c->gemm.handle, GEMM_TRANSPOSED, GEMM_AS_IS, m, n, k, &one,
-                    p->w, type, k, p->in, type, k, &beta, p->out, GEMM_FLOAT, m,
-                    c->is_exact ? GEMM_COMPUTE_PEDANTIC : GEMM_COMPUTE, GEMM_DEFAULT));
-}
-
-static size_t value_bytes(const struct cuda *c)
-{
-    return c->is_exact ? sizeof(float) : sizeof(uint16_t);
+    int status = multiply(c, p);
+    return status == 0 || give_up(c, "cublasGemmEx", status);
 }
 
 static struct product product_of(
         const struct cuda *c, const struct expert_product *p, uint32_t i)
 {
     const uint32_t *first = c->told.pair_first + p->expert + i;
+    size_t n_bytes = value_bytes(c);
     return {.n = first[1] - first[0],
             .n_in = p->n_in,
             .n_out = p->n_out,
-            .w = (const char *)p->w + (size_t)i * p->n_in * p->n_out * value_bytes(c),
-            .in = (const char *)p->in + (size_t)first[0] * p->n_in * value_bytes(c),
-            .out = p->out + (size_t)first[0] * p->n_out,
-            .is_added = false};
+            .w = (const char *)p->w + (size_t)i * p->n_in * p->n_out * n_bytes,
+            .in = (const char *)p->in + (size_t)first[0] * p->n_in * n_bytes,
+            .out = (char *)p->out + (size_t)first[0] * p->n_out * n_bytes,
+            .is_added = false,
+            .is_value_out = true};
 }
 
 static bool one_by_one(struct cuda *c, const struct expert_product *p)
@@ -147,13 +251,15 @@ static bool one_by_one(struct cuda *c, const struct expert_product *p)
     return true;
 }
 
-/* Addresses go up from memory that nobody writes before the pairs of the next layer came back.
- */
-static int grouped(struct cuda *c, const struct expert_product *p, void **host, void **device)
+/* A range of experts has its own addresses, which nobody writes again before the pairs of the
+ * next layer came back; by then the copy is done. */
+static bool grouped(struct cuda *c, const struct expert_product *p)
 {
     const struct group_shapes *s = c->gemm.shapes;
-    uint32_t stride = c->extents.n_experts;
-    int n = 0, type = c->is_exact ? GEMM_FLOAT : GEMM_HALF;
+    size_t at = 3 * ((size_t)p->which * c->extents.n_experts + p->expert);
+    size_t stride = p->n_experts;
+    void **host = c->told.product_ptrs + at, **device = c->buffers.product_ptrs + at;
+    int n = 0;
     for (uint32_t i = 0; i < p->n_experts; i++) {
         struct product one = product_of(c, p, i);
         if (one.n == 0)
@@ -166,23 +272,17 @@ static int grouped(struct cuda *c, const struct expert_product *p, void **host, 
         host[2 * stride + n] = one.out;
         n++;
     }
-    if (cudaMemcpyAsync(device, host, (2 * stride + (uint32_t)n) * sizeof *host,
-                cudaMemcpyHostToDevice, c->device.stream) != cudaSuccess)
-        return -1;
-    return c->gemm.library->grouped(c->gemm.handle, s->op_a, s->op_b, s->m, s->n, s->k,
-            s->alpha, (const void *const *)device, type, s->k,
-            (const void *const *)device + stride, type, s->k, s->beta, device + 2 * stride,
-            GEMM_FLOAT, s->m, n, s->size, c->is_exact ? GEMM_COMPUTE_PEDANTIC : GEMM_COMPUTE);
+    if (!device_check(&c->device, "cudaMemcpyAsync",
+                cudaMemcpyAsync(device, host, (2 * stride + (size_t)n) * sizeof *host,
+                        cudaMemcpyHostToDevice, c->device.stream)))
+        return false;
+    int status = multiply_groups(c, n, device, stride);
+    return status == 0 || give_up(c, "cublasGemmGroupedBatchedEx", status);
 }
 
-/* Not every version takes every combination of types: what it refuses goes one by one. */
+/* Grouped products want every matrix aligned to 16 bytes, as rows of 8 values are. */
 bool gemm_expert_products(struct cuda *c, const struct expert_product *p)
 {
-    struct gemm *g = &c->gemm;
-    size_t at = (size_t)p->which * 3 * c->extents.n_experts + p->expert;
-    if (!g->library->grouped || g->lacks_grouped)
-        return one_by_one(c, p);
-    int status = grouped(c, p, c->told.product_ptrs + at, c->buffers.product_ptrs + at);
-    g->lacks_grouped = status == STATUS_NOT_SUPPORTED;
-    return g->lacks_grouped ? one_by_one(c, p) : check(c, "cublasGemmGroupedBatchedEx", status);
+    bool is_aligned = p->n_in % 8 == 0 && p->n_out % 8 == 0;
+    return (c->gemm.has_groups && is_aligned ? grouped : one_by_one)(c, p);
 }

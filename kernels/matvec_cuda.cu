@@ -16,6 +16,7 @@ struct gk_job {
     uint32_t n_parts, rows_log2;
     uint32_t column, n_columns; /* tokens; of experts it is the block that says which */
     uint32_t first_slot;        /* GK_EXPERTS_OUT: n_parts experts from here on */
+    uint32_t blocks_per_head;   /* GK_ATTN_IN */
     union {
         cuda_matvec matvec;
         cuda_attn_in attn_in;
@@ -33,9 +34,9 @@ GK_DEV void gk_take_rows(gk_work *work, uint32_t first_row, uint32_t n_rows)
     work->n_rows = n_rows - first_row;
 }
 
-GK_DEV void gk_take_forms(gk_work *work, const cuda_matrix &w, bool is_exact)
+GK_DEV void gk_take_form(gk_work *work, enum quant quant, bool is_exact)
 {
-    bool is_q8 = gk_is_q8(w, is_exact);
+    bool is_q8 = gk_is_q8(quant, is_exact);
     work->has_q8 = work->has_q8 || is_q8;
     work->has_float = work->has_float || !is_q8;
 }
@@ -46,41 +47,38 @@ GK_DEV void gk_prepare_matvec(
 {
     const cuda_matvec &m = job.matvec;
     uint32_t n_groups = m.w.layout.n_groups, p = threadIdx.x;
-    if (m.by_rows) {
-        uint32_t n = step->n_rows > work->column ? step->n_rows - work->column : 0;
-        work->n_columns = min(work->n_columns, n);
+    if (m.by_rows)
         work->list = step->rows;
-    }
     if (p < job.n_parts) {
         uint32_t n_each = (n_groups + 8 * job.n_parts - 1) / (8 * job.n_parts) * 8;
         gk_set_part(&parts[p], m.w, 0, m.is_exact);
-        parts[p].begin = parts[p].act_begin = min(p * n_each, n_groups);
-        parts[p].end = min((p + 1) * n_each, n_groups);
+        parts[p].begin = parts[p].act_begin = p * n_each;
+        parts[p].end = (p + 1) * n_each; /* of which there are activations */
     }
     gk_take_rows(work, blockIdx.x << job.rows_log2, m.w.n_out);
-    gk_take_forms(work, m.w, m.is_exact);
+    gk_take_form(work, m.w.quant, m.is_exact);
 }
 
-GK_DEV uint32_t gk_blocks_per_head(const gk_job &job)
-{
-    return (job.attn_in.head_dim + (1u << job.rows_log2) - 1) >> job.rows_log2;
-}
-
-/* A block is of one head, which its blocks together finish. */
-GK_DEV void gk_prepare_attn_in(const gk_job &job, gk_part *parts, gk_work *work)
+/* A block is of one head, which its blocks together finish. A pointer to one of the matrices
+ * would keep parameters' addresses in registers. */
+GK_DEV void gk_prepare_attn_in(
+        const cuda_step *step, const gk_job &job, gk_part *parts, gk_work *work)
 {
     const cuda_attn_in &a = job.attn_in;
-    uint32_t head = blockIdx.x / gk_blocks_per_head(job), at = head;
-    const cuda_matrix *w = &a.wq;
-    if (head >= a.n_heads) {
-        at = (head - a.n_heads) % a.n_kv_heads;
-        w = head - a.n_heads < a.n_kv_heads ? &a.wk : &a.wv;
-    }
-    if (threadIdx.x == 0)
-        gk_set_part(&parts[0], *w, 0, a.is_exact);
-    uint32_t first = blockIdx.x % gk_blocks_per_head(job) << job.rows_log2;
+    uint32_t head = blockIdx.x / job.blocks_per_head, kv = head - a.n_heads;
+    bool is_query = head < a.n_heads, is_key = kv < a.n_kv_heads;
+    if (threadIdx.x == 0 && is_query)
+        gk_set_part(&parts[0], a.wq, 0, a.is_exact);
+    else if (threadIdx.x == 0 && is_key)
+        gk_set_part(&parts[0], a.wk, 0, a.is_exact);
+    else if (threadIdx.x == 0)
+        gk_set_part(&parts[0], a.wv, 0, a.is_exact);
+    uint32_t first = blockIdx.x % job.blocks_per_head << job.rows_log2;
+    uint32_t at = is_query ? head : is_key ? kv : kv - a.n_kv_heads;
     gk_take_rows(work, at * a.head_dim + first, (at + 1) * a.head_dim);
-    gk_take_forms(work, *w, a.is_exact);
+    gk_take_form(work, is_query ? a.wq.quant : is_key ? a.wk.quant : a.wv.quant, a.is_exact);
+    work->head = head;
+    work->step = step;
 }
 
 GK_DEV void gk_prepare_ffn_in(const gk_job &job, gk_part *parts, gk_work *work)
@@ -91,8 +89,8 @@ GK_DEV void gk_prepare_ffn_in(const gk_job &job, gk_part *parts, gk_work *work)
     if (threadIdx.x == 1)
         gk_set_part(&parts[1], f.up, 0, f.is_exact);
     gk_take_rows(work, blockIdx.x << job.rows_log2, f.gate.n_out);
-    gk_take_forms(work, f.gate, f.is_exact);
-    gk_take_forms(work, f.up, f.is_exact);
+    gk_take_form(work, f.gate.quant, f.is_exact);
+    gk_take_form(work, f.up.quant, f.is_exact);
 }
 
 /* Of the choice of token t's slot. */
@@ -110,12 +108,15 @@ GK_DEV void gk_prepare_experts_in(const gk_job &job, gk_part *parts, gk_work *wo
     uint32_t t = blockIdx.x / e.n_used, p = threadIdx.x;
     if (p < 2) {
         uint32_t expert = e.routes.ids[gk_route_at(e, t, blockIdx.x % e.n_used)];
-        gk_set_part(&parts[p], p == 0 ? e.gate : e.up, expert, e.is_exact);
+        if (p == 0)
+            gk_set_part(&parts[0], e.gate, expert, e.is_exact);
+        else
+            gk_set_part(&parts[1], e.up, expert, e.is_exact);
     }
     work->column = t;
     gk_take_rows(work, blockIdx.y << job.rows_log2, e.n_ff);
-    gk_take_forms(work, e.gate, e.is_exact);
-    gk_take_forms(work, e.up, e.is_exact);
+    gk_take_form(work, e.gate.quant, e.is_exact);
+    gk_take_form(work, e.up.quant, e.is_exact);
 }
 
 /* The slots of a token are one long row of activations. blockIdx.x: the token. */
@@ -130,11 +131,10 @@ GK_DEV void gk_prepare_experts_out(const gk_job &job, gk_part *parts, gk_work *w
     }
     work->column = blockIdx.x;
     gk_take_rows(work, blockIdx.y << job.rows_log2, e.d);
-    gk_take_forms(work, e.down, e.is_exact);
+    gk_take_form(work, e.down.quant, e.is_exact);
 }
 
-/* ---- after the products --------------------------------------------------------------------
- */
+/* ---- after the products ------------------------------------------------------------- */
 
 /* Calls with the row and column of every sum of a part, neighbouring threads with neighbouring
  * rows. */
@@ -207,11 +207,10 @@ GK_DEV void gk_finish_all_heads(
 }
 
 template <int C>
-GK_DEV void gk_finish_attn_in(
-        const cuda_step *step, const gk_job &job, const gk_work &work, const float *sums)
+GK_DEV void gk_finish_attn_in(const gk_job &job, const gk_work &work, const float *sums)
 {
     const cuda_attn_in &a = job.attn_in;
-    uint32_t head = blockIdx.x / gk_blocks_per_head(job), kv = head - a.n_heads;
+    uint32_t head = work.head, kv = head - a.n_heads;
     uint32_t n_out = (head < a.n_heads ? a.n_heads : a.n_kv_heads) * a.head_dim;
     float *out = head < a.n_heads ? a.q : kv < a.n_kv_heads ? a.k : a.v;
     GK_FOR_SUMS(work, r, c)
@@ -221,15 +220,14 @@ GK_DEV void gk_finish_attn_in(
     }
     if (a.is_norm_whole) {
         if (gk_last_block(a.tickets, gridDim.x))
-            gk_finish_all_heads(a, step, work.column, work.n_columns);
-    } else if (gk_last_block(&a.tickets[head], gk_blocks_per_head(job))) {
+            gk_finish_all_heads(a, work.step, work.column, work.n_columns);
+    } else if (gk_last_block(&a.tickets[head], job.blocks_per_head)) {
         for (uint32_t t = threadIdx.x / 32; t < work.n_columns; t += GK_BLOCK / 32)
-            gk_finish_head(a, step, work.column + t, head, 1);
+            gk_finish_head(a, work.step, work.column + t, head, 1);
     }
 }
 
-/* ---- the kernel ----------------------------------------------------------------------------
- */
+/* ---- the kernel --------------------------------------------------------------------- */
 
 GK_DEV void gk_prepare(const cuda_step *step, const gk_job &job, gk_part *parts, gk_work *out)
 {
@@ -241,7 +239,7 @@ GK_DEV void gk_prepare(const cuda_step *step, const gk_job &job, gk_part *parts,
     if (job.role == GK_MATVEC)
         gk_prepare_matvec(step, job, parts, &work);
     else if (job.role == GK_ATTN_IN)
-        gk_prepare_attn_in(job, parts, &work);
+        gk_prepare_attn_in(step, job, parts, &work);
     else if (job.role == GK_FFN_IN)
         gk_prepare_ffn_in(job, parts, &work);
     else if (job.role == GK_EXPERTS_IN)
@@ -262,13 +260,11 @@ k_products(const cuda_step *step, gk_job job)
     const gk_work &work = works[0];
     gk_prepare(step, job, parts, works);
     __syncthreads();
-    if (work.n_columns == 0)
-        return;
     gk_products<C>(job.in, parts, work, sums);
     if (job.role == GK_MATVEC)
         gk_finish_matvec<C>(job, work, sums);
     else if (job.role == GK_ATTN_IN)
-        gk_finish_attn_in<C>(step, job, work, sums);
+        gk_finish_attn_in<C>(job, work, sums);
     else if (job.role == GK_FFN_IN)
         gk_finish_silu<C>(work, sums, job.ffn.inner + (size_t)work.column * job.ffn.gate.n_out,
                 job.ffn.gate.n_out);
@@ -279,8 +275,7 @@ k_products(const cuda_step *step, gk_job job)
         gk_finish_experts_out<C>(job, work, sums);
 }
 
-/* ---- launches ------------------------------------------------------------------------------
- */
+/* ---- launches ----------------------------------------------------------------------- */
 
 static uint32_t n_blocks(uint32_t n_rows, uint32_t rows_log2)
 {
@@ -327,8 +322,9 @@ void gk_attn_in(
 {
     gk_job job = {GK_ATTN_IN, {a.x, a.norm, a.d, 1, a.d, a.eps}, 1, 4};
     job.attn_in = a;
+    job.blocks_per_head = n_blocks(a.head_dim, job.rows_log2);
     uint32_t n_heads = a.n_heads + 2 * a.n_kv_heads;
-    launch_tokens(step, n, a.is_exact, job, n_heads * n_blocks(a.head_dim, 4), stream);
+    launch_tokens(step, n, a.is_exact, job, n_heads * job.blocks_per_head, stream);
 }
 
 void gk_ffn_in(

@@ -15,6 +15,7 @@
 
 #include "kernels/cuda.h"
 #include "kernels/quant_cuda.cuh"
+#include "kernels/value_cuda.cuh"
 
 #define GK_BLOCK     128
 #define GK_TEAM      8 /* lanes that share a row */
@@ -68,14 +69,17 @@ struct gk_part {
 struct gk_work {
     uint32_t n_parts, rows_log2, first_row, n_rows;
     uint32_t column, n_columns;
-    const uint32_t *list;   /* or NULL */
+    const uint32_t *list; /* or NULL */
+    /* The caller's: what is not here the compiler keeps in registers during the products. */
+    const cuda_step *step;
+    uint32_t head;
     bool has_q8, has_float; /* among the parts */
 };
 
 /* Block-quantised weights see activations of 8 bits, but for the exact mode. */
-GK_DEV bool gk_is_q8(const cuda_matrix &w, bool is_exact)
+GK_DEV bool gk_is_q8(enum quant quant, bool is_exact)
 {
-    return !is_exact && w.quant != QUANT_F32 && w.quant != QUANT_F16 && w.quant != QUANT_BF16;
+    return !is_exact && quant != QUANT_F32 && quant != QUANT_F16 && quant != QUANT_BF16;
 }
 
 GK_DEV void gk_set_part(gk_part *part, const cuda_matrix &w, uint32_t slab, bool is_exact)
@@ -89,14 +93,13 @@ GK_DEV void gk_set_part(gk_part *part, const cuda_matrix &w, uint32_t slab, bool
     part->scale_bytes = w.layout.scale.row_bytes;
     part->n_groups = w.layout.n_groups;
     part->quant = w.quant;
-    part->is_q8 = gk_is_q8(w, is_exact);
+    part->is_q8 = gk_is_q8(w.quant, is_exact);
     part->begin = 0;
     part->end = w.layout.n_groups;
     part->act_begin = 0;
 }
 
-/* ---- activations ---------------------------------------------------------------------------
- */
+/* ---- activations -------------------------------------------------------------------- */
 
 /* Columns beyond the last repeat it: nobody reads their sums. */
 GK_DEV const float *gk_column(const gk_input &in, const gk_work &work, uint32_t c)
@@ -201,8 +204,7 @@ GK_DEV void gk_stage(const gk_input &in, const gk_work &work, uint32_t n_groups,
     }
 }
 
-/* ---- a row ---------------------------------------------------------------------------------
- */
+/* ---- a row -------------------------------------------------------------------------- */
 
 /* sums[c] += a loaded group, number `from` of its row, with group g of the tile. */
 template <enum quant Q, int C>
@@ -353,8 +355,7 @@ template <int C> GK_DEV uint32_t gk_column_of_lane(uint32_t lane)
     return C == 4 ? (lane & 1) << 1 | lane >> 1 : lane;
 }
 
-/* ---- a block -------------------------------------------------------------------------------
- */
+/* ---- a block ------------------------------------------------------------------------ */
 
 /* A unit's share of the groups in the tile; acts and out: of the first of the lane's columns.
  */
@@ -427,11 +428,6 @@ GK_DEV void gk_products(
         gk_products_as<C, true>(in, parts, work, scales, acts, sums);
     if (work.has_float)
         gk_products_as<C, false>(in, parts, work, scales, acts, sums);
-}
-
-GK_DEV float gk_silu(float x)
-{
-    return x / (1 + expf(-x));
 }
 
 #endif

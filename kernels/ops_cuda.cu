@@ -185,17 +185,39 @@ static bool run_rows(struct cuda *c, const struct kernels_batch *batch)
     return true;
 }
 
-static enum kernels_result run_many(struct cuda *c, const struct kernels_batch *batch)
+/* With decode's kernels, as many tokens at a time as these take. */
+static enum kernels_result run_passes(struct cuda *c, const struct kernels_batch *batch)
 {
     enum kernels_result result = KERNELS_OK;
-    struct part whole = batch_whole(c, batch);
-    if (c->gemm.library)
-        result = run_steps(c, &whole, true);
     uint32_t n = (batch->n_tokens + CUDA_DECODE_TOK - 1) / CUDA_DECODE_TOK;
-    for (uint32_t i = 0; !c->gemm.library && i < n && result == KERNELS_OK; i++) {
+    for (uint32_t i = 0; i < n && result == KERNELS_OK; i++) {
         struct part part = batch_part(c, batch, i);
         result = run_steps(c, &part, false);
     }
+    return result;
+}
+
+static bool is_for_prefill(const struct cuda *c, uint32_t n_tokens)
+{
+    const struct gemm_library *gemm = c->gemm.library;
+    if (!gemm || n_tokens <= CUDA_DECODE_TOK)
+        return false;
+    struct weight_traffic traffic = prefill_traffic(c);
+    return gemm->is_always_worth || prefill_is_worth(&traffic, n_tokens);
+}
+
+static enum kernels_result run_many(struct cuda *c, const struct kernels_batch *batch)
+{
+    enum kernels_result result = KERNELS_FAILED;
+    bool is_prefill = is_for_prefill(c, batch->n_tokens);
+    if (is_prefill) {
+        struct part whole = batch_whole(c, batch);
+        result = run_steps(c, &whole, true);
+    }
+    /* A product that failed left no cuBLAS. The first step writes x, the others what they
+     * have written before, so all can run again. */
+    if (!is_prefill || (result == KERNELS_FAILED && !c->gemm.library))
+        result = run_passes(c, batch);
     if (result == KERNELS_OK && !run_rows(c, batch))
         result = KERNELS_FAILED;
     return result;
@@ -349,13 +371,29 @@ static struct kernels *open_cuda(bool is_exact, size_t budget_bytes, char *text,
     return NULL;
 }
 
-static bool has_cublas(void)
+static bool check_cublas(char *why, size_t n)
 {
-    return gemm_library_find() != NULL;
+    struct kernels *k = open_cuda(false, 0, why, n);
+    if (!k)
+        return false;
+    struct cuda *c = cuda_of(k);
+    bool is_right = c->gemm.library != NULL;
+    if (is_right) {
+        c->buffers.workspace = device_alloc(&c->device, c->gemm.library->workspace_bytes);
+        is_right = c->buffers.workspace && gemm_open(c);
+        snprintf(why, n, "%s", is_right ? c->gemm.why : c->device.why);
+        is_right &= c->gemm.library != NULL;
+    } else {
+        snprintf(why, n, "there is no cuBLAS");
+    }
+    close_cuda(k);
+    return is_right;
 }
 
-static const struct cuda_library library = {
-        .abi = CUDA_LIBRARY_ABI, .probe = probe, .open = open_cuda, .has_cublas = has_cublas};
+static const struct cuda_library library = {.abi = CUDA_LIBRARY_ABI,
+        .probe = probe,
+        .open = open_cuda,
+        .check_cublas = check_cublas};
 
 extern "C" __attribute__((visibility("default"))) const struct cuda_library *shunt_cuda_library(
         int abi)

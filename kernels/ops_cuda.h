@@ -1,11 +1,18 @@
+/* clang-format off */
 /*
  * ops_cuda.h - inside of the CUDA backend's host part: the instance, and what its files share.
- *   ops_cuda.cu       the table of kernel_ops: records a plan, runs a batch, reads buffers
- *   place_cuda.cu     ready: how much memory, what lies where, weights to planes and up
- *   batch_cuda.cu     what varies, on its way to the device; picks and samples on their way
- * back decode_ops_cuda.cu, prefill_ops_cuda.cu    the steps as launches device_cuda.cu memory,
- * stream, errors       gemm_cuda.cu    cuBLAS
+ *   ops_cuda.cu          the table of kernel_ops: records a plan, runs a batch, reads buffers
+ *   place_cuda.cu        ready: the steps below in order, and the launch structs
+ *   plan_cuda.cu         whether the kernels can run a plan, and what it has
+ *   memory_cuda.cu       how much memory, and what lies where
+ *   upload_cuda.cu       weights into planes and up
+ *   batch_cuda.cu        what varies, on its way to the device; picks and samples on their way back
+ *   decode_ops_cuda.cu   the steps as launches, for few tokens
+ *   prefill_ops_cuda.cu  the same for many
+ *   device_cuda.cu       memory, stream, errors
+ *   gemm_cuda.cu         cuBLAS
  */
+/* clang-format on */
 #ifndef KERNELS_OPS_CUDA_H
 #define KERNELS_OPS_CUDA_H
 
@@ -67,11 +74,11 @@ struct buffers {
     float *x, *q, *k, *v, *attention, *parts, *inner, *gate_logits, *logits, *sample_scratch;
     uint32_t *tickets;
     struct cuda_routes routes;
-    /* of prefill: inputs of products as binary16 or, exact, float; their results */
-    void *input, *inner_input, *dequant;
-    float *wide, *wide_up, *expert_rows;
+    /* of prefill: inputs of products and, but for those that go to x, q, k and v, their
+     * results as values (value_cuda.cuh) */
+    void *input, *inner_input, *dequant, *wide, *wide_up, *expert_rows;
     struct cuda_pairs pairs;
-    void **product_ptrs; /* [3 products][a, b, c][n_experts] */
+    void **product_ptrs; /* [3 products][n_experts][a, b, c] */
     void *workspace;     /* of cuBLAS */
 };
 
@@ -131,8 +138,9 @@ struct part {
 
 struct gemm {
     const struct gemm_library *library; /* NULL: prefill goes through the decode kernels */
+    char why[128];                      /* a sentence, when it was there and failed; or "" */
     void *handle;
-    bool lacks_grouped;
+    bool has_groups;
     struct group_shapes *shapes; /* gemm_cuda.cu */
 };
 
@@ -155,6 +163,7 @@ struct cuda {
     const struct cuda_step *step_array; /* device: the whole batch, then its parts */
     struct gemm gemm;
     uint32_t n_split_max, seq;
+    bool lacks_graphs; /* one could not be captured */
     cudaGraphExec_t graphs[CUDA_DECODE_TOK + 1][CUDA_DECODE_TOK + 1][2];
     bool was_run[CUDA_DECODE_TOK + 1][CUDA_DECODE_TOK + 1][2];
 };
@@ -162,11 +171,30 @@ struct cuda {
 bool cuda_fail(struct cuda *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool cuda_is_cancelled(const struct cuda *c);
 
+static inline size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 /* place_cuda.cu */
 enum kernels_result place_all(struct cuda *c, kernels_progress *progress, void *user);
 void place_release(struct cuda *c);
 
-/* batch_cuda.cu: fills the block, sends it; sets step_array. */
+/* plan_cuda.cu: checks, then fills placement and extents. */
+bool plan_collect(struct cuda *c);
+/* NULL: the plan has none of this data. */
+struct placed_weight *plan_find_weight(const struct placement *p, const struct weight *w);
+
+/* memory_cuda.cu: of the collected plan: cuBLAS, the batch's block, buffers, cache, weights. */
+bool memory_get(struct cuda *c);
+
+/* upload_cuda.cu */
+enum kernels_result upload_weights(struct cuda *c, kernels_progress *progress, void *user);
+
+/* batch_cuda.cu */
+/* Gets the block, for any batch of sequences that share no cells; others may make it grow. */
+bool batch_open(struct cuda *c);
+/* Fills the block, sends it; sets step_array. */
 bool batch_send(struct cuda *c, const struct kernels_batch *batch);
 struct part batch_whole(const struct cuda *c, const struct kernels_batch *batch);
 uint32_t batch_n_parts(const struct kernels_batch *batch);
@@ -184,14 +212,23 @@ bool decode_logits(
 
 /* prefill_ops_cuda.cu */
 bool prefill_step(struct cuda *c, const struct plan_step *step, const struct part *whole);
+/* What a plan reads of weights; a byte of host memory counts as several of the device's. */
+struct weight_traffic {
+    double dense_bytes, expert_bytes;   /* in planes */
+    double dense_values, expert_values; /* unpacked, in bytes */
+    double unused_share;                /* of experts, by one token */
+};
+/* Whether n tokens move fewer bytes through cuBLAS than through decode's kernels. */
+bool prefill_is_worth(const struct weight_traffic *w, uint32_t n);
+struct weight_traffic prefill_traffic(const struct cuda *c);
 
-/* gemm_cuda.cu. Weights and inputs are binary16 or, exact, float. */
+/* gemm_cuda.cu. Weights and inputs are values (value_cuda.cuh). */
 /* out[n][n_out] (+)= in[n][n_in] w[n_out][n_in]^T */
 struct product {
     uint32_t n, n_in, n_out;
     const void *w, *in;
-    float *out;
-    bool is_added;
+    void *out;
+    bool is_added, is_value_out; /* out: values, not float */
 };
 
 /* The same for experts [expert, expert + n_experts), whose weights are w[n_experts]; in and out
@@ -200,9 +237,12 @@ struct expert_product {
     int which; /* of the three of a step */
     uint32_t n_in, n_out, expert, n_experts;
     const void *w, *in;
-    float *out;
+    void *out; /* values */
 };
 
+/* Behind get_buffers. A cuBLAS that does not work is given up: gemm.library is then NULL and
+ * gemm.why says it. So it is when a product fails later; the caller then runs the batch anew
+ * with the decode kernels. False: the device failed. */
 bool gemm_open(struct cuda *c);
 void gemm_close(struct cuda *c);
 bool gemm_product(struct cuda *c, const struct product *p);

@@ -3,23 +3,10 @@
  * in the type that cuBLAS takes, heads finished. All of it moves each value once.
  */
 #include "kernels/heads_cuda.cuh"
+#include "kernels/value_cuda.cuh"
 
 #define THREADS    256
-#define HALF_MAX   65504.0f
 #define MAX_BLOCKS 65535u
-
-GK_DEV void put(float *out, float value)
-{
-    *out = value;
-}
-
-/* What no half can hold becomes the largest: an infinity would make the whole product NaN. NaN
- * stays. */
-GK_DEV void put(gk_half *out, float value)
-{
-    value = value > HALF_MAX ? HALF_MAX : value;
-    *out = gk_float_to_half(value < -HALF_MAX ? -HALF_MAX : value);
-}
 
 /* A block a row. */
 template <class T>
@@ -36,7 +23,7 @@ norm_rows_k(
         scale = 1 / sqrtf(gk_block_sum(sum) / (float)d + eps);
     }
     for (uint32_t i = threadIdx.x; i < d; i += THREADS)
-        put(to + i, norm ? row[i] * scale * norm[i] : row[i]);
+        gk_put_value(to + i, norm ? row[i] * scale * norm[i] : row[i]);
 }
 
 void gk_norm_rows(uint32_t n, uint32_t d, const float *x, const uint32_t *rows,
@@ -70,13 +57,11 @@ void gk_heads(
     GK_LAUNCH(heads_k, n, THREADS, 0, stream, step, a);
 }
 
-template <class T>
-GK_KERNEL(THREADS, 4)
-silu_k(size_t n, const float *gate, const float *up, T *out)
+template <class T> GK_KERNEL(THREADS, 4) silu_k(size_t n, const T *gate, const T *up, T *out)
 {
     for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < n;
             i += (size_t)gridDim.x * THREADS)
-        put(out + i, gate[i] / (1 + gk_exp(-gate[i])) * up[i]);
+        gk_put_value(out + i, gk_silu(gk_value(gate[i])) * gk_value(up[i]));
 }
 
 static uint32_t blocks_of(size_t n)
@@ -85,14 +70,15 @@ static uint32_t blocks_of(size_t n)
     return n_blocks < MAX_BLOCKS ? (uint32_t)n_blocks : MAX_BLOCKS;
 }
 
-void gk_silu(size_t n, const float *gate, const float *up, void *out, bool is_exact,
+void gk_silu(size_t n, const void *gate, const void *up, void *out, bool is_exact,
         cudaStream_t stream)
 {
     if (is_exact)
-        GK_LAUNCH((silu_k<float>), blocks_of(n), THREADS, 0, stream, n, gate, up, (float *)out);
+        GK_LAUNCH((silu_k<float>), blocks_of(n), THREADS, 0, stream, n, (const float *)gate,
+                (const float *)up, (float *)out);
     else
-        GK_LAUNCH((silu_k<gk_half>), blocks_of(n), THREADS, 0, stream, n, gate, up,
-                (gk_half *)out);
+        GK_LAUNCH((silu_k<gk_half>), blocks_of(n), THREADS, 0, stream, n, (const gk_half *)gate,
+                (const gk_half *)up, (gk_half *)out);
 }
 
 GK_KERNEL(THREADS, 4) add_bias_k(size_t n, uint32_t d, const float *bias, float *x)

@@ -142,8 +142,7 @@ GK_DEV void gk_load_group(gk_group<Q> &out, const gk_row &row, uint32_t g)
     gk_load_scale<Q>(out.scale, row, g);
 }
 
-/* ---- scales --------------------------------------------------------------------------------
- */
+/* ---- scales ------------------------------------------------------------------------- */
 
 /* Of the two halves; equal when the type has one scale. */
 struct gk_scales {
@@ -194,8 +193,7 @@ template <enum quant Q> GK_DEV gk_scales gk_scales_of(const gk_group<Q> &group, 
     }
 }
 
-/* ---- values --------------------------------------------------------------------------------
- */
+/* ---- values ------------------------------------------------------------------------- */
 
 /* q of values 4k..4k+3, one a byte. */
 template <enum quant Q> GK_DEV uint32_t gk_word(const gk_group<Q> &group, int k)
@@ -297,8 +295,7 @@ GK_DEV void gk_any_eight_values(
     }
 }
 
-/* ---- products with 8 bits ------------------------------------------------------------------
- */
+/* ---- products with 8 bits ----------------------------------------------------------- */
 
 /* 32 activations: x = d * q; sums holds those of the two halves of q, 16 bits each. */
 struct gk_act {

@@ -56,7 +56,7 @@ struct plane_layout plane_layout_of(enum quant quant, uint32_t n_in, uint32_t n_
     return l;
 }
 
-/* ---- four values at a time ------------------------------------------------------------ */
+/* ---- four values at a time ---------------------------------------------------------- */
 
 static inline uint32_t load_word(const uint8_t *at)
 {
@@ -153,7 +153,7 @@ static inline uint32_t fifth_bits_byte(enum quant quant)
     return quant == QUANT_Q5_0 ? 2 : 4;
 }
 
-/* ---- a row's values ------------------------------------------------------------------- */
+/* ---- a row's values ----------------------------------------------------------------- */
 
 /* A row in the file and its place in the three planes. */
 struct row {
@@ -235,7 +235,7 @@ static inline void unpack_group(
         store_word(block + fifth_bits_byte(quant), fifth);
 }
 
-/* ---- a row's scales ------------------------------------------------------------------- */
+/* ---- a row's scales ----------------------------------------------------------------- */
 
 struct pairs {
     uint8_t a[K_GROUPS], b[K_GROUPS];
@@ -366,7 +366,7 @@ static void unpack_scales(
     }
 }
 
-/* ---- rows ----------------------------------------------------------------------------- */
+/* ---- rows --------------------------------------------------------------------------- */
 
 static inline void convert_blocks(enum quant quant, uint32_t block_elems, uint32_t block_bytes,
         const struct row *r, bool is_packed)

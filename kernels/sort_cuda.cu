@@ -4,6 +4,7 @@
  * the order of tokens, a token adds its experts in the order of its slots.
  */
 #include "kernels/cuda.h"
+#include "kernels/value_cuda.cuh"
 
 #define COUNT_THREADS 1024
 #define PLACE_WARPS   4
@@ -103,9 +104,10 @@ void gk_sort_pairs(uint32_t n, uint32_t i_moe, struct cuda_routes routes,
             dim3(PLACE_WARPS * 32), 0, stream, picks, routes.n_experts, pairs);
 }
 
+template <class T>
 GK_KERNEL(ADD_THREADS, 4)
 k_unsort_add(uint32_t d, uint32_t n_used, uint32_t stride, const float *weights,
-        const uint32_t *place, const float *rows, float *x)
+        const uint32_t *place, const T *rows, float *x)
 {
     uint32_t t = blockIdx.y, i = blockIdx.x * ADD_THREADS + threadIdx.x;
     if (i >= d)
@@ -113,15 +115,21 @@ k_unsort_add(uint32_t d, uint32_t n_used, uint32_t stride, const float *weights,
     float sum = 0;
     for (uint32_t slot = 0; slot < n_used; slot++) {
         uint32_t p = place[(size_t)t * n_used + slot];
-        sum += weights[(size_t)t * stride + slot] * rows[(size_t)p * d + i];
+        sum += weights[(size_t)t * stride + slot] * gk_value(rows[(size_t)p * d + i]);
     }
     x[(size_t)t * d + i] += sum;
 }
 
 void gk_unsort_add(uint32_t n, uint32_t d, uint32_t i_moe, struct cuda_routes routes,
-        struct cuda_pairs pairs, const float *rows, float *x, cudaStream_t stream)
+        struct cuda_pairs pairs, const void *rows, float *x, bool is_exact, cudaStream_t stream)
 {
-    GK_LAUNCH(k_unsort_add, dim3((d + ADD_THREADS - 1) / ADD_THREADS, n), dim3(ADD_THREADS), 0,
-            stream, d, routes.n_used, routes.n_moe_layers * routes.n_used,
-            routes.weights + (size_t)i_moe * routes.n_used, pairs.place, rows, x);
+    dim3 grid((d + ADD_THREADS - 1) / ADD_THREADS, n);
+    uint32_t stride = routes.n_moe_layers * routes.n_used;
+    const float *weights = routes.weights + (size_t)i_moe * routes.n_used;
+    if (is_exact)
+        GK_LAUNCH((k_unsort_add<float>), grid, ADD_THREADS, 0, stream, d, routes.n_used, stride,
+                weights, pairs.place, (const float *)rows, x);
+    else
+        GK_LAUNCH((k_unsort_add<gk_half>), grid, ADD_THREADS, 0, stream, d, routes.n_used,
+                stride, weights, pairs.place, (const gk_half *)rows, x);
 }

@@ -26,8 +26,7 @@ extern "C" {
 
 using std::vector;
 
-/* ---- data ----------------------------------------------------------------------------------
- */
+/* ---- data --------------------------------------------------------------------------- */
 
 /* Rows of the golden file over and over, each matrix from another block on. */
 static vector<uint8_t> golden_rows(enum quant quant, size_t n_bytes, size_t first_block)
@@ -133,8 +132,7 @@ static bool is_block_type(enum quant quant)
     return quant_traits[quant].block_elems > 1;
 }
 
-/* ---- what it should be ---------------------------------------------------------------------
- */
+/* ---- what it should be -------------------------------------------------------------- */
 
 /* x as a product with m sees it. */
 static vector<double> seen_by(const test_matrix &m, const vector<float> &x, bool is_exact)
@@ -182,8 +180,7 @@ static double tolerance_of(const product &p, bool is_rounded)
     return (is_rounded ? 4e-4 : 3e-6) * p.size + 1e-6;
 }
 
-/* ---- one matrix ----------------------------------------------------------------------------
- */
+/* ---- one matrix --------------------------------------------------------------------- */
 
 enum { WITH_NORM = 1, WITH_BIAS = 2, WITH_ADD = 4, WITH_ROWS = 8 };
 
@@ -204,7 +201,6 @@ static void check_matvec(const matvec_case &c)
     vector<uint32_t> rows = {8, 2, 5, 0, 1, 7, 3, 4, 8};
     cuda_step host_step = {};
     bool by_rows = c.with & WITH_ROWS;
-    host_step.n_rows = by_rows && c.n > 1 ? c.n - 1 : c.n; /* the last is none of them */
     host_step.rows = device.take(rows);
     cuda_step *step = (cuda_step *)device.take(&host_step, sizeof host_step);
     float *out = device.take(before);
@@ -213,7 +209,7 @@ static void check_matvec(const matvec_case &c)
             (c.with & WITH_ADD) != 0, by_rows, out};
     gk_matvec(step, c.n, v, nullptr);
     vector<float> got = fetched(out, c.n * c.n_out);
-    for (uint32_t t = 0; t < host_step.n_rows; t++) {
+    for (uint32_t t = 0; t < c.n; t++) {
         const float *row = x.data() + (by_rows ? rows[t] : t) * c.n_in;
         vector<double> seen = seen_by(m, normed(row, norm, v.eps, c.n_in), c.is_exact);
         for (uint32_t r = 0; r < c.n_out; r++) {
@@ -266,8 +262,109 @@ static void many_rows_are_more_to_a_block(void **)
     check_matvec({QUANT_BF16, 8, 40001, 2, 0, false});
 }
 
-/* ---- unpacking ------------------------------------------------------------------------------
- */
+/* ---- what every run must have in common --------------------------------------------- */
+
+/* As many bytes as the rows have in their planes: nothing is read twice, and of idle rows and
+ * groups nothing is read. Types whose groups share scales read those once per group. */
+static void weights_are_read_once(void **)
+{
+    for (enum quant quant : {QUANT_F16, QUANT_Q4_0, QUANT_Q4_1, QUANT_Q5_0, QUANT_Q8_0})
+        for (uint32_t n_in : {32u, 96u, 1120u, 12000u})
+            for (uint32_t n : {1u, 3u}) {
+                plane_layout l = plane_layout_of(quant, n_in, 21);
+                gkemu_take_stats();
+                check_matvec({quant, n_in, 21, n, WITH_NORM, false});
+                assert_int_equal(gkemu_take_stats().n_streamed_bytes,
+                        21 * (l.low.row_bytes + l.high.row_bytes + l.scale.row_bytes));
+            }
+}
+
+/* Calls run() in several orders of threads and blocks and compares what it returns. */
+template <class F> static void check_orders(F run)
+{
+    gkemu_set_order(GKEMU_FORWARD, 1, 1);
+    vector<float> want = run();
+    for (int i = 0; i < 4; i++) {
+        gkemu_set_order(i == 0 ? GKEMU_REVERSE : GKEMU_RANDOM, (uint64_t)i, 4);
+        vector<float> got = run();
+        assert_int_equal(got.size(), want.size());
+        assert_memory_equal(got.data(), want.data(), want.size() * sizeof(float));
+    }
+    gkemu_set_order(GKEMU_RANDOM, 1, 4);
+}
+
+static vector<float> run_experts()
+{
+    const uint32_t n = 3, d = 96, n_ff = 64, n_experts = 5, n_used = 3;
+    device_memory device;
+    vector<uint16_t> ids = {4, 0, 1, 2, 4, 3, 0, 1, 2};
+    cuda_experts e = {};
+    e.d = d;
+    e.n_ff = n_ff;
+    e.n_used = n_used;
+    e.eps = 1e-5f;
+    e.norm = device.take(random_floats(d, 1));
+    e.gate = upload(device, make_matrix(QUANT_Q4_0, d, n_ff, n_experts, 0));
+    e.up = upload(device, make_matrix(QUANT_Q8_0, d, n_ff, n_experts, 1));
+    e.down = upload(device, make_matrix(QUANT_Q5_1, n_ff, d, n_experts, 2));
+    e.x = device.take(random_floats(n * d, 2));
+    e.inner = (float *)device.take(NULL, n * n_used * n_ff * sizeof(float));
+    e.routes.ids = device.take(ids);
+    e.routes.weights = device.take(random_floats(ids.size(), 3));
+    e.routes.n_moe_layers = 1;
+    e.routes.n_used = n_used;
+    gk_experts(nullptr, n, e, nullptr);
+    return fetched(e.x, n * d);
+}
+
+static vector<float> run_attn_in(bool is_norm_whole)
+{
+    const uint32_t n = 5, d = 64, head_dim = 40;
+    device_memory device;
+    vector<uint32_t> cells = {3, 1, 4, 0, 6};
+    cuda_step host_step = {};
+    host_step.cells = device.take(cells);
+    host_step.rope_table = device.take(random_floats(n * 32, 1));
+    cuda_attn_in a = {};
+    a.d = d;
+    a.n_heads = 4;
+    a.n_kv_heads = 2;
+    a.head_dim = head_dim;
+    a.n_rot = 32;
+    a.eps = 1e-5f;
+    a.is_norm_whole = is_norm_whole;
+    a.rope = ROPE_NEOX;
+    a.x = device.take(random_floats(n * d, 2));
+    a.norm = device.take(random_floats(d, 3));
+    a.wq = upload(device, make_matrix(QUANT_Q4_0, d, 4 * head_dim, 1, 0));
+    a.wk = upload(device, make_matrix(QUANT_F16, d, 2 * head_dim, 1, 1));
+    a.wv = upload(device, make_matrix(QUANT_Q8_0, d, 2 * head_dim, 1, 2));
+    a.bk = device.take(random_floats(2 * head_dim, 4));
+    a.q_norm = a.k_norm = device.take(random_floats(4 * head_dim, 5));
+    a.kv.keys = device.take(random_floats(8 * 2 * head_dim, 6));
+    a.kv.values = device.take(random_floats(8 * 2 * head_dim, 7));
+    a.q = (float *)device.take(NULL, n * 4 * head_dim * sizeof(float));
+    a.k = (float *)device.take(NULL, n * 2 * head_dim * sizeof(float));
+    a.v = (float *)device.take(NULL, n * 2 * head_dim * sizeof(float));
+    a.tickets = device.take(vector<uint32_t>(8, 0));
+    gk_attn_in((cuda_step *)device.take(&host_step, sizeof host_step), n, a, nullptr);
+    for (uint32_t ticket : fetched(a.tickets, 8))
+        assert_int_equal(ticket, 0);
+    vector<float> all = fetched(a.q, n * 4 * head_dim);
+    for (const void *cache : {a.kv.keys, a.kv.values})
+        for (float value : fetched((const float *)cache, 8 * 2 * head_dim))
+            all.push_back(value);
+    return all;
+}
+
+static void results_do_not_depend_on_the_order(void **)
+{
+    check_orders(run_experts);
+    check_orders([] { return run_attn_in(false); });
+    check_orders([] { return run_attn_in(true); });
+}
+
+/* ---- unpacking ---------------------------------------------------------------------- */
 
 static void check_unpacked(enum quant quant, uint32_t n_in)
 {
@@ -277,8 +374,8 @@ static void check_unpacked(enum quant quant, uint32_t n_in)
     uint32_t n = 2 * 7 * n_in;
     float *floats = device.take(vector<float>(n + 1, 77));
     gk_half *halves = (gk_half *)device.take(vector<uint16_t>(n + 1, 0x7777));
-    gk_dequant(c, 1, 2, floats, true, nullptr);
-    gk_dequant(c, 1, 2, halves, false, nullptr);
+    gk_dequant(c, 1, 2, NULL, floats, true, nullptr);
+    gk_dequant(c, 1, 2, NULL, halves, false, nullptr);
     vector<float> got = fetched(floats, n + 1);
     vector<uint16_t> got_halves = fetched((uint16_t *)halves, n + 1);
     for (uint32_t i = 0; i < n; i++) {
@@ -288,6 +385,19 @@ static void check_unpacked(enum quant quant, uint32_t n_in)
     }
     assert_true(got[n] == 77);
     assert_int_equal(got_halves[n], 0x7777);
+}
+
+/* Slabs 0 and 2 have pairs. */
+static void slabs_without_pairs_stay_packed(void **)
+{
+    device_memory device;
+    cuda_matrix c = upload(device, make_matrix(QUANT_F32, 8, 3, 3, 1));
+    uint32_t *first = (uint32_t *)device.take(vector<int32_t>{0, 2, 2, 3});
+    float *floats = device.take(vector<float>(3 * 24, 77));
+    gk_dequant(c, 0, 3, first, floats, true, nullptr);
+    vector<float> got = fetched(floats, 3 * 24);
+    for (uint32_t i = 0; i < 3 * 24; i++)
+        assert_int_equal(got[i] == 77, i / 24 == 1);
 }
 
 static void check_embedded(enum quant quant, uint32_t n_in)
@@ -325,7 +435,10 @@ int main()
             cmocka_unit_test(products_equal_a_plain_sum),
             cmocka_unit_test(all_ends_of_a_product),
             cmocka_unit_test(many_rows_are_more_to_a_block),
+            cmocka_unit_test(weights_are_read_once),
+            cmocka_unit_test(results_do_not_depend_on_the_order),
             cmocka_unit_test(unpacked_rows_equal_decoded_ones),
+            cmocka_unit_test(slabs_without_pairs_stay_packed),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/cuda_library.h"
 #include "kernels/kernels.h"
 
 #include "engine/engine.h"
@@ -35,7 +36,8 @@ static int restore(void **state)
 {
     (void)state;
     static const char *const settings[] = {"GKEMU_DEVICES", "GKEMU_ERROR", "GKEMU_DRIVER",
-            "GKEMU_MEMORY", "GKEMU_FAIL", "GKEMU_GEMM"};
+            "GKEMU_MEMORY", "GKEMU_FAIL", "GKEMU_GEMM", "GKEMU_NO_CODE", "GKEMU_INTEGRATED",
+            "GKEMU_MEMINFO"};
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
         unsetenv(settings[i]);
     return 0;
@@ -275,6 +277,45 @@ static void a_replayed_graph_computes_what_launches_do(void **state)
     golden_close(&g);
 }
 
+/* A card or driver that captures nothing: the token is launched, now and from now on. */
+static void without_graphs_tokens_are_launched(void **state)
+{
+    (void)state;
+    static const char *const calls[] = {"cudaStreamBeginCapture", "cudaGraphInstantiate"};
+    struct golden g;
+    assert_true(golden_open(&g, GOLDEN, "olmoe"));
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        struct model *m = open_on(&g, &device);
+        setenv("GKEMU_FAIL", calls[i], 1);
+        float *first = logits_of(&g, m, 1);
+        setenv("GKEMU_FAIL", "cudaGraphLaunch", 1);
+        float *second = logits_of(&g, m, 1);
+        restore(NULL);
+        expect_equal(&g, first, second, calls[i]);
+        mem_free(first);
+        mem_free(second);
+        model_close(m);
+    }
+    golden_close(&g);
+}
+
+static void a_conversation_gets_no_memory(void **state)
+{
+    (void)state;
+    static const char *const calls[] = {"cudaMalloc", "cudaHostAlloc"};
+    struct golden g;
+    assert_true(golden_open(&g, GOLDEN, "olmoe"));
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        struct model *m = open_on(&g, &device);
+        setenv("GKEMU_FAIL", calls[i], 1);
+        mem_free(logits_of(&g, m, 1));
+        mem_free(logits_of(&g, m, 20));
+        restore(NULL);
+        model_close(m);
+    }
+    golden_close(&g);
+}
+
 /* Sequences that share cells are listed one by one: more than the block for a batch held. */
 static void a_batch_that_outgrows_its_block_runs(void **state)
 {
@@ -390,17 +431,90 @@ static void a_model_without_room_runs_on_the_cpu(void **state)
     golden_close(&g);
 }
 
-/* Of 512 MB the desktop has the last. */
+/* With so much GPU memory, 0: what there is, the model runs on the CPU, for this reason. */
+static void expect_refusal(uint64_t gpu_bytes, const char *sentence)
+{
+    struct golden g;
+    struct backend_choice choice = device;
+    choice.gpu_bytes = gpu_bytes;
+    assert_true(golden_open(&g, GOLDEN, "olmoe"));
+    struct model *m = golden_open_model(&g, &choice, true);
+    const char *why = model_info(m)->why_cpu;
+    if (!strstr(why, sentence))
+        fail_msg("\"%s\" says nothing of \"%s\"", why, sentence);
+    model_close(m);
+    golden_close(&g);
+}
+
+/* Of 512 MB the desktop has the last, whatever was asked for. */
 static void a_reserve_is_left(void **state)
 {
     (void)state;
-    struct golden g;
-    assert_true(golden_open(&g, GOLDEN, "olmoe"));
     setenv("GKEMU_MEMORY", "536870912", 1);
-    struct model *m = golden_open_model(&g, &device, true);
-    assert_non_null(strstr(model_info(m)->why_cpu, "of which 0.0 MB can be used"));
+    expect_refusal(0, "of which 0.0 MB can be used");
+    expect_refusal((uint64_t)1 << 40, "of which 0.0 MB can be used");
+}
+
+/* GPU memory for all of a model but its experts, as it is said when there is none. */
+static uint64_t bytes_without_experts(void)
+{
+    struct golden g;
+    struct backend_choice none = device;
+    none.gpu_bytes = 1000;
+    assert_true(golden_open(&g, GOLDEN, "olmoe"));
+    struct model *m = golden_open_model(&g, &none, true);
+    const char *needs = strstr(model_info(m)->why_cpu, "needs ");
+    assert_non_null(needs);
+    double mb = strtod(needs + strlen("needs "), NULL);
     model_close(m);
     golden_close(&g);
+    return (uint64_t)(mb * 1e6) + 100000; /* it is rounded */
+}
+
+static void write_meminfo(const char *path, uint64_t available_kb)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "MemTotal: 99999999 kB\nMemAvailable: %llu kB\nBuffers: 1 kB\n",
+            (unsigned long long)available_kb);
+    assert_int_equal(fclose(f), 0);
+    setenv("GKEMU_MEMINFO", path, 1);
+}
+
+/* 2 GB of main memory are the system's. */
+static void main_memory_is_pinned_only_where_there_is_room(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/shunt-meminfo-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    write_meminfo(path, 2 << 20);
+    expect_refusal(bytes_without_experts(),
+            "of experts would lie in main memory, of which 0.0 MB can be used");
+    write_meminfo(path, 3 << 20);
+    expect_refusal(bytes_without_experts(), "");
+    unlink(path);
+}
+
+/* It has what the system could give, and no second kind of memory. */
+static void an_integrated_device_has_the_main_memory(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/shunt-meminfo-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    setenv("GKEMU_INTEGRATED", "1", 1);
+    write_meminfo(path, 2 << 20);
+    expect_refusal(0, "of which 0.0 MB can be used");
+    write_meminfo(path, 3 << 20);
+    struct golden g;
+    assert_true(golden_open(&g, GOLDEN, "olmoe"));
+    model_close(open_on(&g, &device));
+    golden_close(&g);
+    expect_refusal(bytes_without_experts(), "the GPU shares the main memory");
+    unlink(path);
 }
 
 /* ---- what goes wrong ----------------------------------------------------------------------
@@ -435,6 +549,107 @@ static void without_a_device_a_sentence_says_so(void **state)
     expect_why(&device, "supports CUDA 12.4 only; 13.0 is needed");
     setenv("GKEMU_ERROR", "3", 1);
     expect_why(&device, "cannot be used");
+}
+
+static void a_device_without_code_is_not_used(void **state)
+{
+    (void)state;
+    setenv("GKEMU_NO_CODE", "1", 1);
+    expect_why(
+            &device, "this shunt has no code for emulated device, of compute capability 8.9");
+}
+
+/* Though the first one is newer. */
+static void of_two_devices_the_one_with_more_memory_is_used(void **state)
+{
+    (void)state;
+    struct backend_gpu gpu;
+    char why[BACKEND_WHY_BYTES];
+    setenv("GKEMU_DEVICES", "2", 1);
+    setenv("GKEMU_MEMORY", "1073741824,2147483648", 1);
+    assert_true(backend_find_gpu(&device, &gpu, why));
+    assert_string_equal(gpu.name, "emulated device 1");
+    setenv("GKEMU_MEMORY", "1073741824,536870912", 1);
+    assert_true(backend_find_gpu(&device, &gpu, why));
+    assert_string_equal(gpu.name, "emulated device");
+}
+
+static void a_gpu_that_is_not_used_has_a_reason(void **state)
+{
+    (void)state;
+    struct backend_gpu gpu;
+    char why[BACKEND_WHY_BYTES];
+    assert_false(backend_find_gpu(&cpu, &gpu, why));
+    assert_string_equal(why, "the CPU is asked for");
+    assert_true(backend_find_gpu(&(struct backend_choice){0}, &gpu, why) || why[0]);
+}
+
+static void add_attn_in(struct kernels *k, const uint32_t *n)
+{
+    k->ops->attn_in(
+            k, &(struct attn_in_step){
+                       .head_dim = n[0], .n_heads = n[1], .n_kv_heads = n[2], .n_rot = n[3]});
+}
+
+static void add_attend(struct kernels *k, const uint32_t *n)
+{
+    k->ops->attend(
+            k, &(struct attend_step){.head_dim = n[0], .n_heads = n[1], .n_kv_heads = n[2]});
+}
+
+static void add_gate(struct kernels *k, const uint32_t *n)
+{
+    k->ops->gate(k, &(struct gate_step){.n_experts = n[0], .n_used = n[1]});
+}
+
+static void add_experts(struct kernels *k, const uint32_t *n)
+{
+    k->ops->experts(k, &(struct experts_step){.n_experts = n[0], .n_used = n[1]});
+}
+
+static void add_nothing(struct kernels *k, const uint32_t *n)
+{
+    (void)k;
+    (void)n;
+}
+
+/* Nobody has such a model; its weights are not looked at before. */
+static void what_kernels_cannot_run_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*add)(struct kernels *k, const uint32_t *n);
+        uint32_t n[4], batch_tok;
+        const char *sentence;
+    } rows[] = {
+            {add_attn_in, {258, 4, 4, 64}, 8,
+                    "at most 256 values a head, and the model has 258"},
+            {add_attn_in, {127, 4, 4, 64}, 8, "an even head_dim, and the model's is 127"},
+            {add_attn_in, {64, 4, 4, 66}, 8, "at most 64 turned values a head"},
+            {add_attend, {512, 4, 4}, 8, "at most 256 values a head, and the model has 512"},
+            {add_attend, {64, 6, 4}, 8, "and the model has 6 and 4"},
+            {add_attend, {64, 6, 0}, 8, "and the model has 6 and 0"},
+            {add_gate, {64, 33}, 8, "at most 32 experts a token, and the model has 33"},
+            {add_gate, {3073, 8}, 8, "at most 3072 experts, and the model has 3073"},
+            {add_experts, {64, 33}, 8, "at most 32 experts a token, and the model has 33"},
+            {add_experts, {3073, 8}, 8, "at most 3072 experts, and the model has 3073"},
+            {add_nothing, {0}, 65536, "at most 65535 tokens a batch, and the model has 65536"},
+    };
+    char why[256];
+    const struct cuda_library *library = cuda_library_load(EMULATED, why, sizeof why);
+    assert_non_null(library);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct kernels *k = library->open(true, 0, why, sizeof why);
+        struct plan_size size = {.batch_tok = rows[i].batch_tok, .n_layers = 1};
+        assert_non_null(k);
+        k->ops->plan(k, &size);
+        rows[i].add(k, rows[i].n);
+        assert_int_equal(k->ops->ready(k, NULL, NULL), KERNELS_FAILED);
+        if (!strstr(k->ops->why(k), rows[i].sentence))
+            fail_msg("row %zu: \"%s\" says nothing of \"%s\"", i, k->ops->why(k),
+                    rows[i].sentence);
+        k->ops->close(k);
+    }
 }
 
 static void without_a_library_a_sentence_says_so(void **state)
@@ -528,13 +743,21 @@ int main(void)
             cmocka_unit_test(choices_and_tokens_are_those_of_the_cpu),
             cmocka_unit_test_teardown(records_of_tokens_are_those_of_the_cpu, restore),
             cmocka_unit_test(a_replayed_graph_computes_what_launches_do),
+            cmocka_unit_test_teardown(without_graphs_tokens_are_launched, restore),
+            cmocka_unit_test_teardown(a_conversation_gets_no_memory, restore),
             cmocka_unit_test(a_batch_that_outgrows_its_block_runs),
             cmocka_unit_test_teardown(prefill_is_right_whatever_cublas_there_is, restore),
             cmocka_unit_test_teardown(prefill_in_halves_stays_close, restore),
             cmocka_unit_test(experts_may_stay_in_host_memory),
             cmocka_unit_test(a_model_without_room_runs_on_the_cpu),
             cmocka_unit_test_teardown(a_reserve_is_left, restore),
+            cmocka_unit_test_teardown(main_memory_is_pinned_only_where_there_is_room, restore),
+            cmocka_unit_test_teardown(an_integrated_device_has_the_main_memory, restore),
             cmocka_unit_test_teardown(without_a_device_a_sentence_says_so, restore),
+            cmocka_unit_test_teardown(a_device_without_code_is_not_used, restore),
+            cmocka_unit_test_teardown(of_two_devices_the_one_with_more_memory_is_used, restore),
+            cmocka_unit_test(a_gpu_that_is_not_used_has_a_reason),
+            cmocka_unit_test(what_kernels_cannot_run_is_refused),
             cmocka_unit_test(without_a_library_a_sentence_says_so),
             cmocka_unit_test_teardown(a_failing_device_is_a_sentence, restore),
             cmocka_unit_test(loading_can_be_cancelled),

@@ -50,6 +50,28 @@ struct output {
     }
 };
 
+/* Values as floats or as halves. */
+struct input {
+    device_array<float> floats;
+    device_array<gk_half> halves;
+    std::vector<float> rounded;
+    bool is_exact;
+
+    input(const std::vector<float> &values, bool exact)
+        : floats(values), halves(halves_of(values)),
+          rounded(exact ? values : floats_of(halves_of(values))), is_exact(exact)
+    {
+    }
+    const void *at() const
+    {
+        return is_exact ? (void *)floats.at : (void *)halves.at;
+    }
+    float operator[](size_t i) const
+    {
+        return rounded[i];
+    }
+};
+
 static void norm_rows(uint32_t d, bool has_rows, bool has_norm, bool is_exact)
 {
     test_numbers numbers = {d};
@@ -85,10 +107,9 @@ static void silu_of_any_length(void **)
     for (size_t n : {1, 255, 256, 1000})
         for (bool is_exact : {false, true}) {
             test_numbers numbers = {(uint32_t)n};
-            std::vector<float> gate = numbers.floats(n, 8), up = numbers.floats(n, 3);
-            device_array<float> device_gate(gate), device_up(up);
+            input gate(numbers.floats(n, 8), is_exact), up(numbers.floats(n, 3), is_exact);
             output out(n, is_exact);
-            gk_silu(n, device_gate.at, device_up.at, out.at(), is_exact, nullptr);
+            gk_silu(n, gate.at(), up.at(), out.at(), is_exact, nullptr);
             std::vector<float> got = out.read();
             for (size_t i = 0; i < n; i++)
                 expect_near(
@@ -96,18 +117,21 @@ static void silu_of_any_length(void **)
         }
 }
 
-/* More than a half holds: the largest of them, and what is no number stays none. */
+/* More than a half holds: the largest of them, and what is no number stays none. The infinities
+ * are results of products, and -infinity would be one over itself. */
 static void silu_beyond_a_half(void **)
 {
-    std::vector<float> gate = {1000, 1000, 1, 1}, up = {1000, -1000, NAN, 1};
-    device_array<float> device_gate(gate), device_up(up);
-    output out(4, false);
-    gk_silu(4, device_gate.at, device_up.at, out.at(), false, nullptr);
+    input gate({1000, 1000, 1, 1, INFINITY, -INFINITY}, false);
+    input up({1000, -1000, NAN, 1, 1, -INFINITY}, false);
+    output out(6, false);
+    gk_silu(6, gate.at(), up.at(), out.at(), false, nullptr);
     std::vector<float> got = out.read();
     assert_true(got[0] == 65504);
     assert_true(got[1] == -65504);
     assert_true(isnan(got[2]));
     expect_near(got[3], 0.7310586, out.tolerance());
+    assert_true(got[4] == 65504);
+    assert_true(got[5] == 0);
 }
 
 static void bias_is_added(void **)

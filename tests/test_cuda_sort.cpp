@@ -109,7 +109,7 @@ static void a_token_adds_its_rows_in_the_order_of_slots(void **)
     routes.n_moe_layers = n_layers;
     routes.n_used = n_used;
     gk_unsort_add(n, d, layer, routes, {nullptr, nullptr, place.at}, device_rows.at,
-            device_x.at, nullptr);
+            device_x.at, true, nullptr);
     std::vector<float> got = device_x.read();
     for (uint32_t i = 0; i < n * d; i++) {
         float sum = 0;

@@ -91,7 +91,7 @@ static void unpacking_gives_the_file_back(void **state)
             }
 }
 
-/* ---- the layout as a kernel reads it -------------------------------------------------- */
+/* ---- the layout as a kernel reads it ------------------------------------------------ */
 
 static uint32_t word_at(const uint8_t *bytes, uint32_t i)
 {

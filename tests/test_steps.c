@@ -64,7 +64,9 @@ static void set_attention(struct plan_size *size, const struct attention *a)
 
 enum { WITH_BIAS = 1, WITH_NORM = 2, WITH_WHOLE_NORM = 4, WITH_NEOX = 8 };
 
-static void check_attn_in(enum quant quant, const struct attention *a, unsigned with)
+/* The three matrices may be of different types. */
+static void check_attn_in(
+        enum quant quant, enum quant k, enum quant v, const struct attention *a, unsigned with)
 {
     struct random_source r = {.rng = 2};
     struct step_plan plan = plan_of(width_of(quant, 1));
@@ -72,7 +74,7 @@ static void check_attn_in(enum quant quant, const struct attention *a, unsigned 
     bool is_whole = with & WITH_WHOLE_NORM;
     struct attn_in_step step = {1, d, a->n_heads, a->n_kv_heads, a->head_dim, a->n_rot, EPS,
             random_values(&r, d, 1, 0.3f), random_weight(&r, quant, d, q, 1),
-            random_weight(&r, quant, d, kv, 1), random_weight(&r, quant, d, kv, 1),
+            random_weight(&r, k, d, kv, 1), random_weight(&r, v, d, kv, 1),
             .is_norm_whole = is_whole, .rope = with & WITH_NEOX ? ROPE_NEOX : ROPE_NORM};
     if (with & WITH_BIAS) {
         step.bq = random_values(&r, q, 0, 1);
@@ -178,7 +180,8 @@ static void queries_and_keys_of_every_type(void **state)
     (void)state;
     static const struct attention a = {4, 2, 16, 16, STEPS_MOST_TOK + 4};
     for (int q = 0; q < QUANT_COUNT; q++)
-        check_attn_in((enum quant)q, &a, WITH_NORM | WITH_NEOX);
+        check_attn_in((enum quant)q, (enum quant)q, (enum quant)q, &a, WITH_NORM | WITH_NEOX);
+    check_attn_in(QUANT_Q4_K, QUANT_F16, QUANT_Q6_K, &a, WITH_WHOLE_NORM);
 }
 
 static void queries_and_keys_of_every_shape(void **state)
@@ -189,7 +192,7 @@ static void queries_and_keys_of_every_shape(void **state)
     for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
         for (unsigned with = 0; with < 16; with++)
             if (!(with & WITH_NORM) || !(with & WITH_WHOLE_NORM))
-                check_attn_in(QUANT_Q8_0, &shapes[i], with);
+                check_attn_in(QUANT_Q8_0, QUANT_Q8_0, QUANT_Q8_0, &shapes[i], with);
 }
 
 static void attention_of_every_type(void **state)
@@ -234,10 +237,12 @@ static void choices_of_every_kind(void **state)
 static void experts_of_every_type(void **state)
 {
     (void)state;
-    static const struct choice few = {5, 2, true, 1}, many = {61, 7, false, 1.5f};
+    static const struct choice few = {5, 2, true, 1}, many = {61, 7, false, 1.5f},
+                               most = {40, 21, true, 1};
     for (int q = 0; q < QUANT_COUNT; q++)
         check_experts(QUANT_F32, (enum quant)q, &few, 1, 2);
     check_experts(QUANT_F32, QUANT_Q4_0, &many, 2, 3);
+    check_experts(QUANT_F32, QUANT_BF16, &most, 2, 3);
 }
 
 static void logits_of_every_type(void **state)

@@ -131,13 +131,14 @@ static void check_gpu(
     *gpu = (struct backend_gpu){0};
     if (!backend_find_gpu(&choice, gpu, why)) {
         bool is_asked_for = choice.name && strcmp(choice.name, "cpu") != 0;
-        say(report, is_asked_for ? BAD : NOTE, "gpu", "not used%s%s", why[0] ? ": " : "", why);
+        say(report, is_asked_for ? BAD : NOTE, "gpu", "not used: %s", why);
         return;
     }
-    say(report, FINE, "gpu", "%s, compute %s, driver for CUDA %s, %s, %s free%s", gpu->name,
+    say(report, FINE, "gpu", "%s, compute %s, driver for CUDA %s, %s, %s free%s%s%s", gpu->name,
             gpu->compute, gpu->driver, size_text(gpu->total_bytes, total),
             size_text(gpu->free_bytes, free_text),
-            gpu->has_cublas ? "" : "; no cuBLAS: prompts are read more slowly");
+            gpu->why_no_cublas[0] ? "; prompts are read more slowly (" : "", gpu->why_no_cublas,
+            gpu->why_no_cublas[0] ? ")" : "");
 }
 
 /* What of a model fits into the GPU's free memory; "" without a GPU. Counted from sizes: which

@@ -16,6 +16,7 @@ enum cudaError_t {
     cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
     cudaErrorInvalidDevice = 101,
+    cudaErrorNoKernelImageForDevice = 209,
     cudaErrorInvalidResourceHandle = 400,
     cudaErrorNotReady = 600,
     cudaErrorStreamCaptureUnsupported = 900,
@@ -134,6 +135,26 @@ static inline cudaError_t cudaFuncSetAttribute(F *kernel, cudaFuncAttribute what
 {
     return gkemu_func_set_attribute((const void *)kernel, what, value);
 }
+
+/* Of the many fields none is read: what counts is that there is code. */
+struct cudaFuncAttributes {
+    int numRegs;
+};
+cudaError_t gkemu_func_get_attributes(cudaFuncAttributes *out);
+template <class F> static inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *out, F *)
+{
+    return gkemu_func_get_attributes(out);
+}
+cudaError_t gkemu_max_blocks(int *out, int n_threads);
+template <class F>
+static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(
+        int *out, F *, int n_threads, size_t)
+{
+    return gkemu_max_blocks(out, n_threads);
+}
+
+/* Not of CUDA: the file that the backend reads as /proc/meminfo. */
+const char *gkemu_meminfo(void);
 
 /* Pointers of any type, as CUDA has them. */
 template <class T> static inline cudaError_t cudaMalloc(T **out, size_t n_bytes)

@@ -1,10 +1,13 @@
 /*
  * device.cpp - the emulated device, what it says of itself, and how it is made to fail. The
  * environment is read at every call, so that a test can change its mind:
- *   GKEMU_DEVICES=0      no device
+ *   GKEMU_DEVICES=N      so many; 0: none. The second one is older (8.6) than the first (8.9)
  *   GKEMU_ERROR=35       cudaGetDeviceCount fails with this number (35: the driver is too old)
  *   GKEMU_DRIVER=12040   the newest CUDA that the driver knows; 0: there is no driver
- *   GKEMU_MEMORY=BYTES   of the device
+ *   GKEMU_MEMORY=BYTES   of the device; BYTES,BYTES: of the first and the second one
+ *   GKEMU_INTEGRATED=1   its memory is the main memory
+ *   GKEMU_MEMINFO=FILE   is read as /proc/meminfo; without it there is no such file
+ *   GKEMU_NO_CODE=1      the backend was built without code for the device
  *   GKEMU_FAIL=NAME      the function of this name fails with 999
  */
 #include "device.h"
@@ -22,6 +25,7 @@ static const int N_SM = 4, SHARED_LIMIT = 48 << 10;
 static const int SHARED_LIMIT_OPTIN = 99 << 10; /* of sm_86, sm_89 and sm_120 */
 
 static cudaError_t last_error;
+static thread_local int current_device;
 static std::map<const void *, size_t> shared_limits;
 
 static const char *setting(const char *name, const char *otherwise)
@@ -34,6 +38,13 @@ cudaError_t note_error(cudaError_t error)
 {
     last_error = error;
     return error;
+}
+
+size_t device_total_bytes()
+{
+    const char *bytes = setting("GKEMU_MEMORY", "1073741824");
+    const char *second = strchr(bytes, ',');
+    return strtoull(current_device && second ? second + 1 : bytes, nullptr, 10);
 }
 
 bool is_made_to_fail(const char *function)
@@ -121,17 +132,25 @@ cudaError_t cudaGetDeviceCount(int *n)
     return cudaSuccess;
 }
 
+static bool is_device(int device)
+{
+    return device >= 0 && device < strtol(setting("GKEMU_DEVICES", "1"), nullptr, 10);
+}
+
 cudaError_t cudaGetDevice(int *device)
 {
     RUNTIME_CALL;
-    *device = 0;
+    *device = current_device;
     return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device)
 {
     RUNTIME_CALL;
-    return device == 0 ? cudaSuccess : note_error(cudaErrorInvalidDevice);
+    if (!is_device(device))
+        return note_error(cudaErrorInvalidDevice);
+    current_device = device;
+    return cudaSuccess;
 }
 
 cudaError_t cudaSetDeviceFlags(unsigned)
@@ -143,15 +162,16 @@ cudaError_t cudaSetDeviceFlags(unsigned)
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device)
 {
     RUNTIME_CALL;
-    if (device != 0)
+    if (!is_device(device))
         return note_error(cudaErrorInvalidDevice);
     memset(out, 0, sizeof *out);
-    snprintf(out->name, sizeof out->name, "emulated device");
+    snprintf(out->name, sizeof out->name, device ? "emulated device %d" : "emulated device",
+            device);
     out->totalGlobalMem = device_total_bytes();
     out->sharedMemPerBlock = SHARED_LIMIT;
     out->sharedMemPerBlockOptin = SHARED_LIMIT_OPTIN;
     out->major = 8;
-    out->minor = 9;
+    out->minor = device ? 6 : 9;
     out->multiProcessorCount = N_SM;
     out->maxThreadsPerMultiProcessor = 1536;
     out->warpSize = 32;
@@ -168,7 +188,6 @@ static const struct {
         {cudaDevAttrMaxSharedMemoryPerBlock, SHARED_LIMIT},
         {cudaDevAttrClockRate, 1000000},
         {cudaDevAttrMultiProcessorCount, N_SM},
-        {cudaDevAttrIntegrated, 0},
         {cudaDevAttrCanMapHostMemory, 1},
         {cudaDevAttrMemoryClockRate, 1000000},
         {cudaDevAttrGlobalMemoryBusWidth, 64},
@@ -183,12 +202,16 @@ static const struct {
 cudaError_t cudaDeviceGetAttribute(int *out, cudaDeviceAttr attribute, int device)
 {
     RUNTIME_CALL;
+    bool is_integrated = strcmp(setting("GKEMU_INTEGRATED", "0"), "1") == 0;
+    if (!is_device(device))
+        return note_error(cudaErrorInvalidDevice);
     for (const auto &row : attributes)
-        if (row.attribute == attribute && device == 0) {
-            *out = row.value;
+        if (row.attribute == attribute) {
+            *out = attribute == cudaDevAttrComputeCapabilityMinor && device ? 6 : row.value;
             return cudaSuccess;
         }
-    return note_error(cudaErrorInvalidValue);
+    *out = is_integrated;
+    return attribute == cudaDevAttrIntegrated ? cudaSuccess : note_error(cudaErrorInvalidValue);
 }
 
 cudaError_t cudaMemGetInfo(size_t *n_free, size_t *n_total)
@@ -212,6 +235,27 @@ cudaError_t cudaRuntimeGetVersion(int *version)
     RUNTIME_CALL;
     *version = 13000;
     return cudaSuccess;
+}
+
+cudaError_t gkemu_func_get_attributes(cudaFuncAttributes *out)
+{
+    RUNTIME_CALL;
+    if (strcmp(setting("GKEMU_NO_CODE", "0"), "1") == 0)
+        return note_error(cudaErrorNoKernelImageForDevice);
+    *out = cudaFuncAttributes{};
+    return cudaSuccess;
+}
+
+cudaError_t gkemu_max_blocks(int *out, int n_threads)
+{
+    RUNTIME_CALL;
+    *out = 1536 / n_threads;
+    return cudaSuccess;
+}
+
+const char *gkemu_meminfo(void)
+{
+    return setting("GKEMU_MEMINFO", "");
 }
 
 cudaError_t gkemu_func_set_attribute(const void *kernel, cudaFuncAttribute what, int value)

@@ -1,10 +1,10 @@
 /*
  * gemm.cpp - in the place of cuBLAS: the same table of functions, plain loops in the declared
- * types. What it is given is checked more strictly than by cuBLAS; a product runs in its
- * stream. The environment is read at every search:
- *   GKEMU_GEMM=none    there is no cuBLAS
- *   GKEMU_GEMM=single  a version without grouped products
- *   GKEMU_GEMM=float   one whose grouped products refuse mixed types
+ * types. It refuses what NVIDIA's manual says that cuBLAS refuses, and what would read beyond a
+ * matrix is a fault; a product runs in its stream. The environment is read at every search:
+ *   GKEMU_GEMM=none     there is no cuBLAS
+ *   GKEMU_GEMM=single   a version without grouped products
+ *   GKEMU_GEMM=counted  prefill goes through it only where that is worth it
  */
 #include <stdlib.h>
 #include <vector>
@@ -16,7 +16,12 @@
 
 namespace gkemu {
 
-enum { STATUS_INVALID_VALUE = 7, STATUS_NOT_SUPPORTED = 15, WORKSPACE_BYTES = 1 << 16 };
+enum {
+    STATUS_INVALID_VALUE = 7,
+    STATUS_EXECUTION_FAILED = 13,
+    STATUS_NOT_SUPPORTED = 15,
+    WORKSPACE_BYTES = 1 << 16
+};
 
 struct cublas_handle {
     cudaStream_t stream;
@@ -47,19 +52,33 @@ static size_t value_bytes(int type)
     return type == GEMM_HALF ? sizeof(gk_half) : sizeof(float);
 }
 
+static const char *address_of(const matrix &in, int row, int column)
+{
+    size_t at = (size_t)column * (size_t)in.stride + (size_t)row;
+    return (const char *)in.values + at * value_bytes(in.type);
+}
+
 static float value_at(const matrix &from, int row, int column)
 {
-    size_t at = (size_t)column * (size_t)from.stride + (size_t)row;
-    return from.type == GEMM_HALF ? gk_half_to_float(((const gk_half *)from.values)[at])
-                                  : ((const float *)from.values)[at];
+    const char *at = address_of(from, row, column);
+    return from.type == GEMM_HALF ? gk_half_to_float(*(const gk_half *)at) : *(const float *)at;
+}
+
+static void set_value(const matrix &to, int row, int column, float value)
+{
+    char *at = (char *)address_of(to, row, column);
+    if (to.type == GEMM_HALF)
+        *(gk_half *)at = gk_float_to_half(value);
+    else
+        *(float *)at = value;
+    check_host_wrote(at, value_bytes(to.type));
 }
 
 static void check_matrix(const matrix &x, const char *name)
 {
     size_t n = (size_t)(x.n_columns - 1) * (size_t)x.stride + (size_t)x.n_rows;
-    if (x.stride < x.n_rows)
-        fault(place{}, "cuBLAS: %s has %d rows, but columns are %d apart", name, x.n_rows,
-                x.stride);
+    if ((uintptr_t)x.values % value_bytes(x.type) != 0)
+        fault(place{}, "cuBLAS: %s is not aligned to its values", name);
     if (memory_room(x.values, SPACE_DEVICE) < n * value_bytes(x.type))
         fault(place{}, "cuBLAS: %s, %d x %d, is not wholly in device memory", name, x.n_rows,
                 x.n_columns);
@@ -92,9 +111,8 @@ static void run_product(const product &p)
             double sum = 0;
             for (int i = 0; i < p.k; i++)
                 sum += (double)x[i] * (double)y[i];
-            float *c = (float *)p.c.values + (size_t)column * (size_t)p.c.stride + row;
-            *c = p.alpha * (float)sum + (p.beta != 0 ? p.beta * *c : 0);
-            check_host_wrote(c, sizeof *c);
+            float was = p.beta != 0 ? p.beta * value_at(p.c, row, column) : 0;
+            set_value(p.c, row, column, p.alpha * (float)sum + was);
         }
 }
 
@@ -121,11 +139,38 @@ static void set_matrices(product *p, const void *a, int type_a, int lda, const v
     p->c = matrix{c, type_c, p->m, p->n, ldc};
 }
 
+/* The manual's table of cublasGemmEx for sums in float, without bfloat16 and integers. */
 static bool are_types_known(int type_a, int type_b, int type_c, int compute)
 {
     bool is_known = type_a == GEMM_HALF || type_a == GEMM_FLOAT;
     bool is_summed_in_float = compute == GEMM_COMPUTE || compute == GEMM_COMPUTE_PEDANTIC;
-    return is_known && type_a == type_b && type_c == GEMM_FLOAT && is_summed_in_float;
+    return is_known && is_summed_in_float && type_a == type_b &&
+           (type_c == type_a || type_c == GEMM_FLOAT);
+}
+
+/* That of cublasGemmGroupedBatchedEx: three equal types, and only floats are pedantic. */
+static bool are_grouped_types_known(int type_a, int type_b, int type_c, int compute)
+{
+    return are_types_known(type_a, type_b, type_c, compute) && type_a == type_c &&
+           (compute == GEMM_COMPUTE || type_a == GEMM_FLOAT);
+}
+
+static bool are_sizes_valid(const product &p)
+{
+    return p.m > 0 && p.n > 0 && p.k > 0 && p.a.stride >= p.a.n_rows &&
+           p.b.stride >= p.b.n_rows && p.c.stride >= p.c.n_rows;
+}
+
+/* "Ideally" 16 bytes, says the manual, and asks for it where k is a multiple of 8, for 4 where
+ * it is even. */
+static void check_alignment(const product &p)
+{
+    size_t wanted = p.k % 8 == 0 ? 16 : p.k % 2 == 0 ? 4 : 1;
+    for (const matrix *x : {&p.a, &p.b, &p.c})
+        if ((uintptr_t)x->values % wanted != 0)
+            fault(place{},
+                    "cuBLAS: %p of grouped products, k = %d, is not aligned to %zu bytes",
+                    x->values, p.k, wanted);
 }
 
 static int create(void **handle)
@@ -163,14 +208,16 @@ static int one_product(void *handle, int op_a, int op_b, int m, int n, int k, co
 {
     runtime_lock lock;
     cublas_handle *h = (cublas_handle *)handle;
-    if (is_made_to_fail("cublasGemmEx") || m <= 0 || n <= 0 || k <= 0)
+    product p = product_of(op_a, op_b, m, n, k, alpha, beta);
+    set_matrices(&p, a, type_a, lda, b, type_b, ldb, c, type_c, ldc);
+    if (is_made_to_fail("cublasGemmEx"))
+        return STATUS_EXECUTION_FAILED;
+    if (!are_sizes_valid(p))
         return STATUS_INVALID_VALUE;
     if (!are_types_known(type_a, type_b, type_c, compute))
         return STATUS_NOT_SUPPORTED;
     if (!h->has_workspace && spoil_capture())
         return STATUS_INVALID_VALUE; /* it would get memory of its own */
-    product p = product_of(op_a, op_b, m, n, k, alpha, beta);
-    set_matrices(&p, a, type_a, lda, b, type_b, ldb, c, type_c, ldc);
     submit(h->stream, [p] { run_product(p); });
     return 0;
 }
@@ -191,8 +238,9 @@ static int grouped_products(void *handle, const int *op_a, const int *op_b, cons
 {
     runtime_lock lock;
     cublas_handle *h = (cublas_handle *)handle;
-    bool is_mixed = type_a != type_c && is_version("float");
-    if (is_mixed || !are_types_known(type_a, type_b, type_c, compute))
+    if (is_made_to_fail("cublasGemmGroupedBatchedEx"))
+        return STATUS_EXECUTION_FAILED;
+    if (!are_grouped_types_known(type_a, type_b, type_c, compute))
         return STATUS_NOT_SUPPORTED;
     if (spoil_capture())
         return STATUS_INVALID_VALUE; /* its host arrays are no part of a graph */
@@ -201,7 +249,9 @@ static int grouped_products(void *handle, const int *op_a, const int *op_b, cons
         product p = product_of(op_a[g], op_b[g], m[g], n[g], k[g], (const float *)alpha + g,
                 (const float *)beta + g);
         int strides[] = {lda[g], ldb[g], ldc[g]};
-        if (p.m <= 0 || p.n <= 0 || p.k <= 0)
+        set_matrices(
+                &p, nullptr, type_a, lda[g], nullptr, type_b, ldb[g], nullptr, type_c, ldc[g]);
+        if (!are_sizes_valid(p))
             return STATUS_INVALID_VALUE;
         for (int i = 0; i < group_sizes[g]; i++, at++)
             submit(h->stream, [=] {
@@ -209,6 +259,7 @@ static int grouped_products(void *handle, const int *op_a, const int *op_b, cons
                 set_matrices(&one, address_in(a, at), type_a, strides[0], address_in(b, at),
                         type_b, strides[1], (void *)address_in((const void *const *)c, at),
                         type_c, strides[2]);
+                check_alignment(one);
                 run_product(one);
             });
     }
@@ -222,10 +273,12 @@ using namespace gkemu;
 const struct gemm_library *gemm_library_emulated(void)
 {
     static const gemm_library full = {create, destroy, set_stream, set_workspace, one_product,
-            grouped_products, WORKSPACE_BYTES};
-    static const gemm_library single = {
-            create, destroy, set_stream, set_workspace, one_product, nullptr, WORKSPACE_BYTES};
+            grouped_products, WORKSPACE_BYTES, true};
+    static const gemm_library single = {create, destroy, set_stream, set_workspace, one_product,
+            nullptr, WORKSPACE_BYTES, true};
+    static const gemm_library counted = {create, destroy, set_stream, set_workspace,
+            one_product, grouped_products, WORKSPACE_BYTES, false};
     if (is_version("none"))
         return nullptr;
-    return is_version("single") ? &single : &full;
+    return is_version("single") ? &single : is_version("counted") ? &counted : &full;
 }

@@ -25,12 +25,6 @@ static size_t padded(size_t n_bytes)
     return n_bytes / 256 * 256 + 256; /* at least a byte more: what lies behind is poisoned */
 }
 
-size_t device_total_bytes()
-{
-    const char *bytes = getenv("GKEMU_MEMORY");
-    return bytes ? strtoull(bytes, nullptr, 10) : (size_t)1 << 30;
-}
-
 size_t device_used_bytes()
 {
     return n_used_bytes;
