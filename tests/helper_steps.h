@@ -14,7 +14,8 @@ struct step_backend {
     const char *name;
     struct kernels *(*open)(bool is_exact); /* returns NULL: not on this machine */
     unsigned batches; /* bit i: batch i of steps_compare; an emulated device is slow */
-    float exact_tolerance, fast_tolerance, wide_tolerance; /* wide: fast, above STEPS_FEW_TOK */
+    float exact_tolerance, fast_tolerance;
+    float wide_tolerance; /* of STEPS_MOST_TOK, fast, to the exact CPU; 0: as other batches */
 };
 extern const struct step_backend step_backends[];
 extern const size_t n_step_backends;
@@ -34,7 +35,6 @@ struct weight random_weight(struct random_source *r, enum quant quant, uint32_t 
         uint32_t n_out, uint32_t n_slabs);
 void random_release(struct random_source *r);
 
-#define STEPS_FEW_TOK  8
 #define STEPS_MOST_TOK 33 /* of a batch */
 
 /* Which steps, in this order; NULL: not in the plan. */

@@ -367,7 +367,7 @@ static void prefill_is_right_whatever_cublas_there_is(void **state)
 static void prefill_in_halves_stays_close(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {"full", "float"};
+    static const char *const kinds[] = {"full", "single"};
     struct golden g;
     assert_true(golden_open(&g, GOLDEN, "olmoe"));
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
