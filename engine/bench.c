@@ -48,12 +48,15 @@ static void report(const struct bench_config *cfg, const char *what, int i, int 
     cfg->progress(cfg->user, text);
 }
 
-/* Far beyond the caches, of processors and of GPUs. */
-static size_t choose_stream_bytes(void)
+/* Far beyond the caches. Those of GPUs hold 128 MB at most, and what is free beside a model may
+ * not be much more than this. */
+static size_t choose_stream_bytes(bool is_gpu)
 {
-    const size_t least = (size_t)256 << 20, most = (size_t)4 << 30;
+    const size_t of_gpu = (size_t)256 << 20, least = (size_t)128 << 20, most = (size_t)4 << 30;
     long cache = sysconf(_SC_LEVEL3_CACHE_SIZE); /* 0 or -1: not known */
     size_t wanted = cache > 0 ? 4 * (size_t)cache : 0;
+    if (is_gpu)
+        return of_gpu;
     return wanted < least ? least : wanted < most ? wanted : most;
 }
 
@@ -74,11 +77,11 @@ static enum status open_backend(struct kernels **out, const struct bench *b,
 static enum status measure_stream(
         const struct bench *b, struct bench_result *out, struct err *err)
 {
-    const size_t n_bytes = choose_stream_bytes();
     struct kernels *k;
     enum status status = open_backend(&k, b, out, err);
     if (status != OK)
         return status;
+    const size_t n_bytes = choose_stream_bytes(out->is_gpu);
     double rates[STREAM_RUNS];
     for (int i = 0; i < STREAM_RUNS && status == OK; i++) {
         report(b->cfg, "reading memory", i, STREAM_RUNS);

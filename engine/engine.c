@@ -143,6 +143,16 @@ static void tell_model(struct engine *e, enum engine_state state, float fraction
         mem_free(event.u.model.err);
 }
 
+/* "cuda: NVIDIA …", "avx2; no GPU is used: there is no NVIDIA driver on this machine" */
+static void tell_ready(struct engine *e)
+{
+    const struct model_info *info = model_info(e->model);
+    struct err place;
+    err_set(&place, OK, "%s%s%s", info->kernel, info->why_cpu[0] ? "; no GPU is used: " : "",
+            info->why_cpu);
+    tell_model(e, ENGINE_READY, 1, info, &place);
+}
+
 static bool report_loading(void *user, const struct model_info *info, float fraction)
 {
     struct engine *e = user;
@@ -466,7 +476,7 @@ static void *run(void *arg)
     if (load(e, &err) == OK) {
         atomic_store(&e->model_running, e->model);
         atomic_store(&e->state, ENGINE_READY);
-        tell_model(e, ENGINE_READY, 1, model_info(e->model), NULL);
+        tell_ready(e);
         queue_poke(e->cfg.wake_fd);
         serve(e);
     } else if (!atomic_load(&e->is_closing)) {

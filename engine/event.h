@@ -103,7 +103,7 @@ struct event {
             float fraction;           /* loading: done; negative: not known */
             uint64_t need_bytes;      /* file and KV cache; 0: not known yet */
             uint64_t available_bytes; /* of this machine's memory; 0: not known */
-            struct err *err;          /* failed: why */
+            struct err *err;          /* failed: why; ready: where it runs, or NULL */
         } model;
         struct model_file *file;
         struct memory memory;

@@ -232,7 +232,7 @@ static bool report_placing(void *user, float fraction)
 static enum kernels_result plan_and_place(struct model *m, const struct model_config *cfg)
 {
     struct loading loading = {cfg, &m->info};
-    m->info.kernel = kernels_name(m->kernels);
+    snprintf(m->info.kernel, sizeof m->info.kernel, "%s", kernels_name(m->kernels));
     model_plan(m);
     return kernels_ready(m->kernels, report_placing, &loading);
 }

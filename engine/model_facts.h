@@ -9,7 +9,7 @@
 #include "engine/model_info.h"
 
 struct model_facts {
-    struct model_info info;              /* what could be read; kernel is NULL */
+    struct model_info info;              /* what could be read; no kernel */
     char tokenizer[32], chat_format[32]; /* "": not known */
     int64_t modified_ms;                 /* Unix time of the file's last change; 0: no file */
     struct err err;                      /* why it cannot be loaded, as far as its head tells */

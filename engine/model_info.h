@@ -11,7 +11,7 @@ struct model_info {
     uint32_t context_train_tok, context_tok; /* trained with; KV cells now */
     uint64_t n_params, n_params_active;
     uint64_t file_bytes, kv_bytes, active_bytes; /* active: weights read per token */
-    const char *kernel;                          /* "avx2", "cuda: NVIDIA …" */
+    char kernel[160];                            /* "avx2", "cuda: NVIDIA …" */
     char why_cpu[320]; /* a sentence: why a GPU's backend is not used; "": nothing to say */
 };
 

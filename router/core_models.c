@@ -301,8 +301,9 @@ void models_take_state(struct core *core, const struct event *event)
     else if (m && !is_ending && event->u.model.state == ENGINE_LOADING)
         take_loading(core, m, event);
     else if (m && !is_ending && event->u.model.state == ENGINE_READY) {
+        const struct err *place = event->u.model.err;
         m->phase = MODEL_READY;
-        m->why[0] = '\0';
+        snprintf(m->why, sizeof m->why, "%s", place ? place->text : "");
         m->used_ns = event->t_ns;
         m->need_bytes = event->u.model.need_bytes;
     } else if (m && !is_ending) {

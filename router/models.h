@@ -26,7 +26,8 @@ struct model_state {
     bool is_seen;            /* by the running scan */
     enum model_phase phase;
     float fraction;           /* loading: done; negative: not known */
-    char why[ERR_TEXT_BYTES]; /* unloaded: why it is no longer there, ""; failed: the error */
+    char why[ERR_TEXT_BYTES]; /* unloaded: why it is no longer there, ""; failed: the error;
+                                 ready: where it runs */
     uint64_t used_ns;         /* when it was loaded or an answer ended last */
     uint64_t need_bytes;      /* in memory: file and KV cache; 0: not known */
 };

@@ -157,7 +157,7 @@ void golden_check(const char *folder, const char *name, const struct backend_cho
     struct model *m = golden_open_model(&g, backend, true);
     assert_string_equal(model_info(m)->why_cpu, "");
     for (size_t b = 0; b < (is_long ? ARRAY_LEN(long_prompt) : ARRAY_LEN(whole)); b++) {
-        char what[128];
+        char what[256];
         snprintf(what, sizeof what, "%s %s batch %u", name, model_info(m)->kernel, batches[b]);
         struct difference diff = golden_run(&g, m, 0, 0, g.n_tokens, batches[b]);
         golden_expect(what, &diff, is_long ? 5 * EXACT_TOLERANCE : EXACT_TOLERANCE);

@@ -18,10 +18,14 @@
 #include "kernels/cuda_library.h"
 #include "kernels/kernels.h"
 
+#include "engine/engine.h"
+#include "engine/event.h"
 #include "engine/model.h"
+#include "engine/request.h"
 #include "engine/telemetry.h"
 
 #include "tests/helper_golden.h"
+#include "tests/helper_tiny_model.h"
 
 #define EMULATED SHUNT_LIB_DIR "/shunt-cuda-emu.so"
 
@@ -143,6 +147,84 @@ static void choices_and_tokens_are_those_of_the_cpu(void **state)
         model_close(b);
         golden_close(&g);
     }
+}
+
+#define N_RECORDS 64
+
+/* What an engine on this backend tells of the tokens of one answer; returns how many. The
+ * caller frees what is in out. */
+static int records_of(const struct backend_choice *choice, const char *path,
+        struct telemetry_shape *shape, struct token_record *out[N_RECORDS])
+{
+    struct engine *e = engine_open(&(struct engine_config){
+            .path = path, .n_threads = 2, .backend = *choice, .wake_fd = -1});
+    struct request *r = request_new(1);
+    struct event event = {0};
+    uint64_t end = clock_now_ns() + 60000000000u, n_lost = 0;
+    int n = 0;
+    request_add_message(r, MSG_USER, slice_of("tell me about the water"));
+    r->params.temperature = 0;
+    r->params.max_tokens = 12;
+    assert_true(engine_send(e, r));
+    while (event.kind != EV_DONE && clock_now_ns() < end)
+        if (engine_poll_event(e, &event) && event.kind == EV_MODEL)
+            mem_free(event.u.model.err);
+    assert_int_equal(event.kind, EV_DONE);
+    assert_int_equal(event.u.outcome->err.status, OK);
+    mem_free(event.u.outcome);
+    *shape = *engine_shape(e);
+    for (out[0] = mem_alloc(token_record_bytes(shape)); n < N_RECORDS - 1;
+            out[++n] = mem_alloc(token_record_bytes(shape)))
+        if (!engine_poll_token(e, out[n], &n_lost))
+            break;
+    engine_close(e);
+    return n;
+}
+
+static void compare_records(
+        const struct telemetry_shape *shape, struct token_record *a, struct token_record *b)
+{
+    assert_int_equal(a->i_token, b->i_token);
+    assert_int_equal(a->token, b->token);
+    assert_int_equal(a->phase, b->phase);
+    assert_int_equal(a->n_top, b->n_top);
+    assert_true(fabsf(a->logprob - b->logprob) < 1e-3f);
+    assert_true(fabsf(a->entropy - b->entropy) < 1e-3f);
+    for (int i = 0; i < a->n_top; i++)
+        assert_int_equal(a->top[i].token, b->top[i].token);
+    for (int i = 0; i < shape->n_moe_layers * shape->k; i++) {
+        const struct expert_pick *picks[] = {
+                &token_record_picks(a)[i], &token_record_picks(b)[i]};
+        assert_int_equal(picks[0]->expert, picks[1]->expert);
+        assert_true(abs(picks[0]->weight_q16 - picks[1]->weight_q16) < 20);
+    }
+    for (int i = 0; i < shape->n_moe_layers; i++)
+        assert_true(fabsf(token_record_margins(a, shape)[i] -
+                            token_record_margins(b, shape)[i]) < 1e-3f);
+}
+
+/* The prompt as well, when it goes through decode's kernels. */
+static void records_of_tokens_are_those_of_the_cpu(void **state)
+{
+    (void)state;
+    char path[64];
+    struct tiny_model tiny = {"qwen3moe", 3, 8, 2, 32, 16, 7};
+    struct token_record *want[N_RECORDS], *got[N_RECORDS];
+    struct telemetry_shape shape;
+    snprintf(path, sizeof path, "/tmp/shunt-cuda-models-%d.gguf", (int)getpid());
+    assert_true(tiny_model_write(path, &tiny));
+    setenv("GKEMU_GEMM", "none", 1);
+    int n = records_of(&cpu, path, &shape, want),
+        n_got = records_of(&device, path, &shape, got);
+    assert_true(n > 12);
+    assert_int_equal(n, n_got);
+    for (int i = 0; i < n; i++)
+        compare_records(&shape, want[i], got[i]);
+    for (int i = 0; i <= n; i++) {
+        mem_free(want[i]);
+        mem_free(got[i]);
+    }
+    unlink(path);
 }
 
 /* Logits of the whole prompt in batches of n_batch; the caller frees them. */
@@ -659,6 +741,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(models_match_the_reference),
             cmocka_unit_test(choices_and_tokens_are_those_of_the_cpu),
+            cmocka_unit_test_teardown(records_of_tokens_are_those_of_the_cpu, restore),
             cmocka_unit_test(a_replayed_graph_computes_what_launches_do),
             cmocka_unit_test_teardown(without_graphs_tokens_are_launched, restore),
             cmocka_unit_test_teardown(a_conversation_gets_no_memory, restore),

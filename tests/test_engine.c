@@ -393,6 +393,7 @@ static void a_load_tells_what_it_takes_and_how_it_ended(void **state)
     float fraction = -1;
     while (last.u.model.state != ENGINE_READY && clock_now_ns() < end)
         if (engine_poll_event(e, &event) && event.kind == EV_MODEL) {
+            mem_free(last.u.model.err);
             last = event;
             assert_true(event.u.model.fraction >= fraction);
             fraction = event.u.model.fraction;
@@ -401,6 +402,8 @@ static void a_load_tells_what_it_takes_and_how_it_ended(void **state)
     assert_true(
             last.u.model.need_bytes == engine_info(e)->file_bytes + engine_info(e)->kv_bytes);
     assert_true(last.u.model.available_bytes > 0);
+    assert_string_equal(last.u.model.err->text, engine_info(e)->kernel);
+    mem_free(last.u.model.err);
     engine_close(e);
 }
 

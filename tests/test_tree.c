@@ -116,6 +116,7 @@ static struct rule may_include[] = {
         {"tui/app*.c", "router/hub.h"},
         {"tui/app.c", "router/store.h"},
         {"tui/app_offer.c", "engine/engine.h"},
+        {"tui/cmd_ask.c", "engine/engine.h"},
         {"tui/ask_*.c", "engine/json.h"},
         {"tui/cmd_*.c", "engine/json.h"},
         {"tui/cmd_*.c", "engine/model.h"},

@@ -157,6 +157,16 @@ static void the_pane_shows_reason_and_facts(void **state)
     expect(app, 80, 24, "models_detail");
 }
 
+static void the_pane_says_where_a_model_runs(void **state)
+{
+    struct app *app = *state;
+    fill(app);
+    emit(app, 1, ENGINE_READY, 1, "avx2; no GPU is used: there is no NVIDIA driver");
+    run(app, CMD_DOWN);
+    run(app, CMD_OPEN);
+    expect(app, 80, 24, "models_kernel");
+}
+
 static void without_a_model_it_says_what_to_do(void **state)
 {
     struct app *app = *state;
@@ -254,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             TEST(screens_at_every_size),
             TEST(the_pane_shows_reason_and_facts),
+            TEST(the_pane_says_where_a_model_runs),
             TEST(without_a_model_it_says_what_to_do),
             TEST(keys_load_what_is_under_the_cursor),
             TEST(loading_ends_by_x_and_by_the_interrupt_key),

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/engine.h"
+#include "engine/model_info.h"
+
 #include "router/core.h"
 #include "router/hub.h"
 #include "router/session.h"
@@ -194,6 +197,17 @@ static int fail(const struct ask *ask, const struct err *err)
     return cmd_fail(err);
 }
 
+/* Where the answer was computed, if that is not where it was asked for. */
+static void note_cpu(const struct ask *ask)
+{
+    const struct core *core = hub_core(ask->hub);
+    for (int i = 0; i < core->fleet.n_endpoints && ask->config.backend[0]; i++) {
+        const struct engine *engine = hub_engine(ask->hub, i);
+        if (engine && engine_state(engine) == ENGINE_READY && engine_info(engine)->why_cpu[0])
+            cmd_note_cpu(engine_info(engine)->why_cpu);
+    }
+}
+
 static int run(struct ask *ask)
 {
     struct err err;
@@ -214,6 +228,7 @@ static int run(struct ask *ask)
         fprintf(stderr, "shunt: the answer is empty\n");
     else if (is_cut(answer))
         fprintf(stderr, "shunt: the answer is cut: its limit of tokens is reached\n");
+    note_cpu(ask);
     if (ask->in.has_stats)
         ask_print_stats(core, answer);
     return exit_code(ask);

@@ -7,6 +7,16 @@
 
 #define ATTACHED_MAX_BYTES (16u << 20)
 
+/* Looked at only when a GPU is asked for: waking one up takes a second. */
+static void say_where_models_run(const struct config *config)
+{
+    struct backend_choice choice = config_backend(config);
+    struct backend_gpu gpu;
+    char why[BACKEND_WHY_BYTES];
+    if (choice.name && !backend_find_gpu(&choice, &gpu, why) && why[0])
+        cmd_note_cpu(why);
+}
+
 int cmd_tui(struct args *args)
 {
     struct config config;
@@ -14,6 +24,7 @@ int cmd_tui(struct args *args)
     struct err err;
     if (config_load(&config, &args->globals, &err) != OK)
         return cmd_fail(&err);
+    say_where_models_run(&config);
     buf_init(&attached,
             ATTACHED_MAX_BYTES); /* goes into the draft; keys come from the terminal */
     int code = stdin_read(&attached, &err) == OK

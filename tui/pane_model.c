@@ -145,6 +145,8 @@ void pane_model_draw(const struct core *core, const struct model_state *m, struc
         return;
     }
     row = facts_line(out, row, "file", ROLE_TEXT, m->file->path);
+    if (m->phase == MODEL_READY)
+        row = facts_line(out, row, "kernel", ROLE_TEXT, m->why);
     row = draw_memory(core, &m->file->facts.info, m, out, row);
     struct facts facts = facts_begin(out, row);
     add_head(&facts, &m->file->facts);
