@@ -119,7 +119,7 @@ static void doctor_says_what_the_gpu_is_and_what_fits(void **state)
     expect_exit(RUN("doctor", CONFIG, EMULATED), EXIT_FAILED);
     expect_in(&result.out, "BAD  gpu            not used: there is no NVIDIA GPU");
     expect_exit(RUN("doctor", CONFIG, "--backend", "cpu"), EXIT_DONE);
-    expect_in(&result.out, "note gpu            not used\n");
+    expect_in(&result.out, "note gpu            not used: the CPU is asked for\n");
 }
 
 static void bench_says_what_share_of_the_card_it_takes(void **state)
