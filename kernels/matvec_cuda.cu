@@ -255,7 +255,7 @@ GK_KERNEL(GK_BLOCK, C == 1 ? 7 : 6)
 k_products(const cuda_step *step, gk_job job)
 {
     GK_SHARED(gk_part, parts, GK_MAX_PARTS);
-    GK_SHARED(float, sums, GK_MAX_UNITS *C);
+    GK_SHARED(float, sums, C *GK_MAX_UNITS);
     GK_SHARED(gk_work, works, 1); /* not in registers of every thread */
     const gk_work &work = works[0];
     gk_prepare(step, job, parts, works);

@@ -114,7 +114,7 @@ GK_DEV const float *gk_column(const gk_input &in, const gk_work &work, uint32_t 
 template <int C>
 GK_DEV void gk_norm_scales(const gk_input &in, const gk_work &work, float *scales)
 {
-    GK_SHARED(float, parts, GK_BLOCK / 32 * C);
+    GK_SHARED(float, parts, C *GK_BLOCK / 32);
     for (int c = 0; c < C; c++) {
         const float *x = gk_column(in, work, c);
         float sum = 0;
@@ -229,8 +229,7 @@ GK_DEV void gk_add_group(
 
 /* By a lane: its share of groups first to first + n of a row; the first one's activations are
  * group `at` of the tile. With one or two columns several groups are loaded before the first is
- * used; with more, where there is more to do for each, one is loaded behind the other's back.
- */
+ * used; with more, where there is more to do for each, the next one is loaded meanwhile. */
 template <enum quant Q, int C>
 GK_DEV void gk_row_q8(const gk_row &row, uint32_t lane, uint32_t first, uint32_t n,
         const uint4 *acts, uint32_t at, float *sums)
@@ -357,8 +356,7 @@ template <int C> GK_DEV uint32_t gk_column_of_lane(uint32_t lane)
 
 /* ---- a block ------------------------------------------------------------------------ */
 
-/* A unit's share of the groups in the tile; acts and out: of the first of the lane's columns.
- */
+/* A unit's groups in the tile; acts and out: of the first of the lane's columns. */
 template <int C, bool IS_Q8>
 GK_DEV void gk_unit(const gk_part &part, uint32_t row, bool is_idle, uint32_t lane,
         uint32_t tile, uint32_t n_tile, const uint4 *acts, float *out)
