@@ -25,6 +25,7 @@ struct cuda_matrix {
     uint32_t n_in, n_out, n_slabs;
     struct plane_layout layout;
     const unsigned char *const *slabs; /* NULL: an absent weight */
+    bool is_far;                       /* some slabs are in host memory */
 };
 
 /* How a row's token is drawn, as the device sees it. */

@@ -91,6 +91,12 @@ GK_DEV uint32_t gk_perm(uint32_t low, uint32_t high, uint32_t selector)
     return __byte_perm(low, high, selector);
 }
 
+/* Asks for the line with this address, in device memory, and does not wait for it. */
+GK_DEV void gk_prefetch_l2(const void *at)
+{
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(at)));
+}
+
 /* To a few units in the last place; not for what must equal the CPU's. */
 GK_DEV float gk_exp(float x)
 {
@@ -163,10 +169,11 @@ GK_DEV float2 gk_half2_to_float2(uint32_t bits)
             gk_half_to_float(gk_half_of_bits((uint16_t)(bits >> 16))));
 }
 
-/* Values i..i+3 of n; 0 behind the end. i is a multiple of 4. */
-GK_DEV float4 gk_load_four(const float *values, uint32_t i, uint32_t n)
+/* Values i..i+3 of n; 0 behind the end. i is a multiple of 4. IS_WHOLE: so is n, and values are
+ * aligned to 16 bytes; a template, because loads do not gather across a branch. */
+template <bool IS_WHOLE> GK_DEV float4 gk_load_four(const float *values, uint32_t i, uint32_t n)
 {
-    if (n % 4 == 0)
+    if constexpr (IS_WHOLE)
         return i < n ? *(const float4 *)(values + i) : make_float4(0, 0, 0, 0);
     return make_float4(i < n ? values[i] : 0, i + 1 < n ? values[i + 1] : 0,
             i + 2 < n ? values[i + 2] : 0, i + 3 < n ? values[i + 3] : 0);

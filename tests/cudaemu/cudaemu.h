@@ -243,6 +243,11 @@ static inline uint16_t gk_ld_stream(const uint16_t *from, GKEMU_HERE)
 {
     return gkemu_stream_load(from, file, line);
 }
+/* A read, so that an address outside of what is allocated is noticed. */
+static inline void gk_prefetch_l2(const void *at)
+{
+    (void)*(const volatile unsigned char *)at;
+}
 template <class T> static inline T __ldg(const T *from)
 {
     return *from;
