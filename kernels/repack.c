@@ -1,36 +1,37 @@
 /*
- * repack.c - GGUF blocks to planes and back. Both directions of a type share one description of
- * where its bits are (`bits_at`), four values at a time: the values of a group pass through
- * eight words of four bytes.
+ * repack.c - GGUF blocks to planes and back. What bits of fewer than 8 need is a transposition
+ * (of groups, which share bytes in the file, and of values, which do in a plane): exchanges of
+ * bits between whole words, and done once more they are undone, so both directions share them.
  */
 #include "kernels/repack.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-#define GROUP     32
-#define N_WORDS   8 /* of a group */
-#define K_GROUPS  8 /* of a block of 256 values */
-#define PIECE     16
-#define PLANE_END 256 /* planes begin at multiples of this */
+#define GROUP      32
+#define K_GROUPS   8 /* of a block of 256 values */
+#define UNIT_WORDS 8 /* of 4 bytes; of a block of 256 values */
+#define PIECE      16
+#define PLANE_END  256 /* planes begin at multiples of this */
 
-/* Bytes per group of the low and high plane, and of the scales per block of the file. */
+/* Bytes per group of the low and high plane, and of the scales per block of the file; where in
+ * that block the low and high bits begin. */
 static const struct {
-    uint32_t low, high, scale;
+    uint32_t low, high, scale, low_at, high_at;
 } sizes[QUANT_COUNT] = {
-        [QUANT_F32] = {128, 0, 0},
-        [QUANT_F16] = {64, 0, 0},
-        [QUANT_BF16] = {64, 0, 0},
-        [QUANT_Q4_0] = {16, 0, 2},
-        [QUANT_Q4_1] = {16, 0, 4},
-        [QUANT_Q5_0] = {16, 4, 2},
-        [QUANT_Q5_1] = {16, 4, 4},
-        [QUANT_Q8_0] = {32, 0, 2},
-        [QUANT_Q2_K] = {8, 0, 20},
-        [QUANT_Q3_K] = {8, 4, 16},
-        [QUANT_Q4_K] = {16, 0, 16},
-        [QUANT_Q5_K] = {16, 4, 16},
-        [QUANT_Q6_K] = {16, 8, 18},
+        [QUANT_F32] = {128, 0, 0, 0, 0},
+        [QUANT_F16] = {64, 0, 0, 0, 0},
+        [QUANT_BF16] = {64, 0, 0, 0, 0},
+        [QUANT_Q4_0] = {16, 0, 2, 2, 0},
+        [QUANT_Q4_1] = {16, 0, 4, 4, 0},
+        [QUANT_Q5_0] = {16, 4, 2, 6, 2},
+        [QUANT_Q5_1] = {16, 4, 4, 8, 4},
+        [QUANT_Q8_0] = {32, 0, 2, 2, 0},
+        [QUANT_Q2_K] = {8, 0, 20, 16, 0},
+        [QUANT_Q3_K] = {8, 4, 16, 32, 0},
+        [QUANT_Q4_K] = {16, 0, 16, 16, 0},
+        [QUANT_Q5_K] = {16, 4, 16, 48, 16},
+        [QUANT_Q6_K] = {16, 8, 18, 0, 128},
 };
 
 static bool is_float(enum quant quant)
@@ -56,101 +57,106 @@ struct plane_layout plane_layout_of(enum quant quant, uint32_t n_in, uint32_t n_
     return l;
 }
 
-/* ---- four values at a time ---------------------------------------------------------- */
+/* ---- bits ---------------------------------------------------------------------------- */
 
-static inline uint32_t load_word(const uint8_t *at)
+/* Exchanges the bits of `mask` in *b with those that lie `shift` higher in *a. */
+static inline void exchange(uint32_t *a, uint32_t *b, uint32_t mask, uint32_t shift)
 {
-    uint32_t word;
-    memcpy(&word, at, sizeof word);
-    return word;
+    uint32_t differing = (*a >> shift ^ *b) & mask;
+    *a ^= differing << shift;
+    *b ^= differing;
 }
 
-static inline void store_word(uint8_t *at, uint32_t word)
+static inline void exchange_words(uint32_t *words, uint32_t distance, uint32_t shift)
 {
-    memcpy(at, &word, sizeof word);
+    static const uint32_t masks[] = {[1] = 0x55555555, [2] = 0x33333333, [4] = 0x0F0F0F0F};
+    for (uint32_t k = 0; k < UNIT_WORDS; k++)
+        if (!(k & distance))
+            exchange(words + k, words + k + distance, masks[shift], shift);
 }
 
-/* Where bits of values 4k..4k+3 are: byte i of the word at `byte` holds value 4k + i's, from
- * `shift` on. */
-struct bits {
-    uint32_t byte, shift, width;
-};
-
-static const uint32_t masks[] = {0, 0x01010101, 0x03030303, 0, 0x0F0F0F0F};
-
-static inline uint32_t get_bits(const uint8_t *at, struct bits b)
+/* Fields of `width` bits: byte i of word k of a unit has one of value 4k + i of each of 8 /
+ * width groups. Afterwards a byte has one of each of so many values of the same group. */
+static inline void transpose(uint32_t *words, uint32_t width)
 {
-    return load_word(at + b.byte) >> b.shift & masks[b.width];
-}
-
-static inline void put_bits(uint8_t *at, struct bits b, uint32_t word)
-{
-    store_word(at + b.byte, load_word(at + b.byte) | word << b.shift);
-}
-
-struct group_bits {
-    struct bits low, high;
-};
-
-/* In a block of the file: values 4k..4k+3 of group j. Fifth bits of Q5_0 and Q5_1 lie
- * elsewhere. */
-static inline struct group_bits bits_at(enum quant quant, uint32_t j, uint32_t k)
-{
-    uint32_t half = j / 4, quarter = j % 4, pair = 4 * k + 32 * (j / 2);
-    switch (quant) {
-    case QUANT_Q4_0:
-        return (struct group_bits){{2 + k % 4 * 4, k / 4 * 4, 4}, {0}};
-    case QUANT_Q4_1:
-        return (struct group_bits){{4 + k % 4 * 4, k / 4 * 4, 4}, {0}};
-    case QUANT_Q5_0:
-        return (struct group_bits){{6 + k % 4 * 4, k / 4 * 4, 4}, {0}};
-    case QUANT_Q5_1:
-        return (struct group_bits){{8 + k % 4 * 4, k / 4 * 4, 4}, {0}};
-    case QUANT_Q2_K:
-        return (struct group_bits){{16 + 32 * half + 4 * k, 2 * quarter, 2}, {0}};
-    case QUANT_Q3_K:
-        return (struct group_bits){{32 + 32 * half + 4 * k, 2 * quarter, 2}, {4 * k, j, 1}};
-    case QUANT_Q4_K:
-        return (struct group_bits){{16 + pair, j % 2 * 4, 4}, {0}};
-    case QUANT_Q5_K:
-        return (struct group_bits){{48 + pair, j % 2 * 4, 4}, {16 + 4 * k, j, 1}};
-    case QUANT_Q6_K:
-        return (struct group_bits){{64 * half + 32 * (j % 2) + 4 * k, quarter / 2 * 4, 4},
-                {128 + 32 * half + 4 * k, 2 * quarter, 2}};
-    default:
-        return (struct group_bits){{0}, {0}};
+    if (width == 4) {
+        exchange_words(words, 4, 4);
+    } else if (width == 2) {
+        exchange_words(words, 2, 4);
+        exchange_words(words, 1, 2);
+    } else {
+        exchange_words(words, 4, 4);
+        exchange_words(words, 2, 2);
+        exchange_words(words, 1, 1);
     }
 }
 
-/* In a plane: the same values of a group, `width` bits each. */
-static inline struct bits plane_bits(uint32_t k, uint32_t width)
+/* plane: of the unit's first group; the others follow `step` groups apart. */
+static inline void convert_unit(
+        uint8_t *unit, uint8_t *plane, uint32_t width, uint32_t step, bool is_packed)
 {
-    if (width == 4)
-        return (struct bits){k % 4 * 4, k / 4 * 4, 4};
-    if (width == 2)
-        return (struct bits){k / 4 * 4, k % 4 * 2, 2};
-    return (struct bits){0, k, 1};
+    uint32_t words[UNIT_WORDS], word_bytes = sizeof *words;
+    if (!is_packed) {
+        memcpy(words, unit, sizeof words);
+        transpose(words, width);
+    }
+    for (uint32_t i = 0; i < UNIT_WORDS; i++) {
+        uint32_t group = width == 2 ? i % 4 : i / width, part = width == 2 ? i / 4 : i % width;
+        uint8_t *at = plane + (group * step * width + part) * word_bytes;
+        memcpy(is_packed ? (void *)(words + i) : at, is_packed ? at : (void *)(words + i),
+                word_bytes);
+    }
+    if (is_packed) {
+        transpose(words, width);
+        memcpy(unit, words, sizeof words);
+    }
 }
 
-/* The four fifth bits from bit 4k of Q5_0 and Q5_1's 32, as a word and back. */
-static inline uint32_t spread_four(uint32_t bits)
+/* Of a block of 256 values. is_apart: groups that share bytes are not neighbours, but j and
+ * j + 2. */
+static inline void convert_units(
+        uint8_t *units, uint8_t *plane, uint32_t width, bool is_apart, bool is_packed)
 {
-    return (bits & 1) | (bits & 2) << 7 | (bits & 4) << 14 | (bits & 8) << 21;
+    for (uint32_t u = 0; u < width; u++) {
+        uint32_t first = is_apart ? u / 2 * 4 + u % 2 : u * K_GROUPS / width;
+        convert_unit(units + u * UNIT_WORDS * 4, plane + first * width * 4, width,
+                is_apart ? 2 : 1, is_packed);
+    }
 }
 
-static inline uint32_t gather_four(uint32_t word)
+/* Fifth bits of Q5_0 and Q5_1: bit v of the file is bit v / 4 of byte v % 4 in the plane. */
+static inline void convert_fifth_bits(uint8_t *in_file, uint8_t *in_plane, bool is_packed)
 {
-    return (word & 1) | (word >> 7 & 2) | (word >> 14 & 4) | (word >> 21 & 8);
+    static const struct {
+        uint32_t mask, shift;
+    } exchanges[] = {{0x0A0A0A0A, 3}, {0x00CC00CC, 6}, {0x0000FF00, 8}, {0x00F000F0, 4}};
+    const int n = sizeof exchanges / sizeof *exchanges;
+    uint32_t word;
+    memcpy(&word, is_packed ? in_plane : in_file, sizeof word);
+    for (int i = 0; i < n; i++) {
+        int at = is_packed ? n - 1 - i : i;
+        uint32_t shift = exchanges[at].shift;
+        uint32_t differing = (word >> shift ^ word) & exchanges[at].mask;
+        word ^= differing | differing << shift;
+    }
+    memcpy(is_packed ? in_file : in_plane, &word, sizeof word);
 }
 
-static inline bool has_fifth_bits(enum quant quant)
+/* low, high: of the block's first group. */
+static inline void convert_bits(enum quant quant, uint32_t block_elems, uint8_t *block,
+        uint8_t *low, uint8_t *high, bool is_packed)
 {
-    return quant == QUANT_Q5_0 || quant == QUANT_Q5_1;
-}
-
-static inline uint32_t fifth_bits_byte(enum quant quant)
-{
-    return quant == QUANT_Q5_0 ? 2 : 4;
+    uint8_t *low_in_file = block + sizes[quant].low_at;
+    uint8_t *high_in_file = block + sizes[quant].high_at;
+    if (block_elems == GROUP) { /* the file's low bits are as in a plane */
+        memcpy(is_packed ? low_in_file : low, is_packed ? low : low_in_file, sizes[quant].low);
+        if (sizes[quant].high)
+            convert_fifth_bits(high_in_file, high, is_packed);
+        return;
+    }
+    convert_units(low_in_file, low, sizes[quant].low / 4, quant == QUANT_Q6_K, is_packed);
+    if (sizes[quant].high)
+        convert_units(high_in_file, high, sizes[quant].high / 4, false, is_packed);
 }
 
 /* ---- a row's values ----------------------------------------------------------------- */
@@ -180,59 +186,6 @@ static void convert_pieces(enum quant quant, const struct row *r, bool is_packed
                     left < PIECE ? left : PIECE);
         }
     }
-}
-
-/* The eight words of a group to `width` words of a plane and back. */
-static inline void fold(uint8_t *plane, uint32_t width, const uint32_t *words)
-{
-    uint32_t out[4] = {0};
-    for (uint32_t k = 0; k < N_WORDS; k++) {
-        struct bits b = plane_bits(k, width);
-        out[b.byte / 4] |= words[k] << b.shift;
-    }
-    memcpy(plane, out, width * sizeof *out);
-}
-
-static inline void unfold(const uint8_t *plane, uint32_t width, uint32_t *words)
-{
-    for (uint32_t k = 0; k < N_WORDS; k++)
-        words[k] = get_bits(plane, plane_bits(k, width));
-}
-
-static inline void pack_group(
-        enum quant quant, const uint8_t *block, uint32_t j, uint8_t *low, uint8_t *high)
-{
-    uint32_t low_words[N_WORDS], high_words[N_WORDS];
-    for (uint32_t k = 0; k < N_WORDS; k++) {
-        struct group_bits from = bits_at(quant, j, k);
-        low_words[k] = get_bits(block, from.low);
-        high_words[k] =
-                has_fifth_bits(quant)
-                        ? spread_four(load_word(block + fifth_bits_byte(quant)) >> 4 * k)
-                        : get_bits(block, from.high);
-    }
-    fold(low, sizes[quant].low / 4, low_words);
-    if (sizes[quant].high)
-        fold(high, sizes[quant].high / 4, high_words);
-}
-
-/* Into a block of zeros. */
-static inline void unpack_group(
-        enum quant quant, const uint8_t *low, const uint8_t *high, uint32_t j, uint8_t *block)
-{
-    uint32_t low_words[N_WORDS], high_words[N_WORDS] = {0}, fifth = 0;
-    unfold(low, sizes[quant].low / 4, low_words);
-    if (sizes[quant].high)
-        unfold(high, sizes[quant].high / 4, high_words);
-    for (uint32_t k = 0; k < N_WORDS; k++) {
-        struct group_bits to = bits_at(quant, j, k);
-        put_bits(block, to.low, low_words[k]);
-        fifth |= gather_four(high_words[k]) << 4 * k;
-        if (to.high.width)
-            put_bits(block, to.high, high_words[k]);
-    }
-    if (has_fifth_bits(quant))
-        store_word(block + fifth_bits_byte(quant), fifth);
 }
 
 /* ---- a row's scales ----------------------------------------------------------------- */
@@ -380,19 +333,14 @@ static inline void convert_blocks(enum quant quant, uint32_t block_elems, uint32
             unpack_scales(quant, r->scale, i, n_blocks, block);
         else
             pack_scales(quant, block, i, n_blocks, r->scale);
-        for (uint32_t j = 0; sizes[quant].low <= PIECE && j < n_groups; j++) {
-            size_t g = (size_t)i * n_groups + j;
-            uint8_t *low = r->low + g * sizes[quant].low;
-            uint8_t *high = r->high + g * sizes[quant].high;
-            if (is_packed)
-                unpack_group(quant, low, high, j, block);
-            else
-                pack_group(quant, block, j, low, high);
-        }
+        if (sizes[quant].low <= PIECE)
+            convert_bits(quant, block_elems, block,
+                    r->low + (size_t)i * n_groups * sizes[quant].low,
+                    r->high + (size_t)i * n_groups * sizes[quant].high, is_packed);
     }
 }
 
-/* The loop once per type and direction: what bits_at says is then known to the compiler. */
+/* The loop once per type and direction: widths and places are then known to the compiler. */
 static void convert_row(enum quant quant, const struct row *r, bool is_packed)
 {
     switch (quant) {
