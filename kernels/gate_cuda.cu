@@ -126,8 +126,7 @@ GK_DEV void put_logits(const struct cuda_gate &g, uint32_t expert, uint32_t firs
     }
 }
 
-/* ---- the choice: one warp a token ----------------------------------------------------------
- */
+/* ---- the choice: one warp a token --------------------------------------------------- */
 
 struct pick {
     int order; /* of the logit */

@@ -15,16 +15,13 @@
 
 #ifdef __CUDACC__
 
-#include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 /* Before the name of a kernel; a template's header stands before it. */
 #define GK_KERNEL(max_threads, min_blocks)                                                     \
     static __global__ void __launch_bounds__(max_threads, min_blocks)
-#define GK_DEV static __device__ __forceinline__
-/* Tables: `GK_TABLE int8_t name[16] = {...}` outside of functions. */
-#define GK_TABLE  static __device__ const
+#define GK_DEV    static __device__ __forceinline__
 #define GK_UNROLL _Pragma("unroll")
 #define GK_ROLLED _Pragma("unroll 1")
 /* Not wholly: n copies of the body. */
@@ -44,7 +41,6 @@
 /* clang-format on */
 
 typedef __half gk_half;
-typedef __nv_bfloat16 gk_bf16;
 
 GK_DEV float gk_half_to_float(gk_half value)
 {
@@ -57,14 +53,6 @@ GK_DEV gk_half gk_float_to_half(float value)
 GK_DEV gk_half gk_half_of_bits(uint16_t bits)
 {
     return __ushort_as_half(bits);
-}
-GK_DEV float gk_bf16_to_float(gk_bf16 value)
-{
-    return __bfloat162float(value);
-}
-GK_DEV gk_bf16 gk_float_to_bf16(float value)
-{
-    return __float2bfloat16_rn(value);
 }
 
 /* Weights and caches: read once, so they leave the caches first. Aligned to their size. */
@@ -85,12 +73,6 @@ GK_DEV uint16_t gk_ld_stream(const uint16_t *from)
     return __ldcs(from);
 }
 
-/* Bytes of the pair (low, high), numbered 0 to 7, picked by the four nibbles of selector. */
-GK_DEV uint32_t gk_perm(uint32_t low, uint32_t high, uint32_t selector)
-{
-    return __byte_perm(low, high, selector);
-}
-
 /* Asks for the line with this address, in device memory, and does not wait for it. */
 GK_DEV void gk_prefetch_l2(const void *at)
 {
@@ -102,17 +84,9 @@ GK_DEV float gk_exp(float x)
 {
     return __expf(x);
 }
-GK_DEV float gk_log(float x)
-{
-    return __logf(x);
-}
 GK_DEV float gk_rsqrt(float x)
 {
     return rsqrtf(x);
-}
-GK_DEV float gk_tanh(float x)
-{
-    return tanhf(x);
 }
 
 #define GK_BUTTERFLY(type, name, combined)                                                     \
@@ -190,17 +164,6 @@ GK_DEV float gk_block_sum(float value)
         parts[threadIdx.x / 32] = value;
     __syncthreads();
     return gk_warp_sum(lane < n_warps ? parts[lane] : 0.0f);
-}
-GK_DEV float gk_block_max(float value)
-{
-    GK_SHARED(float, parts, 32);
-    unsigned lane = threadIdx.x % 32, n_warps = blockDim.x / 32;
-    value = gk_warp_max(value);
-    __syncthreads();
-    if (lane == 0)
-        parts[threadIdx.x / 32] = value;
-    __syncthreads();
-    return gk_warp_max(lane < n_warps ? parts[lane] : -INFINITY);
 }
 
 #endif

@@ -25,8 +25,9 @@ struct gk_job {
     };
 };
 
-/* ---- before the products -------------------------------------------------------------------
- * The threads below n_parts describe a part each. */
+/* ---- before the products ------------------------------------------------------------ */
+
+/* The threads below n_parts describe a part each. */
 
 GK_DEV void gk_take_rows(gk_work *work, uint32_t first_row, uint32_t n_rows)
 {
