@@ -644,6 +644,25 @@ static void of_two_devices_the_one_with_more_memory_is_used(void **state)
     assert_string_equal(gpu.name, "emulated device");
 }
 
+/* Whatever its memory. */
+static void a_device_without_code_leaves_it_to_the_other(void **state)
+{
+    (void)state;
+    struct backend_gpu gpu;
+    char why[BACKEND_WHY_BYTES];
+    setenv("GKEMU_DEVICES", "2", 1);
+    setenv("GKEMU_MEMORY", "1073741824,2147483648", 1);
+    setenv("GKEMU_NO_CODE", "2", 1);
+    assert_true(backend_find_gpu(&device, &gpu, why));
+    assert_string_equal(gpu.name, "emulated device");
+    setenv("GKEMU_NO_CODE", "1", 1);
+    assert_true(backend_find_gpu(&device, &gpu, why));
+    assert_string_equal(gpu.name, "emulated device 1");
+    setenv("GKEMU_NO_CODE", "3", 1);
+    expect_why(
+            &device, "this shunt has no code for emulated device 1, of compute capability 8.6");
+}
+
 static void a_gpu_that_is_not_used_has_a_reason(void **state)
 {
     (void)state;
@@ -827,6 +846,7 @@ int main(void)
             cmocka_unit_test_teardown(without_a_device_a_sentence_says_so, restore),
             cmocka_unit_test_teardown(a_device_without_code_is_not_used, restore),
             cmocka_unit_test_teardown(of_two_devices_the_one_with_more_memory_is_used, restore),
+            cmocka_unit_test_teardown(a_device_without_code_leaves_it_to_the_other, restore),
             cmocka_unit_test(a_gpu_that_is_not_used_has_a_reason),
             cmocka_unit_test(what_kernels_cannot_run_is_refused),
             cmocka_unit_test(without_a_library_a_sentence_says_so),

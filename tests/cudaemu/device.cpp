@@ -8,7 +8,7 @@
  *   GKEMU_PIECE=BYTES    the most that cudaMalloc gives at once, whatever is free
  *   GKEMU_INTEGRATED=1   its memory is the main memory
  *   GKEMU_MEMINFO=FILE   is read as /proc/meminfo; without it there is no such file
- *   GKEMU_NO_CODE=1      the backend was built without code for the device
+ *   GKEMU_NO_CODE=N      the backend was built without code for device I when bit I of N is set
  *   GKEMU_FAIL=NAME      the function of this name fails with 999
  */
 #include "device.h"
@@ -246,7 +246,7 @@ cudaError_t cudaRuntimeGetVersion(int *version)
 cudaError_t gkemu_func_get_attributes(cudaFuncAttributes *out)
 {
     RUNTIME_CALL;
-    if (strcmp(setting("GKEMU_NO_CODE", "0"), "1") == 0)
+    if (strtol(setting("GKEMU_NO_CODE", "0"), nullptr, 10) >> current_device & 1)
         return note_error(cudaErrorNoKernelImageForDevice);
     *out = cudaFuncAttributes{};
     return cudaSuccess;
