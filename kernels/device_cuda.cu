@@ -56,29 +56,40 @@ static cudaError_t measure(int index, size_t *free_bytes, size_t *total_bytes)
     return error == cudaSuccess ? cudaMemGetInfo(free_bytes, total_bytes) : error;
 }
 
-/* -1: why. The one with most free memory: a model that fits runs faster on an old card than one
- * that does not on a new one. */
+/* False: why. */
+static bool is_usable(int index, size_t *free_bytes, char *why, size_t n)
+{
+    cudaDeviceProp prop;
+    size_t total_bytes;
+    int compute = compute_of(index);
+    cudaError_t error = cudaGetDeviceProperties(&prop, index);
+    if (error == cudaSuccess && compute >= COMPUTE_MIN)
+        error = measure(index, free_bytes, &total_bytes);
+    if (error == cudaSuccess && compute >= COMPUTE_MIN)
+        error = device_try_code();
+    cudaGetLastError(); /* the next device shall not inherit it */
+    if (error == cudaErrorNoKernelImageForDevice)
+        snprintf(why, n, "this shunt has no code for %s, of compute capability %d.%d",
+                prop.name, compute / 10, compute % 10);
+    else if (error != cudaSuccess)
+        snprintf(why, n, "the GPU cannot be used: %s", cudaGetErrorString(error));
+    else if (compute < COMPUTE_MIN)
+        snprintf(why, n, "%s has compute capability %d.%d; %d.%d is needed", prop.name,
+                compute / 10, compute % 10, COMPUTE_MIN / 10, COMPUTE_MIN % 10);
+    return error == cudaSuccess && compute >= COMPUTE_MIN;
+}
+
+/* -1: why. Of those that can run this code the one with most free memory: a model that fits
+ * runs faster on an old card than one that does not on a new one. */
 static int best_device(int n_devices, char *why, size_t n)
 {
     int best = -1;
-    size_t best_bytes = 0;
-    for (int i = 0; i < n_devices; i++) {
-        cudaDeviceProp prop;
-        int compute = compute_of(i);
-        size_t free_bytes = 0, total_bytes;
-        cudaError_t error = cudaGetDeviceProperties(&prop, i);
-        if (error == cudaSuccess && compute >= COMPUTE_MIN)
-            error = measure(i, &free_bytes, &total_bytes);
-        if (error != cudaSuccess)
-            snprintf(why, n, "the GPU cannot be used: %s", cudaGetErrorString(error));
-        else if (compute < COMPUTE_MIN)
-            snprintf(why, n, "%s has compute capability %d.%d; %d.%d is needed", prop.name,
-                    compute / 10, compute % 10, COMPUTE_MIN / 10, COMPUTE_MIN % 10);
-        else if (best < 0 || free_bytes > best_bytes) {
+    size_t free_bytes = 0, best_bytes = 0;
+    for (int i = 0; i < n_devices; i++)
+        if (is_usable(i, &free_bytes, why, n) && (best < 0 || free_bytes > best_bytes)) {
             best = i;
             best_bytes = free_bytes;
         }
-    }
     return best;
 }
 
@@ -140,12 +151,7 @@ bool device_probe(struct cuda_device *out, int *index, char *why, size_t n)
     error = measure(*index, &out->free_bytes, &out->total_bytes);
     if (error == cudaSuccess && out->is_integrated)
         out->free_bytes = shared_bytes(out->free_bytes);
-    if (error == cudaSuccess)
-        error = device_try_code();
-    if (error == cudaErrorNoKernelImageForDevice)
-        snprintf(why, n, "this shunt has no code for %s, of compute capability %d.%d",
-                out->name, out->compute_major, out->compute_minor);
-    else if (error != cudaSuccess)
+    if (error != cudaSuccess)
         snprintf(why, n, "%s cannot be used: %s", out->name, cudaGetErrorString(error));
     cudaGetLastError();
     return error == cudaSuccess;

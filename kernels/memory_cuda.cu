@@ -11,6 +11,7 @@
 #define RESERVE_BYTES      ((size_t)512 << 20) /* for the desktop */
 #define HOST_RESERVE_BYTES ((size_t)2 << 30)   /* that pinning leaves to the system */
 #define HOST_PIECE         ((size_t)1 << 30)   /* pinned at once */
+#define SHRINK             8 /* a part of the experts that goes, 1 of so many */
 
 /* ---- arenas ------------------------------------------------------------------------------- */
 
@@ -263,12 +264,31 @@ static bool get_told(struct cuda *c)
     return true;
 }
 
+/* Of weights that could lie in host memory. */
+static size_t count_movable(const struct placement *p)
+{
+    size_t n_bytes = 0;
+    for (size_t i = 0; i < p->n_slabs; i++)
+        if (p->weights[p->slabs[i].i_weight].is_movable && !p->slabs[i].is_in_host)
+            n_bytes += slab_bytes(p, i);
+    return n_bytes;
+}
+
+/* Memory that was said to be free may be gone, or lie in pieces: with fewer and fewer experts.
+ */
 static bool get_weights(struct cuda *c)
 {
+    struct placement *p = &c->placement;
     struct cursor at;
-    if (!get_arena(c, count_weights(&c->placement), &at))
-        return false;
-    lay_weights(&c->placement, &at);
+    while (!get_arena(c, count_weights(p), &at)) {
+        size_t n_bytes = count_movable(p);
+        if (n_bytes == 0)
+            return false;
+        choose_homes(p, n_bytes - n_bytes / SHRINK - 1);
+        if (!check_host(c))
+            return false;
+    }
+    lay_weights(p, &at);
     return get_host_weights(c);
 }
 

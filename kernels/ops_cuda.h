@@ -240,9 +240,10 @@ struct expert_product {
     void *out; /* values */
 };
 
-/* Behind get_buffers. A cuBLAS that does not work is given up: gemm.library is then NULL and
- * gemm.why says it. So it is when a product fails later; the caller then runs the batch anew
- * with the decode kernels. False: the device failed. */
+/* With buffers.workspace, and before free memory is counted: cuBLAS and what it loads take
+ * some. One that does not work is given up: gemm.library is then NULL and gemm.why says it. So
+ * it is when a product fails later; the caller then runs the batch anew with the decode
+ * kernels. False: the device failed. */
 bool gemm_open(struct cuda *c);
 void gemm_close(struct cuda *c);
 bool gemm_product(struct cuda *c, const struct product *p);

@@ -30,27 +30,47 @@ static struct kernels *open_avx2(bool is_exact)
     return kernels_open_cpu("avx2", 2, is_exact);
 }
 
-/* A module of cmake/cuda_emu.cmake; builds for threads and without C++ have none. */
-static struct kernels *open_module(const char *file, bool is_exact)
+/* NULL: why[n] says it; it is empty where this build has no such module. */
+static struct kernels *open_module(const char *file, bool is_exact, char *why, size_t n)
 {
-    char why[256];
+    why[0] = '\0';
     if (access(file, R_OK) != 0)
         return NULL;
-    const struct cuda_library *library = cuda_library_load(file, why, sizeof why);
-    struct kernels *k = library ? library->open(is_exact, 0, why, sizeof why) : NULL;
-    if (!k)
+    const struct cuda_library *library = cuda_library_load(file, why, n);
+    return library ? library->open(is_exact, 0, why, n) : NULL;
+}
+
+/* Of cmake/cuda_emu.cmake; builds for threads and without C++ have none. */
+static struct kernels *open_form(const char *file, bool is_exact)
+{
+    char why[256];
+    struct kernels *k = open_module(file, is_exact, why, sizeof why);
+    if (!k && why[0])
         fail_msg("%s", why);
     return k;
 }
 
 static struct kernels *open_emulated(bool is_exact)
 {
-    return open_module(SHUNT_LIB_DIR "/shunt-cuda-emu.so", is_exact);
+    return open_form(SHUNT_LIB_DIR "/shunt-cuda-emu.so", is_exact);
 }
 
 static struct kernels *open_checked(bool is_exact)
 {
-    return open_module(SHUNT_LIB_DIR "/shunt-cuda-check.so", is_exact);
+    return open_form(SHUNT_LIB_DIR "/shunt-cuda-check.so", is_exact);
+}
+
+/* Of cmake/cuda.cmake, which builds it where nvcc is; a card need not be there. */
+static struct kernels *open_card(bool is_exact)
+{
+    static bool is_told;
+    char why[256];
+    struct kernels *k = open_module(SHUNT_LIB_DIR "/shunt-cuda.so", is_exact, why, sizeof why);
+    if (!k && why[0] && !is_told) {
+        print_message("not on a card: %s\n", why);
+        is_told = true;
+    }
+    return k;
 }
 
 /* In wide batches a device computes in binary16 where the CPU has 8 bits, and so stays closer
@@ -60,6 +80,7 @@ const struct step_backend step_backends[] = {
         {"avx2", open_avx2, ~0u, 1e-5f, 2e-3f, 0},
         {"cuda", open_emulated, 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5, 1e-5f, 2e-3f, 6e-3f},
         {"cuda, checked", open_checked, 1 << 1 | 1 << 4, 1e-5f, 2e-3f, 6e-3f},
+        {"cuda, card", open_card, ~0u, 1e-5f, 2e-3f, 6e-3f},
 };
 const size_t n_step_backends = ARRAY_LEN(step_backends);
 

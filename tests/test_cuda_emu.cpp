@@ -430,6 +430,14 @@ static void host_uses_a_dead_stream(planted p)
     planted_sum(p);
 }
 
+static void host_frees_what_is_copied(planted p)
+{
+    float *values;
+    cudaHostAlloc(&values, sizeof *values, cudaHostAllocMapped);
+    cudaMemcpyAsync(p.out, values, sizeof *values, cudaMemcpyHostToDevice, p.stream);
+    cudaFreeHost(values);
+}
+
 #define HOST(name) #name, host_##name
 static const plant host_plants[] = {
         {HOST(gives_its_own_memory), WRONG, WRONG, "outside of every allocation"},
@@ -439,6 +447,7 @@ static const plant host_plants[] = {
         {HOST(copies_the_wrong_way), "is no device memory", "is no device memory",
                 "is no device memory"},
         {HOST(frees_twice), "cudaFree of", "cudaFree of", "cudaFree of"},
+        {HOST(frees_what_is_copied), "which was freed", "which was freed", "which was freed"},
         {HOST(uses_a_dead_stream), "a stream that does not exist", "a stream that",
                 "a stream that"},
 };

@@ -37,7 +37,7 @@ static int restore(void **state)
     (void)state;
     static const char *const settings[] = {"GKEMU_DEVICES", "GKEMU_ERROR", "GKEMU_DRIVER",
             "GKEMU_MEMORY", "GKEMU_FAIL", "GKEMU_GEMM", "GKEMU_NO_CODE", "GKEMU_INTEGRATED",
-            "GKEMU_MEMINFO"};
+            "GKEMU_MEMINFO", "GKEMU_PIECE"};
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
         unsetenv(settings[i]);
     return 0;
@@ -497,6 +497,76 @@ static void main_memory_is_pinned_only_where_there_is_room(void **state)
     unlink(path);
 }
 
+static void set_piece(uint64_t n_bytes)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)n_bytes);
+    setenv("GKEMU_PIECE", text, 1);
+}
+
+/* With buffers that are smaller than the weights. */
+static struct model *open_narrow(void)
+{
+    struct model *m;
+    struct err err;
+    struct model_config cfg = {.path = GOLDEN "models/olmoe.gguf",
+            .context_tok = 64,
+            .batch_tok = 1,
+            .n_threads = 2,
+            .is_exact = true,
+            .backend = device};
+    if (model_open(&m, &cfg, &err) != OK)
+        fail_msg("%s", err.text);
+    return m;
+}
+
+/* Bytes at once with which experts would have to leave the device, for which there is no room.
+ */
+static uint64_t piece_for_fewer_experts(void)
+{
+    char path[] = "/tmp/shunt-meminfo-XXXXXX";
+    bool is_found = false;
+    uint64_t n_bytes = 64 << 20;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    write_meminfo(path, 2 << 20);
+    while (!is_found && n_bytes > 1000) {
+        n_bytes -= n_bytes / 10;
+        set_piece(n_bytes);
+        struct model *m = open_narrow();
+        is_found = strstr(model_info(m)->why_cpu, "of experts would lie in main memory");
+        model_close(m);
+    }
+    unsetenv("GKEMU_MEMINFO");
+    unlink(path);
+    assert_true(is_found);
+    return n_bytes;
+}
+
+/* cudaMemGetInfo knows nothing of pieces, and another process may be faster. */
+static void memory_that_is_not_given_holds_fewer_experts(void **state)
+{
+    (void)state;
+    struct golden g;
+    assert_true(golden_open(&g, GOLDEN, "olmoe"));
+    g.n_tokens = 16;
+    struct model *m = open_narrow();
+    float *want = logits_of(&g, m, 1);
+    model_close(m);
+    set_piece(piece_for_fewer_experts());
+    m = open_narrow();
+    assert_string_equal(model_info(m)->why_cpu, "");
+    float *got = logits_of(&g, m, 1);
+    expect_equal(&g, want, got, "memory in pieces");
+    model_close(m);
+    set_piece(1000);
+    expect_refusal(0, "the GPU failed in cudaMalloc of ");
+    mem_free(want);
+    mem_free(got);
+    golden_close(&g);
+}
+
 /* It has what the system could give, and no second kind of memory. */
 static void an_integrated_device_has_the_main_memory(void **state)
 {
@@ -572,6 +642,25 @@ static void of_two_devices_the_one_with_more_memory_is_used(void **state)
     setenv("GKEMU_MEMORY", "1073741824,536870912", 1);
     assert_true(backend_find_gpu(&device, &gpu, why));
     assert_string_equal(gpu.name, "emulated device");
+}
+
+/* Whatever its memory. */
+static void a_device_without_code_leaves_it_to_the_other(void **state)
+{
+    (void)state;
+    struct backend_gpu gpu;
+    char why[BACKEND_WHY_BYTES];
+    setenv("GKEMU_DEVICES", "2", 1);
+    setenv("GKEMU_MEMORY", "1073741824,2147483648", 1);
+    setenv("GKEMU_NO_CODE", "2", 1);
+    assert_true(backend_find_gpu(&device, &gpu, why));
+    assert_string_equal(gpu.name, "emulated device");
+    setenv("GKEMU_NO_CODE", "1", 1);
+    assert_true(backend_find_gpu(&device, &gpu, why));
+    assert_string_equal(gpu.name, "emulated device 1");
+    setenv("GKEMU_NO_CODE", "3", 1);
+    expect_why(
+            &device, "this shunt has no code for emulated device 1, of compute capability 8.6");
 }
 
 static void a_gpu_that_is_not_used_has_a_reason(void **state)
@@ -752,10 +841,12 @@ int main(void)
             cmocka_unit_test(a_model_without_room_runs_on_the_cpu),
             cmocka_unit_test_teardown(a_reserve_is_left, restore),
             cmocka_unit_test_teardown(main_memory_is_pinned_only_where_there_is_room, restore),
+            cmocka_unit_test_teardown(memory_that_is_not_given_holds_fewer_experts, restore),
             cmocka_unit_test_teardown(an_integrated_device_has_the_main_memory, restore),
             cmocka_unit_test_teardown(without_a_device_a_sentence_says_so, restore),
             cmocka_unit_test_teardown(a_device_without_code_is_not_used, restore),
             cmocka_unit_test_teardown(of_two_devices_the_one_with_more_memory_is_used, restore),
+            cmocka_unit_test_teardown(a_device_without_code_leaves_it_to_the_other, restore),
             cmocka_unit_test(a_gpu_that_is_not_used_has_a_reason),
             cmocka_unit_test(what_kernels_cannot_run_is_refused),
             cmocka_unit_test(without_a_library_a_sentence_says_so),

@@ -5,9 +5,10 @@
  *   GKEMU_ERROR=35       cudaGetDeviceCount fails with this number (35: the driver is too old)
  *   GKEMU_DRIVER=12040   the newest CUDA that the driver knows; 0: there is no driver
  *   GKEMU_MEMORY=BYTES   of the device; BYTES,BYTES: of the first and the second one
+ *   GKEMU_PIECE=BYTES    the most that cudaMalloc gives at once, whatever is free
  *   GKEMU_INTEGRATED=1   its memory is the main memory
  *   GKEMU_MEMINFO=FILE   is read as /proc/meminfo; without it there is no such file
- *   GKEMU_NO_CODE=1      the backend was built without code for the device
+ *   GKEMU_NO_CODE=N      the backend was built without code for device I when bit I of N is set
  *   GKEMU_FAIL=NAME      the function of this name fails with 999
  */
 #include "device.h"
@@ -45,6 +46,11 @@ size_t device_total_bytes()
     const char *bytes = setting("GKEMU_MEMORY", "1073741824");
     const char *second = strchr(bytes, ',');
     return strtoull(current_device && second ? second + 1 : bytes, nullptr, 10);
+}
+
+size_t device_piece_bytes()
+{
+    return strtoull(setting("GKEMU_PIECE", "18446744073709551615"), nullptr, 10);
 }
 
 bool is_made_to_fail(const char *function)
@@ -240,7 +246,7 @@ cudaError_t cudaRuntimeGetVersion(int *version)
 cudaError_t gkemu_func_get_attributes(cudaFuncAttributes *out)
 {
     RUNTIME_CALL;
-    if (strcmp(setting("GKEMU_NO_CODE", "0"), "1") == 0)
+    if (strtol(setting("GKEMU_NO_CODE", "0"), nullptr, 10) >> current_device & 1)
         return note_error(cudaErrorNoKernelImageForDevice);
     *out = cudaFuncAttributes{};
     return cudaSuccess;

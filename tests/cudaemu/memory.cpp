@@ -47,7 +47,7 @@ static void *allocate(size_t n_bytes, space kind)
 
 void *device_allocate(size_t n_bytes)
 {
-    if (n_used_bytes + n_bytes > device_total_bytes())
+    if (n_used_bytes + n_bytes > device_total_bytes() || n_bytes > device_piece_bytes())
         return nullptr;
     void *memory = allocate(n_bytes, SPACE_DEVICE);
     n_used_bytes += memory ? n_bytes : 0;

@@ -10,6 +10,7 @@ namespace gkemu {
 
 /* The environment says it anew at every call: GKEMU_MEMORY=BYTES. */
 size_t device_total_bytes();
+size_t device_piece_bytes();
 size_t device_used_bytes();
 
 /* NULL: there is no room. */

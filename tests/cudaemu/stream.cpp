@@ -411,6 +411,13 @@ static void check_copy(const void *to, const void *from, size_t n_bytes, cudaMem
             from, n_bytes, kind == cudaMemcpyDefault ? is_device(from) : from_device, "from");
 }
 
+/* What was known of a side when the copy was asked for. */
+static void check_alive(const void *memory, size_t n_known)
+{
+    if (room(memory) != n_known)
+        fault(place{}, "a copy that had yet to run uses %p, which was freed", memory);
+}
+
 static void copy_now(void *to, const void *from, size_t n_bytes)
 {
     memcpy(to, from, n_bytes);
@@ -425,10 +432,15 @@ cudaError_t cudaMemcpyAsync(
     if (n_bytes == 0)
         return cudaSuccess;
     check_copy(to, from, n_bytes, kind);
-    bool is_pageable = room(to) == 0 || room(from) == 0;
+    size_t n_to = room(to), n_from = room(from);
+    bool is_pageable = n_to == 0 || n_from == 0;
     if (is_pageable && spoil_capture())
         return note_error(cudaErrorStreamCaptureUnsupported);
-    cudaError_t error = submit(stream, [=] { copy_now(to, from, n_bytes); });
+    cudaError_t error = submit(stream, [=] {
+        check_alive(to, n_to);
+        check_alive(from, n_from);
+        copy_now(to, from, n_bytes);
+    });
     if (is_pageable && error == cudaSuccess)
         run_all(resolved(stream));
     return error;
@@ -487,10 +499,10 @@ cudaError_t cudaHostAlloc(void **out, size_t n_bytes, unsigned)
     return *out || n_bytes == 0 ? cudaSuccess : note_error(cudaErrorMemoryAllocation);
 }
 
+/* Unlike cudaFree, nowhere said to wait for what runs. */
 cudaError_t cudaFreeHost(void *memory)
 {
     NOT_IN_CAPTURE;
-    run_everything();
     if (memory && !memory_free(memory, SPACE_MAPPED))
         fault(place{}, "cudaFreeHost of %p, which cudaHostAlloc did not give", memory);
     return cudaSuccess;
