@@ -28,7 +28,7 @@ using std::vector;
 
 /* ---- data --------------------------------------------------------------------------- */
 
-/* Rows of the golden file over and over, each matrix from another block on. */
+/* Rows of the golden file over and over, each slab from another block on. */
 static vector<uint8_t> golden_rows(enum quant quant, size_t n_bytes, size_t first_block)
 {
     char path[512];
@@ -107,7 +107,10 @@ static test_matrix make_matrix(
         enum quant quant, uint32_t n_in, uint32_t n_out, uint32_t n_slabs, size_t seed)
 {
     test_matrix m = {quant, n_in, n_out, n_slabs, {}};
-    m.rows = golden_rows(quant, m.row_bytes() * n_out * n_slabs, seed);
+    for (uint32_t slab = 0; slab < n_slabs; slab++) {
+        vector<uint8_t> rows = golden_rows(quant, m.row_bytes() * n_out, seed + 5 * slab);
+        m.rows.insert(m.rows.end(), rows.begin(), rows.end());
+    }
     return m;
 }
 
@@ -262,6 +265,99 @@ static void many_rows_are_more_to_a_block(void **)
     check_matvec({QUANT_BF16, 8, 40001, 2, 0, false});
 }
 
+/* ---- experts ------------------------------------------------------------------------ */
+
+/* Three tokens and five experts, each matrix of another type. */
+struct experts_case {
+    static constexpr uint32_t n = 3, d = 96, n_ff = 64, n_experts = 5;
+    static constexpr float eps = 0.25f; /* so large that it shows */
+    uint32_t n_used;
+    test_matrix gate, up, down;
+    vector<uint16_t> ids;
+    vector<float> norm = random_floats(d, 1), x = random_floats(n * d, 2), weights;
+    experts_case(uint32_t used, enum quant gate_type, enum quant up_type)
+        : n_used(used), gate(make_matrix(gate_type, d, n_ff, n_experts, 0)),
+          up(make_matrix(up_type, d, n_ff, n_experts, 1)),
+          down(make_matrix(QUANT_Q5_1, n_ff, d, n_experts, 2)),
+          weights(random_floats(n * used, 3))
+    {
+        for (uint32_t i = 0; i < n * used; i++)
+            ids.push_back((uint16_t)((4 * i + i / used) % n_experts));
+    }
+};
+
+static vector<float> run_experts(const experts_case &c, bool is_exact)
+{
+    device_memory device;
+    cuda_experts e = {};
+    e.d = c.d;
+    e.n_ff = c.n_ff;
+    e.n_used = c.n_used;
+    e.eps = c.eps;
+    e.is_exact = is_exact;
+    e.norm = device.take(c.norm);
+    e.gate = upload(device, c.gate);
+    e.up = upload(device, c.up);
+    e.down = upload(device, c.down);
+    e.x = device.take(c.x);
+    e.inner = (float *)device.take(NULL, c.n * c.n_used * c.n_ff * sizeof(float));
+    e.routes.ids = device.take(c.ids);
+    e.routes.weights = device.take(c.weights);
+    e.routes.n_moe_layers = 1;
+    e.routes.n_used = c.n_used;
+    gk_experts(nullptr, c.n, e, nullptr);
+    return fetched(e.x, c.n * c.d);
+}
+
+/* What an expert makes of a token's normed x: silu(gate) * up. */
+static vector<float> inner_of(
+        const experts_case &c, uint32_t expert, const vector<float> &h, bool is_exact)
+{
+    vector<double> by_gate = seen_by(c.gate, h, is_exact), by_up = seen_by(c.up, h, is_exact);
+    vector<float> inner;
+    for (uint32_t r = 0; r < c.n_ff; r++) {
+        double g = product_of(c.gate.row(expert, r), by_gate).value;
+        double u = product_of(c.up.row(expert, r), by_up).value;
+        inner.push_back((float)(g / (1 + exp(-g)) * u));
+    }
+    return inner;
+}
+
+static void check_experts(const experts_case &c, bool is_exact)
+{
+    vector<float> got = run_experts(c, is_exact);
+    for (uint32_t t = 0; t < c.n; t++) {
+        vector<float> h = normed(c.x.data() + t * c.d, c.norm, c.eps, c.d);
+        vector<product> want(c.d);
+        for (uint32_t r = 0; r < c.d; r++)
+            want[r] = {c.x[t * c.d + r], 1};
+        for (uint32_t i = t * c.n_used; i < (t + 1) * c.n_used; i++) {
+            vector<double> seen = seen_by(c.down, inner_of(c, c.ids[i], h, is_exact), is_exact);
+            for (uint32_t r = 0; r < c.d; r++) {
+                product p = product_of(c.down.row(c.ids[i], r), seen);
+                want[r].value += c.weights[i] * p.value;
+                want[r].size += fabs(c.weights[i]) * p.size;
+            }
+        }
+        for (uint32_t r = 0; r < c.d; r++)
+            if (!(fabs(got[t * c.d + r] - want[r].value) <=
+                        (is_exact ? 2e-5 : 3e-3) * want[r].size))
+                fail_msg("%u used%s: [%u][%u] is %.9g, not %.9g of %.9g", c.n_used,
+                        is_exact ? ", exact" : "", t, r, (double)got[t * c.d + r],
+                        want[r].value, want[r].size);
+    }
+}
+
+/* More than GK_MAX_PARTS of them take another launch. */
+static void experts_equal_a_plain_sum(void **)
+{
+    for (bool is_exact : {true, false}) {
+        check_experts({3, QUANT_Q4_0, QUANT_Q8_0}, is_exact);
+        check_experts({2, QUANT_Q4_0, QUANT_F16}, is_exact);
+        check_experts({19, QUANT_BF16, QUANT_Q5_0}, is_exact);
+    }
+}
+
 /* ---- what every run must have in common --------------------------------------------- */
 
 /* As many bytes as the rows have in their planes: nothing is read twice, and of idle rows and
@@ -291,30 +387,6 @@ template <class F> static void check_orders(F run)
         assert_memory_equal(got.data(), want.data(), want.size() * sizeof(float));
     }
     gkemu_set_order(GKEMU_RANDOM, 1, 4);
-}
-
-static vector<float> run_experts()
-{
-    const uint32_t n = 3, d = 96, n_ff = 64, n_experts = 5, n_used = 3;
-    device_memory device;
-    vector<uint16_t> ids = {4, 0, 1, 2, 4, 3, 0, 1, 2};
-    cuda_experts e = {};
-    e.d = d;
-    e.n_ff = n_ff;
-    e.n_used = n_used;
-    e.eps = 1e-5f;
-    e.norm = device.take(random_floats(d, 1));
-    e.gate = upload(device, make_matrix(QUANT_Q4_0, d, n_ff, n_experts, 0));
-    e.up = upload(device, make_matrix(QUANT_Q8_0, d, n_ff, n_experts, 1));
-    e.down = upload(device, make_matrix(QUANT_Q5_1, n_ff, d, n_experts, 2));
-    e.x = device.take(random_floats(n * d, 2));
-    e.inner = (float *)device.take(NULL, n * n_used * n_ff * sizeof(float));
-    e.routes.ids = device.take(ids);
-    e.routes.weights = device.take(random_floats(ids.size(), 3));
-    e.routes.n_moe_layers = 1;
-    e.routes.n_used = n_used;
-    gk_experts(nullptr, n, e, nullptr);
-    return fetched(e.x, n * d);
 }
 
 static vector<float> run_attn_in(bool is_norm_whole)
@@ -359,7 +431,7 @@ static vector<float> run_attn_in(bool is_norm_whole)
 
 static void results_do_not_depend_on_the_order(void **)
 {
-    check_orders(run_experts);
+    check_orders([] { return run_experts({3, QUANT_Q4_0, QUANT_Q8_0}, false); });
     check_orders([] { return run_attn_in(false); });
     check_orders([] { return run_attn_in(true); });
 }
@@ -435,6 +507,7 @@ int main()
             cmocka_unit_test(products_equal_a_plain_sum),
             cmocka_unit_test(all_ends_of_a_product),
             cmocka_unit_test(many_rows_are_more_to_a_block),
+            cmocka_unit_test(experts_equal_a_plain_sum),
             cmocka_unit_test(weights_are_read_once),
             cmocka_unit_test(results_do_not_depend_on_the_order),
             cmocka_unit_test(unpacked_rows_equal_decoded_ones),
