@@ -63,8 +63,7 @@ static inline struct cpu *cpu_of(struct kernels *k)
     return (struct cpu *)k;
 }
 
-/* ---- the plan (cpu_plan.c) ----------------------------------------------------------------
- */
+/* ---- the plan (cpu_plan.c) ---------------------------------------------------------- */
 
 void cpu_plan(struct kernels *k, const struct plan_size *size);
 void cpu_embed(struct kernels *k, const struct embed_step *step);
@@ -95,8 +94,7 @@ struct kv_layer kv_layer_at(const struct cpu *k, uint32_t layer);
 /* The sum of n words, so that they are read; a share of kernels_stream. */
 uint64_t stream_sum(const uint64_t *words, size_t n);
 
-/* ---- what steps share (matmul_cpu.c) ------------------------------------------------------
- */
+/* ---- what steps share (matmul_cpu.c) ------------------------------------------------ */
 
 /* The range of n that worker ith of nth does, cut at multiples of `grain`. */
 struct range {
@@ -156,8 +154,7 @@ void matmul(const struct cpu *k, struct range range, const struct matmul_in *in,
 /* u = silu(g) * u; its one expression for dense layers and experts. */
 float silu_mul(float gate, float up);
 
-/* ---- sampling (sample_cpu.c) --------------------------------------------------------------
- */
+/* ---- sampling (sample_cpu.c) -------------------------------------------------------- */
 
 struct candidate {
     int32_t token;

@@ -25,6 +25,7 @@ struct cuda_matrix {
     uint32_t n_in, n_out, n_slabs;
     struct plane_layout layout;
     const unsigned char *const *slabs; /* NULL: an absent weight */
+    bool is_far;                       /* some slabs are in host memory */
 };
 
 /* How a row's token is drawn, as the device sees it. */
@@ -63,8 +64,7 @@ struct cuda_routes {
     uint32_t n_moe_layers, n_used, n_experts;
 };
 
-/* ---- decode: n <= CUDA_DECODE_TOK -----------------------------------------------------------
- */
+/* ---- decode: n <= CUDA_DECODE_TOK --------------------------------------------------- */
 
 /* embed_cuda.cu: x[t] = table[tokens[t]]; for any n. */
 struct cuda_embed {
@@ -170,8 +170,7 @@ struct cuda_sample {
 void gk_sample(
         const struct cuda_step *step, uint32_t n, struct cuda_sample s, cudaStream_t stream);
 
-/* ---- prefill: any n; products are cuBLAS's (gemm_cuda.cu) -----------------------------------
- */
+/* ---- prefill: any n; products are cuBLAS's (gemm_cuda.cu) --------------------------- */
 
 /* Values below are binary16 or, exact, float; see value_cuda.cuh. */
 /* dequant_cuda.cu: n_slabs slabs from `first` on, [n_out][n_in], as values. pair_first: of

@@ -36,8 +36,7 @@ struct cuda_library {
 };
 typedef const struct cuda_library *cuda_library_entry(int abi);
 
-/* ---- the program's side (cuda_library.c) ---------------------------------------------------
- */
+/* ---- the program's side (cuda_library.c) -------------------------------------------- */
 
 /* Opens the library at path. NULL: why[n] says it in a sentence. Opened once, kept for good. */
 const struct cuda_library *cuda_library_load(const char *path, char *why, size_t n);

@@ -1,8 +1,9 @@
 /*
- * gate_cuda.cu - the choice of experts. A warp computes one expert's logit for a few tokens;
- * the last block of those tokens to arrive chooses, one warp a token. So the gate's weights
- * pass through many multiprocessors and there is still only one launch. The choice is among
- * logits: they decide the same on every backend, where probabilities may round to equals.
+ * gate_cuda.cu - the choice of experts. A block computes one expert's logit for a token, or a
+ * warp for a few tokens; the last block of those tokens to arrive chooses, one warp a token. So
+ * the gate's weights pass through many multiprocessors and there is still only one launch. The
+ * choice is among logits: they decide the same on every backend, where probabilities may round
+ * to equals.
  */
 #include "kernels/cuda.h"
 #include "kernels/order_cuda.cuh"
@@ -10,72 +11,122 @@
 
 #define WARPS 4 /* of a block: experts, and tokens when it chooses */
 
-/* ---- logits --------------------------------------------------------------------------------
- */
+/* ---- logits ------------------------------------------------------------------------ */
 
 GK_DEV float dot_four(float4 a, float4 b)
 {
     return a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w;
 }
 
-/* What a warp adds up of one expert and n_tile tokens. */
+/* What a lane adds up of one expert and n_tile tokens. */
 template <int n_tile> struct sums {
     float dot[n_tile], square[n_tile];
 };
 
-/* w: weights 4 i to 4 i + 3. */
-template <int n_tile>
-GK_DEV void add_four(const struct cuda_gate &g, struct sums<n_tile> &sums, float4 w, uint32_t i,
-        uint32_t first, uint32_t n)
+/* Values `at` to at + 3 of the gate's row, of the norm and of the tokens. */
+template <int n_tile> struct four {
+    float4 w, norm, x[n_tile];
+};
+
+template <bool is_float32, int n_tile>
+GK_DEV void load_inputs(const struct cuda_gate &g, uint32_t at, uint32_t first, uint32_t n,
+        struct four<n_tile> &four)
 {
-    float4 norm = gk_load_four(g.norm, i * 4, g.d);
+    four.norm = gk_load_four<is_float32>(g.norm, at, g.d);
+    GK_UNROLL
+    for (int t = 0; t < n_tile; t++)
+        four.x[t] =
+                gk_load_four<is_float32>(g.x + (size_t)min(first + t, n - 1) * g.d, at, g.d);
+}
+
+template <int n_tile>
+GK_DEV void add_four(const struct four<n_tile> &four, struct sums<n_tile> &sums)
+{
+    float4 w = four.w, norm = four.norm;
     w = make_float4(w.x * norm.x, w.y * norm.y, w.z * norm.z, w.w * norm.w);
     GK_UNROLL
     for (int t = 0; t < n_tile; t++) {
-        float4 x = gk_load_four(g.x + (size_t)min(first + t, n - 1) * g.d, i * 4, g.d);
-        sums.dot[t] += dot_four(w, x);
-        sums.square[t] += dot_four(x, x);
+        sums.dot[t] += dot_four(w, four.x[t]);
+        sums.square[t] += dot_four(four.x[t], four.x[t]);
     }
 }
 
-/* Weights 4 i to 4 i + 3 of a row of float32. */
-GK_DEV float4 load_weights(const gk_row &row, uint32_t i)
+/* Weights `at` to at + 3 of n of a row of float32; 0 behind the end. */
+GK_DEV float4 load_weights(const gk_row &row, uint32_t at, uint32_t n)
 {
-    uint32_t stride;
-    const unsigned char *first = gk_pieces_at(row, i / 8, 128, &stride);
-    return *(const float4 *)(first + i % 8 * stride);
+    uint32_t stride, w[4] = {0, 0, 0, 0};
+    const unsigned char *first = gk_pieces_at(row, at / 32, 128, &stride);
+    if (at < n)
+        gk_load_16(w, first + at / 4 % 8 * stride);
+    return make_float4(__uint_as_float(w[0]), __uint_as_float(w[1]), __uint_as_float(w[2]),
+            __uint_as_float(w[3]));
 }
 
-/* One warp: the logits of `expert` for tokens first to first + n_tile of n. Gates are float32
- * in all files that are known; the other types work, and that is all. */
+/* Lane `lane` of n_lanes, of float32 in rows of multiples of four. Twelve loads, or six for
+ * four tokens, are under way before the first is used. */
+template <int n_tile>
+GK_DEV void add_row(const struct cuda_gate &g, const gk_row &row, uint32_t lane,
+        uint32_t n_lanes, uint32_t first, uint32_t n, struct sums<n_tile> &sums)
+{
+    constexpr uint32_t n_ahead = n_tile == 1 ? 4 : 1;
+    for (uint32_t i = lane; i < g.d / 4; i += n_ahead * n_lanes) {
+        struct four<n_tile> fours[n_ahead];
+        GK_UNROLL
+        for (uint32_t u = 0; u < n_ahead; u++) {
+            uint32_t at = 4 * (i + u * n_lanes);
+            fours[u].w = load_weights(row, at, g.d);
+            load_inputs<true, n_tile>(g, at, first, n, fours[u]);
+        }
+        GK_UNROLL
+        for (uint32_t u = 0; u < n_ahead; u++)
+            add_four<n_tile>(fours[u], sums);
+    }
+}
+
+/* The same for any type and any length, and no faster than it comes. */
+template <int n_tile>
+GK_DEV void add_any_row(const struct cuda_gate &g, const gk_row &row, uint32_t lane,
+        uint32_t n_lanes, uint32_t first, uint32_t n, struct sums<n_tile> &sums)
+{
+    for (uint32_t i = lane; i < row.n_groups * 4; i += n_lanes) {
+        struct four<n_tile> four;
+        float w[8];
+        gk_any_eight_values(g.gate.quant, row, i / 4, i % 4, w);
+        GK_UNROLL
+        for (uint32_t k = 0; k < 8; k += 4) {
+            four.w = make_float4(w[k], w[k + 1], w[k + 2], w[k + 3]);
+            load_inputs<false, n_tile>(g, 8 * i + k, first, n, four);
+            add_four<n_tile>(four, sums);
+        }
+    }
+}
+
+/* The logits of `expert` for tokens first to first + n_tile of n: by the block for one token,
+ * so that few experts are enough to fill the device, else by a warp. Gates are float32 in all
+ * files that are known; the other types work, and that is all. */
 template <bool is_float32, int n_tile>
 GK_DEV void put_logits(const struct cuda_gate &g, uint32_t expert, uint32_t first, uint32_t n)
 {
+    constexpr uint32_t n_lanes = n_tile == 1 ? WARPS * 32 : 32;
     struct sums<n_tile> sums = {};
     gk_row row = gk_row_at(g.gate.slabs[0], g.gate.layout, expert);
-    uint32_t lane = threadIdx.x % 32;
-    if constexpr (is_float32) {
-        for (uint32_t i = lane; i < row.n_groups * 8; i += 32)
-            add_four<n_tile>(g, sums, load_weights(row, i), i, first, n);
-    } else {
-        for (uint32_t i = lane; i < row.n_groups * 4; i += 32) {
-            float w[8];
-            gk_any_eight_values(g.gate.quant, row, i / 4, i % 4, w);
-            add_four<n_tile>(g, sums, make_float4(w[0], w[1], w[2], w[3]), 2 * i, first, n);
-            add_four<n_tile>(g, sums, make_float4(w[4], w[5], w[6], w[7]), 2 * i + 1, first, n);
-        }
-    }
+    uint32_t lane = threadIdx.x % n_lanes;
+    if constexpr (is_float32)
+        add_row<n_tile>(g, row, lane, n_lanes, first, n, sums);
+    else
+        add_any_row<n_tile>(g, row, lane, n_lanes, first, n, sums);
     GK_UNROLL
     for (int t = 0; t < n_tile; t++) {
-        float rms = gk_rsqrt(gk_warp_sum(sums.square[t]) / g.d + g.eps);
-        float dot = gk_warp_sum(sums.dot[t]);
+        bool is_block = n_tile == 1;
+        float square = is_block ? gk_block_sum(sums.square[t]) : gk_warp_sum(sums.square[t]);
+        float dot = is_block ? gk_block_sum(sums.dot[t]) : gk_warp_sum(sums.dot[t]);
         if (lane == 0 && first + t < n)
-            g.logits[(size_t)(first + t) * g.n_experts + expert] = dot * rms;
+            g.logits[(size_t)(first + t) * g.n_experts + expert] =
+                    dot * gk_rsqrt(square / g.d + g.eps);
     }
 }
 
-/* ---- the choice: one warp a token ----------------------------------------------------------
- */
+/* ---- the choice: one warp a token --------------------------------------------------- */
 
 struct pick {
     int order; /* of the logit */
@@ -175,7 +226,7 @@ k_gate(const struct cuda_step *step, uint32_t n, struct cuda_gate g)
 {
     GK_SHARED_DYN(int, orders); /* [n_tile][n_experts] */
     uint32_t warp = threadIdx.x / 32, first = blockIdx.y * n_tile;
-    uint32_t expert = blockIdx.x * WARPS + warp;
+    uint32_t expert = n_tile == 1 ? blockIdx.x : blockIdx.x * WARPS + warp;
     if (expert < g.n_experts)
         put_logits<is_float32, n_tile>(g, expert, first, n);
     if (gk_last_block(&g.tickets[blockIdx.y], gridDim.x) && warp < n_tile && first + warp < n)
@@ -186,15 +237,16 @@ template <bool is_float32, int n_tile>
 static void launch(
         const struct cuda_step *step, uint32_t n, struct cuda_gate g, cudaStream_t stream)
 {
+    uint32_t n_each = n_tile == 1 ? 1 : WARPS; /* experts of a block */
     GK_LAUNCH((k_gate<is_float32, n_tile>),
-            dim3((g.n_experts + WARPS - 1) / WARPS, (n + n_tile - 1) / n_tile),
+            dim3((g.n_experts + n_each - 1) / n_each, (n + n_tile - 1) / n_tile),
             dim3(WARPS * 32), n_tile * g.n_experts * sizeof(int), stream, step, n, g);
 }
 
 void gk_gate(const struct cuda_step *step, uint32_t n, struct cuda_gate g, cudaStream_t stream)
 {
-    if (g.gate.quant != QUANT_F32)
-        launch<false, WARPS>(step, n, g, stream);
+    if (g.gate.quant != QUANT_F32 || g.d % 4 != 0)
+        launch<false, 1>(step, n, g, stream);
     else if (n == 1)
         launch<true, 1>(step, n, g, stream);
     else

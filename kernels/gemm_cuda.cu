@@ -131,8 +131,7 @@ static int multiply_groups(struct cuda *c, int n, void *const *addresses, size_t
             addresses + 2 * stride, type, s->m, n, s->size, compute_type(c));
 }
 
-/* ---- opening ------------------------------------------------------------------------------
- */
+/* ---- opening ------------------------------------------------------------------------ */
 
 /* What the start of the workspace is for while products are tried. */
 #define PROBE_SIZE  16
@@ -217,8 +216,7 @@ void gemm_close(struct cuda *c)
     free(c->gemm.shapes);
 }
 
-/* ---- products -----------------------------------------------------------------------------
- */
+/* ---- products ----------------------------------------------------------------------- */
 
 bool gemm_product(struct cuda *c, const struct product *p)
 {

@@ -15,16 +15,13 @@
 
 #ifdef __CUDACC__
 
-#include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 /* Before the name of a kernel; a template's header stands before it. */
 #define GK_KERNEL(max_threads, min_blocks)                                                     \
     static __global__ void __launch_bounds__(max_threads, min_blocks)
-#define GK_DEV static __device__ __forceinline__
-/* Tables: `GK_TABLE int8_t name[16] = {...}` outside of functions. */
-#define GK_TABLE  static __device__ const
+#define GK_DEV    static __device__ __forceinline__
 #define GK_UNROLL _Pragma("unroll")
 #define GK_ROLLED _Pragma("unroll 1")
 /* Not wholly: n copies of the body. */
@@ -44,7 +41,6 @@
 /* clang-format on */
 
 typedef __half gk_half;
-typedef __nv_bfloat16 gk_bf16;
 
 GK_DEV float gk_half_to_float(gk_half value)
 {
@@ -57,14 +53,6 @@ GK_DEV gk_half gk_float_to_half(float value)
 GK_DEV gk_half gk_half_of_bits(uint16_t bits)
 {
     return __ushort_as_half(bits);
-}
-GK_DEV float gk_bf16_to_float(gk_bf16 value)
-{
-    return __bfloat162float(value);
-}
-GK_DEV gk_bf16 gk_float_to_bf16(float value)
-{
-    return __float2bfloat16_rn(value);
 }
 
 /* Weights and caches: read once, so they leave the caches first. Aligned to their size. */
@@ -85,10 +73,10 @@ GK_DEV uint16_t gk_ld_stream(const uint16_t *from)
     return __ldcs(from);
 }
 
-/* Bytes of the pair (low, high), numbered 0 to 7, picked by the four nibbles of selector. */
-GK_DEV uint32_t gk_perm(uint32_t low, uint32_t high, uint32_t selector)
+/* Asks for the line with this address, in device memory, and does not wait for it. */
+GK_DEV void gk_prefetch_l2(const void *at)
 {
-    return __byte_perm(low, high, selector);
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(at)));
 }
 
 /* To a few units in the last place; not for what must equal the CPU's. */
@@ -96,17 +84,9 @@ GK_DEV float gk_exp(float x)
 {
     return __expf(x);
 }
-GK_DEV float gk_log(float x)
-{
-    return __logf(x);
-}
 GK_DEV float gk_rsqrt(float x)
 {
     return rsqrtf(x);
-}
-GK_DEV float gk_tanh(float x)
-{
-    return tanhf(x);
 }
 
 #define GK_BUTTERFLY(type, name, combined)                                                     \
@@ -163,10 +143,11 @@ GK_DEV float2 gk_half2_to_float2(uint32_t bits)
             gk_half_to_float(gk_half_of_bits((uint16_t)(bits >> 16))));
 }
 
-/* Values i..i+3 of n; 0 behind the end. i is a multiple of 4. */
-GK_DEV float4 gk_load_four(const float *values, uint32_t i, uint32_t n)
+/* Values i..i+3 of n; 0 behind the end. i is a multiple of 4. IS_WHOLE: so is n, and values are
+ * aligned to 16 bytes; a template, because loads do not gather across a branch. */
+template <bool IS_WHOLE> GK_DEV float4 gk_load_four(const float *values, uint32_t i, uint32_t n)
 {
-    if (n % 4 == 0)
+    if constexpr (IS_WHOLE)
         return i < n ? *(const float4 *)(values + i) : make_float4(0, 0, 0, 0);
     return make_float4(i < n ? values[i] : 0, i + 1 < n ? values[i + 1] : 0,
             i + 2 < n ? values[i + 2] : 0, i + 3 < n ? values[i + 3] : 0);
@@ -183,17 +164,6 @@ GK_DEV float gk_block_sum(float value)
         parts[threadIdx.x / 32] = value;
     __syncthreads();
     return gk_warp_sum(lane < n_warps ? parts[lane] : 0.0f);
-}
-GK_DEV float gk_block_max(float value)
-{
-    GK_SHARED(float, parts, 32);
-    unsigned lane = threadIdx.x % 32, n_warps = blockDim.x / 32;
-    value = gk_warp_max(value);
-    __syncthreads();
-    if (lane == 0)
-        parts[threadIdx.x / 32] = value;
-    __syncthreads();
-    return gk_warp_max(lane < n_warps ? parts[lane] : -INFINITY);
 }
 
 #endif

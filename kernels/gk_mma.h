@@ -35,8 +35,8 @@ GK_DEV void gk_mma_f16(float (&c)[4], uint4 a, uint32_t b0, uint32_t b1)
                  "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                  : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                  : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b0), "r"(b1));
-#elif defined(                                                                                 \
-        __CUDACC__) /* Turing has half of k at a time, with halves of the same fragments */
+#elif defined(__CUDACC__)
+    /* Turing has half of k at a time, with halves of the same fragments. */
     asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, "
                  "{%4, %5}, {%6}, {%0, %1, %2, %3};"
                  : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])

@@ -1,6 +1,6 @@
 /*
  * heads_cuda.cuh - the end of attn_in, by one warp a head: bias, norm, RoPE, append to the
- * cache. Decode (attn_in_cuda.cu) and prefill (prefill_cuda.cu) share it. Heads of a token are
+ * cache. Decode (matvec_cuda.cu) and prefill (prefill_cuda.cu) share it. Heads of a token are
  * numbered q, k, v: n_heads + 2 * n_kv_heads of them.
  */
 #ifndef KERNELS_HEADS_CUDA_CUH

@@ -25,8 +25,9 @@ struct gk_job {
     };
 };
 
-/* ---- before the products -------------------------------------------------------------------
- * The threads below n_parts describe a part each. */
+/* ---- before the products ------------------------------------------------------------ */
+
+/* The threads below n_parts describe a part each. */
 
 GK_DEV void gk_take_rows(gk_work *work, uint32_t first_row, uint32_t n_rows)
 {
@@ -255,7 +256,7 @@ GK_KERNEL(GK_BLOCK, C == 1 ? 7 : 6)
 k_products(const cuda_step *step, gk_job job)
 {
     GK_SHARED(gk_part, parts, GK_MAX_PARTS);
-    GK_SHARED(float, sums, GK_MAX_UNITS *C);
+    GK_SHARED(float, sums, C *GK_MAX_UNITS);
     GK_SHARED(gk_work, works, 1); /* not in registers of every thread */
     const gk_work &work = works[0];
     gk_prepare(step, job, parts, works);

@@ -59,7 +59,7 @@ struct gk_part {
     const unsigned char *low, *high, *scale; /* planes of row 0 */
     uint32_t low_bytes, high_bytes, scale_bytes, n_groups;
     enum quant quant;
-    bool is_q8;
+    bool is_q8, is_far;
     uint32_t begin, end, act_begin;
 };
 
@@ -94,6 +94,7 @@ GK_DEV void gk_set_part(gk_part *part, const cuda_matrix &w, uint32_t slab, bool
     part->n_groups = w.layout.n_groups;
     part->quant = w.quant;
     part->is_q8 = gk_is_q8(w.quant, is_exact);
+    part->is_far = w.is_far;
     part->begin = 0;
     part->end = w.layout.n_groups;
     part->act_begin = 0;
@@ -110,18 +111,32 @@ GK_DEV const float *gk_column(const gk_input &in, const gk_work &work, uint32_t 
     return in.x + (size_t)row * in.stride;
 }
 
+/* A thread's share of the squares of x. Four loads are under way before the first is used: it
+ * is one wait, where x is not longer than 2048. */
+template <bool IS_WHOLE> GK_DEV float gk_square_sum(const float *x, uint32_t n)
+{
+    float sum = 0;
+    for (uint32_t i = 4 * threadIdx.x; i < n; i += 16 * GK_BLOCK) {
+        float4 v[4];
+        GK_UNROLL
+        for (uint32_t u = 0; u < 4; u++)
+            v[u] = gk_load_four<IS_WHOLE>(x, i + 4 * GK_BLOCK * u, n);
+        GK_UNROLL
+        for (uint32_t u = 0; u < 4; u++)
+            sum += v[u].x * v[u].x + v[u].y * v[u].y + v[u].z * v[u].z + v[u].w * v[u].w;
+    }
+    return sum;
+}
+
 /* scales[c] = 1 / rms of column c, for all threads. */
 template <int C>
 GK_DEV void gk_norm_scales(const gk_input &in, const gk_work &work, float *scales)
 {
-    GK_SHARED(float, parts, GK_BLOCK / 32 * C);
+    GK_SHARED(float, parts, C *GK_BLOCK / 32);
     for (int c = 0; c < C; c++) {
         const float *x = gk_column(in, work, c);
-        float sum = 0;
-        for (uint32_t i = 4 * threadIdx.x; i < in.n_in; i += 4 * GK_BLOCK) {
-            float4 v = gk_load_four(x, i, in.n_in);
-            sum += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
-        }
+        float sum = in.n_in % 4 == 0 ? gk_square_sum<true>(x, in.n_in)
+                                     : gk_square_sum<false>(x, in.n_in);
         sum = gk_warp_sum(sum);
         if (threadIdx.x % 32 == 0)
             parts[threadIdx.x / 32 * C + c] = sum;
@@ -134,21 +149,6 @@ GK_DEV void gk_norm_scales(const gk_input &in, const gk_work &work, float *scale
         scales[threadIdx.x] = 1 / sqrtf(sum / (float)in.n_in + in.eps);
     }
     __syncthreads();
-}
-
-/* Four values of group `flat` of column c, which a team holds: lane's are 4 * lane to + 3. */
-GK_DEV float4 gk_input_four(
-        const gk_input &in, const float *x, uint32_t n_groups, uint32_t flat, float scale)
-{
-    uint32_t slot = in.n_slots == 1 ? 0 : flat / n_groups;
-    uint32_t i = 32 * (flat - slot * n_groups) + 4 * (threadIdx.x % GK_TEAM);
-    float4 v = gk_load_four(x + (size_t)slot * in.n_in, i, in.n_in);
-    if (in.norm) {
-        float4 w = gk_load_four(in.norm, i, in.n_in);
-        v = make_float4(
-                v.x * scale * w.x, v.y * scale * w.y, v.z * scale * w.z, v.w * scale * w.w);
-    }
-    return v;
 }
 
 GK_DEV uint32_t gk_pack_four(int a, int b, int c, int d)
@@ -182,24 +182,51 @@ template <int C> GK_DEV void gk_quantise(float4 v, uint32_t g, bool is_kept, uin
                 gk_act_scale{largest / 127, (uint32_t)(sum & 0xFFFF) | (uint32_t)second << 16};
 }
 
+/* Four values each, lane's are 4 * lane to + 3, of N groups GK_TEAMS apart of the n in the
+ * tile. All are loaded, the norm with them, before the first is used. */
+template <bool IS_WHOLE, int N>
+GK_DEV void gk_load_inputs(const gk_input &in, const float *x, uint32_t n_groups, uint32_t tile,
+        uint32_t n, uint32_t first, float scale, float4 (&out)[N])
+{
+    float4 norm[N];
+    GK_UNROLL
+    for (int u = 0; u < N; u++) {
+        uint32_t g = first + GK_TEAMS * u + threadIdx.x / GK_TEAM;
+        uint32_t flat = tile + (g < n ? g : 0), slot = in.n_slots == 1 ? 0 : flat / n_groups;
+        uint32_t i = 32 * (flat - slot * n_groups) + 4 * (threadIdx.x % GK_TEAM);
+        out[u] = gk_load_four<IS_WHOLE>(x + (size_t)slot * in.n_in, i, in.n_in);
+        norm[u] =
+                in.norm ? gk_load_four<IS_WHOLE>(in.norm, i, in.n_in) : make_float4(1, 1, 1, 1);
+    }
+    GK_UNROLL
+    for (int u = 0; u < N; u++)
+        out[u] = make_float4(out[u].x * scale * norm[u].x, out[u].y * scale * norm[u].y,
+                out[u].z * scale * norm[u].z, out[u].w * scale * norm[u].w);
+}
+
 /* Groups tile to tile + n of all columns. */
-template <int C, bool IS_Q8>
+template <int C, bool IS_Q8, bool IS_WHOLE>
 GK_DEV void gk_stage(const gk_input &in, const gk_work &work, uint32_t n_groups, uint32_t tile,
         uint32_t n, const float *scales, uint4 *acts)
 {
-    uint32_t team = threadIdx.x / GK_TEAM;
+    constexpr uint32_t n_ahead = C == 8 ? 2 : 4; /* for lack of registers */
     for (int c = 0; c < C; c++) {
         const float *x = gk_column(in, work, c);
         float scale = in.norm ? scales[c] : 1;
-        for (uint32_t first = 0; first < n; first += GK_TEAMS) {
-            uint32_t g = first + team;
-            bool is_kept = g < n;
-            float4 v = gk_input_four(in, x, n_groups, tile + (is_kept ? g : 0), scale);
-            if constexpr (IS_Q8)
-                gk_quantise<C>(v, g, is_kept, acts + c * gk_tile<C>::q8_stride);
-            else if (is_kept)
-                ((float4 *)acts)[c * gk_tile<C>::float_stride +
-                                 threadIdx.x % GK_TEAM * gk_tile<C>::n_float + g] = v;
+        for (uint32_t first = 0; first < n; first += n_ahead * GK_TEAMS) {
+            float4 v[n_ahead];
+            gk_load_inputs<IS_WHOLE>(in, x, n_groups, tile, n, first, scale, v);
+            GK_UNROLL
+            for (uint32_t u = 0; u < n_ahead; u++) {
+                uint32_t g = first + GK_TEAMS * u + threadIdx.x / GK_TEAM;
+                if (first + GK_TEAMS * u >= n) /* for all teams */
+                    break;
+                if constexpr (IS_Q8)
+                    gk_quantise<C>(v[u], g, g < n, acts + c * gk_tile<C>::q8_stride);
+                else if (g < n)
+                    ((float4 *)acts)[c * gk_tile<C>::float_stride +
+                                     threadIdx.x % GK_TEAM * gk_tile<C>::n_float + g] = v[u];
+            }
         }
     }
 }
@@ -229,8 +256,7 @@ GK_DEV void gk_add_group(
 
 /* By a lane: its share of groups first to first + n of a row; the first one's activations are
  * group `at` of the tile. With one or two columns several groups are loaded before the first is
- * used; with more, where there is more to do for each, one is loaded behind the other's back.
- */
+ * used; with more, where there is more to do for each, the next one is loaded meanwhile. */
 template <enum quant Q, int C>
 GK_DEV void gk_row_q8(const gk_row &row, uint32_t lane, uint32_t first, uint32_t n,
         const uint4 *acts, uint32_t at, float *sums)
@@ -357,8 +383,7 @@ template <int C> GK_DEV uint32_t gk_column_of_lane(uint32_t lane)
 
 /* ---- a block ------------------------------------------------------------------------ */
 
-/* A unit's share of the groups in the tile; acts and out: of the first of the lane's columns.
- */
+/* A unit's groups in the tile; acts and out: of the first of the lane's columns. */
 template <int C, bool IS_Q8>
 GK_DEV void gk_unit(const gk_part &part, uint32_t row, bool is_idle, uint32_t lane,
         uint32_t tile, uint32_t n_tile, const uint4 *acts, float *out)
@@ -399,7 +424,10 @@ GK_DEV void gk_products_as(const gk_input &in, const gk_part *parts, const gk_wo
     uint32_t n_groups = (in.n_in + 31) / 32, n_all = n_groups * in.n_slots;
     for (uint32_t tile = 0; tile < n_all; tile += n_tile) {
         uint32_t n = n_all - tile < n_tile ? n_all - tile : n_tile;
-        gk_stage<C, IS_Q8>(in, work, n_groups, tile, n, scales, acts);
+        if (IS_Q8 || in.n_in % 4 == 0) /* blocks have 32 values and more */
+            gk_stage<C, IS_Q8, true>(in, work, n_groups, tile, n, scales, acts);
+        else
+            gk_stage<C, IS_Q8, false>(in, work, n_groups, tile, n, scales, acts);
         __syncthreads();
         for (uint32_t i = threadIdx.x;
                 i < (work.n_parts << work.rows_log2) * (n_teams * GK_TEAM); i += GK_BLOCK) {
@@ -412,8 +440,31 @@ GK_DEV void gk_products_as(const gk_input &in, const gk_part *parts, const gk_wo
     }
 }
 
-/* By the whole block: sums[unit][column] of all units. parts and sums are shared memory;
- * parts need not be visible to other threads before. Ends with a barrier. */
+/* 1 KB of a row, or of its second half: a line of each lane of a team. */
+GK_DEV void gk_prefetch_row(
+        const gk_part &part, const unsigned char *plane, uint32_t row_bytes, uint32_t row)
+{
+    uint32_t at = (part.begin > 0 ? row_bytes / 2 : 0) + threadIdx.x % GK_TEAM * 128;
+    if (at < row_bytes)
+        gk_prefetch_l2(plane + (size_t)row * row_bytes + at);
+}
+
+/* The rows that the teams begin with come into the L2 cache while the activations are normed
+ * and staged. Of host memory nothing is asked for: whether its lines stay in this cache depends
+ * on the device, and to read them twice is too dear. */
+GK_DEV void gk_prefetch(const gk_part *parts, const gk_work &work)
+{
+    uint32_t unit = threadIdx.x / GK_TEAM, r = unit & ((1u << work.rows_log2) - 1);
+    uint32_t p = unit >> work.rows_log2, row = work.first_row + r;
+    if (p >= work.n_parts || r >= work.n_rows || parts[p].is_far)
+        return;
+    gk_prefetch_row(parts[p], parts[p].low, parts[p].low_bytes, row);
+    gk_prefetch_row(parts[p], parts[p].high, parts[p].high_bytes, row);
+    gk_prefetch_row(parts[p], parts[p].scale, parts[p].scale_bytes, row);
+}
+
+/* By the whole block: sums[unit][column] of all units. All are in shared memory, parts and work
+ * visible to all threads. Ends with a barrier. */
 template <int C>
 GK_DEV void gk_products(
         const gk_input &in, const gk_part *parts, const gk_work &work, float *sums)
@@ -422,6 +473,7 @@ GK_DEV void gk_products(
     GK_SHARED(float, scales, C);
     for (uint32_t i = threadIdx.x; i < (work.n_parts << work.rows_log2) * C; i += GK_BLOCK)
         sums[i] = 0;
+    gk_prefetch(parts, work);
     if (in.norm)
         gk_norm_scales<C>(in, work, scales);
     if (work.has_q8)

@@ -68,8 +68,7 @@ static void cancel_clear(struct kernels *k)
     __atomic_store_n(&cuda_of(k)->is_cancelled, false, __ATOMIC_RELAXED);
 }
 
-/* ---- the plan -----------------------------------------------------------------------------
- */
+/* ---- the plan ----------------------------------------------------------------------- */
 
 static void plan(struct kernels *k, const struct plan_size *size)
 {
@@ -139,8 +138,7 @@ static enum kernels_result ready(struct kernels *k, kernels_progress *progress, 
     return place_all(c, progress, user);
 }
 
-/* ---- a run --------------------------------------------------------------------------------
- */
+/* ---- a run -------------------------------------------------------------------------- */
 
 static const struct plan_step *find_logits(const struct cuda *c)
 {
@@ -251,8 +249,7 @@ static enum kernels_result run(struct kernels *k, const struct kernels_batch *ba
     return result;
 }
 
-/* ---- buffers ------------------------------------------------------------------------------
- */
+/* ---- buffers ------------------------------------------------------------------------ */
 
 static void *buffer_of(const struct cuda *c, enum kernels_buffer buffer, uint32_t layer)
 {
@@ -318,8 +315,7 @@ static double stream(struct kernels *k, size_t n_bytes)
     return device_stream_seconds(&c->device, n_bytes);
 }
 
-/* ---- the library --------------------------------------------------------------------------
- */
+/* ---- the library -------------------------------------------------------------------- */
 
 static const struct kernel_ops ops = {.close = close_cuda,
         .name = name,

@@ -23,6 +23,8 @@ static struct cuda_matrix matrix_of(const struct cuda *c, const struct weight *w
     m.n_slabs = w->n_slabs;
     m.layout = placed->layout;
     m.slabs = c->placement.table + placed->i_slab;
+    for (uint32_t s = 0; s < w->n_slabs; s++)
+        m.is_far = m.is_far || c->placement.slabs[placed->i_slab + s].is_in_host;
     return m;
 }
 

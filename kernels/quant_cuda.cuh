@@ -47,9 +47,12 @@ constexpr gk_shape gk_shape_of(enum quant quant)
     case QUANT_F16:
     case QUANT_BF16:
         return {64, 0, 0, 0, 1, 0, false, 1};
-    default: /* F32 */
+    case QUANT_F32:
         return {128, 0, 0, 0, 1, 0, false, 1};
+    case QUANT_COUNT:
+        break;
     }
+    return {};
 }
 
 /* A row in the three planes. */

@@ -97,8 +97,7 @@ template <int n> GK_DEV void block_sums(unsigned long long (&values)[n])
         values[i] = parts[i * 32];
 }
 
-/* ---- short lists ---------------------------------------------------------------------------
- */
+/* ---- short lists -------------------------------------------------------------------- */
 
 /* The largest first; n is at most the number of threads. A network of exchanges (Batcher's
  * bitonic sort). */
@@ -161,8 +160,7 @@ GK_DEV uint32_t list_largest(const struct row *row, uint32_t k, rank *list)
     return k;
 }
 
-/* ---- the largest rank from which on candidates weigh `target` or more ---------------------
- */
+/* ---- the largest rank from which on candidates weigh `target` or more --------------- */
 
 /* In a list of n <= N_FEW, where what is before it weighs `before`. */
 GK_DEV rank find_in_list(const struct row *row, const rank *list, uint32_t n,
@@ -219,8 +217,7 @@ GK_DEV rank find_in_row(const struct row *row, rank *list, unsigned long long ta
     return find_in_list(row, list, n, before, target);
 }
 
-/* ---- a token -------------------------------------------------------------------------------
- */
+/* ---- a token ------------------------------------------------------------------------ */
 
 /* The row with penalties, in scratch; as it is where there are none. */
 GK_DEV const float *penalised(

@@ -36,8 +36,7 @@ static int restore(void **)
     return 0;
 }
 
-/* ---- the emulated library -------------------------------------------------------------------
- */
+/* ---- the emulated library ----------------------------------------------------------- */
 
 struct opened_library {
     const struct gemm_library *table = gemm_library_emulated();
@@ -121,8 +120,7 @@ static void misaligned_groups_are_a_fault(void **)
     }
 }
 
-/* ---- when it is worth it --------------------------------------------------------------------
- */
+/* ---- when it is worth it ------------------------------------------------------------ */
 
 /* The fewest tokens that prefill is worth it for. */
 static uint32_t fewest(const struct weight_traffic &w)
@@ -161,8 +159,7 @@ static void bytes_decide_between_decode_and_prefill(void **)
     assert_int_equal(fewest(experts), 25);
 }
 
-/* ---- plans ----------------------------------------------------------------------------------
- */
+/* ---- plans -------------------------------------------------------------------------- */
 
 enum { N_TOKENS = 19, N_EXPERTS = 5, N_USED = 2, N_VOCAB = 7 };
 
@@ -316,8 +313,7 @@ static void halves_never_overflow(void **)
         }
 }
 
-/* ---- what goes wrong ------------------------------------------------------------------------
- */
+/* ---- what goes wrong ---------------------------------------------------------------- */
 
 static const struct gemm &gemm_of(const struct kernels *k)
 {

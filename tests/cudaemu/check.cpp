@@ -72,8 +72,7 @@ static fiber *current;
 
 static const char *const space_names[] = {"the device", "the host", "the block"};
 
-/* ---- regions --------------------------------------------------------------------------------
- */
+/* ---- regions ------------------------------------------------------------------------ */
 
 static region *region_make(const void *memory, size_t n_bytes, space kind)
 {
@@ -133,8 +132,7 @@ void check_host_wrote(const void *memory, size_t n_bytes)
     memset(&r->is_written[(uintptr_t)memory - r->start], true, n_bytes);
 }
 
-/* ---- launches and blocks --------------------------------------------------------------------
- */
+/* ---- launches and blocks ------------------------------------------------------------ */
 
 void check_launch_start(const gkemu_call &call, uint32_t block)
 {
@@ -188,8 +186,7 @@ void check_fiber_start()
     check_is_paused = false;
 }
 
-/* ---- gk_last_block and gk_publish -----------------------------------------------------------
- */
+/* ---- gk_last_block and gk_publish --------------------------------------------------- */
 
 static void see(tickets *all, uint32_t block, uint32_t epoch)
 {
@@ -234,8 +231,7 @@ void check_publish(fiber *f, uint32_t *seq, place at)
     c->unpublished = std::move(left);
 }
 
-/* ---- accesses -------------------------------------------------------------------------------
- */
+/* ---- accesses ----------------------------------------------------------------------- */
 
 struct access {
     uintptr_t address;

@@ -20,13 +20,11 @@
 
 #define GK_KERNEL(max_threads, min_blocks) static __attribute__((unused)) void
 #define GK_DEV                             static inline __attribute__((unused))
-#define GK_TABLE                           static const __attribute__((unused))
 #define GK_UNROLL
 #define GK_ROLLED
 #define GK_UNROLL_BY(n)
 
-/* ---- where a thread is ----------------------------------------------------------------------
- */
+/* ---- where a thread is -------------------------------------------------------------- */
 
 struct gkemu_thread {
     uint3 thread_idx, block_idx;
@@ -42,8 +40,7 @@ extern gkemu_thread *gkemu_self; /* of the fiber that runs; NULL: host code runs
 /* The caller's line, as the last parameters of a function. */
 #define GKEMU_HERE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
-/* ---- the engine -----------------------------------------------------------------------------
- */
+/* ---- the engine --------------------------------------------------------------------- */
 
 enum gkemu_warp_op {
     GKEMU_SYNC,
@@ -77,16 +74,14 @@ void *gkemu_shared_dyn(const char *file, int line);
 /* Weights are read here: alignment, and how many bytes and 32-byte sectors a warp reads. */
 void gkemu_note_stream(const void *from, size_t n_bytes, const char *file, int line);
 
-/* ---- shared memory --------------------------------------------------------------------------
- */
+/* ---- shared memory ------------------------------------------------------------------ */
 
 #define GK_SHARED(type, name, count)                                                           \
     static const char gkemu_key_##name = 0;                                                    \
     type(&name)[count] = *(type(*)[count])gkemu_shared(&gkemu_key_##name, sizeof(type[count]))
 #define GK_SHARED_DYN(type, name) type *name = (type *)gkemu_shared_dyn(__FILE__, __LINE__)
 
-/* ---- launches -------------------------------------------------------------------------------
- */
+/* ---- launches ----------------------------------------------------------------------- */
 
 /* A kernel with its arguments, converted and copied when it is launched. */
 struct gkemu_call {
@@ -130,8 +125,7 @@ static inline void gkemu_launch(const char *kernel, dim3 grid, dim3 block, size_
 #define GK_LAUNCH(kernel, grid, block, smem, stream, ...)                                      \
     gkemu_launch(#kernel, (grid), (block), (smem), (stream), (kernel), __VA_ARGS__)
 
-/* ---- barriers and warps ---------------------------------------------------------------------
- */
+/* ---- barriers and warps ------------------------------------------------------------- */
 
 static inline void __syncthreads(GKEMU_HERE)
 {
@@ -219,8 +213,7 @@ static inline void gk_publish(uint32_t *seq, uint32_t value, GKEMU_HERE)
     gkemu_publish(seq, value, file, line);
 }
 
-/* ---- memory ---------------------------------------------------------------------------------
- */
+/* ---- memory ------------------------------------------------------------------------- */
 
 template <class T> static inline T gkemu_stream_load(const T *from, const char *file, int line)
 {
@@ -242,6 +235,11 @@ static inline uint32_t gk_ld_stream(const uint32_t *from, GKEMU_HERE)
 static inline uint16_t gk_ld_stream(const uint16_t *from, GKEMU_HERE)
 {
     return gkemu_stream_load(from, file, line);
+}
+/* A read, so that an address outside of what is allocated is noticed. */
+static inline void gk_prefetch_l2(const void *at)
+{
+    (void)*(const volatile unsigned char *)at;
 }
 template <class T> static inline T __ldg(const T *from)
 {
@@ -297,8 +295,7 @@ template <class T> static inline T atomicMin(T *at, T value)
     return old;
 }
 
-/* ---- arithmetic -----------------------------------------------------------------------------
- */
+/* ---- arithmetic --------------------------------------------------------------------- */
 
 static inline int __dp4a(int a, int b, int sum)
 {
@@ -312,29 +309,13 @@ static inline uint32_t __dp4a(uint32_t a, uint32_t b, uint32_t sum)
         sum += (a >> i & 255) * (b >> i & 255);
     return sum;
 }
-static inline uint32_t gk_perm(uint32_t low, uint32_t high, uint32_t selector)
-{
-    uint64_t bytes = (uint64_t)high << 32 | low;
-    uint32_t out = 0;
-    for (int i = 0; i < 4; i++)
-        out |= (uint32_t)(bytes >> 8 * (selector >> 4 * i & 7) & 255) << 8 * i;
-    return out;
-}
 static inline float gk_exp(float x)
 {
     return expf(x);
 }
-static inline float gk_log(float x)
-{
-    return logf(x);
-}
 static inline float gk_rsqrt(float x)
 {
     return 1.0f / sqrtf(x);
-}
-static inline float gk_tanh(float x)
-{
-    return tanhf(x);
 }
 static inline int __float_as_int(float value)
 {

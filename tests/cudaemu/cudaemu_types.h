@@ -66,9 +66,6 @@ static inline float gkemu_float(uint32_t bits)
 struct gk_half {
     uint16_t bits;
 };
-struct gk_bf16 {
-    uint16_t bits;
-};
 
 static inline gk_half gk_half_of_bits(uint16_t bits)
 {
@@ -101,19 +98,6 @@ static inline gk_half gk_float_to_half(float value)
     uint32_t bits = gkemu_bits(size);
     bits += 0xfff + (bits >> 13 & 1);
     return gk_half{(uint16_t)(sign | (bits - (112u << 23)) >> 13)};
-}
-
-static inline float gk_bf16_to_float(gk_bf16 value)
-{
-    return gkemu_float((uint32_t)value.bits << 16);
-}
-
-static inline gk_bf16 gk_float_to_bf16(float value)
-{
-    uint32_t bits = gkemu_bits(value);
-    if (isnan(value))
-        return gk_bf16{0x7fff};
-    return gk_bf16{(uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
 }
 
 #endif

@@ -34,8 +34,7 @@ static block *finished; /* its last thread has ended just now */
 static uint32_t n_blocks_ever;
 gkemu_stats stats;
 
-/* ---- faults ---------------------------------------------------------------------------------
- */
+/* ---- faults ------------------------------------------------------------------------- */
 
 const char *place_file(place at)
 {
@@ -67,8 +66,7 @@ void fault(place at, const char *format, ...)
     abort();
 }
 
-/* ---- order ----------------------------------------------------------------------------------
- */
+/* ---- order -------------------------------------------------------------------------- */
 
 static void set_order(gkemu_order order, uint64_t seed, unsigned n_resident)
 {
@@ -116,8 +114,7 @@ static fiber *pick()
     return f;
 }
 
-/* ---- fibers ---------------------------------------------------------------------------------
- */
+/* ---- fibers ------------------------------------------------------------------------- */
 
 fiber *running()
 {
@@ -195,8 +192,7 @@ static fiber *take_fiber()
     return f;
 }
 
-/* ---- blocks ---------------------------------------------------------------------------------
- */
+/* ---- blocks ------------------------------------------------------------------------- */
 
 static void start_fiber(block *b, unsigned i)
 {
@@ -261,8 +257,7 @@ static void end_block(block *b)
     idle_blocks.push_back(b);
 }
 
-/* ---- launches -------------------------------------------------------------------------------
- */
+/* ---- launches ----------------------------------------------------------------------- */
 
 [[noreturn]] static void fault_deadlock()
 {
@@ -311,8 +306,7 @@ void run_launch(const gkemu_call &launch)
     call = nullptr;
 }
 
-/* ---- barriers -------------------------------------------------------------------------------
- */
+/* ---- barriers ----------------------------------------------------------------------- */
 
 /* The host's view of a record at the moment when it is published. */
 static void (*publish_look)(void *context, const uint32_t *seq, uint32_t value);

@@ -98,8 +98,7 @@ void make_ready(std::vector<fiber *> *waiting);
 void run_launch(const gkemu_call &call);
 const gkemu_call *launched(); /* NULL: none runs */
 
-/* ---- memory.cpp -----------------------------------------------------------------------------
- */
+/* ---- memory.cpp --------------------------------------------------------------------- */
 void *shared_make(size_t n_bytes);
 void shared_free(const shared_object &object);
 /* While kernels run, and while copies do, device memory may be touched. */

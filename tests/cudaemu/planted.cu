@@ -18,8 +18,7 @@ GK_DEV float planted_part(const planted &p)
         GK_LAUNCH(k_##name, 1, (n_threads), 0, p.stream, p);                                   \
     }
 
-/* ---- right ----------------------------------------------------------------------------------
- */
+/* ---- right -------------------------------------------------------------------------- */
 
 GK_KERNEL(256, 1) k_sum(planted p)
 {
@@ -178,8 +177,7 @@ GK_KERNEL(32, 1) k_transposed(planted p)
 }
 LAUNCH_ONE(transposed, 32)
 
-/* ---- barriers and memory --------------------------------------------------------------------
- */
+/* ---- barriers and memory ------------------------------------------------------------ */
 
 GK_KERNEL(128, 1) k_missing_barrier(planted p)
 {
@@ -258,8 +256,7 @@ GK_KERNEL(64, 1) k_unwritten_device(planted p)
 }
 LAUNCH_ONE(unwritten_device, 64)
 
-/* ---- warps ----------------------------------------------------------------------------------
- */
+/* ---- warps -------------------------------------------------------------------------- */
 
 GK_KERNEL(32, 1) k_shuffle_in_branch(planted p)
 {
@@ -300,8 +297,7 @@ GK_KERNEL(48, 1) k_lanes_that_are_not(planted p)
 }
 LAUNCH_ONE(lanes_that_are_not, 48)
 
-/* ---- blocks ---------------------------------------------------------------------------------
- */
+/* ---- blocks ------------------------------------------------------------------------- */
 
 GK_KERNEL(64, 1) k_barrier_in_branch(planted p)
 {
@@ -394,8 +390,7 @@ void planted_counter_unwritten(planted p)
     GK_LAUNCH(k_counter, 2, 32, 0, p.stream, p, 2);
 }
 
-/* ---- alignment ------------------------------------------------------------------------------
- */
+/* ---- alignment ---------------------------------------------------------------------- */
 
 GK_KERNEL(32, 1) k_misaligned_stream(planted p)
 {
@@ -412,8 +407,7 @@ GK_KERNEL(32, 1) k_misaligned_load(planted p)
 }
 LAUNCH_ONE(misaligned_load, 32)
 
-/* ---- records for the host -------------------------------------------------------------------
- */
+/* ---- records for the host ----------------------------------------------------------- */
 
 GK_KERNEL(32, 1) k_published_too_early(planted p)
 {
@@ -450,8 +444,7 @@ GK_KERNEL(32, 1) k_not_published(planted p)
 }
 LAUNCH_ONE(not_published, 32)
 
-/* ---- launches -------------------------------------------------------------------------------
- */
+/* ---- launches ----------------------------------------------------------------------- */
 
 void planted_too_much_shared(planted p)
 {
@@ -466,8 +459,7 @@ void planted_too_many_threads(planted p)
     GK_LAUNCH(k_sum, 1, 1025, 0, p.stream, p);
 }
 
-/* ---- right, but slow ------------------------------------------------------------------------
- */
+/* ---- right, but slow ---------------------------------------------------------------- */
 
 /* Each lane reads a run of its own. */
 GK_KERNEL(32, 1) k_runs(planted p)

@@ -12,8 +12,7 @@
 
 namespace gkemu {
 
-/* ---- instructions as lines ------------------------------------------------------------------
- */
+/* ---- instructions as lines ---------------------------------------------------------- */
 
 struct range {
     uintptr_t start, end;

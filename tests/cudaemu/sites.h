@@ -20,8 +20,7 @@ std::string site_text(site at);
 /* Of the program or library itself: a table. */
 bool site_is_constant(uintptr_t address);
 
-/* ---- lines.cpp ------------------------------------------------------------------------------
- */
+/* ---- lines.cpp ---------------------------------------------------------------------- */
 
 /* While tests track (gkemu_track): an access by a lane. */
 void lines_note(

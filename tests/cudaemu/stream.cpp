@@ -161,8 +161,7 @@ using namespace gkemu;
     if (spoil_capture())                                                                       \
     return note_error(cudaErrorStreamCaptureUnsupported)
 
-/* ---- launches -------------------------------------------------------------------------------
- */
+/* ---- launches ----------------------------------------------------------------------- */
 
 static void check_configuration(const gkemu_call &call)
 {
@@ -190,8 +189,7 @@ void gkemu_enqueue(gkemu_call *call, cudaStream_t stream)
     submit(stream, [kept] { run_launch(*kept); });
 }
 
-/* ---- streams --------------------------------------------------------------------------------
- */
+/* ---- streams ------------------------------------------------------------------------ */
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
 {
@@ -245,8 +243,7 @@ cudaError_t cudaDeviceSynchronize(void)
     return cudaSuccess;
 }
 
-/* ---- events ---------------------------------------------------------------------------------
- */
+/* ---- events ------------------------------------------------------------------------- */
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned)
 {
@@ -310,8 +307,7 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
     return cudaSuccess;
 }
 
-/* ---- capture --------------------------------------------------------------------------------
- */
+/* ---- capture ------------------------------------------------------------------------ */
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
 {
@@ -379,8 +375,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
     return cudaSuccess;
 }
 
-/* ---- memory ---------------------------------------------------------------------------------
- */
+/* ---- memory ------------------------------------------------------------------------- */
 
 static size_t room(const void *memory)
 {
