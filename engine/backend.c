@@ -60,14 +60,19 @@ static bool is_for_cpu(const struct backend_choice *choice)
     return is_named(choice, "cpu") || (!choice->name && choice->kernel);
 }
 
+bool backend_wants_gpu(const struct backend_choice *choice)
+{
+    return !is_for_cpu(choice) && (choice->name || choice->library);
+}
+
 /* Why no library is looked for, or none is there. */
 static void say_unused(const struct backend_choice *choice, char *why)
 {
     snprintf(why, BACKEND_WHY_BYTES, "%s",
             is_for_cpu(choice)
                     ? "the CPU is asked for"
-                    : "there is no shunt-cuda.so beside the program or in ../lib/shunt: this "
-                      "shunt was built without CUDA");
+                    : "there is no shunt-cuda.so beside the program or in ../lib/shunt; it is "
+                      "built where nvcc is, and --cuda-lib names one elsewhere");
 }
 
 /* Where the library is. False: why, which stays empty when nobody asked. */
@@ -77,7 +82,8 @@ static bool find_library(const struct backend_choice *choice, char *path, size_t
     if (is_for_cpu(choice))
         return false;
     if (choice->library && !is_emulated) {
-        snprintf(path, n, "%s", choice->library);
+        /* dlopen looks for a bare name in the system's folders */
+        snprintf(path, n, "%s%s", strchr(choice->library, '/') ? "" : "./", choice->library);
         return true;
     }
     if (find_file(is_emulated ? "shunt-cuda-emu.so" : "shunt-cuda.so", path, n))

@@ -35,6 +35,8 @@ void backend_choice_release(struct backend_choice *copy);
 
 /* ERR_USAGE: there is no backend of this name. */
 enum status backend_check(const struct backend_choice *choice, struct err *err) MUST_USE;
+/* A GPU was asked for by name, or a library was: whoever did is told why it is not used. */
+bool backend_wants_gpu(const struct backend_choice *choice);
 /* False: the CPU is used, and why[BACKEND_WHY_BYTES] says in a sentence why. */
 bool backend_find_gpu(const struct backend_choice *choice, struct backend_gpu *out, char *why);
 /* A GPU's backend where that can be used, else the CPU's and why as above. */

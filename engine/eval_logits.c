@@ -118,7 +118,7 @@ enum status eval_logits(const struct eval_logits_config *cfg, FILE *out, struct 
     enum status status = model_open(&model, &model_cfg, err);
     if (status != OK)
         return status;
-    if (cfg->backend.name && model_info(model)->why_cpu[0])
+    if (backend_wants_gpu(&cfg->backend) && model_info(model)->why_cpu[0])
         cfg->note(model_info(model)->why_cpu);
     status = tokenizer_open(&tok, model_gguf(model), err);
     if (status == OK)

@@ -38,6 +38,7 @@
 static void restore_device(void)
 {
     unsetenv("GKEMU_DEVICES");
+    unsetenv("GKEMU_MEMORY");
     unsetenv("GKEMU_GEMM");
     unsetenv("SHUNT_CUDA_LIB");
 }
@@ -74,14 +75,24 @@ static void a_library_that_is_not_there_is_one_sentence(void **state)
 {
     (void)state;
     expect_exit(RUN(LOGITS, MISSING), EXIT_DONE);
-    expect_sentence("running on the CPU: the CUDA backend cannot be loaded: /nonexistent.so");
-    expect_exit(RUN("bench", "--synthetic", "tiny", "-p", "1", "-n", "1", MISSING), EXIT_DONE);
-    expect_sentence("running on the CPU");
+    expect_sentence("running on the CPU: /nonexistent.so is not a library that can be loaded "
+                    "(cannot open shared object file: No such file or directory): name the "
+                    "shunt-cuda.so of this build");
+    expect_exit(
+            RUN("bench", "--synthetic", "tiny", "-p", "1", "-n", "1", MISSING), EXIT_FAILED);
+    expect_sentence("no GPU to measure: /nonexistent.so");
     setenv("SHUNT_CUDA_LIB", "/nowhere.so", 1);
     expect_exit(RUN(LOGITS, "--backend", "cuda"), EXIT_DONE);
     expect_sentence("/nowhere.so");
-    expect_exit(RUN(LOGITS), EXIT_DONE); /* nobody asked for a GPU */
+    expect_exit(RUN(LOGITS), EXIT_DONE);
+    expect_sentence("/nowhere.so");
+    RUN("doctor", CONFIG);
+    expect_in(&result.out, "BAD  gpu            not used: /nowhere.so");
+    expect_exit(RUN(LOGITS, "--backend", "cpu"), EXIT_DONE); /* nobody asked for a GPU */
     assert_int_equal(result.err.n, 0);
+    setenv("SHUNT_CUDA_LIB", "libm.so.6", 1); /* a file here, not the system's */
+    expect_exit(RUN(LOGITS), EXIT_DONE);
+    expect_sentence("./libm.so.6 is not a library that can be loaded");
 }
 
 static void only_backends_that_exist_are_taken(void **state)
@@ -95,10 +106,13 @@ static void only_backends_that_exist_are_taken(void **state)
                 EXIT_USAGE);
         expect_sentence("cpu or cuda");
     }
-    write_text("shunt.conf", "[shunt]\nbackend = vulkan\n");
+    expect_exit(RUN("doctor", "--backend", ""), EXIT_USAGE);
+    write_text("shunt.conf", "[shunt]\nbackend = vulkan\ngpu_memory_mb = all\n");
     RUN("doctor", CONFIG);
     expect_in(&result.out, "BAD  configuration");
-    expect_in(&result.out, "there is no backend \"vulkan\"");
+    expect_in(&result.out,
+            "shunt.conf:2: there is no backend \"vulkan\"; use cpu or cuda; until");
+    expect_in(&result.out, "gpu_memory_mb = all is not a whole number from 0 to 4194304; 0 is");
 }
 
 static void doctor_says_what_the_gpu_is_and_what_fits(void **state)
@@ -115,6 +129,10 @@ static void doctor_says_what_the_gpu_is_and_what_fits(void **state)
     expect_exit(RUN("doctor", CONFIG, EMULATED), EXIT_DONE);
     assert_null(strstr(buf_text(&result.out), "fits into the GPU"));
     expect_in(&result.out, " the GPU");
+    setenv("GKEMU_MEMORY", "268435456", 1); /* less than the reserve */
+    expect_exit(RUN("doctor", CONFIG, EMULATED), EXIT_DONE);
+    expect_in(&result.out, "does not fit into the GPU: needs ");
+    expect_in(&result.out, " of which it has 0");
     setenv("GKEMU_DEVICES", "0", 1);
     expect_exit(RUN("doctor", CONFIG, EMULATED), EXIT_FAILED);
     expect_in(&result.out, "BAD  gpu            not used: there is no NVIDIA GPU");
@@ -130,6 +148,19 @@ static void bench_says_what_share_of_the_card_it_takes(void **state)
     expect_in(&result.out, "GB/s read by the GPU\n");
     expect_in(&result.out, "of the nominal 16.0\n");
     assert_int_equal(result.err.n, 0);
+}
+
+static void bench_follows_the_configuration(void **state)
+{
+    (void)state;
+    write_text("shunt.conf", "[shunt]\nbackend = cuda\ncuda_lib = ~/nowhere.so\nthreads = 2\n");
+    expect_exit(RUN("bench", CONFIG, "--synthetic", "tiny", "-p", "1", "-n", "1"), EXIT_FAILED);
+    expect_sentence("/nowhere.so");
+    assert_null(strstr(buf_text(&result.err), "~"));
+    expect_exit(RUN("bench", CONFIG, "--synthetic", "tiny", "-p", "1", "-n", "1", "--backend",
+                        "cpu", "--json"),
+            EXIT_DONE);
+    expect_in(&result.out, "\"backend\":\"cpu\",\"n_threads\":2,");
 }
 
 static void answers_are_those_of_the_cpu(void **state)
@@ -173,6 +204,7 @@ int main(void)
             TEST(only_backends_that_exist_are_taken),
             TEST(doctor_says_what_the_gpu_is_and_what_fits),
             TEST(bench_says_what_share_of_the_card_it_takes),
+            TEST(bench_follows_the_configuration),
             TEST(answers_are_those_of_the_cpu),
     };
     return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);

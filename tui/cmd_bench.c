@@ -131,7 +131,8 @@ static void print_json(const struct bench_config *cfg, const struct bench_result
             {"kv_bytes_per_tok", r->kv_bytes}, {"bytes_per_tok", r->bytes},
             {"bandwidth_share", r->share}, {"nominal_bytes_per_s", r->nominal_bytes_per_s}};
     const char *const texts[][2] = {{"model", r->model.name}, {"architecture", r->model.arch},
-            {"quantisation", r->model.quant}, {"kernel", r->model.kernel}};
+            {"quantisation", r->model.quant}, {"kernel", r->model.kernel},
+            {"backend", r->is_gpu ? "cuda" : "cpu"}};
     struct buf out;
     buf_init(&out, 1 << 16);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -146,13 +147,25 @@ static void print_json(const struct bench_config *cfg, const struct bench_result
     buf_release(&out);
 }
 
+/* Figures of the CPU are not what was asked for. */
+static enum status refuse_missing_gpu(const struct backend_choice *choice, struct err *err)
+{
+    struct backend_gpu gpu;
+    char why[BACKEND_WHY_BYTES];
+    return !backend_wants_gpu(choice) || backend_find_gpu(choice, &gpu, why)
+                   ? OK
+                   : err_set(err, ERR_UNSUPPORTED, "no GPU to measure: %s", why);
+}
+
 static int run(const struct bench_args *b)
 {
     struct bench_result result;
     struct err err;
+    if (refuse_missing_gpu(&b->config.backend, &err) != OK)
+        return cmd_fail(&err);
     if (bench_run(&b->config, &result, &err) != OK)
         return cmd_fail(&err);
-    if (b->config.backend.name && result.model.why_cpu[0])
+    if (backend_wants_gpu(&b->config.backend) && result.model.why_cpu[0])
         cmd_note_cpu(result.model.why_cpu);
     if (b->is_json)
         print_json(&b->config, &result);
@@ -168,22 +181,15 @@ static void take_backend(struct backend_choice *out, struct backend_choice from)
     *out = from;
 }
 
-static int run_file(struct bench_args *b, const struct global_flags *globals)
+static int run_file(struct bench_args *b, const struct config *config)
 {
-    struct config config;
     struct arena arena = {0};
-    struct err err;
-    if (config_load(&config, globals, &err) != OK)
-        return cmd_fail(&err);
-    config_print_warnings(&config);
-    take_backend(&b->config.backend, config_backend(&config));
-    b->config.path = b->file ? cmd_model_path(&config, b->file) : first_model(&config, &arena);
+    b->config.path = b->file ? cmd_model_path(config, b->file) : first_model(config, &arena);
     int code = b->config.path ? run(b)
                               : cmd_usage("bench",
                                         "there is no local model; name a file, or measure a "
                                         "made-up one: --synthetic small");
     arena_release(&arena);
-    config_release(&config);
     return code;
 }
 
@@ -191,16 +197,22 @@ int cmd_bench(struct args *args)
 {
     struct bench_args b = {
             .config = {.n_prompt = 512, .n_gen = 64, .progress = print_progress}};
+    struct config config;
+    struct err err;
     int code = read_args(args, &b);
     if (code >= 0)
         return code;
-    struct err err;
-    take_backend(&b.config.backend, config_backend_of_flags(&args->globals));
-    if (backend_check(&b.config.backend, &err) != OK)
-        return cmd_fail(&err);
-    if (!b.config.shape)
-        return run_file(&b, &args->globals);
-    if (b.file)
+    if (b.file && b.config.shape)
         return cmd_usage("bench", "either a file or --synthetic, not both");
-    return synthetic_find(b.config.shape) ? run(&b) : unknown_shape(b.config.shape);
+    if (b.config.shape && !synthetic_find(b.config.shape))
+        return unknown_shape(b.config.shape);
+    if (config_load(&config, &args->globals, &err) != OK)
+        return cmd_fail(&err);
+    config_print_warnings(&config);
+    take_backend(&b.config.backend, config_backend(&config));
+    if (b.config.n_threads == 0)
+        b.config.n_threads = (int)config.n_threads;
+    code = b.config.shape ? run(&b) : run_file(&b, &config);
+    config_release(&config);
+    return code;
 }

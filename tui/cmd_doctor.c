@@ -130,8 +130,7 @@ static void check_gpu(
     char why[BACKEND_WHY_BYTES], total[SIZE_TEXT_BYTES], free_text[SIZE_TEXT_BYTES];
     *gpu = (struct backend_gpu){0};
     if (!backend_find_gpu(&choice, gpu, why)) {
-        bool is_asked_for = choice.name && strcmp(choice.name, "cpu") != 0;
-        say(report, is_asked_for ? BAD : NOTE, "gpu", "not used: %s", why);
+        say(report, backend_wants_gpu(&choice) ? BAD : NOTE, "gpu", "not used: %s", why);
         return;
     }
     say(report, FINE, "gpu", "%s, compute %s, driver for CUDA %s, %s, %s free%s%s%s", gpu->name,
@@ -150,7 +149,7 @@ static void print_fit(const struct model_info *m, const struct config *config,
             gpu->free_bytes > GPU_RESERVE_BYTES ? gpu->free_bytes - GPU_RESERVE_BYTES : 0;
     uint64_t wanted = (uint64_t)config->gpu_memory_mb << 20,
              needed = m->file_bytes + m->kv_bytes;
-    char size[SIZE_TEXT_BYTES];
+    char size[SIZE_TEXT_BYTES], has[SIZE_TEXT_BYTES];
     if (wanted && wanted < room)
         room = wanted;
     out[0] = '\0';
@@ -162,7 +161,8 @@ static void print_fit(const struct model_info *m, const struct config *config,
         snprintf(out, n, ", %s more than the GPU has: experts stay in main memory",
                 size_text(needed - room, size));
     else
-        snprintf(out, n, ", does not fit into the GPU");
+        snprintf(out, n, ", does not fit into the GPU: needs %s of which it has %s",
+                size_text(needed, size), size_text(room, has));
 }
 
 static void check_model(struct report *report, const struct config *config,

@@ -88,7 +88,7 @@ static int run_logits(const struct eval_args *e)
         return cmd_usage("eval", "logits needs --tokens 1,2,3");
     struct err err;
     if (backend_check(&e->backend, &err) != OK)
-        return cmd_usage("eval", "--backend %s: use cpu or cuda", e->backend.name);
+        return cmd_fail(&err);
     size_t cap = strlen(e->tokens) / 2 + 1, n = 0;
     int32_t *tokens = mem_alloc(cap * sizeof *tokens);
     for (struct slice rest = slice_of(e->tokens); rest.ptr;) {

@@ -13,7 +13,7 @@ static void say_where_models_run(const struct config *config)
     struct backend_choice choice = config_backend(config);
     struct backend_gpu gpu;
     char why[BACKEND_WHY_BYTES];
-    if (choice.name && !backend_find_gpu(&choice, &gpu, why) && why[0])
+    if (backend_wants_gpu(&choice) && !backend_find_gpu(&choice, &gpu, why))
         cmd_note_cpu(why);
 }
 

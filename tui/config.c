@@ -19,6 +19,7 @@
 
 enum option_kind {
     KIND_TEXT,
+    KIND_FILE,
     KIND_COUNT,
     KIND_ZONE,
     KIND_COLOR,
@@ -28,6 +29,7 @@ enum option_kind {
 };
 
 #define TYPE_TEXT      const char *
+#define TYPE_FILE      const char *
 #define TYPE_COUNT     uint32_t
 #define TYPE_ZONE      enum zone
 #define TYPE_COLOR     enum color_depth
@@ -127,6 +129,15 @@ static bool parse_money(const char *text, int64_t *out)
     return true;
 }
 
+/* With ~/ expanded; lives as long as the configuration. */
+static const char *take_path(struct config *config, const char *text)
+{
+    char *path = config_expand_home(text);
+    const char *kept = arena_strdup(&config->arena, path);
+    mem_free(path);
+    return kept;
+}
+
 /* False: the text is not a value of this kind; the field is unchanged. */
 static bool option_set(struct config *config, size_t i, const char *text)
 {
@@ -135,6 +146,9 @@ static bool option_set(struct config *config, size_t i, const char *text)
     switch (bindings[i].kind) {
     case KIND_TEXT:
         *(const char **)field = text;
+        return true;
+    case KIND_FILE:
+        *(const char **)field = take_path(config, text);
         return true;
     case KIND_COUNT:
         if (!slice_to_u64(slice_of(text), &count) || count < bindings[i].min ||
@@ -202,6 +216,10 @@ static void read_shunt_section(struct config *config)
                     "%s = %s is no amount of dollars such as 2.00; until this is mended "
                     "nothing is spent",
                     entry->key, entry->value);
+        } else if (bindings[i].kind == KIND_COUNT) {
+            conf_warn(config->conf, entry->line,
+                    "%s = %s is not a whole number from %u to %u; %s is used", entry->key,
+                    entry->value, bindings[i].min, bindings[i].max, option_defs[i].fallback);
         } else {
             conf_warn(config->conf, entry->line, "%s = %s is not valid (%s); %s is used",
                     entry->key, entry->value, option_defs[i].help, option_defs[i].fallback);
@@ -296,13 +314,24 @@ size_t config_find_themes(const char *dir, struct arena *arena, char ***out)
     return dir_list(dir, ".theme", arena, out);
 }
 
+/* Where [shunt] sets this key last; 0: nowhere. */
+static int key_line(const struct config *config, const char *key)
+{
+    int line = 0;
+    for (size_t i = 0; i < conf_n_entries(config->conf); i++) {
+        const struct conf_entry *e = conf_entry_at(config->conf, i);
+        if (strcmp(e->section, "shunt") == 0 && strcmp(e->key, key) == 0)
+            line = e->line;
+    }
+    return line;
+}
+
 /* A name that is neither built in nor a file would silently be the default. */
 static void check_theme(struct config *config)
 {
     struct arena arena = {0};
     struct buf there;
     const char **names;
-    int line = 0;
     bool is_there = strcmp(config->theme, "auto") == 0;
     buf_init(&there, ERR_TEXT_BYTES / 2);
     size_t n = theme_list(config->themes_dir, &arena, &names);
@@ -310,14 +339,10 @@ static void check_theme(struct config *config)
         is_there |= strcmp(names[i], config->theme) == 0;
         buf_printf(&there, ", %s", names[i]);
     }
-    for (size_t i = 0; i < conf_n_entries(config->conf); i++) {
-        const struct conf_entry *e = conf_entry_at(config->conf, i);
-        if (strcmp(e->section, "shunt") == 0 && strcmp(e->key, "theme") == 0)
-            line = e->line;
-    }
     if (!is_there)
-        conf_warn(config->conf, line, "no theme \"%s\": there is auto%s; dark is used",
-                config->theme, buf_text(&there));
+        conf_warn(config->conf, key_line(config, "theme"),
+                "no theme \"%s\": there is auto%s; dark is used", config->theme,
+                buf_text(&there));
     buf_release(&there);
     arena_release(&arena);
 }
@@ -383,11 +408,12 @@ static enum status check_backend(
 {
     struct err wrong;
     struct backend_choice choice = config_backend(config);
+    if (flags->backend)
+        return backend_check(&(struct backend_choice){.name = flags->backend}, err);
     if (backend_check(&choice, &wrong) == OK)
         return OK;
-    if (flags->backend)
-        return err_set(err, ERR_USAGE, "--backend %s: use cpu or cuda", flags->backend);
-    conf_warn(config->conf, 0, "backend: %s", wrong.text);
+    conf_warn(config->conf, key_line(config, "backend"),
+            "%s; until this is mended a GPU that can be used is taken", wrong.text);
     config->backend = "";
     return OK;
 }
