@@ -13,7 +13,9 @@ import sys
 from pathlib import Path
 
 SHARE, LAUNCH_S, CONTEXT = 0.93, 2.5e-6, 4096
-CARDS = {"RTX 4090": 1008e9, "RTX 5090": 1792e9, "H100 SXM": 3350e9, "GB10": 273e9}
+# bytes a second, bytes of memory
+CARDS = {"RTX 4090": (1008e9, 24 << 30), "RTX 5090": (1792e9, 32 << 30), "H100 SXM": (3350e9, 80e9), "GB10": (273e9, 128e9)}
+RESERVED = 512 << 20  # that the program leaves free
 # Bytes per value: in a GGUF file, and in the planes of kernels/repack.c.
 FILE = {"F32": 4, "F16": 2, "Q8_0": 34 / 32, "Q4_0": 18 / 32, "Q4_K": 144 / 256, "Q6_K": 210 / 256}
 PLANES = dict(FILE)
@@ -45,6 +47,14 @@ def kernels(model, size):
     return rows + [("embed", 1, d * weight), ("matvec (logits)", 1, n_vocab * d * size[output] + 4 * d), ("sample", 1, 0)]
 
 
+def needed(model):
+    """Bytes of all weights and of the cache at CONTEXT positions: what must lie in a card's memory."""
+    n_layers, d, n_heads, n_kv, dim, n_ff, n_experts, _, n_vocab, quant, output = model
+    attention = d * (n_heads + 2 * n_kv) * dim + d * n_heads * dim
+    layer = (attention + max(n_experts, 1) * 3 * n_ff * d) * PLANES[quant] + n_experts * d * 4
+    return n_layers * (layer + 2 * CONTEXT * n_kv * dim * 2) + n_vocab * d * (PLANES[quant] + PLANES[output])
+
+
 def per_kernel(name):
     model = MODELS[name]
     rows, floor = kernels(model, PLANES), kernels(model, FILE)
@@ -58,16 +68,18 @@ def per_kernel(name):
 
 
 def per_card():
-    lines = ["Tokens/s: by bandwidth alone / with launches (share of the nominal bandwidth then in use).", "",
-             "| model | MB a token | launches | " + " | ".join(CARDS) + " |", "|---|---|---|" + "---|" * len(CARDS)]
+    lines = ["Tokens/s: nominal bandwidth / bytes, then by the formula above (and the share of the nominal bandwidth that this is).",
+             "Without a figure: weights and cache do not fit into the card, and its experts come from main memory.", "",
+             "| model | GB in all | MB a token | launches | " + " | ".join(CARDS) + " |", "|---|---|---|---|" + "---|" * len(CARDS)]
     for name, model in MODELS.items():
         rows = kernels(model, PLANES)
         moved, launches = sum(r[2] for r in rows), sum(r[1] for r in rows)
         cells = []
-        for rate in CARDS.values():
+        for rate, memory in CARDS.values():
             seconds = moved / (SHARE * rate) + launches * LAUNCH_S
-            cells.append(f"{rate / moved:.0f} / {1 / seconds:.0f} ({100 * moved / seconds / rate:.0f} %)")
-        lines.append(f"| {name} | {moved / 1e6:.0f} | {launches} | " + " | ".join(cells) + " |")
+            fits = needed(model) + RESERVED <= memory
+            cells.append(f"{rate / moved:.0f} / {1 / seconds:.0f} ({100 * moved / seconds / rate:.0f} %)" if fits else "does not fit")
+        lines.append(f"| {name} | {needed(model) / 1e9:.1f} | {moved / 1e6:.0f} | {launches} | " + " | ".join(cells) + " |")
     return lines + [""]
 
 

@@ -133,6 +133,8 @@ def try_one(mutation, source, tree, build, tests):
 
 
 def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     source, work, wanted = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3:]
     tree, build = os.path.join(work, "tree"), os.path.join(work, "build")
     mutations = [m for m in read_table(source) if not wanted or m.name in wanted]
