@@ -97,26 +97,28 @@ static bool find_library(const struct backend_choice *choice, char *path, size_t
     return false;
 }
 
-static const struct cuda_library *load(const struct backend_choice *choice, char *why)
+static const struct cuda_library *load(
+        const struct backend_choice *choice, char *path, size_t n, char *why)
 {
-    char path[4200];
     why[0] = '\0';
-    return find_library(choice, path, sizeof path, why)
-                   ? cuda_library_load(path, why, BACKEND_WHY_BYTES)
-                   : NULL;
+    return find_library(choice, path, n, why) ? cuda_library_load(path, why, BACKEND_WHY_BYTES)
+                                              : NULL;
 }
 
 bool backend_find_gpu(const struct backend_choice *choice, struct backend_gpu *out, char *why)
 {
     struct cuda_device device;
-    const struct cuda_library *library = load(choice, why);
+    *out = (struct backend_gpu){0};
+    const struct cuda_library *library = load(choice, out->library, sizeof out->library, why);
+    if (!library)
+        out->library[0] = '\0';
     if (!library && !why[0])
         say_unused(choice, why);
     if (!library || !library->probe(&device, why, BACKEND_WHY_BYTES))
         return false;
-    *out = (struct backend_gpu){.total_bytes = device.total_bytes,
-            .free_bytes = device.free_bytes,
-            .bytes_per_s = device.bytes_per_s};
+    out->total_bytes = device.total_bytes;
+    out->free_bytes = device.free_bytes;
+    out->bytes_per_s = device.bytes_per_s;
     if (library->check_cublas(out->why_no_cublas, sizeof out->why_no_cublas))
         out->why_no_cublas[0] = '\0';
     snprintf(out->name, sizeof out->name, "%s", device.name);
@@ -163,7 +165,8 @@ enum status backend_open(struct kernels **out, const struct backend_choice *choi
     enum status status = backend_check(choice, err);
     if (status != OK)
         return status;
-    const struct cuda_library *library = load(choice, why);
+    char path[sizeof(((struct backend_gpu *)0)->library)];
+    const struct cuda_library *library = load(choice, path, sizeof path, why);
     *out = library ? library->open(is_exact, choice->gpu_bytes, why, BACKEND_WHY_BYTES) : NULL;
     if (!*out)
         return backend_open_cpu(out, choice->kernel, n_threads, is_exact, err);

@@ -23,6 +23,7 @@ struct backend_choice {
 
 /* The GPU that would be used. */
 struct backend_gpu {
+    char library[4200]; /* the CUDA backend's file that was loaded; "": none */
     char name[128], compute[8], driver[8]; /* "8.9"; the newest CUDA it knows, "13.0" */
     uint64_t total_bytes, free_bytes;
     double bytes_per_s; /* nominal; 0: not told */
@@ -37,7 +38,8 @@ void backend_choice_release(struct backend_choice *copy);
 enum status backend_check(const struct backend_choice *choice, struct err *err) MUST_USE;
 /* A GPU was asked for by name, or a library was: whoever did is told why it is not used. */
 bool backend_wants_gpu(const struct backend_choice *choice);
-/* False: the CPU is used, and why[BACKEND_WHY_BYTES] says in a sentence why. */
+/* False: the CPU is used, and why[BACKEND_WHY_BYTES] says in a sentence why; all but the
+ * library is zero. */
 bool backend_find_gpu(const struct backend_choice *choice, struct backend_gpu *out, char *why);
 /* A GPU's backend where that can be used, else the CPU's and why as above. */
 enum status backend_open(struct kernels **out, const struct backend_choice *choice,

@@ -60,6 +60,15 @@ static size_t choose_stream_bytes(bool is_gpu)
     return wanted < least ? least : wanted < most ? wanted : most;
 }
 
+/* Figures of the CPU are not what was asked for. */
+static enum status refuse_cpu(const struct bench *b, struct err *err)
+{
+    const struct model_info *m = model_info(b->model);
+    if (!m->why_cpu[0] || !backend_wants_gpu(&b->cfg->backend))
+        return OK;
+    return err_set(err, ERR_UNSUPPORTED, "the GPU cannot run %s: %s", m->name, m->why_cpu);
+}
+
 /* Where the model runs. */
 static enum status open_backend(struct kernels **out, const struct bench *b,
         struct bench_result *result, struct err *err)
@@ -165,6 +174,8 @@ static enum status open_model(struct bench *b, struct err *err)
     cfg->progress(cfg->user, "loading");
     if (status == OK)
         status = model_open(&b->model, &model_cfg, err);
+    if (status == OK)
+        status = refuse_cpu(b, err);
     if (status == OK)
         make_tokens(b);
     return status;

@@ -27,7 +27,8 @@ struct bench_result {
     double nominal_bytes_per_s; /* what its memory is made for; 0: not told */
 };
 
-/* Opens the model, reads memory, runs the model. */
+/* Opens the model, reads memory, runs the model. ERR_UNSUPPORTED: a GPU was asked for, which
+ * does not run this model. */
 enum status bench_run(
         const struct bench_config *cfg, struct bench_result *out, struct err *err) MUST_USE;
 

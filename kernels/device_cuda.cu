@@ -5,8 +5,9 @@
 
 #include "kernels/device_cuda.h"
 
-#define COMPUTE_MIN  75                /* the oldest that CUDA 13 compiles for */
-#define SYSTEM_BYTES ((size_t)2 << 30) /* of memory that a device shares, for the system */
+#define COMPUTE_MIN  75                     /* the oldest that CUDA 13 compiles for */
+#define DRIVER       "version 580 or newer" /* of the driver, which knows CUDA 13 */
+#define SYSTEM_BYTES ((size_t)2 << 30)      /* of memory that a device shares, for the system */
 
 #if defined(__CUDACC__)
 #define MEMINFO "/proc/meminfo"
@@ -39,9 +40,10 @@ static void say_no_device(cudaError_t error, char *why, size_t n)
     cudaDriverGetVersion(&driver);
     cudaRuntimeGetVersion(&runtime);
     if (error == cudaErrorInsufficientDriver && driver == 0)
-        snprintf(why, n, "there is no NVIDIA driver on this machine");
+        snprintf(why, n, "there is no NVIDIA driver on this machine; " DRIVER " is needed");
     else if (error == cudaErrorInsufficientDriver)
-        snprintf(why, n, "the NVIDIA driver supports CUDA %d.%d only; %d.%d is needed",
+        snprintf(why, n,
+                "the NVIDIA driver supports CUDA %d.%d only; %d.%d is needed: install " DRIVER,
                 driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
     else if (error == cudaErrorNoDevice || error == cudaSuccess)
         snprintf(why, n, "there is no NVIDIA GPU on this machine");

@@ -3,6 +3,7 @@
  * models run, and what doctor and bench say of the device. Skipped in builds without the
  * emulator.
  */
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -95,6 +96,26 @@ static void a_library_that_is_not_there_is_one_sentence(void **state)
     expect_sentence("./libm.so.6 is not a library that can be loaded");
 }
 
+/* It can be loaded, but the one function is not in it. */
+static void another_programs_library_is_one_sentence(void **state)
+{
+    (void)state;
+    Dl_info libm;
+    char sentence[512];
+    void *handle = dlopen("libm.so.6", RTLD_LAZY);
+    assert_non_null(handle);
+    assert_int_not_equal(dladdr(dlsym(handle, "cbrt"), &libm), 0);
+    assert_int_equal(libm.dli_fname[0], '/');
+    snprintf(sentence, sizeof sentence,
+            "running on the CPU: %s is not a CUDA backend of this version of shunt: name the "
+            "shunt-cuda.so of this build",
+            libm.dli_fname);
+    setenv("SHUNT_CUDA_LIB", libm.dli_fname, 1);
+    expect_exit(RUN(LOGITS), EXIT_DONE);
+    expect_sentence(sentence);
+    dlclose(handle);
+}
+
 static void only_backends_that_exist_are_taken(void **state)
 {
     (void)state;
@@ -121,7 +142,8 @@ static void doctor_says_what_the_gpu_is_and_what_fits(void **state)
     write_text("shunt.conf", "[endpoint \"olmoe\"]\nkind = local\nmodel = " MODEL "\n");
     expect_exit(RUN("doctor", CONFIG, EMULATED), EXIT_DONE);
     expect_in(&result.out, "ok   gpu            emulated device, compute 8.9, driver for CUDA "
-                           "13.0, 1.1 GB, 1.1 GB free\n");
+                           "13.0, 1.1 GB, 1.1 GB free, of which 537 MB may be used\n");
+    expect_in(&result.out, "ok   gpu library    " SHUNT_LIB_DIR "/shunt-cuda-emu.so\n");
     expect_in(&result.out, "fits into the GPU");
     write_text("shunt.conf",
             "[shunt]\ngpu_memory_mb = 1\n[endpoint \"olmoe\"]\nkind = local\nmodel = " MODEL
@@ -129,6 +151,8 @@ static void doctor_says_what_the_gpu_is_and_what_fits(void **state)
     expect_exit(RUN("doctor", CONFIG, EMULATED), EXIT_DONE);
     assert_null(strstr(buf_text(&result.out), "fits into the GPU"));
     expect_in(&result.out, " the GPU");
+    expect_in(&result.out, "1.1 GB free, of which 1.0 MB may be used\n");
+    write_text("shunt.conf", "[endpoint \"olmoe\"]\nkind = local\nmodel = " MODEL "\n");
     setenv("GKEMU_MEMORY", "268435456", 1); /* less than the reserve */
     expect_exit(RUN("doctor", CONFIG, EMULATED), EXIT_DONE);
     expect_in(&result.out, "does not fit into the GPU: needs ");
@@ -148,6 +172,33 @@ static void bench_says_what_share_of_the_card_it_takes(void **state)
     expect_in(&result.out, "GB/s read by the GPU\n");
     expect_in(&result.out, "of the nominal 16.0\n");
     assert_int_equal(result.err.n, 0);
+}
+
+static void bench_refuses_a_model_that_the_card_cannot_take(void **state)
+{
+    (void)state;
+    write_text("shunt.conf", "[shunt]\ngpu_memory_mb = 1\n");
+    expect_exit(RUN("bench", CONFIG, "--synthetic", "tiny", "-p", "1", "-n", "1", "--backend",
+                        "cpu"),
+            EXIT_DONE);
+    expect_exit(RUN("bench", CONFIG, "--synthetic", "tiny", "-p", "1", "-n", "1", EMULATED),
+            EXIT_FAILED);
+    expect_sentence("the GPU cannot run ");
+    expect_in(&result.err, "MB can be used");
+    assert_int_equal(result.out.n, 0);
+}
+
+/* The kernel of the CPU is not what would run it. */
+static void model_info_names_no_kernel_where_a_gpu_is_asked_for(void **state)
+{
+    (void)state;
+    expect_exit(RUN("model", "info", MODEL, "--backend", "cpu"), EXIT_DONE);
+    expect_in(&result.out, " per token with kernel ");
+    expect_exit(RUN("model", "info", MODEL, EMULATED), EXIT_DONE);
+    expect_in(&result.out, "reads         ");
+    assert_null(strstr(buf_text(&result.out), "kernel"));
+    expect_exit(RUN("model", "info", MODEL, "--json", EMULATED), EXIT_DONE);
+    expect_in(&result.out, "\"kernel\":null}\n");
 }
 
 static void bench_follows_the_configuration(void **state)
@@ -201,9 +252,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
             TEST(logits_come_from_the_device),
             TEST(a_library_that_is_not_there_is_one_sentence),
+            TEST(another_programs_library_is_one_sentence),
             TEST(only_backends_that_exist_are_taken),
             TEST(doctor_says_what_the_gpu_is_and_what_fits),
             TEST(bench_says_what_share_of_the_card_it_takes),
+            TEST(bench_refuses_a_model_that_the_card_cannot_take),
+            TEST(model_info_names_no_kernel_where_a_gpu_is_asked_for),
             TEST(bench_follows_the_configuration),
             TEST(answers_are_those_of_the_cpu),
     };

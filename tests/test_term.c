@@ -56,6 +56,7 @@ static int tear_down(void **state)
     if (pty)
         pty_close(pty);
     pty = NULL;
+    unsetenv("SHUNT_CUDA_LIB");
     return 0;
 }
 
@@ -104,6 +105,18 @@ static void expect_clean_terminal(void)
     const char *leave = memmem(bytes.ptr, bytes.n, "\x1B[?1049l", 8);
     const char *colours = memmem(bytes.ptr, bytes.n, "\x1B[0m\x1B[?25h", 10);
     assert_true(colours && leave && colours < leave);
+}
+
+/* Standard error is behind the screen until the end. */
+static void a_gpu_that_is_not_there_is_said_on_the_screen(void **state)
+{
+    (void)state;
+    setenv("SHUNT_CUDA_LIB", "/nonexistent.so", 1);
+    start(24, 80, "xterm-256color");
+    pty_wait_text(pty, "Chat");
+    pty_wait_quiet(pty);
+    assert_int_equal(pty_mode(pty, 1049), 'h');
+    assert_non_null(strstr(pty_picture(pty), "running on the CPU: /nonexistent.so is not"));
 }
 
 static void without_a_locale_the_terminal_is_taken_for_utf8(void **state)
@@ -597,6 +610,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             TEST(without_a_locale_the_terminal_is_taken_for_utf8),
+            TEST(a_gpu_that_is_not_there_is_said_on_the_screen),
             TEST(a_light_background_is_painted_for_at_once),
             TEST(a_late_answer_in_parts_changes_the_colours_and_is_no_text),
             TEST(rubbish_for_an_answer_costs_nothing),

@@ -188,7 +188,20 @@ static enum status open_signal_pipe(struct app *app, struct err *err)
                    : err_set(err, ERR_IO, "cannot make a pipe: %s", strerror(errno));
 }
 
-int app_run(struct config *config, struct slice attached)
+/* Of several the one that may cost something: what is not saved, then what is not read. */
+static void say_what_is_wrong(struct app *app, const char *why_cpu)
+{
+    const struct conf *conf = app->config->conf;
+    if (app->status.keeps_nothing)
+        return;
+    if (conf_n_warnings(conf))
+        app_notice(app, ERR_CONFIG, "%s%s", conf_warning_at(conf, 0),
+                conf_n_warnings(conf) > 1 ? " (`shunt doctor` shows all)" : "");
+    else if (why_cpu[0])
+        app_notice(app, ERR_UNSUPPORTED, "running on the CPU: %s", why_cpu);
+}
+
+int app_run(struct config *config, struct slice attached, const char *why_cpu)
 {
     struct app app = {.config = config, .screen.charset = config->charset, .is_dirty = true};
     struct look look;
@@ -219,9 +232,7 @@ int app_run(struct config *config, struct slice attached)
     else
         open_newest_session(&app);
     app_scan_models(&app); /* what cannot be loaded is known before a message goes there */
-    if (conf_n_warnings(config->conf) && !app.status.keeps_nothing)
-        app_notice(&app, ERR_CONFIG, "%s%s", conf_warning_at(config->conf, 0),
-                conf_n_warnings(config->conf) > 1 ? " (`shunt doctor` shows all)" : "");
+    say_what_is_wrong(&app, why_cpu);
     if (look.problems.n)
         app_use_look(&app);
     app.has_mouse = config->mouse;

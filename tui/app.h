@@ -8,6 +8,6 @@ struct config;
 
 /* Runs until the user quits, the terminal goes away or a signal ends it. `attached` (may be
  * empty) is put into the draft. The exit status. */
-int app_run(struct config *config, struct slice attached);
+int app_run(struct config *config, struct slice attached, const char *why_cpu);
 
 #endif

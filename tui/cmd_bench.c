@@ -147,7 +147,7 @@ static void print_json(const struct bench_config *cfg, const struct bench_result
     buf_release(&out);
 }
 
-/* Figures of the CPU are not what was asked for. */
+/* Before a model is made or read. */
 static enum status refuse_missing_gpu(const struct backend_choice *choice, struct err *err)
 {
     struct backend_gpu gpu;
@@ -165,8 +165,6 @@ static int run(const struct bench_args *b)
         return cmd_fail(&err);
     if (bench_run(&b->config, &result, &err) != OK)
         return cmd_fail(&err);
-    if (backend_wants_gpu(&b->config.backend) && result.model.why_cpu[0])
-        cmd_note_cpu(result.model.why_cpu);
     if (b->is_json)
         print_json(&b->config, &result);
     else

@@ -123,19 +123,32 @@ static void check_data(struct report *report, const struct config *config)
     say(report, FINE, "sessions", "%s/shunt.db", config->data_dir);
 }
 
+/* What the backend takes of it at most, as kernels/memory_cuda.cu counts. */
+static uint64_t gpu_room(const struct config *config, const struct backend_gpu *gpu)
+{
+    uint64_t wanted = (uint64_t)config->gpu_memory_mb << 20;
+    if (wanted && wanted < gpu->free_bytes)
+        return wanted;
+    return gpu->free_bytes > GPU_RESERVE_BYTES ? gpu->free_bytes - GPU_RESERVE_BYTES : 0;
+}
+
 static void check_gpu(
         struct report *report, const struct config *config, struct backend_gpu *gpu)
 {
     struct backend_choice choice = config_backend(config);
-    char why[BACKEND_WHY_BYTES], total[SIZE_TEXT_BYTES], free_text[SIZE_TEXT_BYTES];
-    *gpu = (struct backend_gpu){0};
-    if (!backend_find_gpu(&choice, gpu, why)) {
+    char why[BACKEND_WHY_BYTES], total[SIZE_TEXT_BYTES], free_text[SIZE_TEXT_BYTES],
+            room[SIZE_TEXT_BYTES];
+    bool is_found = backend_find_gpu(&choice, gpu, why);
+    if (gpu->library[0])
+        say(report, FINE, "gpu library", "%s", gpu->library);
+    if (!is_found) {
         say(report, backend_wants_gpu(&choice) ? BAD : NOTE, "gpu", "not used: %s", why);
         return;
     }
-    say(report, FINE, "gpu", "%s, compute %s, driver for CUDA %s, %s, %s free%s%s%s", gpu->name,
-            gpu->compute, gpu->driver, size_text(gpu->total_bytes, total),
-            size_text(gpu->free_bytes, free_text),
+    say(report, FINE, "gpu",
+            "%s, compute %s, driver for CUDA %s, %s, %s free, of which %s may be used%s%s%s",
+            gpu->name, gpu->compute, gpu->driver, size_text(gpu->total_bytes, total),
+            size_text(gpu->free_bytes, free_text), size_text(gpu_room(config, gpu), room),
             gpu->why_no_cublas[0] ? "; prompts are read more slowly (" : "", gpu->why_no_cublas,
             gpu->why_no_cublas[0] ? ")" : "");
 }
@@ -145,13 +158,8 @@ static void check_gpu(
 static void print_fit(const struct model_info *m, const struct config *config,
         const struct backend_gpu *gpu, char *out, size_t n)
 {
-    uint64_t room =
-            gpu->free_bytes > GPU_RESERVE_BYTES ? gpu->free_bytes - GPU_RESERVE_BYTES : 0;
-    uint64_t wanted = (uint64_t)config->gpu_memory_mb << 20,
-             needed = m->file_bytes + m->kv_bytes;
+    uint64_t room = gpu_room(config, gpu), needed = m->file_bytes + m->kv_bytes;
     char size[SIZE_TEXT_BYTES], has[SIZE_TEXT_BYTES];
-    if (wanted && wanted < room)
-        room = wanted;
     out[0] = '\0';
     if (gpu->total_bytes == 0)
         return;

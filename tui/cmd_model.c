@@ -15,7 +15,8 @@
 #include "tui/config.h"
 #include "tui/figures.h"
 
-static void print_info(const struct model_info *m)
+/* kernel NULL: the CPU's is not what would run it. */
+static void print_info(const struct model_info *m, const char *kernel)
 {
     char total[FIGURE_BYTES], active[FIGURE_BYTES];
     char file[SIZE_TEXT_BYTES], kv[SIZE_TEXT_BYTES], read[SIZE_TEXT_BYTES];
@@ -37,10 +38,11 @@ static void print_info(const struct model_info *m)
                 m->n_experts_used);
     printf("vocabulary    %u tokens\ncontext       %u tokens trained, %u used (cache %s)\n",
             m->n_vocab, m->context_train_tok, m->context_tok, kv);
-    printf("reads         %s per token with kernel %s\n", read, m->kernel);
+    printf("reads         %s per token%s%s\n", read, kernel ? " with kernel " : "",
+            kernel ? kernel : "");
 }
 
-static void print_info_json(const struct model_info *m)
+static void print_info_json(const struct model_info *m, const char *kernel)
 {
     struct buf out;
     buf_init(&out, 1 << 16);
@@ -58,11 +60,12 @@ static void print_info_json(const struct model_info *m)
             m->n_experts, m->n_experts_used, m->context_train_tok, m->context_tok);
     buf_printf(&out,
             ",\"n_params\":%llu,\"n_params_active\":%llu,\"file_bytes\":%llu,\"kv_bytes\":%llu,"
-            "\"active_bytes\":%llu,\"kernel\":\"%s\"}",
+            "\"active_bytes\":%llu",
             (unsigned long long)m->n_params, (unsigned long long)m->n_params_active,
             (unsigned long long)m->file_bytes, (unsigned long long)m->kv_bytes,
-            (unsigned long long)m->active_bytes, m->kernel);
-    puts(buf_text(&out));
+            (unsigned long long)m->active_bytes);
+    json_add_member_text(&out, "kernel", kernel);
+    puts(buf_add_text(&out, "}") ? buf_text(&out) : "");
     buf_release(&out);
 }
 
@@ -84,10 +87,13 @@ static int run_info(const struct config *config, const char *path, bool is_json)
             .backend = {.name = "cpu"}}; /* nothing is computed */
     if (model_open(&model, &cfg, &err) != OK)
         return cmd_fail(&err);
+    struct backend_choice choice = config_backend(config);
+    const struct model_info *m = model_info(model);
+    const char *kernel = backend_wants_gpu(&choice) ? NULL : m->kernel;
     if (is_json)
-        print_info_json(model_info(model));
+        print_info_json(m, kernel);
     else
-        print_info(model_info(model));
+        print_info(m, kernel);
     model_close(model);
     return EXIT_DONE;
 }

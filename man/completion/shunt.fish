@@ -61,7 +61,7 @@ complete -c shunt -n '__fish_seen_subcommand_from eval' -l kernel -d 'Row produc
 complete -c shunt -n '__fish_seen_subcommand_from eval' -l json -d 'One JSON line per position'
 complete -c shunt -n '__fish_seen_subcommand_from eval' -l plain -d 'No special tokens, no BOS'
 complete -c shunt -n '__fish_seen_subcommand_from eval' -l detokenize -d 'Ids as a JSON list to text'
-complete -c shunt -n __fish_use_subcommand -a bench -d 'Measure how fast a model reads and writes, and the share of this machine\'s memory speed that takes'
+complete -c shunt -n __fish_use_subcommand -a bench -d 'Measure how fast a model reads and writes, and the share of memory speed that takes; with --backend cuda GB/s and the share of the card\'s nominal bandwidth'
 complete -c shunt -n '__fish_seen_subcommand_from bench' -s p -l prompt -d 'Tokens of the prefill (512)' -x
 complete -c shunt -n '__fish_seen_subcommand_from bench' -s n -l gen -d 'Tokens to decode (64)' -x
 complete -c shunt -n '__fish_seen_subcommand_from bench' -s t -l threads -d 'Threads; default: one per core' -x

@@ -16,7 +16,7 @@ _shunt_commands() {
         'top:Print a view as text, beside a running program'
         'model:List local models, describe one'
         'eval:Look inside models and the router'
-        'bench:Measure how fast a model reads and writes, and the share of this machine'\''s memory speed that takes'
+        'bench:Measure how fast a model reads and writes, and the share of memory speed that takes; with --backend cuda GB/s and the share of the card'\''s nominal bandwidth'
         'keys:List every key and what it does'
         'themes:List the themes with their colours'
         'doctor:Check terminal, configuration, data, endpoints and models'
