@@ -243,7 +243,11 @@ static int set_up_search(void **state)
     passages_add_tables(&passages);
     passages_add_topics(&passages, "test",
             SLICE("# anything else\nThe weather in Paris is unknown to me.\n# greeting\n? "
-                  "hello | hi\nHello."));
+                  "hello | hi\nHello.\n# sleep\n? suspend\nTo stop the program and "
+                  "return to the shell, suspend it.\n# many ways\n? violet unicorn | grey "
+                  "horse of the neighbour | brown cow on a meadow | green frog in a pond | a "
+                  "white swan on the lake | black cat in a tree\nAnimals.\n# few ways\n? "
+                  "violet\nA unicorn."));
     search = help_search_new_of(&passages);
     return 0;
 }
@@ -350,11 +354,23 @@ static void the_question_before_counts_when_this_one_is_short(void **state)
     assert_string_equal(
             first_found("mouse", previous), "key mouse"); /* less than its own words */
     expect_found("mouse", previous, "key delete-left");
+    expect_found("how should I have it with the mouse", previous, "key delete-left");
     expect_found("zqxj", previous, "key delete-left");
     assert_false(is_found("what does theme mean for colours of markdown code and quotes today",
             previous, "key delete-left"));
     expect_found("but what does theme mean for colours of markdown code and quotes today",
             "mouse", "mouse");
+}
+
+static void what_is_written_goes_before_rows(void **state)
+{
+    (void)state;
+    const struct passages *all = help_search_passages(search);
+    assert_false(passages_find(all, "greeting")->is_row);
+    assert_true(passages_find(all, "mouse")->is_row);
+    assert_string_equal(first_found("how do I suspend", NULL), "sleep");
+    /* one way to ask that fits, among many that do not */
+    assert_string_equal(first_found("violet unicorn", NULL), "many ways");
 }
 
 static void what_is_said_to_all_else_is_never_found(void **state)
@@ -424,6 +440,7 @@ int main(void)
             SEARCH(syntax_of_the_index_is_only_words),
             SEARCH(long_questions_are_cut),
             SEARCH(the_question_before_counts_when_this_one_is_short),
+            SEARCH(what_is_written_goes_before_rows),
             SEARCH(what_is_said_to_all_else_is_never_found),
             CLI(the_command_prints_what_is_found),
             CLI(the_command_prints_all_passages),

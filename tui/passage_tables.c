@@ -27,7 +27,8 @@ static void put(struct passages *passages, const char *title, const char *name,
     for (; *name; name++)
         buf_printf(&ask, "%c", strchr("-_.", *name) ? ' ' : *name);
     buf_printf(&ask, " | %s", help);
-    passages_add(passages, title, buf_text(&ask), buf_text(text));
+    if (passages_add(passages, title, buf_text(&ask), buf_text(text)))
+        passages->rows[passages->n - 1].is_row = true;
     buf_release(&ask);
     buf_clear(text);
 }
@@ -267,30 +268,25 @@ static const char *place(enum context context)
 /* "{key experts/open-fleet} in Experts, Router and Models": the contexts from `first` on that
  * have the same keys. */
 static void add_places(
-        const struct keymap *keymap, enum context first, enum command command, struct buf *text)
+        const char *const keys[CTX_COUNT], int first, enum command command, struct buf *text)
 {
     enum context contexts[CTX_COUNT];
     size_t n = 0;
-    const char *keys = passage_keys_in(keymap, first, command);
-    for (int i = (int)first; i < CTX_COUNT; i++) {
-        const char *own = passage_keys_in(keymap, (enum context)i, command);
-        if (own && strcmp(own, keys) == 0)
+    for (int i = first; i < CTX_COUNT; i++)
+        if (keys[i] && strcmp(keys[i], keys[first]) == 0)
             contexts[n++] = (enum context)i;
-    }
-    buf_printf(text, "{key %s/%s} in ", context_defs[first].name, command_defs[command].name);
+    buf_printf(text, "%s{key %s/%s} in ", text->n ? ", " : "", context_defs[first].name,
+            command_defs[command].name);
     for (size_t i = 0; i < n; i++)
         buf_printf(text, "%s%s", list_comma(i, n), place(contexts[i]));
 }
 
-/* Whether a context before this one has the same keys, which names both. */
-static bool is_named(const struct keymap *keymap, enum context context, enum command command)
+/* Whether a context before this one has the same keys, and so both are named there. */
+static bool is_named(const char *const keys[CTX_COUNT], int context)
 {
-    const char *keys = passage_keys_in(keymap, context, command);
-    for (int i = 0; i < (int)context; i++) {
-        const char *before = passage_keys_in(keymap, (enum context)i, command);
-        if (before && strcmp(before, keys) == 0)
+    for (int i = 0; i < context; i++)
+        if (keys[i] && strcmp(keys[i], keys[context]) == 0)
             return true;
-    }
     return false;
 }
 
@@ -307,22 +303,20 @@ static void add_command(struct passages *passages, enum command command)
     const struct command_def *def = &command_defs[command];
     struct buf text;
     char title[TITLE_BYTES];
-    bool is_key = has_default_key(command);
+    const char *keys[CTX_COUNT];
     buf_init(&text, TEXT_MAX_BYTES);
-    for (int i = 0; i < CTX_COUNT; i++) {
-        if (!passage_keys_in(passages->keymap, (enum context)i, command) ||
-                is_named(passages->keymap, (enum context)i, command))
-            continue;
-        buf_add_text(&text, text.n ? ", " : "");
-        add_places(passages->keymap, (enum context)i, command, &text);
-    }
+    for (int i = 0; i < CTX_COUNT; i++)
+        keys[i] = passage_keys_in(passages->keymap, (enum context)i, command);
+    for (int i = 0; i < CTX_COUNT; i++)
+        if (keys[i] && !is_named(keys, i))
+            add_places(keys, i, command, &text);
     if (slash_offers(command))
         buf_printf(&text, "%s`/%s%s%s` in the input line", text.n ? ", or " : "", def->name,
                 def->argument ? " " : "", def->argument ? def->argument : "");
     else if (!text.n)
         buf_printf(&text, "{key %s}", def->name);
     buf_printf(&text, ": %s.", def->help);
-    snprintf(title, sizeof title, "%s%s", is_key ? "key " : "/", def->name);
+    snprintf(title, sizeof title, "%s%s", has_default_key(command) ? "key " : "/", def->name);
     put(passages, title, def->name, def->help, &text);
     buf_release(&text);
 }

@@ -20,6 +20,7 @@ struct passage {
     const char *ask;   /* how people ask for it, joined by " | "; "" for the one below */
     const char *text;
     const char *template; /* the text before its keys were put in */
+    bool is_row;          /* of a table, not written for this */
 };
 
 /* The title of what is said to questions about anything but this program: last in the list. */
