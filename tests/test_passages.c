@@ -409,6 +409,7 @@ static void the_command_prints_all_passages(void **state)
         assert_true(json_get_text(json, "ask") && json_get_text(json, "text"));
         if (strcmp(json_get_text(json, "title"), "key endpoint-add") == 0) {
             is_seen = true;
+            assert_true(json_is_true(json_get(json, "is_row")));
             assert_string_equal(json_get_text(json, "template"),
                     "{key fleet/endpoint-add} in Fleet: Add an endpoint to the configuration.");
             assert_string_equal(json_get_text(json, "text"),

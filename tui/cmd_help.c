@@ -198,7 +198,7 @@ static int print_passages(struct help_search *search)
         json_add_member_text(&line, "ask", p->ask);
         json_add_member_text(&line, "text", p->text);
         json_add_member_text(&line, "template", p->template);
-        buf_add_text(&line, "}");
+        buf_printf(&line, ",\"is_row\":%s}", p->is_row ? "true" : "false");
         puts(buf_text(&line));
     }
     buf_release(&line);
