@@ -62,6 +62,7 @@ static struct rule may_include[] = {
         {"router/net_transfer.h", "<curl/curl.h>"},
         {"router/http_error.c", "<curl/curl.h>"},
         {"router/store_*.h", "<sqlite3.h>"},
+        {"tui/help_search.c", "<sqlite3.h>"}, /* an index in memory */
         {"tui/term.c", "<ncurses.h>"},
         {"tui/text.c", "<utf8proc.h>"},
         {"tui/markdown.c", "<md4c.h>"},
@@ -129,6 +130,7 @@ static struct rule may_include[] = {
         {"tui/cmd_fleet_list.c", "router/history.h"},
         {"tui/cmd_fleet_list.c", "router/secret.h"},
         {"tui/cmd_route.c", "router/history.h"},
+        {"tui/passage_tables.c", "router/*.def"},
         {"tui/cmd_eval.c", "engine/eval_*.h"},
         {"tui/cmd_eval.c", "router/difficulty.h"},
         {"tui/cmd_eval.c", "router/question.h"},

@@ -2,13 +2,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/json.h"
+
 #include "tui/cmd.h"
 #include "tui/config.h"
+#include "tui/help_search.h"
+#include "tui/keys.h"
 #include "tui/manual.h"
 #include "tui/text.h"
 
-#define HELP_COLS 79
-#define FLAG_COLS 29
+#define HELP_COLS          79
+#define FLAG_COLS          29
+#define QUESTION_MAX_BYTES 4096
 
 /* A word of the usage line, on a new line when it does not fit. */
 static void add_word(struct buf *out, size_t *col, size_t indent, const char *word)
@@ -153,14 +158,89 @@ static int print_page(struct slice page)
     return EXIT_DONE;
 }
 
-/* A page of the manual goes before a command of the same name, which has --help. */
-int cmd_help(struct args *args)
+/* ---- what the help says to a question --------------------------------------------------- */
+
+static void print_passage(const struct passage *passage)
 {
-    int what = args_next(args);
-    if (what == ARG_END)
-        return cmd_print_help(SUB_TUI);
-    if (what != ARG_WORD)
-        return cmd_stop(args, what);
+    struct slice rest = slice_of(passage->text), line;
+    printf("%s\n", passage->title);
+    while (text_wrap(&rest, HELP_COLS - 2, &line))
+        printf("  %.*s\n", (int)line.n, line.ptr);
+}
+
+static int print_found(struct help_search *search, const char *question)
+{
+    const struct passage *found[HELP_FOUND_MAX];
+    struct err err;
+    size_t n = help_search(search, question, NULL, found);
+    for (size_t i = 0; i < n; i++) {
+        fputs(i ? "\n" : "", stdout);
+        print_passage(found[i]);
+    }
+    if (n > 0)
+        return EXIT_DONE;
+    err_set(&err, ERR_NOT_FOUND,
+            "the help has none of these words (shunt help shunt prints "
+            "the manual)");
+    return cmd_fail(&err);
+}
+
+static int print_passages(struct help_search *search)
+{
+    const struct passages *passages = help_search_passages(search);
+    struct buf line;
+    buf_init(&line, 1 << 16);
+    for (size_t i = 0; i < passages->n; i++) {
+        const struct passage *p = &passages->rows[i];
+        buf_clear(&line);
+        buf_add_text(&line, "{\"title\":");
+        json_add_string(&line, slice_of(p->title));
+        json_add_member_text(&line, "ask", p->ask);
+        json_add_member_text(&line, "text", p->text);
+        json_add_member_text(&line, "template", p->template);
+        buf_printf(&line, ",\"is_row\":%s}", p->is_row ? "true" : "false");
+        puts(buf_text(&line));
+    }
+    buf_release(&line);
+    return EXIT_DONE;
+}
+
+/* Of one question, or of all passages (NULL), with the user's keys. */
+static int search_help(const struct args *args, const char *question)
+{
+    struct config config;
+    struct err err;
+    if (config_load(&config, &args->globals, &err) != OK)
+        return cmd_fail(&err);
+    struct keymap *map = config_keymap(&config);
+    struct help_search *search = help_search_new(map);
+    config_print_warnings(&config);
+    int code = question ? print_found(search, question) : print_passages(search);
+    help_search_free(search);
+    keymap_free(map);
+    config_release(&config);
+    return code;
+}
+
+/* Behind -s: the words of the question. */
+static int take_question(struct args *args)
+{
+    struct buf question;
+    int what;
+    buf_init(&question, QUESTION_MAX_BYTES);
+    do
+        buf_printf(&question, "%s%s", question.n ? " " : "", args->value);
+    while ((what = args_next(args)) == ARG_WORD);
+    int code = what == ARG_END ? search_help(args, buf_text(&question)) : cmd_stop(args, what);
+    buf_release(&question);
+    return code;
+}
+
+/* ---- the command ------------------------------------------------------------------------ */
+
+/* A page of the manual goes before a command of the same name, which has --help. */
+static int print_about(struct args *args)
+{
     struct slice page = manual_find(args->value);
     enum subcommand subcommand = cmd_find(args->value);
     if (!page.n && subcommand == SUB_EVERY)
@@ -169,4 +249,22 @@ int cmd_help(struct args *args)
     if (code >= 0)
         return code;
     return page.n ? print_page(page) : cmd_print_help(subcommand);
+}
+
+int cmd_help(struct args *args)
+{
+    int what = args_next(args), code;
+    switch (what) {
+    case ARG_END:
+        return cmd_print_help(SUB_TUI);
+    case ARG_WORD:
+        return print_about(args);
+    case FLAG_HELP_SEARCH:
+        return take_question(args);
+    case FLAG_HELP_PASSAGES:
+        code = cmd_take_nothing(args);
+        return code >= 0 ? code : search_help(args, NULL);
+    default:
+        return cmd_stop(args, what);
+    }
 }

@@ -1,4 +1,5 @@
-/* embedded.h - files that the build put into the program: themes, manual pages. */
+/* embedded.h - files that the build put into the program: themes, manual pages,
+ * topics of the help. */
 #ifndef TUI_EMBEDDED_H
 #define TUI_EMBEDDED_H
 
@@ -9,6 +10,6 @@ struct embedded {
     const char *bytes;
     size_t n;
 };
-extern const struct embedded embedded_themes[], embedded_pages[];
+extern const struct embedded embedded_themes[], embedded_pages[], embedded_topics[];
 
 #endif

@@ -52,6 +52,7 @@ _shunt() {
     bench,--threads|bench,-t) return ;;
     bench,--synthetic) is_value=yes words='tiny small olmoe-7b qwen3-30b-a3b' ;;
     bench,--kernel) is_value=yes words='scalar avx2' ;;
+    help,--search|help,-s) return ;;
     esac
     if [ -n "$is_value" ]; then
         COMPREPLY=($(compgen -W "$words" -- "$word"))
@@ -108,7 +109,7 @@ _shunt() {
         verbs=''
         ;;
     help)
-        flags=''
+        flags=' -s --search --passages'
         verbs=''
         verbs="$subcommands shunt config"
         ;;

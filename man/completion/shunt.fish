@@ -73,5 +73,7 @@ complete -c shunt -n __fish_use_subcommand -a themes -d 'List the themes with th
 complete -c shunt -n '__fish_seen_subcommand_from themes' -l json -d 'Print JSON'
 complete -c shunt -n __fish_use_subcommand -a doctor -d 'Check terminal, configuration, data, endpoints and models'
 complete -c shunt -n __fish_use_subcommand -a help -d 'Show the help of a command, or a page of the manual'
+complete -c shunt -n '__fish_seen_subcommand_from help' -s s -l search -d 'Search the help; further words belong to the question' -x
+complete -c shunt -n '__fish_seen_subcommand_from help' -l passages -d 'Print all that is searched, as JSON lines'
 complete -c shunt -n __fish_use_subcommand -a version -d 'Print the version'
 complete -c shunt -n '__fish_seen_subcommand_from help' -a 'ask route fleet top model eval bench keys themes doctor help version shunt config'

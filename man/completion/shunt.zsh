@@ -212,6 +212,9 @@ _shunt() {
         ;;
     help)
         _arguments \
+        '-s[Search the help; further words belong to the question]:QUESTION:' \
+        '--search[Search the help; further words belong to the question]:QUESTION:' \
+        '--passages[Print all that is searched, as JSON lines]' \
         '--config[Read this configuration file]:FILE:_files' \
         '--data[Keep sessions and models in this folder]:DIR:_directories' \
         '--color[Colours to use]:auto|never|16|256|rgb:(auto never 16 256 rgb)' \
