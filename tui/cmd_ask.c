@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/backend.h"
 #include "engine/engine.h"
 #include "engine/model_info.h"
 
