@@ -238,6 +238,10 @@ static void answers_are_those_of_the_cpu(void **state)
             EXIT_INCOMPLETE);
     assert_string_equal(buf_text(&result.out), wanted);
     expect_in(&result.err, "running on the CPU: there is no NVIDIA GPU");
+    expect_exit(RUN("ask", CONFIG, "--cuda-lib", "/nowhere.so", "--request",
+                        path_of("request.json")),
+            EXIT_INCOMPLETE);
+    expect_in(&result.err, "running on the CPU: /nowhere.so");
     mem_free(wanted);
 }
 

@@ -201,7 +201,8 @@ static int fail(const struct ask *ask, const struct err *err)
 static void note_cpu(const struct ask *ask)
 {
     const struct core *core = hub_core(ask->hub);
-    for (int i = 0; i < core->fleet.n_endpoints && ask->config.backend[0]; i++) {
+    const struct backend_choice choice = config_backend(&ask->config);
+    for (int i = 0; i < core->fleet.n_endpoints && backend_wants_gpu(&choice); i++) {
         const struct engine *engine = hub_engine(ask->hub, i);
         if (engine && engine_state(engine) == ENGINE_READY && engine_info(engine)->why_cpu[0])
             cmd_note_cpu(engine_info(engine)->why_cpu);
