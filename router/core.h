@@ -22,6 +22,7 @@
 #include "router/policy.h"
 
 struct balance;
+struct help_source;
 struct message;
 struct session;
 struct session_row;
@@ -191,6 +192,7 @@ struct core {
     size_t n_trashed;
     int use_endpoint; /* index, the open session's; -1: the router chooses */
     enum zone max_zone;
+    const struct help_source *help;
     struct budget budget;
     int64_t day_end_ms; /* Unix time at which the figures of today are yesterday's */
     struct decision last_decision;
@@ -248,6 +250,7 @@ struct core_config {
     bool remembers_session;  /* what is shown now is shown again at the next start */
     int64_t budget_day_nusd; /* 0: none */
     bool can_ask;            /* false: a decision to ask the user counts as a refusal */
+    const struct help_source *help; /* borrowed; NULL: the pilot answers without */
     bool has_history;        /* a store is there: the fleet learns from what is in it */
 };
 

@@ -22,6 +22,10 @@
 #define LOCAL_TTFT_MS 800
 #define FAR_TTFT_MS   1200
 #define FAR_TOK_PER_S 50
+/* About this program: nobody but the pilot gets its help. Not measured; what matters is their
+ * order. */
+#define PILOT_P_MISS  0.15f
+#define OTHERS_P_MISS 0.8f
 #define WAIT_MAX_NS   60000000000ull /* longer than this nobody is kept waiting */
 
 static const char *const filter_names[FILTER_COUNT] = {
@@ -36,6 +40,7 @@ static const char *const filter_names[FILTER_COUNT] = {
         [FILTER_BUDGET] = "budget",
         [FILTER_FAULTY] = "faulty",
         [FILTER_TRIED] = "tried",
+        [FILTER_DOMAIN] = "domain",
 };
 
 const char *filter_name(enum filter filter)
@@ -52,7 +57,7 @@ const char *verdict_name(enum verdict verdict)
 const char *domain_name(enum domain domain)
 {
     static const char *const names[DOMAIN_COUNT] = {
-            "general", "code", "math", "science", "writing"};
+            "general", "code", "math", "science", "writing", "shunt"};
     return names[domain];
 }
 
@@ -107,6 +112,9 @@ static enum filter filter_of(
         return FILTER_BREAKER;
     if (!is_forced && (is_empty(&e->requests, w->now_ns) || is_empty(&e->tokens, w->now_ns)))
         return FILTER_RATE_LIMIT;
+    if (!is_forced && endpoint_is_pilot(conf) && f->domain != DOMAIN_SHUNT &&
+            !fleet_has_nobody(w->fleet))
+        return FILTER_DOMAIN;
     return FILTER_NONE;
 }
 
@@ -168,7 +176,9 @@ static void estimate(
     c->expected_ms = ms < 4e9 ? (uint32_t)ms : UINT32_MAX;
     c->late_nusd = (int64_t)(late_ms / 1000 * (double)prefs.late_nusd_per_s);
     c->failure_nusd = (int64_t)(p_failure(e) * (double)prefs.failure_nusd);
-    c->p_miss = policy_p_miss(e->conf->tier, f->difficulty);
+    c->p_miss = f->domain != DOMAIN_SHUNT  ? policy_p_miss(e->conf->tier, f->difficulty)
+                : endpoint_is_pilot(e->conf) ? PILOT_P_MISS
+                                             : OTHERS_P_MISS;
     c->miss_nusd = (int64_t)((double)c->p_miss * (double)prefs.answer_nusd);
     c->cost_nusd = c->price_nusd + c->late_nusd + c->failure_nusd + c->miss_nusd;
 }
@@ -258,6 +268,9 @@ static void explain(struct candidate *c, const struct features *f, const struct 
         break;
     case FILTER_TRIED:
         snprintf(out, n, "failed for this request");
+        break;
+    case FILTER_DOMAIN:
+        snprintf(out, n, "knows only shunt");
         break;
     default:
         explain_price(c, f, conf);
@@ -416,6 +429,9 @@ static void send_to_chosen(struct decision *d, const struct policy_world *w, int
     d->verdict = VERDICT_SEND;
     if (d->features.only_endpoint >= 0)
         snprintf(d->reason, sizeof d->reason, "%s: asked for by name", conf->name);
+    else if (endpoint_is_pilot(conf) && d->features.domain == DOMAIN_SHUNT)
+        snprintf(d->reason, sizeof d->reason, "%s: the question is about shunt (%s)", conf->name,
+                c->reason);
     else if (n_in == 1)
         snprintf(d->reason, sizeof d->reason, "%s: the only one that can (%s)", conf->name,
                 c->reason);

@@ -21,6 +21,8 @@
 #include "tui/ask_output.h"
 #include "tui/cmd.h"
 #include "tui/config.h"
+#include "tui/keys.h"
+#include "tui/pilot_help.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -33,6 +35,8 @@ static void on_interrupt(int signum)
 struct ask {
     struct ask_input in;
     struct config config;
+    struct keymap *keymap;
+    struct pilot_help help;
     struct hub *hub;
     int64_t answer_id;
     size_t n_printed; /* bytes of the answer that are on stdout */
@@ -244,7 +248,8 @@ static enum status open_hub(struct ask *ask, struct err *err)
                     .max_zone = ask->config.zone,
                     .seed = (uint64_t)clock_unix_ms() ^ (uint64_t)getpid() << 40,
                     .now_ms = clock_unix_ms(),
-                    .budget_day_nusd = ask->config.budget_day_nusd},
+                    .budget_day_nusd = ask->config.budget_day_nusd,
+                    .help = &ask->help.source},
             .data_dir = ask->config.data_dir,
             .n_threads = (int)ask->config.n_threads,
             .backend = config_backend(&ask->config),
@@ -274,11 +279,15 @@ static int run_with_config(struct ask *ask, const struct global_flags *globals)
             config_load(&ask->config, globals, &err) != OK)
         return fail(ask, &err);
     config_print_warnings(&ask->config);
+    ask->keymap = config_keymap(&ask->config);
+    pilot_help_init(&ask->help, ask->keymap);
     int code = open_hub(ask, &err) == OK ? run(ask) : fail(ask, &err);
     if (ask->hub && hub_save(ask->hub, &err) != OK)
         cmd_fail(&err); /* the answer was printed: that is what the exit status tells */
     if (ask->hub)
         hub_close(ask->hub);
+    pilot_help_release(&ask->help);
+    keymap_free(ask->keymap);
     config_release(&ask->config);
     return code;
 }

@@ -434,3 +434,55 @@ size_t help_search(struct help_search *search, const char *question, const char 
     }
     return n;
 }
+
+/* ---- about this program or not ---------------------------------------------------------- */
+
+#define ABOUT_MIN_WORDS 2
+
+/* What asks, and says nothing of what is asked for. */
+static bool is_asking_word(const char *word)
+{
+    static const char *const words[] = {"about", "explain", "get", "make", "mean", "need",
+            "show", "tell", "use", "what", "when", "where", "which", "who", "why", "work",
+            "works", "you", "your"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcmp(words[i], word) == 0)
+            return true;
+    return false;
+}
+
+static bool names_program(const struct question *question)
+{
+    for (size_t i = 0; i < question->n; i++)
+        if (strcmp(question->words[i], "shunt") == 0)
+            return true;
+    return false;
+}
+
+/* In one title or way to ask, all of them. */
+static bool is_way_with(struct help_search *search, const struct question *question)
+{
+    struct buf match;
+    size_t n = 0;
+    buf_init(&match, WORDS_MAX * (WORD_BYTES + 8));
+    for (size_t i = 0; i < question->n; i++)
+        if (!is_asking_word(question->words[i]))
+            buf_printf(&match, "%s\"%s\"", n++ ? " AND " : "", question->words[i]);
+    sqlite3_bind_text(search->find_way, 1, buf_text(&match), -1, SQLITE_STATIC);
+    bool is_found = n >= ABOUT_MIN_WORDS && sqlite3_step(search->find_way) == SQLITE_ROW;
+    sqlite3_reset(search->find_way);
+    buf_release(&match);
+    return is_found;
+}
+
+bool help_search_is_about(
+        struct help_search *search, const char *question, const char *previous)
+{
+    struct question words;
+    make(search);
+    read_question(question, &words);
+    if (names_program(&words) || is_way_with(search, &words))
+        return true;
+    return previous && goes_on(question) && words.n <= FOLLOW_UP_WORDS &&
+           help_search_is_about(search, previous, NULL);
+}

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "engine/builtin.h"
+
 #include "router/conf.h"
 
 #include "tui/args.h"
@@ -34,6 +36,27 @@ static int run(struct args *args)
     return subcommand_defs[found].run(args);
 }
 
+#ifdef PILOT_FILE
+/* The model that comes with the program, at the begin of a page. */
+__asm__(".section .rodata\n"
+        ".balign 4096\n"
+        "pilot_begin:\n"
+        ".incbin \"" PILOT_FILE "\"\n"
+        "pilot_end:\n"
+        ".byte 0\n"
+        ".text\n");
+extern const char pilot_begin[], pilot_end[];
+
+static void add_pilot(void)
+{
+    builtin_set_pilot((struct slice){pilot_begin, (size_t)(pilot_end - pilot_begin)});
+}
+#else
+static void add_pilot(void)
+{
+}
+#endif
+
 /* No locale, or one that is not installed, says nothing about the terminal: nearly all speak
  * UTF-8. A locale that names another character set is believed. */
 static void choose_locale(void)
@@ -57,6 +80,7 @@ static void forbid_core_files(void)
 int main(int argc, char **argv)
 {
     choose_locale();
+    add_pilot();
     forbid_core_files();
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is treated like a full disk */
