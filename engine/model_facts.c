@@ -27,6 +27,7 @@ static void take_keys(struct model_facts *out, const struct gguf *g)
 {
     take_text(g, "general.architecture", out->info.arch, sizeof out->info.arch);
     take_text(g, "general.name", out->info.name, sizeof out->info.name);
+    take_text(g, "general.description", out->about, sizeof out->about);
     take_text(g, "tokenizer.ggml.model", out->tokenizer, sizeof out->tokenizer);
 }
 

@@ -77,6 +77,7 @@ struct action {
     struct gen_params
             params;   /* ACTION_SEND; its stop texts are borrowed until the answer ends */
     char *extra_json; /* ACTION_SEND; see struct request */
+    bool asks_help;   /* ACTION_SEND: whoever answers gets what the help has on it */
     int64_t now_ms;   /* Unix time, for created_ms */
     const struct endpoint_conf *endpoints; /* ACTION_CONFIGURE: borrowed until it is applied */
     size_t n_endpoints;
@@ -113,6 +114,7 @@ struct run {
         RUN_WAITS_FOR_RETRY,
         RUN_STOPPING
     } phase;
+    bool asks_help;        /* whoever answers gets what the help has on the question */
     bool is_confirmed;     /* the budget is not looked at */
     bool knows_budget;     /* the store was asked what is left, for this request */
     int64_t reserved_nusd; /* of today's budget, for the endpoint it goes to */

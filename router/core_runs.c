@@ -163,17 +163,26 @@ static void send(struct core *core, struct run *run, struct request *request, ui
             core, s, &answer, 1, 0); /* from here on a crash leaves an interrupted answer */
 }
 
+/* Takes the request and gives the one that goes out. */
+static struct request *with_help(
+        const struct core *core, const struct run *run, struct request *whole)
+{
+    bool is_pilot = endpoint_is_pilot(core->fleet.endpoints[run->endpoint].conf);
+    if (!is_pilot && !run->asks_help)
+        return whole;
+    struct request *out =
+            is_pilot ? pilot_request(core->help, whole) : pilot_help_request(core->help, whole);
+    request_free(whole);
+    return out;
+}
+
 static void send_again(struct core *core, struct run *run, uint64_t t_ns)
 {
     struct message *answer;
     const struct session *s = core_find_message(core, run->message_id, &answer);
     struct request *request = request_new(run->request_id);
     fill_request(request, s, answer);
-    if (endpoint_is_pilot(core->fleet.endpoints[run->endpoint].conf)) {
-        struct request *whole = request;
-        request = pilot_request(core->help, whole);
-        request_free(whole);
-    }
+    request = with_help(core, run, request);
     send(core, run, request, t_ns);
 }
 

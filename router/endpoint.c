@@ -528,7 +528,8 @@ static enum status check_file(const char *path, struct err *err)
 enum status endpoint_check(const struct endpoint_conf *conf, struct err *err)
 {
     if (conf->kind == PROVIDER_LOCAL)
-        return conf->model && !builtin_find(conf->model, NULL) ? check_file(conf->model, err) : OK;
+        return conf->model && !builtin_find(conf->model, NULL) ? check_file(conf->model, err)
+                                                               : OK;
     enum status status = conf->ca_file ? check_file(conf->ca_file, err) : OK;
     return status == OK ? secret_check(conf, err) : status;
 }

@@ -70,8 +70,8 @@ struct endpoint_conf {
 };
 
 /* Reads all [endpoint "…"] sections into arena. A bad value disables that endpoint and warns
- * with FILE:LINE; an unknown key warns with the nearest name. Where the pilot has no section, it
- * comes behind the others. Returns how many there are. */
+ * with FILE:LINE; an unknown key warns with the nearest name. Where the pilot has no section,
+ * it comes behind the others. Returns how many there are. */
 size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_conf **out);
 /* What a value of this key has to be, "a whole number", when `value` is none; NULL: it is one,
  * or the key takes any text. */

@@ -82,6 +82,27 @@ struct request *pilot_request(const struct help_source *help, const struct reque
     return out;
 }
 
+struct request *pilot_help_request(const struct help_source *help, const struct request *whole)
+{
+    struct request *out = request_new(whole->id);
+    struct asked asked;
+    struct buf system;
+    find_asked(&asked, whole->messages, whole->n_messages);
+    buf_init(&system, PASSAGES_MAX_BYTES);
+    buf_add_text(&system,
+            "Answer the question about the program shunt from these passages of its help, and "
+            "say so if they do not answer it.\n");
+    if (help)
+        help->add_passages(help->user, asked.text, previous_of(&asked), &system);
+    request_add_message(out, MSG_SYSTEM, buf_slice(&system));
+    for (int i = 0; i < whole->n_messages; i++)
+        if (whole->messages[i].role != MSG_SYSTEM)
+            request_add_message(out, whole->messages[i].role, whole->messages[i].text);
+    buf_release(&system);
+    release(&asked);
+    return out;
+}
+
 void pilot_set_params(struct gen_params *params)
 {
     if (!(params->given & GIVEN_TEMPERATURE))

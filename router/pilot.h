@@ -29,6 +29,9 @@ bool pilot_is_asked(
 /* The request of the same conversation as the pilot is trained on it: passages, the last turn
  * before the question, the question, and what there is of the answer. */
 struct request *pilot_request(const struct help_source *help, const struct request *whole);
+/* The request of the same conversation in which a model that was not trained for it is told to
+ * answer from the passages. */
+struct request *pilot_help_request(const struct help_source *help, const struct request *whole);
 /* Greedy and short, where nobody said otherwise. */
 void pilot_set_params(struct gen_params *params);
 

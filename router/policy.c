@@ -81,6 +81,13 @@ float policy_p_miss(int tier, float difficulty)
     return hardest[tier >= 0 && tier <= 5 ? tier : 0] * difficulty * difficulty;
 }
 
+static float p_miss_of(const struct endpoint_conf *conf, enum domain domain, float difficulty)
+{
+    if (domain != DOMAIN_SHUNT)
+        return policy_p_miss(conf->tier, difficulty);
+    return endpoint_is_pilot(conf) ? PILOT_P_MISS : OTHERS_P_MISS;
+}
+
 static bool is_empty(const struct rate_limit *limit, uint64_t now_ns)
 {
     return limit->remaining == 0 && limit->reset_ns > now_ns;
@@ -176,9 +183,7 @@ static void estimate(
     c->expected_ms = ms < 4e9 ? (uint32_t)ms : UINT32_MAX;
     c->late_nusd = (int64_t)(late_ms / 1000 * (double)prefs.late_nusd_per_s);
     c->failure_nusd = (int64_t)(p_failure(e) * (double)prefs.failure_nusd);
-    c->p_miss = f->domain != DOMAIN_SHUNT  ? policy_p_miss(e->conf->tier, f->difficulty)
-                : endpoint_is_pilot(e->conf) ? PILOT_P_MISS
-                                             : OTHERS_P_MISS;
+    c->p_miss = p_miss_of(e->conf, f->domain, f->difficulty);
     c->miss_nusd = (int64_t)((double)c->p_miss * (double)prefs.answer_nusd);
     c->cost_nusd = c->price_nusd + c->late_nusd + c->failure_nusd + c->miss_nusd;
 }
@@ -376,11 +381,11 @@ static int best_of(const struct decision *d, const struct fleet *fleet, int but)
     return best;
 }
 
-static int64_t cost_at(
-        const struct candidate *c, const struct endpoint_conf *conf, float difficulty)
+static int64_t cost_at(const struct candidate *c, const struct endpoint_conf *conf,
+        enum domain domain, float difficulty)
 {
     return c->cost_nusd - c->miss_nusd +
-           (int64_t)((double)policy_p_miss(conf->tier, difficulty) * (double)prefs.answer_nusd);
+           (int64_t)((double)p_miss_of(conf, domain, difficulty) * (double)prefs.answer_nusd);
 }
 
 /* The difficulty at which the second would have won, searched away from the one there is in
@@ -391,10 +396,12 @@ static bool find_flip(
     const struct candidate *a = &d->candidates[d->chosen], *b = &d->candidates[second];
     const struct endpoint_conf *conf_a = w->fleet->endpoints[a->endpoint].conf;
     const struct endpoint_conf *conf_b = w->fleet->endpoints[b->endpoint].conf;
+    enum domain domain = d->features.domain;
     for (int step = 1; step <= 100; step++)
         for (int sign = -1; sign <= 1; sign += 2) {
             float at = d->features.difficulty + (float)(sign * step) * 0.01f;
-            if (at >= 0 && at <= 1 && cost_at(b, conf_b, at) < cost_at(a, conf_a, at)) {
+            if (at >= 0 && at <= 1 &&
+                    cost_at(b, conf_b, domain, at) < cost_at(a, conf_a, domain, at)) {
                 *difficulty = at;
                 return true;
             }
@@ -430,8 +437,8 @@ static void send_to_chosen(struct decision *d, const struct policy_world *w, int
     if (d->features.only_endpoint >= 0)
         snprintf(d->reason, sizeof d->reason, "%s: asked for by name", conf->name);
     else if (endpoint_is_pilot(conf) && d->features.domain == DOMAIN_SHUNT)
-        snprintf(d->reason, sizeof d->reason, "%s: the question is about shunt (%s)", conf->name,
-                c->reason);
+        snprintf(d->reason, sizeof d->reason, "%s: the question is about shunt (%s)",
+                conf->name, c->reason);
     else if (n_in == 1)
         snprintf(d->reason, sizeof d->reason, "%s: the only one that can (%s)", conf->name,
                 c->reason);

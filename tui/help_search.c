@@ -442,9 +442,9 @@ size_t help_search(struct help_search *search, const char *question, const char 
 /* What asks, and says nothing of what is asked for. */
 static bool is_asking_word(const char *word)
 {
-    static const char *const words[] = {"about", "explain", "get", "make", "mean", "need",
-            "show", "tell", "use", "what", "when", "where", "which", "who", "why", "work",
-            "works", "you", "your"};
+    static const char *const words[] = {"about", "explain", "get", "key", "keys", "make",
+            "mean", "need", "press", "show", "tell", "use", "what", "when", "where", "which",
+            "who", "why", "work", "works", "you", "your"};
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (strcmp(words[i], word) == 0)
             return true;

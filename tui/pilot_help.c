@@ -3,17 +3,16 @@
 
 #include "tui/help_search.h"
 
-void pilot_help_add_passages(struct help_search *search, const char *question,
-        const char *previous, struct buf *out)
+void pilot_help_add_passages(
+        struct help_search *search, const char *question, const char *previous, struct buf *out)
 {
     const struct passage *found[HELP_FOUND_MAX];
-    const struct passage *other =
-            passages_find(help_search_passages(search), PASSAGE_ELSE);
+    const struct passage *other = passages_find(help_search_passages(search), PASSAGE_ELSE);
     size_t n = help_search(search, question, previous, found);
     for (size_t i = 0; i < n; i++)
-        buf_printf(out, "%s%s: %s", out->n ? "\n" : "", found[i]->title, found[i]->text);
+        buf_printf(out, "%s%s: %s", i ? "\n" : "", found[i]->title, found[i]->text);
     if (other)
-        buf_printf(out, "%s%s: %s", out->n ? "\n" : "", other->title, other->text);
+        buf_printf(out, "%s%s: %s", n ? "\n" : "", other->title, other->text);
 }
 
 static bool is_about(void *user, const char *question, const char *previous)
