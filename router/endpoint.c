@@ -430,10 +430,16 @@ static bool is_of(const struct conf_entry *entry, const char *name)
 }
 
 /* The pilot's section needs no kind; whoever gives one has another endpoint of that name. */
+static bool is_pilot_section(const struct reader *r)
+{
+    return strcmp(r->e->name, PILOT_ENDPOINT) == 0 &&
+           !conf_get(r->conf, "endpoint", PILOT_ENDPOINT, "kind");
+}
+
 static void read_section(struct reader *r, size_t i_first)
 {
-    if (strcmp(r->e->name, PILOT_ENDPOINT) == 0 && builtin_find(BUILTIN_PILOT, NULL) &&
-            !conf_get(r->conf, "endpoint", PILOT_ENDPOINT, "kind")) {
+    bool is_pilot = is_pilot_section(r), has_pilot = builtin_find(BUILTIN_PILOT, NULL);
+    if (is_pilot) {
         r->e->kind = PROVIDER_LOCAL;
         r->e->model = BUILTIN_PILOT;
         r->has_kind = true;
@@ -443,6 +449,9 @@ static void read_section(struct reader *r, size_t i_first)
             read_entry(r, conf_entry_at(r->conf, i));
     if (!r->has_kind)
         bad(r, "has no kind: add kind = local or kind = openai");
+    if (is_pilot && !has_pilot && r->e->enabled)
+        bad(r, "is not there: this program was built without the pilot");
+    r->e->is_faulty |= is_pilot && !has_pilot;
     finish(r);
 }
 
