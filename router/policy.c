@@ -338,12 +338,21 @@ static void list_out(
                 n_off > 1 ? "are" : "is");
 }
 
+/* Nobody was configured, and the pilot is not there or off. */
+static bool has_none(const struct fleet *fleet)
+{
+    for (int i = 0; i < fleet->n_endpoints; i++)
+        if (!endpoint_is_pilot(fleet->endpoints[i].conf) || fleet->endpoints[i].conf->enabled)
+            return false;
+    return true;
+}
+
 static void refuse(struct decision *d, const struct fleet *fleet)
 {
     const struct candidate *out[ENDPOINTS_MAX];
     struct buf text;
     d->verdict = VERDICT_REFUSE;
-    if (fleet->n_endpoints == 0) {
+    if (has_none(fleet)) {
         snprintf(d->reason, sizeof d->reason,
                 "no endpoint is configured: `shunt doctor` says where to put a model or "
                 "an [endpoint]");

@@ -15,6 +15,7 @@
 
 #include "tui/args.h"
 #include "tui/cmd.h"
+#include "tui/pilot_bytes.h"
 
 static int run(struct args *args)
 {
@@ -36,26 +37,13 @@ static int run(struct args *args)
     return subcommand_defs[found].run(args);
 }
 
-#ifdef PILOT_FILE
-/* The model that comes with the program, at the begin of a page. */
-__asm__(".section .rodata\n"
-        ".balign 4096\n"
-        "pilot_begin:\n"
-        ".incbin \"" PILOT_FILE "\"\n"
-        "pilot_end:\n"
-        ".byte 0\n"
-        ".text\n");
-extern const char pilot_begin[], pilot_end[];
-
+/* The model that comes with the program, where the build had one. */
 static void add_pilot(void)
 {
+#ifdef HAS_PILOT
     builtin_set_pilot((struct slice){pilot_begin, (size_t)(pilot_end - pilot_begin)});
-}
-#else
-static void add_pilot(void)
-{
-}
 #endif
+}
 
 /* No locale, or one that is not installed, says nothing about the terminal: nearly all speak
  * UTF-8. A locale that names another character set is believed. */
