@@ -145,7 +145,8 @@ static void a_model_that_cannot_be_read_is_named(void **state)
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char conf[300], path[160];
         snprintf(path, sizeof path, "%s", path_of(names[i]));
-        snprintf(conf, sizeof conf, NO_PILOT "[endpoint \"local\"]\nkind = local\nmodel = %s\n", path);
+        snprintf(conf, sizeof conf, NO_PILOT "[endpoint \"local\"]\nkind = local\nmodel = %s\n",
+                path);
         write_text("shunt.conf", conf);
         expect_exit(RUN("ask", CONFIG, "-n", "hello"), i == 0 ? EXIT_REFUSED : EXIT_FAILED);
         expect_sentence(path);

@@ -145,6 +145,18 @@ static enum status choose_endpoint(struct ask *ask, struct err *err)
     return OK;
 }
 
+/* Where nobody else can answer, it is read while the help is searched for the question. */
+static void load_pilot(struct ask *ask)
+{
+    const struct fleet *fleet = &hub_core(ask->hub)->fleet;
+    int pilot = fleet_pilot(fleet);
+    if (pilot < 0 || !fleet_has_nobody(fleet))
+        return;
+    struct action *action = new_action(ACTION_LOAD_MODEL, NULL);
+    action->id = pilot;
+    hub_act(ask->hub, action);
+}
+
 static void send_prompt(struct ask *ask)
 {
     for (size_t i = 0; i < ask->in.n_earlier; i++) {
@@ -218,6 +230,7 @@ static int run(struct ask *ask)
     if ((ask->in.endpoint && choose_endpoint(ask, &err) != OK) ||
             (ask->in.is_continue && open_session(ask, &err) != OK))
         return fail(ask, &err);
+    load_pilot(ask);
     send_prompt(ask);
     wait_for_answer(ask);
     const struct core *core = hub_core(ask->hub);
