@@ -32,11 +32,14 @@
 #include "tests/helper_hub.h"
 #include "tests/helper_tiny_model.h"
 
-static struct buf bytes; /* of a tiny model in place of the real one */
+#define PAGE 4096
+
+static char model[] = "/tmp/shunt-pilot-XXXXXX"; /* a tiny one in place of the real one … */
+static char *bytes; /* … and what is in it, at the begin of a page */
+static size_t n_bytes;
 
 static int make_pilot(void **state)
 {
-    char path[] = "/tmp/shunt-pilot-XXXXXX";
     struct tiny_model shape = {.arch = "qwen3moe",
             .n_layers = 2,
             .n_experts = 4,
@@ -45,25 +48,31 @@ static int make_pilot(void **state)
             .n_ff = 32,
             .seed = 5};
     struct err err;
+    struct buf file;
     (void)state;
-    close(mkstemp(path));
-    assert_true(tiny_model_write(path, &shape));
-    assert_int_equal(file_read(&bytes, path, 1 << 24, &err), OK);
-    unlink(path);
+    close(mkstemp(model));
+    assert_true(tiny_model_write(model, &shape));
+    assert_int_equal(file_read(&file, model, 1 << 24, &err), OK);
+    n_bytes = file.n;
+    bytes = aligned_alloc(PAGE, (n_bytes / PAGE + 1) * PAGE);
+    assert_non_null(bytes);
+    memcpy(bytes, file.ptr, n_bytes);
+    buf_release(&file);
     return 0;
 }
 
 static int free_pilot(void **state)
 {
     (void)state;
-    buf_release(&bytes);
+    free(bytes);
+    unlink(model);
     return 0;
 }
 
 static int add_pilot(void **state)
 {
     (void)state;
-    builtin_set_pilot(buf_slice(&bytes));
+    builtin_set_pilot((struct slice){bytes, n_bytes});
     return 0;
 }
 
@@ -84,15 +93,15 @@ static void its_bytes_are_read_where_they_are(void **state)
     if (gguf_open(&g, BUILTIN_PILOT, false, &err) != OK)
         fail_msg("%s", err.text);
     const char *data = gguf_tensor_at(g, 0)->data;
-    assert_true(data > bytes.ptr && data < bytes.ptr + bytes.n);
+    assert_true(data > bytes && data < bytes + n_bytes);
     assert_string_equal(gguf_path(g), "pilot (built in)");
-    assert_int_equal(gguf_file_bytes(g), bytes.n);
+    assert_int_equal(gguf_file_bytes(g), n_bytes);
     gguf_close(g);
-    assert_int_equal(bytes.ptr[0], 'G'); /* which closing leaves */
+    assert_int_equal(bytes[0], 'G'); /* which closing leaves */
     struct model_facts facts;
     model_facts_read(&facts, BUILTIN_PILOT, 0, 0);
     assert_int_equal(facts.err.status, OK);
-    assert_int_equal(facts.info.file_bytes, bytes.n);
+    assert_int_equal(facts.info.file_bytes, n_bytes);
 }
 
 static void a_program_without_it_has_no_such_file(void **state)
@@ -159,6 +168,9 @@ static void another_endpoint_may_have_its_name(void **state)
     assert_false(endpoint_is_pilot(&r.list[0]));
     assert_string_equal(r.list[0].model, "gpt");
     release(&r);
+    r = read_text("[endpoint \"pilot\"]\nkind = local\n");
+    assert_true(r.list[0].is_faulty); /* it names no file */
+    release(&r);
 }
 
 static void what_is_not_there_may_be_off(void **state)
@@ -187,7 +199,7 @@ static void decide(struct decision *d, const char *conf, enum domain domain)
             .n_output_tok = 100,
             .max_zone = ZONE_EXTERNAL,
             .only_endpoint = -1,
-            .difficulty = 0.2f,
+            .difficulty = 0.9f,
             .domain = domain};
     fleet_configure(&fleet, r.list, r.n);
     const struct policy_world world = {&fleet, {-1, 0}, 1000000000};
@@ -197,7 +209,7 @@ static void decide(struct decision *d, const char *conf, enum domain domain)
 }
 
 #define BIG                                                                                    \
-    "[endpoint \"big\"]\nkind = openai\nurl = http://127.0.0.1:1/v1\nmodel = m\ntier = 5\n"
+    "[endpoint \"big\"]\nkind = openai\nurl = http://127.0.0.1:1/v1\nmodel = m\ntier = 5\nprice_in_usd = 0\nprice_out_usd = 0\n"
 
 static void beside_others_it_gets_what_it_knows(void **state)
 {
@@ -385,6 +397,54 @@ static void it_answers_with_nothing_configured(void **state)
     release(&r);
 }
 
+/* How many tokens a model gets that knows nothing of the program. */
+static uint32_t n_input_of(bool asks_help)
+{
+    const struct help_source help = {search, is_about, add_passages};
+    struct endpoint_conf conf = endpoint_local("moe", model);
+    struct core_config core = {.endpoints = &conf,
+            .n_endpoints = 1,
+            .max_zone = ZONE_LOCAL,
+            .now_ms = APP_NOW_MS,
+            .help = &help};
+    struct hub_config cfg = {.core = &core, .n_threads = 1};
+    struct hub *hub;
+    struct err err;
+    assert_int_equal(hub_open(&hub, &cfg, &err), OK);
+    struct action *a = action_new(ACTION_SEND);
+    a->text = mem_strdup("how do I add an endpoint");
+    a->params.max_tokens = 2;
+    a->asks_help = asks_help;
+    hub_act(hub, a);
+    hub_wait_until_idle(hub);
+    const struct message *m =
+            session_find(hub_core(hub)->session, hub_core(hub)->session->leaf_id);
+    assert_int_equal(m->state, MESSAGE_DONE);
+    uint32_t n = m->usage.input;
+    hub_close(hub);
+    return n;
+}
+
+static void who_is_asked_for_help_gets_the_passages(void **state)
+{
+    (void)state;
+    assert_true(n_input_of(true) > n_input_of(false) + 60);
+}
+
+static void a_question_behind_help_is_sent(void **state)
+{
+    void *fixture;
+    (void)state;
+    chat_set_up(&fixture);
+    struct chat_fixture *f = fixture;
+    chat_type(f, "/help how do I quit");
+    chat_run(f, CMD_SEND);
+    assert_int_equal(f->app.last_action, ACTION_SEND);
+    assert_string_equal(f->app.last_text, "how do I quit");
+    chat_expect_input(f, "");
+    chat_tear_down(&fixture);
+}
+
 static void chat_greets_with_questions_for_it(void **state)
 {
     void *fixture;
@@ -438,6 +498,8 @@ int main(void)
             T(it_is_greedy_and_brief_unless_told),
             cmocka_unit_test_setup_teardown(
                     it_answers_with_nothing_configured, make_both, free_both),
+            H(who_is_asked_for_help_gets_the_passages),
+            cmocka_unit_test(a_question_behind_help_is_sent),
             T(chat_greets_with_questions_for_it),
     };
     return cmocka_run_group_tests(tests, make_pilot, free_pilot);
