@@ -160,6 +160,17 @@ static void its_section_says_only_what_is_different(void **state)
     release(&r);
 }
 
+static void as_a_form_writes_it_it_is_the_same(void **state)
+{
+    (void)state;
+    struct read r =
+            read_text("[endpoint \"pilot\"]\nkind = local\nmodel = " BUILTIN_PILOT "\n");
+    assert_int_equal(r.n, 1);
+    assert_true(endpoint_is_pilot(&r.list[0]) && r.list[0].enabled && !r.list[0].fault);
+    assert_int_equal(r.list[0].tier, 1);
+    release(&r);
+}
+
 static void another_endpoint_may_have_its_name(void **state)
 {
     (void)state;
@@ -487,6 +498,7 @@ int main(void)
             T(a_program_without_it_has_no_such_file),
             T(nobody_has_to_configure_it),
             T(its_section_says_only_what_is_different),
+            T(as_a_form_writes_it_it_is_the_same),
             T(another_endpoint_may_have_its_name),
             T(what_is_not_there_may_be_off),
             T(beside_others_it_gets_what_it_knows),

@@ -308,11 +308,10 @@ static void draw_table(struct fleet_view *v, const struct app *app, const struct
 
 /* ---- the form --------------------------------------------------------------------------- */
 
-/* A model of the models folder has no section until it is edited. */
+/* A model of the models folder, or the pilot, has no section until it is edited. */
 static void add_section(struct conf *conf, const struct endpoint_state *e)
 {
-    if (e->conf->kind != PROVIDER_LOCAL || endpoint_is_pilot(e->conf) ||
-            conf_get(conf, "endpoint", e->conf->name, "kind"))
+    if (e->conf->kind != PROVIDER_LOCAL || conf_get(conf, "endpoint", e->conf->name, "kind"))
         return;
     conf_set(conf, "endpoint", e->conf->name, "kind", providers[PROVIDER_LOCAL].name);
     conf_set(conf, "endpoint", e->conf->name, "model", e->conf->model);
