@@ -303,6 +303,8 @@ static void questions_about_the_program_are_known(void **state)
     assert_false(help_search_is_about(search, "what is reasoning", NULL));
     assert_false(help_search_is_about(search, "fold the endpoint", NULL)); /* of two texts */
     assert_false(help_search_is_about(search, "", NULL));
+    assert_false(help_search_is_about(search, "press -r", NULL)); /* a letter is no word */
+    assert_false(help_search_is_about(search, "reasoning -r", NULL));
     assert_true(help_search_is_about(search, "and a second?", "how do I add an endpoint"));
     assert_false(help_search_is_about(search, "and Italy?", "the capital of France"));
     assert_false(help_search_is_about(search, "write a poem", "how do I add an endpoint"));

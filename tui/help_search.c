@@ -467,9 +467,13 @@ static bool is_passage_with(struct help_search *search, const struct question *q
     struct buf match;
     size_t n = 0;
     buf_init(&match, WORDS_MAX * (WORD_BYTES + 8));
-    for (size_t i = 0; i < question->n; i++)
-        if (!is_asking_word(question->words[i]))
-            buf_printf(&match, "%s\"%s\"", n++ ? " AND " : "", question->words[i]);
+    for (size_t i = 0; i < question->n; i++) {
+        const char *word = question->words[i];
+        if (is_asking_word(word))
+            continue;
+        buf_printf(&match, "%s\"%s\"", match.n ? " AND " : "", word);
+        n += word[1] != '\0'; /* a letter says little */
+    }
     sqlite3_bind_text(search->find_passage, 1, buf_text(&match), -1, SQLITE_STATIC);
     bool is_found = n >= ABOUT_MIN_WORDS && sqlite3_step(search->find_passage) == SQLITE_ROW;
     sqlite3_reset(search->find_passage);
