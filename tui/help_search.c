@@ -459,7 +459,7 @@ static bool names_program(const struct question *question)
     return false;
 }
 
-/* In one passage, all of them: of 200 questions about the program 58 are known so, of 200
+/* In one passage, all of them: of 200 questions about the program 57 are known so, of 200
  * others one is taken for such. Where only titles and ways to ask count it is 28, and the same
  * one. */
 static bool is_passage_with(struct help_search *search, const struct question *question)
