@@ -15,6 +15,7 @@
 
 #include "kernels/quant.h"
 
+#include "engine/builtin.h"
 #include "engine/gguf_internal.h"
 
 #define KEY_MAX_BYTES    65535
@@ -367,16 +368,29 @@ static enum status map_file(struct gguf *g, struct err *err)
             status = err_set(err, ERR_IO, "cannot map model %s: %s", g->path, strerror(errno));
         else
             g->bytes = map;
+        g->is_mapped = g->bytes != NULL;
     }
     close(fd);
     return status;
 }
 
+/* A model that is part of the program is in memory already. */
+static enum status find_bytes(struct gguf *g, const char *path, struct err *err)
+{
+    struct slice bytes;
+    bool is_builtin = builtin_find(path, &bytes);
+    g->path = mem_strdup(is_builtin ? builtin_name(path) : path);
+    if (!is_builtin)
+        return map_file(g, err);
+    g->bytes = (const unsigned char *)bytes.ptr;
+    g->n_bytes = bytes.n;
+    return OK;
+}
+
 enum status gguf_open(struct gguf **out, const char *path, bool keys_only, struct err *err)
 {
     struct gguf *g = mem_alloc(sizeof *g);
-    g->path = mem_strdup(path);
-    enum status status = map_file(g, err);
+    enum status status = find_bytes(g, path, err);
     if (status == OK)
         status = parse(g, keys_only, err);
     if (status != OK) {
@@ -391,7 +405,7 @@ void gguf_close(struct gguf *g)
 {
     if (!g)
         return;
-    if (g->bytes)
+    if (g->is_mapped)
         munmap((void *)(uintptr_t)g->bytes, g->n_bytes);
     mem_free(g->entries);
     mem_free(g->tensors);

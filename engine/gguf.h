@@ -38,7 +38,9 @@ struct gguf_tensor {
 struct gguf;
 
 /* ERR_UNSUPPORTED for a tensor type that quant.def does not know. With `keys_only` tensor infos
- * and data are not read (vocabulary-only use). */
+ * and data are not read (vocabulary-only use). A built-in model (builtin.h) is opened by its
+ * name.
+ */
 enum status gguf_open(
         struct gguf **out, const char *path, bool keys_only, struct err *err) MUST_USE;
 void gguf_close(struct gguf *gguf);

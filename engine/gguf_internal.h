@@ -15,6 +15,7 @@ struct gguf {
     char *path;
     const unsigned char *bytes;
     size_t n_bytes;
+    bool is_mapped; /* else the bytes are a part of the program */
     struct entry *entries;
     uint64_t n_entries;
     struct gguf_tensor *tensors;

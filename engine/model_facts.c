@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/builtin.h"
 #include "engine/chat_template.h"
 #include "engine/gguf.h"
 #include "engine/kv_cache.h"
@@ -26,6 +27,7 @@ static void take_keys(struct model_facts *out, const struct gguf *g)
 {
     take_text(g, "general.architecture", out->info.arch, sizeof out->info.arch);
     take_text(g, "general.name", out->info.name, sizeof out->info.name);
+    take_text(g, "general.description", out->about, sizeof out->about);
     take_text(g, "tokenizer.ggml.model", out->tokenizer, sizeof out->tokenizer);
 }
 
@@ -63,8 +65,11 @@ void model_facts_read(
 {
     struct model m = {0};
     struct stat st;
+    struct slice builtin;
     *out = (struct model_facts){0};
-    if (stat(path, &st) == 0) {
+    if (builtin_find(path, &builtin))
+        out->info.file_bytes = builtin.n;
+    else if (stat(path, &st) == 0) {
         out->modified_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
         out->info.file_bytes = (uint64_t)st.st_size;
     }

@@ -11,7 +11,9 @@
 struct model_facts {
     struct model_info info;              /* what could be read; no kernel */
     char tokenizer[32], chat_format[32]; /* "": not known */
-    int64_t modified_ms;                 /* Unix time of the file's last change; 0: no file */
+    char about[400];                     /* general.description; "": none */
+    int64_t modified_ms; /* Unix time of the file's last change; 0: no file, or a built-in one
+                          */
     struct err err;                      /* why it cannot be loaded, as far as its head tells */
 };
 

@@ -9,6 +9,7 @@
 #include "router/balance.h"
 #include "router/core_internal.h"
 #include "router/history.h"
+#include "router/pilot.h"
 #include "router/session.h"
 #include "router/store.h"
 
@@ -37,6 +38,7 @@ void core_init(struct core *core, const struct core_config *cfg)
             .budget = {cfg->budget_day_nusd > 0 ? cfg->budget_day_nusd : -1, 0},
             .remembers_session = cfg->remembers_session,
             .can_ask = cfg->can_ask,
+            .help = cfg->help,
             .rng = cfg->seed,
             .next_request_id = 1,
             .base_ms = cfg->now_ms,
@@ -153,6 +155,15 @@ struct session *core_find_message(const struct core *core, int64_t id, struct me
         if ((*message = session_find(core->others[i], id)))
             return core->others[i];
     return NULL;
+}
+
+struct features core_features(const struct core *core, const struct chat_message *messages,
+        int n_messages, struct slice extra_json)
+{
+    struct features f = features_of(messages, n_messages, extra_json);
+    if (fleet_pilot(&core->fleet) >= 0 && pilot_is_asked(core->help, messages, n_messages))
+        f.domain = DOMAIN_SHUNT;
+    return f;
 }
 
 struct run *core_find_run(const struct core *core, uint32_t request_id)

@@ -22,6 +22,7 @@
 #include "router/policy.h"
 
 struct balance;
+struct help_source;
 struct message;
 struct session;
 struct session_row;
@@ -76,6 +77,7 @@ struct action {
     struct gen_params
             params;   /* ACTION_SEND; its stop texts are borrowed until the answer ends */
     char *extra_json; /* ACTION_SEND; see struct request */
+    bool asks_help;   /* ACTION_SEND: whoever answers gets what the help has on it */
     int64_t now_ms;   /* Unix time, for created_ms */
     const struct endpoint_conf *endpoints; /* ACTION_CONFIGURE: borrowed until it is applied */
     size_t n_endpoints;
@@ -112,6 +114,7 @@ struct run {
         RUN_WAITS_FOR_RETRY,
         RUN_STOPPING
     } phase;
+    bool asks_help;        /* whoever answers gets what the help has on the question */
     bool is_confirmed;     /* the budget is not looked at */
     bool knows_budget;     /* the store was asked what is left, for this request */
     int64_t reserved_nusd; /* of today's budget, for the endpoint it goes to */
@@ -191,6 +194,7 @@ struct core {
     size_t n_trashed;
     int use_endpoint; /* index, the open session's; -1: the router chooses */
     enum zone max_zone;
+    const struct help_source *help;
     struct budget budget;
     int64_t day_end_ms; /* Unix time at which the figures of today are yesterday's */
     struct decision last_decision;
@@ -248,6 +252,7 @@ struct core_config {
     bool remembers_session;  /* what is shown now is shown again at the next start */
     int64_t budget_day_nusd; /* 0: none */
     bool can_ask;            /* false: a decision to ask the user counts as a refusal */
+    const struct help_source *help; /* borrowed; NULL: the pilot answers without */
     bool has_history;        /* a store is there: the fleet learns from what is in it */
 };
 

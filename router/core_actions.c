@@ -100,6 +100,7 @@ static void send(struct core *core, struct action *a, uint64_t t_ns)
     struct message *answer = add_answer(core, t_ns);
     struct run *run = runs_begin(core, answer);
     take_params(run, a);
+    run->asks_help = a->asks_help;
     s->leaf_id = user->id; /* what is saved now has no answer yet */
     disk_put_messages(core, s, &user, 1, run->request_id);
     disk_remember_shown(core);

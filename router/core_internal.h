@@ -14,10 +14,12 @@
 #include "router/message_state.h"
 
 struct action;
+struct chat_message;
 struct core;
 struct effect;
 struct endpoint_conf;
 struct event;
+struct features;
 struct memory;
 struct message;
 struct model_file;
@@ -40,6 +42,9 @@ void core_cancel_request(struct core *core, const struct run *run); /* its attem
 struct session *core_find_message(
         const struct core *core, int64_t id, struct message **message);
 struct run *core_find_run(const struct core *core, uint32_t request_id);
+/* features_of, as far as the help tells more. */
+struct features core_features(const struct core *core, const struct chat_message *messages,
+        int n_messages, struct slice extra_json);
 struct run *core_run_in(const struct core *core, const struct session *session);
 /* The Experts statistics of an answer that was not live here, unless newer ones are shown. */
 void core_show_tokens(struct core *core, const struct message *m);

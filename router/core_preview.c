@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "router/core.h"
+#include "router/core_internal.h"
 #include "router/session.h"
 
 #define HALF_BYTES     (16u << 10) /* of one text, at each end */
@@ -55,8 +56,9 @@ static void reverse(struct sample *s)
     }
 }
 
-static struct features features_in_advance(const struct session *session, struct slice text)
+static struct features features_in_advance(const struct core *core, struct slice text)
 {
+    const struct session *session = core->session;
     struct sample s = {0};
     struct message **path;
     size_t n = session_path(session, &path);
@@ -66,7 +68,7 @@ static struct features features_in_advance(const struct session *session, struct
     add(&s, MSG_SYSTEM, buf_slice(&session->system));
     mem_free(path);
     reverse(&s);
-    struct features f = features_of(s.messages, s.n, SLICE(""));
+    struct features f = core_features(core, s.messages, s.n, SLICE(""));
     if (s.n_looked_at < s.n_bytes) {
         double n_tok = (double)f.n_input_tok * ((double)s.n_bytes / (double)s.n_looked_at);
         f.n_input_tok = n_tok < 4e9 ? (uint32_t)n_tok : UINT32_MAX / 2;
@@ -79,7 +81,7 @@ void core_preview(
         const struct core *core, struct slice text, uint64_t now_ns, struct decision *out)
 {
     const struct policy_world world = {&core->fleet, core->budget, now_ns};
-    struct features f = features_in_advance(core->session, text);
+    struct features f = features_in_advance(core, text);
     f.max_zone = core->max_zone;
     f.only_endpoint = core->use_endpoint;
     policy_decide(out, &f, &world, 0);

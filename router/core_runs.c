@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/builtin.h"
+
 #include "router/core.h"
 #include "router/core_internal.h"
 #include "router/decision_json.h"
 #include "router/endpoint.h"
+#include "router/pilot.h"
 #include "router/prices.h"
 #include "router/session.h"
 #include "router/store.h"
@@ -75,7 +78,7 @@ static void put_decision(struct core *core, const struct run *run, uint64_t t_ns
 static void decide(
         struct core *core, struct run *run, const struct request *request, uint64_t t_ns)
 {
-    struct features f = features_of(request->messages, request->n_messages,
+    struct features f = core_features(core, request->messages, request->n_messages,
             slice_of(run->extra_json ? run->extra_json : ""));
     struct policy_world world = {&core->fleet, core->budget, t_ns};
     if (run->is_confirmed)
@@ -130,12 +133,14 @@ static void send(struct core *core, struct run *run, struct request *request, ui
     const struct endpoint_conf *conf = core->fleet.endpoints[run->endpoint].conf;
     snprintf(answer->endpoint, sizeof answer->endpoint, "%s", conf->name);
     snprintf(answer->model, sizeof answer->model, "%s",
-            conf->model ? path_name(conf->model) : "");
+            conf->model ? builtin_name(conf->model) : "");
     answer_begin_attempt(run, answer, conf);
     answer->request_id = run->request_id;
     answer->version++;
     request->attempt = run->attempt;
     request->params = run->params;
+    if (endpoint_is_pilot(conf))
+        pilot_set_params(&request->params);
     if (run->extra_json)
         request->extra_json = slice_of(arena_strdup(&request->arena, run->extra_json));
     for (int i = 0; i < request->params.n_stop; i++)
@@ -158,12 +163,26 @@ static void send(struct core *core, struct run *run, struct request *request, ui
             core, s, &answer, 1, 0); /* from here on a crash leaves an interrupted answer */
 }
 
+/* Takes the request and gives the one that goes out. */
+static struct request *with_help(
+        const struct core *core, const struct run *run, struct request *whole)
+{
+    bool is_pilot = endpoint_is_pilot(core->fleet.endpoints[run->endpoint].conf);
+    if (!is_pilot && !run->asks_help)
+        return whole;
+    struct request *out =
+            is_pilot ? pilot_request(core->help, whole) : pilot_help_request(core->help, whole);
+    request_free(whole);
+    return out;
+}
+
 static void send_again(struct core *core, struct run *run, uint64_t t_ns)
 {
     struct message *answer;
     const struct session *s = core_find_message(core, run->message_id, &answer);
     struct request *request = request_new(run->request_id);
     fill_request(request, s, answer);
+    request = with_help(core, run, request);
     send(core, run, request, t_ns);
 }
 

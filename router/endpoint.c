@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/builtin.h"
+
 #include "router/conf.h"
 #include "router/endpoint_limits.h"
 #include "router/prices.h"
@@ -416,18 +418,40 @@ struct endpoint_conf endpoint_local(const char *name, const char *path)
     return e;
 }
 
+bool endpoint_is_pilot(const struct endpoint_conf *conf)
+{
+    return conf->kind == PROVIDER_LOCAL && conf->model &&
+           strcmp(conf->model, BUILTIN_PILOT) == 0;
+}
+
 static bool is_of(const struct conf_entry *entry, const char *name)
 {
     return strcmp(entry->section, "endpoint") == 0 && strcmp(entry->subsection, name) == 0;
 }
 
+/* The pilot's section needs no kind; whoever gives one has another endpoint of that name. */
+static bool is_pilot_section(const struct reader *r)
+{
+    return strcmp(r->e->name, PILOT_ENDPOINT) == 0 &&
+           !conf_get(r->conf, "endpoint", PILOT_ENDPOINT, "kind");
+}
+
 static void read_section(struct reader *r, size_t i_first)
 {
+    bool is_pilot = is_pilot_section(r), has_pilot = builtin_find(BUILTIN_PILOT, NULL);
+    if (is_pilot) {
+        r->e->kind = PROVIDER_LOCAL;
+        r->e->model = BUILTIN_PILOT;
+        r->has_kind = true;
+    }
     for (size_t i = i_first; i < conf_n_entries(r->conf); i++)
         if (is_of(conf_entry_at(r->conf, i), r->e->name))
             read_entry(r, conf_entry_at(r->conf, i));
     if (!r->has_kind)
         bad(r, "has no kind: add kind = local or kind = openai");
+    if (is_pilot && !has_pilot && r->e->enabled)
+        bad(r, "is not there: this program was built without the pilot");
+    r->e->is_faulty |= is_pilot && !has_pilot;
     finish(r);
 }
 
@@ -455,7 +479,7 @@ static bool is_name(struct conf *conf, size_t i_entry)
 size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_conf **out)
 {
     size_t n = 0, most = conf_n_entries(conf);
-    struct endpoint_conf *list = arena_alloc(arena, (most + 1) * sizeof *list);
+    struct endpoint_conf *list = arena_alloc(arena, (most + 2) * sizeof *list);
     for (size_t i = 0; i < most; i++) {
         const struct conf_entry *entry = conf_entry_at(conf, i);
         const char *name = entry->subsection;
@@ -470,6 +494,8 @@ size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_co
                     "more than %d endpoints: the router never chooses this one and those below",
                     ENDPOINTS_MAX);
     }
+    if (builtin_find(BUILTIN_PILOT, NULL) && !find(list, n, PILOT_ENDPOINT))
+        list[n++] = endpoint_local(PILOT_ENDPOINT, BUILTIN_PILOT);
     *out = list;
     return n;
 }
@@ -511,7 +537,8 @@ static enum status check_file(const char *path, struct err *err)
 enum status endpoint_check(const struct endpoint_conf *conf, struct err *err)
 {
     if (conf->kind == PROVIDER_LOCAL)
-        return conf->model ? check_file(conf->model, err) : OK;
+        return conf->model && !builtin_find(conf->model, NULL) ? check_file(conf->model, err)
+                                                               : OK;
     enum status status = conf->ca_file ? check_file(conf->ca_file, err) : OK;
     return status == OK ? secret_check(conf, err) : status;
 }

@@ -70,7 +70,8 @@ struct endpoint_conf {
 };
 
 /* Reads all [endpoint "…"] sections into arena. A bad value disables that endpoint and warns
- * with FILE:LINE; an unknown key warns with the nearest name. Returns how many were read. */
+ * with FILE:LINE; an unknown key warns with the nearest name. Where the pilot has no section,
+ * it comes behind the others. Returns how many there are. */
 size_t endpoints_read(struct conf *conf, struct arena *arena, struct endpoint_conf **out);
 /* What a value of this key has to be, "a whole number", when `value` is none; NULL: it is one,
  * or the key takes any text. */
@@ -79,6 +80,10 @@ const char *endpoint_need(const char *key, const char *value);
 const char *endpoint_lacks(const struct endpoint_conf *conf, const char *key);
 /* An endpoint for a model file, with every default; both texts are borrowed. */
 struct endpoint_conf endpoint_local(const char *name, const char *path);
+/* The model that is part of the program (engine/builtin.h): it knows the program's help and
+ * nothing else. Where there is one, it is an endpoint that no section has to name. */
+#define PILOT_ENDPOINT "pilot"
+bool endpoint_is_pilot(const struct endpoint_conf *conf);
 /* What shunt does not read of a request goes along: tools, response_format, … */
 bool endpoint_takes_extra(const struct endpoint_conf *conf);
 struct endpoint_conf *endpoint_conf_copy(struct arena *arena, const struct endpoint_conf *conf);

@@ -62,7 +62,7 @@ static enum domain domain_of(const struct question *q)
  * "hello" is not priced as an essay. */
 static float answer_tok(const struct question *q, float difficulty, float question_tok)
 {
-    static const float by_domain[DOMAIN_COUNT] = {300, 500, 500, 400, 450};
+    static const float by_domain[DOMAIN_COUNT] = {300, 500, 500, 400, 450, 100};
     if (q->n_asked)
         return TOK_PER_WORD * (float)q->n_asked;
     if (q->is_exam)

@@ -241,12 +241,25 @@ void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, siz
     fleet->n_endpoints = (int)n;
 }
 
+static bool is_usable(const struct endpoint_state *e)
+{
+    return e->conf->enabled && !e->fault[0];
+}
+
 bool fleet_has_nobody(const struct fleet *fleet)
 {
     for (int i = 0; i < fleet->n_endpoints; i++)
-        if (fleet->endpoints[i].conf->enabled && !fleet->endpoints[i].fault[0])
+        if (is_usable(&fleet->endpoints[i]) && !endpoint_is_pilot(fleet->endpoints[i].conf))
             return false;
     return true;
+}
+
+int fleet_pilot(const struct fleet *fleet)
+{
+    for (int i = 0; i < fleet->n_endpoints; i++)
+        if (is_usable(&fleet->endpoints[i]) && endpoint_is_pilot(fleet->endpoints[i].conf))
+            return i;
+    return -1;
 }
 
 void fleet_set_fault(struct fleet *fleet, int endpoint, const char *fault)

@@ -100,8 +100,11 @@ int fleet_find_present(const struct fleet *fleet, const char *name); /* not one 
  * what is new comes behind, what is missing stays, off, as gone. A switch of this run goes
  * before the configuration until `enabled` is changed there. */
 void fleet_configure(struct fleet *fleet, const struct endpoint_conf *confs, size_t n_confs);
-/* None is enabled and, as far as it is known, able to answer. */
+/* None is enabled and, as far as it is known, able to answer. The pilot is nobody: it knows
+ * only this program. */
 bool fleet_has_nobody(const struct fleet *fleet);
+int fleet_pilot(
+        const struct fleet *fleet); /* the same, of it: its index; -1: it is not there */
 /* A sentence of what was found out since the configuration was read; NULL: only that holds. */
 void fleet_set_fault(struct fleet *fleet, int endpoint, const char *fault);
 /* What it failed with last. */

@@ -22,6 +22,10 @@
 #define LOCAL_TTFT_MS 800
 #define FAR_TTFT_MS   1200
 #define FAR_TOK_PER_S 50
+/* About this program: nobody but the pilot gets its help. Not measured; what matters is their
+ * order. */
+#define PILOT_P_MISS  0.15f
+#define OTHERS_P_MISS 0.8f
 #define WAIT_MAX_NS   60000000000ull /* longer than this nobody is kept waiting */
 
 static const char *const filter_names[FILTER_COUNT] = {
@@ -36,6 +40,7 @@ static const char *const filter_names[FILTER_COUNT] = {
         [FILTER_BUDGET] = "budget",
         [FILTER_FAULTY] = "faulty",
         [FILTER_TRIED] = "tried",
+        [FILTER_DOMAIN] = "domain",
 };
 
 const char *filter_name(enum filter filter)
@@ -52,7 +57,7 @@ const char *verdict_name(enum verdict verdict)
 const char *domain_name(enum domain domain)
 {
     static const char *const names[DOMAIN_COUNT] = {
-            "general", "code", "math", "science", "writing"};
+            "general", "code", "math", "science", "writing", "shunt"};
     return names[domain];
 }
 
@@ -74,6 +79,13 @@ float policy_p_miss(int tier, float difficulty)
 {
     static const float hardest[] = {0.40f, 0.60f, 0.40f, 0.20f, 0.08f, 0.03f};
     return hardest[tier >= 0 && tier <= 5 ? tier : 0] * difficulty * difficulty;
+}
+
+static float p_miss_of(const struct endpoint_conf *conf, enum domain domain, float difficulty)
+{
+    if (domain != DOMAIN_SHUNT)
+        return policy_p_miss(conf->tier, difficulty);
+    return endpoint_is_pilot(conf) ? PILOT_P_MISS : OTHERS_P_MISS;
 }
 
 static bool is_empty(const struct rate_limit *limit, uint64_t now_ns)
@@ -107,6 +119,9 @@ static enum filter filter_of(
         return FILTER_BREAKER;
     if (!is_forced && (is_empty(&e->requests, w->now_ns) || is_empty(&e->tokens, w->now_ns)))
         return FILTER_RATE_LIMIT;
+    if (!is_forced && endpoint_is_pilot(conf) && f->domain != DOMAIN_SHUNT &&
+            !fleet_has_nobody(w->fleet))
+        return FILTER_DOMAIN;
     return FILTER_NONE;
 }
 
@@ -168,7 +183,7 @@ static void estimate(
     c->expected_ms = ms < 4e9 ? (uint32_t)ms : UINT32_MAX;
     c->late_nusd = (int64_t)(late_ms / 1000 * (double)prefs.late_nusd_per_s);
     c->failure_nusd = (int64_t)(p_failure(e) * (double)prefs.failure_nusd);
-    c->p_miss = policy_p_miss(e->conf->tier, f->difficulty);
+    c->p_miss = p_miss_of(e->conf, f->domain, f->difficulty);
     c->miss_nusd = (int64_t)((double)c->p_miss * (double)prefs.answer_nusd);
     c->cost_nusd = c->price_nusd + c->late_nusd + c->failure_nusd + c->miss_nusd;
 }
@@ -259,6 +274,9 @@ static void explain(struct candidate *c, const struct features *f, const struct 
     case FILTER_TRIED:
         snprintf(out, n, "failed for this request");
         break;
+    case FILTER_DOMAIN:
+        snprintf(out, n, "knows only shunt");
+        break;
     default:
         explain_price(c, f, conf);
     }
@@ -320,12 +338,21 @@ static void list_out(
                 n_off > 1 ? "are" : "is");
 }
 
+/* Nobody was configured, and the pilot is not there or off. */
+static bool has_none(const struct fleet *fleet)
+{
+    for (int i = 0; i < fleet->n_endpoints; i++)
+        if (!endpoint_is_pilot(fleet->endpoints[i].conf) || fleet->endpoints[i].conf->enabled)
+            return false;
+    return true;
+}
+
 static void refuse(struct decision *d, const struct fleet *fleet)
 {
     const struct candidate *out[ENDPOINTS_MAX];
     struct buf text;
     d->verdict = VERDICT_REFUSE;
-    if (fleet->n_endpoints == 0) {
+    if (has_none(fleet)) {
         snprintf(d->reason, sizeof d->reason,
                 "no endpoint is configured: `shunt doctor` says where to put a model or "
                 "an [endpoint]");
@@ -363,11 +390,11 @@ static int best_of(const struct decision *d, const struct fleet *fleet, int but)
     return best;
 }
 
-static int64_t cost_at(
-        const struct candidate *c, const struct endpoint_conf *conf, float difficulty)
+static int64_t cost_at(const struct candidate *c, const struct endpoint_conf *conf,
+        enum domain domain, float difficulty)
 {
     return c->cost_nusd - c->miss_nusd +
-           (int64_t)((double)policy_p_miss(conf->tier, difficulty) * (double)prefs.answer_nusd);
+           (int64_t)((double)p_miss_of(conf, domain, difficulty) * (double)prefs.answer_nusd);
 }
 
 /* The difficulty at which the second would have won, searched away from the one there is in
@@ -378,10 +405,12 @@ static bool find_flip(
     const struct candidate *a = &d->candidates[d->chosen], *b = &d->candidates[second];
     const struct endpoint_conf *conf_a = w->fleet->endpoints[a->endpoint].conf;
     const struct endpoint_conf *conf_b = w->fleet->endpoints[b->endpoint].conf;
+    enum domain domain = d->features.domain;
     for (int step = 1; step <= 100; step++)
         for (int sign = -1; sign <= 1; sign += 2) {
             float at = d->features.difficulty + (float)(sign * step) * 0.01f;
-            if (at >= 0 && at <= 1 && cost_at(b, conf_b, at) < cost_at(a, conf_a, at)) {
+            if (at >= 0 && at <= 1 &&
+                    cost_at(b, conf_b, domain, at) < cost_at(a, conf_a, domain, at)) {
                 *difficulty = at;
                 return true;
             }
@@ -416,6 +445,9 @@ static void send_to_chosen(struct decision *d, const struct policy_world *w, int
     d->verdict = VERDICT_SEND;
     if (d->features.only_endpoint >= 0)
         snprintf(d->reason, sizeof d->reason, "%s: asked for by name", conf->name);
+    else if (endpoint_is_pilot(conf) && d->features.domain == DOMAIN_SHUNT)
+        snprintf(d->reason, sizeof d->reason, "%s: the question is about shunt (%s)",
+                conf->name, c->reason);
     else if (n_in == 1)
         snprintf(d->reason, sizeof d->reason, "%s: the only one that can (%s)", conf->name,
                 c->reason);

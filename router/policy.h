@@ -20,6 +20,7 @@ enum domain {
     DOMAIN_MATH,
     DOMAIN_SCIENCE,
     DOMAIN_WRITING,
+    DOMAIN_SHUNT, /* this program: known where there is a pilot, who has its help */
     DOMAIN_COUNT
 };
 const char *domain_name(enum domain domain);
@@ -82,6 +83,8 @@ enum filter { /* why a candidate is out; FILTER_NONE: it is in */
     FILTER_BUDGET,
     FILTER_FAULTY, /* its key or file is missing or bad, and the user did not name it */
     FILTER_TRIED,  /* this request already failed there */
+    FILTER_DOMAIN, /* the pilot, the question is not about this program, and others can answer
+                    */
     FILTER_COUNT
 };
 

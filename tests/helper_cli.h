@@ -43,6 +43,7 @@ int run_with(const char *stdin_text, char *const *args); /* its exit status */
 
 #define ARGS(...) ((char *[]){__VA_ARGS__, NULL})
 #define RUN(...)  run_with("", ARGS(__VA_ARGS__))
+#define NO_PILOT  "[endpoint \"pilot\"]\nenabled = no\n"
 #define CONFIG    (char[]){"--config"}, path_of("shunt.conf"), (char[]){"--data"}, path_of("data")
 
 /* ---- looking at the result -------------------------------------------------------------- */

@@ -160,7 +160,7 @@ static void the_object_is_printed_whatever_the_exit_status(void **state)
     expect_object();
     expect_exit(RUN("ask", CONFIG, "--nonsense", "--json", "hello"), EXIT_USAGE);
     expect_object();
-    write_text("shunt.conf", "");
+    write_text("shunt.conf", NO_PILOT);
     expect_exit(RUN("ask", CONFIG, "-n", "--json", "hello"), EXIT_REFUSED);
     expect_object();
 }

@@ -119,7 +119,7 @@ static void themes_are_listed_plainly_into_a_pipe(void **state)
 static void nobody_to_ask_is_a_refusal(void **state)
 {
     (void)state;
-    write_text("shunt.conf", "");
+    write_text("shunt.conf", NO_PILOT);
     expect_exit(RUN("ask", CONFIG, "-n", "hello"), EXIT_REFUSED);
     expect_sentence("no endpoint is configured");
     assert_int_equal(result.out.n, 0);
@@ -145,7 +145,8 @@ static void a_model_that_cannot_be_read_is_named(void **state)
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char conf[300], path[160];
         snprintf(path, sizeof path, "%s", path_of(names[i]));
-        snprintf(conf, sizeof conf, "[endpoint \"local\"]\nkind = local\nmodel = %s\n", path);
+        snprintf(conf, sizeof conf, NO_PILOT "[endpoint \"local\"]\nkind = local\nmodel = %s\n",
+                path);
         write_text("shunt.conf", conf);
         expect_exit(RUN("ask", CONFIG, "-n", "hello"), i == 0 ? EXIT_REFUSED : EXIT_FAILED);
         expect_sentence(path);
@@ -382,7 +383,7 @@ static void models_say_whether_they_are_used(void **state)
     expect_in(&result.out, "\ntiny  ");
     expect_exit(RUN("model", CONFIG, "list", "--json"), EXIT_DONE);
     struct json *list = json_parse(buf_slice(&result.out));
-    const struct json *m = json_at(list, 0);
+    const struct json *m = json_at(list, json_count(list) - 1); /* behind the pilot */
     uint32_t n_layers = 0;
     assert_string_equal(json_get_text(m, "endpoint"), "tiny");
     assert_string_equal(json_get_text(m, "architecture"), "llama");
@@ -390,7 +391,7 @@ static void models_say_whether_they_are_used(void **state)
     assert_true(json_get_u32(m, "n_layers", &n_layers) && n_layers == 1);
     assert_true(json_is_null(json_get(m, "error")));
     json_free(list);
-    write_text("shunt.conf", "[shunt]\nmodels_folder = no\n");
+    write_text("shunt.conf", "[shunt]\nmodels_folder = no\n" NO_PILOT);
     expect_exit(RUN("model", CONFIG, "list"), EXIT_DONE);
     expect_in(&result.out, "(no endpoint)");
     expect_exit(RUN("doctor", CONFIG), EXIT_FAILED);

@@ -330,6 +330,7 @@ static void expect_words(const char *shell, const char *script, const char *want
 
 static void bash_completes(void **state)
 {
+    bool has_pilot = access(SOURCE_DIR "/engine/pilot/pilot.gguf", R_OK) == 0;
     (void)state;
     if (!is_installed("bash"))
         skip();
@@ -344,7 +345,7 @@ static void bash_completes(void **state)
     expect_words("bash", BASH("shunt help ke", 2, "ke", "help"), "keys");
     expect_words("bash", BASH("shunt --color n", 2, "n", "--color"), "never");
     expect_words("bash", BASH("shunt ask -f shunt.z", 3, "shunt.z", "-f"), "shunt.zsh");
-    expect_words("bash", BASH("shunt ask -e \"\"", 3, "", "-e"), "");
+    expect_words("bash", BASH("shunt ask -e \"\"", 3, "", "-e"), has_pilot ? "pilot" : "");
     expect_words("bash", BASH("shunt help con", 2, "con", "help"), "config");
     expect_words("bash", BASH("shunt ask -c shunt.z", 3, "shunt.z", "-c"), "");
 }

@@ -81,6 +81,8 @@ static struct rule may_include[] = {
 
         {"router/*", "router/*"},
         {"router/*", "engine/base.h"},
+        {"router/core_runs.c", "engine/builtin.h"},
+        {"router/endpoint.c", "engine/builtin.h"},
         {"router/*", "engine/event.h"},
         {"router/*", "engine/json.h"},
         {"router/*", "engine/request.h"},
@@ -97,6 +99,10 @@ static struct rule may_include[] = {
 
         {"tui/*", "tui/*"},
         {"tui/*", "engine/base.h"},
+        {"tui/cmd_fleet_list.c", "engine/builtin.h"},
+        {"tui/main.c", "engine/builtin.h"},
+        {"tui/pane_model.c", "engine/builtin.h"},
+        {"tui/view_fleet.c", "engine/builtin.h"},
         {"tui/*", "engine/event.h"},
         {"tui/*", "engine/request.h"},
         {"tui/*", "engine/telemetry.h"},
@@ -130,6 +136,8 @@ static struct rule may_include[] = {
         {"tui/cmd_fleet_list.c", "router/history.h"},
         {"tui/cmd_fleet_list.c", "router/secret.h"},
         {"tui/cmd_route.c", "router/history.h"},
+        {"tui/cmd_route.c", "router/pilot.h"},
+        {"tui/pilot_help.h", "router/pilot.h"},
         {"tui/passage_tables.c", "router/*.def"},
         {"tui/cmd_eval.c", "engine/eval_*.h"},
         {"tui/cmd_eval.c", "router/difficulty.h"},

@@ -13,6 +13,7 @@
 
 #include "router/conf.h"
 #include "router/core.h"
+#include "router/endpoint.h"
 #include "router/hub.h"
 #include "router/store.h"
 
@@ -111,8 +112,10 @@ static void make_models_folder(struct app *app)
 {
     const struct config *config = app->config;
     struct err err;
-    if (config->models_folder && config->n_endpoints == 0 &&
-            dir_make(config->models_dir, &err) != OK)
+    bool has_nobody = true;
+    for (size_t i = 0; i < config->n_endpoints; i++)
+        has_nobody &= endpoint_is_pilot(&config->endpoints[i]);
+    if (config->models_folder && has_nobody && dir_make(config->models_dir, &err) != OK)
         app_notice(app, err.status, "%s", err.text);
 }
 
@@ -127,7 +130,8 @@ static enum status open_hub(struct app *app, struct err *err)
                     .now_ms = clock_unix_ms(),
                     .remembers_session = true,
                     .budget_day_nusd = config->budget_day_nusd,
-                    .can_ask = true},
+                    .can_ask = true,
+                    .help = &app->pilot_help.source},
             .data_dir = config->data_dir,
             .models_dir = config->models_dir,
             .n_threads = (int)config->n_threads,
@@ -175,6 +179,7 @@ static void close_all(struct app *app)
     }
     vtin_close(app->in);
     look_release(app->look);
+    pilot_help_release(&app->pilot_help);
     keymap_free(app->keymap);
     screen_release(&app->screen);
     close(app->signal_pipe[0]);
@@ -223,6 +228,7 @@ int app_run(struct config *config, struct slice attached, const char *why_cpu)
     if (look_is_auto(&look))
         app_ask_background(&app);
     app.keymap = config_keymap(config);
+    pilot_help_init(&app.pilot_help, app.keymap);
     for (int i = 0; i < VIEW_COUNT; i++)
         app.states[i] = mem_alloc(views[i].ops->state_bytes);
     app.started_ns = app.now_ns;

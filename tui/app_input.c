@@ -101,7 +101,8 @@ static void tell_found(struct app *app)
     const char *keys =
             keymap_keys_of(app->keymap, CTX_CHAT, has_draft ? CMD_SEND : CMD_CONTINUE);
     int i = 0;
-    while (core->fleet.endpoints[i].fault[0] || !core->fleet.endpoints[i].conf->enabled)
+    while (core->fleet.endpoints[i].fault[0] || !core->fleet.endpoints[i].conf->enabled ||
+            endpoint_is_pilot(core->fleet.endpoints[i].conf))
         i++;
     if (keys && (has_draft || can_go_on))
         app_notice(app, OK, "%s was found: %s %s", core->fleet.endpoints[i].conf->name, keys,

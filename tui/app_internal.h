@@ -4,6 +4,7 @@
 
 #include "tui/external_editor.h"
 #include "tui/palette.h"
+#include "tui/pilot_help.h"
 #include "tui/status_line.h"
 #include "tui/surface.h"
 #include "tui/view.h"
@@ -17,6 +18,7 @@ struct app {
     struct term *term;
     struct vtin *in;
     struct keymap *keymap;
+    struct pilot_help pilot_help;
     struct config *config;
     struct look *look;
     struct screen screen;

@@ -36,6 +36,35 @@ static void draw_nobody(const struct app *app, struct surface *out, int row)
     }
 }
 
+static int draw_wrapped(struct surface *out, int row, enum role role, const char *text)
+{
+    struct slice line;
+    for (struct slice rest = slice_of(text); text_wrap(&rest, out->rect.n_cols - 6, &line);
+            row++)
+        surface_text(out, row, 3, role, 0, line);
+    return row;
+}
+
+/* Only the pilot is there: what it can be asked, and the ways to somebody who knows more. */
+static void draw_pilot(const struct app *app, struct surface *out, int row)
+{
+    static const char *const questions[] = {"How do I add an endpoint?",
+            "Which key shows the experts of an answer?", "What is a mixture of experts?"};
+    const char *fleet = keymap_keys_of(app_keymap(app), CTX_GLOBAL, CMD_OPEN_FLEET);
+    const char *add = keymap_keys_of(app_keymap(app), CTX_FLEET, CMD_ENDPOINT_ADD);
+    char ways[1024];
+    surface_puts(out, row, 3, ROLE_TITLE, "Write a message and press Enter.");
+    row = draw_wrapped(out, row + 2, ROLE_TEXT,
+            "The pilot answers, a small model inside this program. It knows only shunt:");
+    for (size_t i = 0; i < ARRAY_LEN(questions); i++)
+        surface_puts(out, row++, 5, ROLE_USER, questions[i]);
+    snprintf(ways, sizeof ways,
+            "For anything else put an instruct model (a .gguf file) into %s, where it is found "
+            "at once, or add a provider or server: %s opens Fleet, the key %s adds one.",
+            app_models_dir(app), fleet ? fleet : "/open-fleet", add ? add : "/endpoint-add");
+    draw_wrapped(out, row + 1, ROLE_DIM, ways);
+}
+
 void chat_greeting_draw(const struct app *app, struct surface *out)
 {
     const char *newline = keymap_keys_of(app_keymap(app), CTX_INPUT, CMD_NEWLINE);
@@ -43,7 +72,8 @@ void chat_greeting_draw(const struct app *app, struct surface *out)
     const char *sessions = keymap_keys_of(app_keymap(app), CTX_CHAT, CMD_OPEN_SESSIONS);
     int row = out->rect.n_rows > 12 ? 2 : 0;
     if (fleet_has_nobody(&app_core(app)->fleet)) {
-        draw_nobody(app, out, row);
+        bool has_pilot = fleet_pilot(&app_core(app)->fleet) >= 0;
+        (has_pilot ? draw_pilot : draw_nobody)(app, out, row);
         return;
     }
     surface_puts(out, row, 3, ROLE_TITLE, "Write a message and press Enter.");

@@ -21,6 +21,8 @@
 #include "tui/ask_output.h"
 #include "tui/cmd.h"
 #include "tui/config.h"
+#include "tui/keys.h"
+#include "tui/pilot_help.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -33,6 +35,8 @@ static void on_interrupt(int signum)
 struct ask {
     struct ask_input in;
     struct config config;
+    struct keymap *keymap;
+    struct pilot_help help;
     struct hub *hub;
     int64_t answer_id;
     size_t n_printed; /* bytes of the answer that are on stdout */
@@ -141,6 +145,18 @@ static enum status choose_endpoint(struct ask *ask, struct err *err)
     return OK;
 }
 
+/* Where nobody else can answer, it is read while the help is searched for the question. */
+static void load_pilot(struct ask *ask)
+{
+    const struct fleet *fleet = &hub_core(ask->hub)->fleet;
+    int pilot = fleet_pilot(fleet);
+    if (pilot < 0 || !fleet_has_nobody(fleet))
+        return;
+    struct action *action = new_action(ACTION_LOAD_MODEL, NULL);
+    action->id = pilot;
+    hub_act(ask->hub, action);
+}
+
 static void send_prompt(struct ask *ask)
 {
     for (size_t i = 0; i < ask->in.n_earlier; i++) {
@@ -215,6 +231,7 @@ static int run(struct ask *ask)
     if ((ask->in.endpoint && choose_endpoint(ask, &err) != OK) ||
             (ask->in.is_continue && open_session(ask, &err) != OK))
         return fail(ask, &err);
+    load_pilot(ask);
     send_prompt(ask);
     wait_for_answer(ask);
     const struct core *core = hub_core(ask->hub);
@@ -245,7 +262,8 @@ static enum status open_hub(struct ask *ask, struct err *err)
                     .max_zone = ask->config.zone,
                     .seed = (uint64_t)clock_unix_ms() ^ (uint64_t)getpid() << 40,
                     .now_ms = clock_unix_ms(),
-                    .budget_day_nusd = ask->config.budget_day_nusd},
+                    .budget_day_nusd = ask->config.budget_day_nusd,
+                    .help = &ask->help.source},
             .data_dir = ask->config.data_dir,
             .n_threads = (int)ask->config.n_threads,
             .backend = config_backend(&ask->config),
@@ -275,11 +293,15 @@ static int run_with_config(struct ask *ask, const struct global_flags *globals)
             config_load(&ask->config, globals, &err) != OK)
         return fail(ask, &err);
     config_print_warnings(&ask->config);
+    ask->keymap = config_keymap(&ask->config);
+    pilot_help_init(&ask->help, ask->keymap);
     int code = open_hub(ask, &err) == OK ? run(ask) : fail(ask, &err);
     if (ask->hub && hub_save(ask->hub, &err) != OK)
         cmd_fail(&err); /* the answer was printed: that is what the exit status tells */
     if (ask->hub)
         hub_close(ask->hub);
+    pilot_help_release(&ask->help);
+    keymap_free(ask->keymap);
     config_release(&ask->config);
     return code;
 }

@@ -213,16 +213,23 @@ static void check_remote(struct report *report, const struct endpoint_conf *e)
 static void check_endpoints(
         struct report *report, const struct config *config, const struct backend_gpu *gpu)
 {
-    if (config->n_endpoints == 0 && config->models_folder)
-        say(report, BAD, "endpoints",
-                "none: put a .gguf file into %s (a first start of shunt makes it), or add an [endpoint \"NAME\"] section to %s "
+    bool has_others = false, has_pilot = false;
+    for (size_t i = 0; i < config->n_endpoints; i++)
+        if (endpoint_is_pilot(&config->endpoints[i]))
+            has_pilot = config->endpoints[i].enabled;
+        else
+            has_others = true;
+    if (!has_others && config->models_folder)
+        say(report, has_pilot ? NOTE : BAD, "endpoints",
+                "%s: put a .gguf file into %s (a first start of shunt makes it), or add an [endpoint \"NAME\"] section to %s "
                 "(README shows one)",
+                has_pilot ? "only the pilot, which knows only shunt" : "none",
                 config->models_dir, config->path);
-    else if (config->n_endpoints == 0)
-        say(report, BAD, "endpoints",
-                "none: add an [endpoint \"NAME\"] section to %s (README shows one), or take "
+    else if (!has_others)
+        say(report, has_pilot ? NOTE : BAD, "endpoints",
+                "%s: add an [endpoint \"NAME\"] section to %s (README shows one), or take "
                 "models_folder = no out of it",
-                config->path);
+                has_pilot ? "only the pilot, which knows only shunt" : "none", config->path);
     for (size_t i = 0; i < config->n_endpoints; i++) {
         const struct endpoint_conf *e = &config->endpoints[i];
         if (!e->enabled)

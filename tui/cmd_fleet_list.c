@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/builtin.h"
 #include "engine/json.h"
 
 #include "router/core.h"
@@ -73,7 +74,8 @@ static enum standing standing_of(
         return STANDING_DISABLED;
     if (conf->zone > config->zone)
         return STANDING_BEYOND_ZONE;
-    if (conf->kind == PROVIDER_LOCAL && access(conf->model, R_OK) != 0)
+    if (conf->kind == PROVIDER_LOCAL && !endpoint_is_pilot(conf) &&
+            access(conf->model, R_OK) != 0)
         return STANDING_NO_FILE;
     if (conf->kind == PROVIDER_LOCAL && line->e->fault[0])
         return STANDING_BAD_FILE;
@@ -107,7 +109,7 @@ static struct line line_of(const struct config *config, const struct endpoint_st
 static const char *model_of(const struct endpoint_conf *conf)
 {
     const char *model = conf->model ? conf->model : "";
-    return conf->kind == PROVIDER_LOCAL ? path_name(model) : model;
+    return conf->kind == PROVIDER_LOCAL ? builtin_name(model) : model;
 }
 
 /* ---- as text ---------------------------------------------------------------------------- */

@@ -70,7 +70,7 @@ static void add_object(struct buf *out, const struct line *line)
     buf_add_text(out, "{\"path\":");
     json_add_string(out, slice_of(line->path));
     json_add_member_text(out, "endpoint", line->endpoint);
-    add_count(out, "bytes", m->file_bytes, f->modified_ms);
+    add_count(out, "bytes", m->file_bytes, m->file_bytes);
     add_count(out, "modified_ms", (uint64_t)f->modified_ms, f->modified_ms);
     json_add_member_text(out, "name", m->name);
     json_add_member_text(out, "architecture", m->arch);
@@ -116,7 +116,8 @@ static void add_line(struct listing *l, const struct line *line)
     listing_add(l, "%s", line->endpoint ? line->endpoint : "(no endpoint)");
     listing_add(l, "%s", m->arch);
     listing_add(l, "%s", m->quant);
-    listing_add(l, "%s", line->facts.modified_ms ? size_text(m->file_bytes, size) : "missing");
+    listing_add(
+            l, "%s", line->facts.info.file_bytes ? size_text(m->file_bytes, size) : "missing");
     add_params(l, m->n_params);
     add_params(l, m->n_params_active);
     listing_add(l, "%s",

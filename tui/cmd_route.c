@@ -6,12 +6,15 @@
 #include "router/decision_json.h"
 #include "router/endpoint.h"
 #include "router/history.h"
+#include "router/pilot.h"
 #include "router/prices.h"
 #include "router/store.h"
 
 #include "tui/args.h"
 #include "tui/cmd.h"
 #include "tui/config.h"
+#include "tui/keys.h"
+#include "tui/pilot_help.h"
 
 static void print_table(const struct decision *d, const struct fleet *fleet)
 {
@@ -83,7 +86,7 @@ static void read_today(const struct config *config, struct core *core)
 }
 
 static int decide(
-        const struct config *config, struct slice prompt, const char *endpoint, bool is_json)
+        struct config *config, struct slice prompt, const char *endpoint, bool is_json)
 {
     struct core core;
     struct err err;
@@ -94,12 +97,17 @@ static int decide(
             .budget_day_nusd = config->budget_day_nusd};
     struct chat_message message = {MSG_USER, prompt};
     struct features features = features_of(&message, 1, SLICE(""));
+    struct keymap *keymap = config_keymap(config);
+    struct pilot_help help;
+    pilot_help_init(&help, keymap);
     struct decision decision;
     int code;
     core_init(&core, &cfg);
     cmd_look_at_models(&core);
     read_today(config, &core);
     features.max_zone = config->zone;
+    if (fleet_pilot(&core.fleet) >= 0 && pilot_is_asked(&help.source, &message, 1))
+        features.domain = DOMAIN_SHUNT;
     if (endpoint &&
             cmd_find_endpoint(&core.fleet, endpoint, &features.only_endpoint, &err) != OK) {
         code = cmd_fail(&err);
@@ -110,6 +118,8 @@ static int decide(
         code = decision.verdict == VERDICT_SEND ? EXIT_DONE : EXIT_REFUSED;
     }
     core_release(&core);
+    pilot_help_release(&help);
+    keymap_free(keymap);
     return code;
 }
 

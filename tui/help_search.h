@@ -17,6 +17,11 @@ struct help_search *help_search_new(const struct keymap *keymap);
 struct help_search *help_search_new_of(struct passages *passages);
 void help_search_free(struct help_search *search);
 const struct passages *help_search_passages(struct help_search *search);
+/* Whether a question is about this program, without much doubt: it names it, or all of its
+ * words, two at least, stand in some form in one passage. So is a short question that goes on
+ * ("and …") with one that is. */
+bool help_search_is_about(
+        struct help_search *search, const char *question, const char *previous);
 /* The passages that fit best, best first; returns how many. A short question, or one that
  * begins as if it went on ("and …"), is also about what the question before it was about
  * (previous, or NULL). PASSAGE_ELSE is never found. */

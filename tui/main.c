@@ -9,10 +9,13 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "engine/builtin.h"
+
 #include "router/conf.h"
 
 #include "tui/args.h"
 #include "tui/cmd.h"
+#include "tui/pilot_bytes.h"
 
 static int run(struct args *args)
 {
@@ -32,6 +35,14 @@ static int run(struct args *args)
         return cmd_unknown(args, true);
     args->subcommand = found;
     return subcommand_defs[found].run(args);
+}
+
+/* The model that comes with the program, where the build had one. */
+static void add_pilot(void)
+{
+#ifdef HAS_PILOT
+    builtin_set_pilot((struct slice){pilot_begin, (size_t)(pilot_end - pilot_begin)});
+#endif
 }
 
 /* No locale, or one that is not installed, says nothing about the terminal: nearly all speak
@@ -57,6 +68,7 @@ static void forbid_core_files(void)
 int main(int argc, char **argv)
 {
     choose_locale();
+    add_pilot();
     forbid_core_files();
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is treated like a full disk */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/builtin.h"
 #include "engine/model_info.h"
 
 #include "router/core.h"
@@ -132,6 +133,16 @@ static int draw_progress(const struct model_state *m, struct surface *out, int r
     return row + 1;
 }
 
+static int draw_about(const struct model_state *m, struct surface *out, int row)
+{
+    const struct model_facts *facts = &m->file->facts;
+    if (facts->about[0])
+        row = facts_line(out, row, "about", ROLE_TEXT, facts->about);
+    if (builtin_find(m->file->path, NULL))
+        row = facts_line(out, row, "knows", ROLE_TEXT, "only shunt: this program");
+    return row;
+}
+
 void pane_model_draw(const struct core *core, const struct model_state *m, struct surface *out)
 {
     char text[ERR_TEXT_BYTES + 32];
@@ -144,10 +155,13 @@ void pane_model_draw(const struct core *core, const struct model_state *m, struc
         facts_line(out, row, "file", ROLE_TEXT, core->fleet.endpoints[m->endpoint].conf->model);
         return;
     }
-    row = facts_line(out, row, "file", ROLE_TEXT, m->file->path);
+    bool is_builtin = builtin_find(m->file->path, NULL);
+    row = facts_line(out, row, "file", ROLE_TEXT,
+            is_builtin ? builtin_name(m->file->path) : m->file->path);
     if (m->phase == MODEL_READY)
         row = facts_line(out, row, "kernel", ROLE_TEXT, m->why);
     row = draw_memory(core, &m->file->facts.info, m, out, row);
+    row = draw_about(m, out, row);
     struct facts facts = facts_begin(out, row);
     add_head(&facts, &m->file->facts);
 }

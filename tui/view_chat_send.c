@@ -52,35 +52,6 @@ static bool is_command(struct slice text)
            (!memchr(text.ptr, '\n', text.n) || command_of(text) != CMD_NONE);
 }
 
-static void run_slash(struct chat *c, struct app *app)
-{
-    char name[64];
-    struct slice rest = slice_of(buf_text(&c->editor.text) + 1), word = slice_cut(&rest, ' ');
-    const char *names[CMD_COUNT];
-    size_t n = 0;
-    snprintf(name, sizeof name, "%.*s", (int)slice_trim(word).n, slice_trim(word).ptr);
-    enum command command = command_of(buf_slice(&c->editor.text));
-    if (command == CMD_NONE) {
-        for (const enum command *offered = slash_commands; *offered != CMD_NONE; offered++)
-            names[n++] = command_defs[*offered].name;
-        const char *nearest = conf_nearest(name, names, n);
-        app_notice(app, ERR_USAGE, "no command /%s%s%s%s", name,
-                nearest ? "; did you mean /" : "", nearest ? nearest : "",
-                nearest ? "?" : " (// sends a text that begins with /)");
-        return;
-    }
-    struct slice trimmed = slice_trim(rest);
-    if (trimmed.n && !command_defs[command].argument) {
-        app_notice(app, ERR_USAGE, "/%s takes no word behind it; nothing was done", name);
-        return;
-    }
-    char *text = mem_alloc(rest.n + 1);
-    if (trimmed.n)
-        memcpy(text, trimmed.ptr, trimmed.n);
-    run_named(c, app, command, text);
-    mem_free(text);
-}
-
 /* One answer at a time: the text stays in the input. */
 static bool is_busy(struct app *app)
 {
@@ -100,7 +71,7 @@ static bool is_alone(struct app *app)
 {
     const struct fleet *fleet = &app_core(app)->fleet;
     int i = 0;
-    if (!fleet_has_nobody(fleet))
+    if (!fleet_has_nobody(fleet) || fleet_pilot(fleet) >= 0)
         return false;
     while (i < fleet->n_endpoints && !fleet->endpoints[i].conf->enabled)
         i++;
@@ -129,6 +100,52 @@ static bool is_foreign(struct app *app)
     a->id = s->id;
     app_act(app, a);
     return true;
+}
+
+/* The question alone: files are nothing that the help knows. */
+static void ask_help(struct chat *c, struct app *app, const char *question)
+{
+    if (is_busy(app) || is_foreign(app) || is_alone(app))
+        return;
+    struct action *a = action_new(ACTION_SEND);
+    a->text = mem_strdup(question);
+    a->asks_help = true;
+    editor_remember(&c->editor, buf_slice(&c->editor.text));
+    chat_clear_editor(c);
+    transcript_to_end(&c->transcript);
+    app_act(app, a);
+}
+
+static void run_slash(struct chat *c, struct app *app)
+{
+    char name[64];
+    struct slice rest = slice_of(buf_text(&c->editor.text) + 1), word = slice_cut(&rest, ' ');
+    const char *names[CMD_COUNT];
+    size_t n = 0;
+    snprintf(name, sizeof name, "%.*s", (int)slice_trim(word).n, slice_trim(word).ptr);
+    enum command command = command_of(buf_slice(&c->editor.text));
+    if (command == CMD_NONE) {
+        for (const enum command *offered = slash_commands; *offered != CMD_NONE; offered++)
+            names[n++] = command_defs[*offered].name;
+        const char *nearest = conf_nearest(name, names, n);
+        app_notice(app, ERR_USAGE, "no command /%s%s%s%s", name,
+                nearest ? "; did you mean /" : "", nearest ? nearest : "",
+                nearest ? "?" : " (// sends a text that begins with /)");
+        return;
+    }
+    struct slice trimmed = slice_trim(rest);
+    if (trimmed.n && !command_defs[command].argument) {
+        app_notice(app, ERR_USAGE, "/%s takes no word behind it; nothing was done", name);
+        return;
+    }
+    char *text = mem_alloc(rest.n + 1);
+    if (trimmed.n)
+        memcpy(text, trimmed.ptr, trimmed.n);
+    if (command == CMD_HELP && trimmed.n)
+        ask_help(c, app, text);
+    else
+        run_named(c, app, command, text);
+    mem_free(text);
 }
 
 /* The files that the text names go along with it. False: one cannot, and nothing is sent. */

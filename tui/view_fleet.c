@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/builtin.h"
+
 #include "router/conf.h"
 #include "router/core.h"
 #include "router/endpoint.h"
@@ -135,7 +137,7 @@ static const char *kind_of(const struct endpoint_state *e)
 static const char *model_of(const struct endpoint_state *e)
 {
     const char *model = e->conf->model ? e->conf->model : "";
-    return e->conf->kind == PROVIDER_LOCAL ? path_name(model) : model;
+    return e->conf->kind == PROVIDER_LOCAL ? builtin_name(model) : model;
 }
 
 static const char *zone_of(const struct endpoint_state *e)
@@ -306,7 +308,7 @@ static void draw_table(struct fleet_view *v, const struct app *app, const struct
 
 /* ---- the form --------------------------------------------------------------------------- */
 
-/* A model of the models folder has no section until it is edited. */
+/* A model of the models folder, or the pilot, has no section until it is edited. */
 static void add_section(struct conf *conf, const struct endpoint_state *e)
 {
     if (e->conf->kind != PROVIDER_LOCAL || conf_get(conf, "endpoint", e->conf->name, "kind"))

@@ -110,7 +110,7 @@ static void cell_text(const struct model_facts *f, int column, char out[FIGURE_B
         snprintf(out, FIGURE_BYTES, "%s", info->arch);
     else if (column == COLUMN_QUANT)
         snprintf(out, FIGURE_BYTES, "%s", info->quant);
-    else if (column == COLUMN_SIZE && f->modified_ms)
+    else if (column == COLUMN_SIZE && info->file_bytes)
         size_text(info->file_bytes, out);
     else if (column == COLUMN_PARAMS && info->n_params)
         figure_print(UNIT_PARAMS, (double)info->n_params, out);
