@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "engine/builtin.h"
 #include "engine/json.h"
 
 #include "tui/cmd.h"
@@ -381,6 +382,24 @@ static void what_is_said_to_all_else_is_never_found(void **state)
     expect_found("hello", NULL, "greeting");
 }
 
+static void the_pilot_speaks_of_itself_where_there_is_one(void **state)
+{
+    (void)state;
+    static const char topics[] = "# zebra of the pilot\n? zebra quagga\nI am striped.\n";
+    for (int has_pilot = 0; has_pilot < 2; has_pilot++) {
+        struct passages own;
+        passages_init_empty(&own, map);
+        passages_add_topics(&own, PILOTS_TOPICS, slice_of(topics));
+        builtin_set_pilot(slice_of(has_pilot ? "bytes" : ""));
+        struct help_search *of_pilot = help_search_new_of(&own);
+        const struct passage *found[HELP_FOUND_MAX];
+        assert_int_equal(help_search(of_pilot, "zebra", NULL, found), has_pilot);
+        assert_int_equal(help_search(of_pilot, "quaga", NULL, found), has_pilot);
+        help_search_free(of_pilot);
+    }
+    builtin_set_pilot(slice_of(""));
+}
+
 /* ---- command line ----------------------------------------------------------------------- */
 
 static void the_command_prints_what_is_found(void **state)
@@ -443,6 +462,7 @@ int main(void)
             SEARCH(the_question_before_counts_when_this_one_is_short),
             SEARCH(what_is_written_goes_before_rows),
             SEARCH(what_is_said_to_all_else_is_never_found),
+            SEARCH(the_pilot_speaks_of_itself_where_there_is_one),
             CLI(the_command_prints_what_is_found),
             CLI(the_command_prints_all_passages),
     };

@@ -100,6 +100,7 @@ static struct rule may_include[] = {
         {"tui/*", "tui/*"},
         {"tui/*", "engine/base.h"},
         {"tui/cmd_fleet_list.c", "engine/builtin.h"},
+        {"tui/help_search.c", "engine/builtin.h"},
         {"tui/main.c", "engine/builtin.h"},
         {"tui/pane_model.c", "engine/builtin.h"},
         {"tui/view_fleet.c", "engine/builtin.h"},

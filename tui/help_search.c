@@ -7,6 +7,8 @@
 #include <sqlite3.h>
 #include <string.h>
 
+#include "engine/builtin.h"
+
 #define WORD_BYTES      32    /* what is longer is no word that could be found */
 #define WORDS_MAX       32    /* of a question */
 #define WORD_SLOTS      16384 /* of which half may be full; the help has some 2,000 */
@@ -172,12 +174,18 @@ static void keep_words(struct help_search *search, const char *text)
     }
 }
 
+static bool is_searched(const struct passage *p)
+{
+    return strcmp(p->title, PASSAGE_ELSE) != 0 &&
+           (!p->is_pilots || builtin_find(BUILTIN_PILOT, NULL));
+}
+
 static void make_words(struct help_search *search)
 {
     search->words = mem_alloc(WORD_SLOTS * sizeof *search->words);
     for (size_t i = 0; i < search->passages.n; i++) {
         const struct passage *p = &search->passages.rows[i];
-        if (strcmp(p->title, PASSAGE_ELSE) == 0)
+        if (!is_searched(p))
             continue;
         keep_words(search, p->title);
         keep_words(search, p->ask);
@@ -221,7 +229,7 @@ static void index_passage(
     const struct passage *p = &search->passages.rows[i];
     const struct slice columns[] = {slice_of(p->title), slice_of(p->ask), slice_of(p->text)};
     struct slice ways = columns[1];
-    if (strcmp(p->title, PASSAGE_ELSE) == 0)
+    if (!is_searched(p))
         return;
     insert_row(passage, i, columns, (int)ARRAY_LEN(columns));
     insert_row(way, i * WAYS_MAX, columns, 1);

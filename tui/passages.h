@@ -21,8 +21,10 @@ struct passage {
     const char *text;
     const char *template; /* the text before its keys were put in */
     bool is_row;          /* of a table, not written for this */
+    bool is_pilots;       /* what the pilot says of itself: true only where there is one */
 };
 
+#define PILOTS_TOPICS "pilot.txt" /* the file of those */
 /* The title of what is said to questions about anything but this program: last in the list. */
 #define PASSAGE_ELSE "anything else"
 
