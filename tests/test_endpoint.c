@@ -12,34 +12,15 @@
 
 #include <cmocka.h>
 
-#include "router/conf.h"
-#include "router/endpoint.h"
 #include "router/secret.h"
 
-struct read {
-    struct conf *conf;
-    struct arena arena;
-    struct endpoint_conf *list;
-    size_t n;
-};
-
-static struct read read_text(const char *text)
-{
-    struct read r = {.conf = conf_parse(slice_of(text), "x.conf")};
-    r.n = endpoints_read(r.conf, &r.arena, &r.list);
-    return r;
-}
-
-static void release(struct read *r)
-{
-    conf_free(r->conf);
-    arena_release(&r->arena);
-}
+#include "tests/helper_endpoint.h"
 
 static void a_good_section_needs_little(void **state)
 {
     (void)state;
-    struct read r = read_text("[endpoint \"mini\"]\nkind = openai\nmodel = gpt\nprice_in_usd = "
+    struct endpoints_text r =
+            endpoints_of_text("[endpoint \"mini\"]\nkind = openai\nmodel = gpt\nprice_in_usd = "
                               "0.75\nprice_out_usd = 4.5\n"
                               "first_token_timeout = 3s\n[endpoint \"here\"]\nkind = "
                               "openai\nurl = http://127.0.0.1:8080/v1\nmodel = m\n");
@@ -53,13 +34,14 @@ static void a_good_section_needs_little(void **state)
     assert_int_equal(r.list[1].zone, ZONE_LOCAL); /* nothing leaves the machine */
     assert_int_equal(r.list[1].key_source, KEY_FROM_NONE);
     assert_true(r.list[1].usd_per_mtok_in < 0); /* unknown is not free */
-    release(&r);
+    endpoints_release(&r);
 }
 
 static void what_a_section_does_not_say_has_a_default(void **state)
 {
     (void)state;
-    struct read r = read_text("[endpoint \"a\"]\nkind = openai\nmodel = gpt\n");
+    struct endpoints_text r =
+            endpoints_of_text("[endpoint \"a\"]\nkind = openai\nmodel = gpt\n");
     const struct endpoint_conf *e = &r.list[0];
     assert_true(e->stream && e->enabled);
     assert_int_equal(e->retries, 2);
@@ -67,13 +49,13 @@ static void what_a_section_does_not_say_has_a_default(void **state)
     assert_int_equal(e->first_token_timeout_ms, 60000);
     assert_int_equal(e->idle_timeout_ms, 60000);
     assert_int_equal(e->total_timeout_ms, 0);
-    release(&r);
+    endpoints_release(&r);
 }
 
 static void well_known_models_have_a_list_price(void **state)
 {
     (void)state;
-    struct read r = read_text(
+    struct endpoints_text r = endpoints_of_text(
             "[endpoint \"a\"]\nkind = openai\nmodel = gpt-5.4-mini\n"
             "[endpoint \"b\"]\nkind = openai\nmodel = gpt-4.1-2025-04-14\ncontext = 1000\n"
             "[endpoint \"own\"]\nmodel = gpt-5.4-mini\nprice_in_usd = 1\nprice_out_usd = 2\n"
@@ -87,16 +69,16 @@ static void well_known_models_have_a_list_price(void **state)
     assert_true(
             r.list[3].usd_per_mtok_in < 0); /* whose gateway, and at what price, nobody knows */
     assert_true(r.list[4].usd_per_mtok_in < 0);
-    release(&r);
+    endpoints_release(&r);
 }
 
 static void half_a_price_is_said_and_is_none(void **state)
 {
     (void)state;
-    struct read r =
-            read_text("[endpoint \"a\"]\nkind = openai\nmodel = m\nprice_in_usd = 1\n"
-                      "[endpoint \"b\"]\nkind = openai\nmodel = m\nprice_out_usd = 0\n"
-                      "[endpoint \"here\"]\nkind = local\nmodel = /m.gguf\nprice_in_usd = 1\n");
+    struct endpoints_text r = endpoints_of_text(
+            "[endpoint \"a\"]\nkind = openai\nmodel = m\nprice_in_usd = 1\n"
+            "[endpoint \"b\"]\nkind = openai\nmodel = m\nprice_out_usd = 0\n"
+            "[endpoint \"here\"]\nkind = local\nmodel = /m.gguf\nprice_in_usd = 1\n");
     assert_int_equal(conf_n_warnings(r.conf), 2);
     assert_string_equal(conf_warning_at(r.conf, 0),
             "x.conf:2: [endpoint \"a\"] has price_in_usd without price_out_usd, so its price "
@@ -104,7 +86,7 @@ static void half_a_price_is_said_and_is_none(void **state)
     assert_non_null(
             strstr(conf_warning_at(r.conf, 1), "x.conf:6: [endpoint \"b\"] has price_o"));
     assert_true(r.list[0].enabled && r.list[1].enabled);
-    release(&r);
+    endpoints_release(&r);
 }
 
 static void endpoints_that_are_never_chosen_are_said(void **state)
@@ -114,11 +96,11 @@ static void endpoints_that_are_never_chosen_are_said(void **state)
     buf_init(&text, 1 << 16);
     for (int i = 0; i <= ENDPOINTS_MAX; i++)
         buf_printf(&text, "[endpoint \"e%d\"]\nkind = vllm\nurl = http://h\nmodel = m\n", i);
-    struct read r = read_text(buf_text(&text));
+    struct endpoints_text r = endpoints_of_text(buf_text(&text));
     assert_int_equal(r.n, ENDPOINTS_MAX + 1);
     assert_int_equal(conf_n_warnings(r.conf), 1);
     assert_non_null(strstr(conf_warning_at(r.conf, 0), "more than 64 endpoints"));
-    release(&r);
+    endpoints_release(&r);
     buf_release(&text);
 }
 
@@ -151,7 +133,7 @@ static void mistakes_disable_and_say_where(void **state)
             {"[endpoint \"x\"]\nkind = openai\nmodel = m\nregion = eu\n", "", true},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct read r = read_text(cases[i].text);
+        struct endpoints_text r = endpoints_of_text(cases[i].text);
         assert_int_equal(r.n, 1);
         if (r.list[0].enabled != cases[i].is_enabled)
             fail_msg("case %zu is %s", i, r.list[0].enabled ? "enabled" : "disabled");
@@ -161,19 +143,20 @@ static void mistakes_disable_and_say_where(void **state)
         if (!cases[i].said[0])
             assert_int_equal(conf_n_warnings(r.conf), 0);
         assert_int_equal(r.list[0].is_faulty, !cases[i].is_enabled);
-        release(&r);
+        endpoints_release(&r);
     }
 }
 
 static void a_mistake_is_known_though_nobody_is_told(void **state)
 {
     (void)state;
-    struct read r = read_text("[endpoint \"x\"]\nkind = vllm\nmodel = m\nenabled = no\n"
+    struct endpoints_text r =
+            endpoints_of_text("[endpoint \"x\"]\nkind = vllm\nmodel = m\nenabled = no\n"
                               "[endpoint \"y\"]\nkind = openai\nmodel = m\nenabled = no\n");
     assert_int_equal(conf_n_warnings(r.conf), 0);
     assert_true(r.list[0].is_faulty); /* no url: it cannot be switched on */
     assert_false(r.list[1].is_faulty);
-    release(&r);
+    endpoints_release(&r);
 }
 
 static void what_a_value_has_to_be_is_told_before_it_is_saved(void **state)
@@ -201,10 +184,11 @@ static void what_a_value_has_to_be_is_told_before_it_is_saved(void **state)
 static void a_host_that_only_looks_local_is_not(void **state)
 {
     (void)state;
-    struct read r = read_text("[endpoint \"x\"]\nkind = openai\nmodel = m\nurl = "
+    struct endpoints_text r =
+            endpoints_of_text("[endpoint \"x\"]\nkind = openai\nmodel = m\nurl = "
                               "http://localhost.example.com/v1\n");
     assert_int_equal(r.list[0].zone, ZONE_EXTERNAL);
-    release(&r);
+    endpoints_release(&r);
 }
 
 static void keys_come_from_variable_file_and_command(void **state)
@@ -298,7 +282,8 @@ static void what_cannot_work_is_found_without_trying(void **state)
 static void keys_are_read_in_any_case(void **state)
 {
     (void)state;
-    struct read r = read_text("[Endpoint \"a\"]\nKind = local\nMODEL = /m/a.gguf\n"
+    struct endpoints_text r =
+            endpoints_of_text("[Endpoint \"a\"]\nKind = local\nMODEL = /m/a.gguf\n"
                               "[endpoint \"b\"]\nmodel = m\nenabled = yes\n");
     assert_int_equal(r.n, 2);
     assert_int_equal(r.list[0].kind, PROVIDER_LOCAL);
@@ -307,21 +292,21 @@ static void keys_are_read_in_any_case(void **state)
     assert_false(r.list[1].enabled); /* no kind is guessed */
     assert_true(r.list[1].is_faulty);
     assert_int_equal(conf_n_warnings(r.conf), 1);
-    release(&r);
+    endpoints_release(&r);
 }
 
 /* "" is the name of the router's own choice. */
 static void a_section_without_a_name_is_no_endpoint(void **state)
 {
     (void)state;
-    struct read r = read_text("[endpoint]\nkind = openai\nmodel = m\n"
-                              "[endpoint \"b\"]\nkind = openai\nmodel = m\n");
+    struct endpoints_text r = endpoints_of_text("[endpoint]\nkind = openai\nmodel = m\n"
+                                                "[endpoint \"b\"]\nkind = openai\nmodel = m\n");
     assert_int_equal(r.n, 1);
     assert_string_equal(r.list[0].name, "b");
     assert_int_equal(conf_n_warnings(r.conf), 1);
     assert_non_null(
             strstr(conf_warning_at(r.conf, 0), "x.conf:2: [endpoint \"\"] needs a name"));
-    release(&r);
+    endpoints_release(&r);
 }
 
 static void a_name_is_kept_whole_or_refused(void **state)
@@ -332,12 +317,12 @@ static void a_name_is_kept_whole_or_refused(void **state)
             "[endpoint \"%0250d\"]\nkind = openai\nmodel = m\n"
             "[endpoint \"%0256d\"]\nkind = openai\nmodel = m\n",
             0, 0);
-    struct read r = read_text(text);
+    struct endpoints_text r = endpoints_of_text(text);
     assert_int_equal(r.n, 1);
     assert_int_equal(strlen(r.list[0].name), 250);
     assert_int_equal(conf_n_warnings(r.conf), 1);
     assert_non_null(strstr(conf_warning_at(r.conf, 0), "at most 255 bytes"));
-    release(&r);
+    endpoints_release(&r);
 }
 
 /* It has told its key and closed its output: what is waited for is its end. */

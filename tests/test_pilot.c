@@ -18,8 +18,6 @@
 #include "engine/model_facts.h"
 #include "engine/request.h"
 
-#include "router/conf.h"
-#include "router/endpoint.h"
 #include "router/hub.h"
 #include "router/message_state.h"
 #include "router/pilot.h"
@@ -29,6 +27,7 @@
 #include "tui/pilot_help.h"
 
 #include "tests/helper_chat.h"
+#include "tests/helper_endpoint.h"
 #include "tests/helper_hub.h"
 #include "tests/helper_tiny_model.h"
 
@@ -115,96 +114,80 @@ static void a_program_without_it_has_no_such_file(void **state)
 
 /* ---- the endpoint ----------------------------------------------------------------------- */
 
-struct read {
-    struct conf *conf;
-    struct arena arena;
-    struct endpoint_conf *list;
-    size_t n;
-};
-
-static struct read read_text(const char *text)
-{
-    struct read r = {.conf = conf_parse(slice_of(text), "x.conf")};
-    r.n = endpoints_read(r.conf, &r.arena, &r.list);
-    return r;
-}
-
-static void release(struct read *r)
-{
-    conf_free(r->conf);
-    arena_release(&r->arena);
-}
-
 static void nobody_has_to_configure_it(void **state)
 {
     (void)state;
-    struct read r = read_text("[endpoint \"big\"]\nkind = openai\nmodel = gpt\n");
+    struct endpoints_text r =
+            endpoints_of_text("[endpoint \"big\"]\nkind = openai\nmodel = gpt\n");
     assert_int_equal(r.n, 2);
     assert_string_equal(r.list[1].name, "pilot");
     assert_true(endpoint_is_pilot(&r.list[1]) && !endpoint_is_pilot(&r.list[0]));
     assert_true(r.list[1].enabled && !r.list[1].fault);
     assert_int_equal(r.list[1].tier, 1);
     assert_int_equal(r.list[1].zone, ZONE_LOCAL);
-    release(&r);
+    endpoints_release(&r);
 }
 
 static void its_section_says_only_what_is_different(void **state)
 {
     (void)state;
-    struct read r = read_text("[endpoint \"pilot\"]\ntier = 2\nenabled = no\n");
+    struct endpoints_text r =
+            endpoints_of_text("[endpoint \"pilot\"]\ntier = 2\nenabled = no\n");
     assert_int_equal(conf_n_warnings(r.conf), 0);
     assert_int_equal(r.n, 1);
     assert_true(endpoint_is_pilot(&r.list[0]));
     assert_false(r.list[0].enabled || r.list[0].is_faulty);
     assert_int_equal(r.list[0].tier, 2);
-    release(&r);
+    endpoints_release(&r);
 }
 
 static void as_a_form_writes_it_it_is_the_same(void **state)
 {
     (void)state;
-    struct read r =
-            read_text("[endpoint \"pilot\"]\nkind = local\nmodel = " BUILTIN_PILOT "\n");
+    struct endpoints_text r = endpoints_of_text(
+            "[endpoint \"pilot\"]\nkind = local\nmodel = " BUILTIN_PILOT "\n");
     assert_int_equal(r.n, 1);
     assert_true(endpoint_is_pilot(&r.list[0]) && r.list[0].enabled && !r.list[0].fault);
     assert_int_equal(r.list[0].tier, 1);
-    release(&r);
+    endpoints_release(&r);
 }
 
 static void another_endpoint_may_have_its_name(void **state)
 {
     (void)state;
-    struct read r = read_text("[endpoint \"pilot\"]\nkind = openai\nmodel = gpt\n");
+    struct endpoints_text r =
+            endpoints_of_text("[endpoint \"pilot\"]\nkind = openai\nmodel = gpt\n");
     assert_int_equal(r.n, 1);
     assert_false(endpoint_is_pilot(&r.list[0]));
     assert_string_equal(r.list[0].model, "gpt");
-    release(&r);
-    r = read_text("[endpoint \"pilot\"]\nkind = local\n");
+    endpoints_release(&r);
+    r = endpoints_of_text("[endpoint \"pilot\"]\nkind = local\n");
     assert_true(r.list[0].is_faulty); /* it names no file */
-    release(&r);
+    endpoints_release(&r);
 }
 
 static void what_is_not_there_may_be_off(void **state)
 {
     (void)state;
     builtin_set_pilot(SLICE(""));
-    struct read off = read_text("[endpoint \"pilot\"]\nenabled = no\n"),
-                on = read_text("[endpoint \"pilot\"]\ntier = 2\n"), none = read_text("");
+    struct endpoints_text off = endpoints_of_text("[endpoint \"pilot\"]\nenabled = no\n"),
+                          on = endpoints_of_text("[endpoint \"pilot\"]\ntier = 2\n"),
+                          none = endpoints_of_text("");
     assert_int_equal(conf_n_warnings(off.conf), 0);
     assert_int_equal(conf_n_warnings(on.conf), 1);
     assert_non_null(strstr(conf_warning_at(on.conf, 0), "built without the pilot"));
     assert_false(off.list[0].enabled || on.list[0].enabled);
     assert_int_equal(none.n, 0);
-    release(&off);
-    release(&on);
-    release(&none);
+    endpoints_release(&off);
+    endpoints_release(&on);
+    endpoints_release(&none);
 }
 
 /* ---- when it is chosen ------------------------------------------------------------------ */
 
 static void decide(struct decision *d, const char *conf, enum domain domain)
 {
-    struct read r = read_text(conf);
+    struct endpoints_text r = endpoints_of_text(conf);
     struct fleet fleet = {0};
     struct features f = {.n_input_tok = 10,
             .n_output_tok = 100,
@@ -216,7 +199,7 @@ static void decide(struct decision *d, const char *conf, enum domain domain)
     const struct policy_world world = {&fleet, {-1, 0}, 1000000000};
     policy_decide(d, &f, &world, 0);
     arena_release(&fleet.arena);
-    release(&r);
+    endpoints_release(&r);
 }
 
 #define BIG                                                                                    \
@@ -249,13 +232,13 @@ static void alone_it_gets_everything(void **state)
 static void it_is_nobody_to_talk_to(void **state)
 {
     (void)state;
-    struct read r = read_text("");
+    struct endpoints_text r = endpoints_of_text("");
     struct fleet fleet = {0};
     fleet_configure(&fleet, r.list, r.n);
     assert_true(fleet_has_nobody(&fleet));
     assert_int_equal(fleet_pilot(&fleet), 0);
     arena_release(&fleet.arena);
-    release(&r);
+    endpoints_release(&r);
 }
 
 /* ---- what it is asked ------------------------------------------------------------------- */
@@ -380,13 +363,14 @@ static void it_is_greedy_and_brief_unless_told(void **state)
 
 /* ---- together --------------------------------------------------------------------------- */
 
-static void it_answers_with_nothing_configured(void **state)
+/* A hub of these endpoints alone that has answered one question about the program. */
+static struct hub *hub_that_answered(struct endpoint_conf *list, size_t n, bool asks_help)
 {
-    (void)state;
-    const struct help_source help = {search, is_about, add_passages};
-    struct read r = read_text("");
-    struct core_config core = {.endpoints = r.list,
-            .n_endpoints = r.n,
+    static const char question[] = "how do I add an endpoint";
+    static struct help_source help; /* the hub borrows it */
+    help = (struct help_source){search, is_about, add_passages};
+    struct core_config core = {.endpoints = list,
+            .n_endpoints = n,
             .max_zone = ZONE_LOCAL,
             .now_ms = APP_NOW_MS,
             .help = &help};
@@ -395,45 +379,42 @@ static void it_answers_with_nothing_configured(void **state)
     struct err err;
     assert_int_equal(hub_open(&hub, &cfg, &err), OK);
     struct action *a = action_new(ACTION_SEND);
-    a->text = mem_strdup("how do I add an endpoint");
+    a->text = mem_strdup(question);
     a->params.max_tokens = 5;
+    a->asks_help = asks_help;
     hub_act(hub, a);
     hub_wait_until_idle(hub);
-    const struct message *m =
-            session_find(hub_core(hub)->session, hub_core(hub)->session->leaf_id);
+    return hub;
+}
+
+static const struct message *answer_of(struct hub *hub)
+{
+    const struct session *session = hub_core(hub)->session;
+    const struct message *m = session_find(session, session->leaf_id);
     assert_int_equal(m->state, MESSAGE_DONE);
+    return m;
+}
+
+static void it_answers_with_nothing_configured(void **state)
+{
+    (void)state;
+    struct endpoints_text r = endpoints_of_text("");
+    struct hub *hub = hub_that_answered(r.list, r.n, false);
+    const struct message *m = answer_of(hub);
     assert_string_equal(m->endpoint, "pilot");
     assert_string_equal(m->model, "pilot (built in)");
     assert_int_equal(hub_core(hub)->last_decision.features.domain, DOMAIN_SHUNT);
     assert_true(m->usage.input > 60); /* with the passages */
     hub_close(hub);
-    release(&r);
+    endpoints_release(&r);
 }
 
 /* How many tokens a model gets that knows nothing of the program. */
 static uint32_t n_input_of(bool asks_help)
 {
-    const struct help_source help = {search, is_about, add_passages};
     struct endpoint_conf conf = endpoint_local("moe", model);
-    struct core_config core = {.endpoints = &conf,
-            .n_endpoints = 1,
-            .max_zone = ZONE_LOCAL,
-            .now_ms = APP_NOW_MS,
-            .help = &help};
-    struct hub_config cfg = {.core = &core, .n_threads = 1};
-    struct hub *hub;
-    struct err err;
-    assert_int_equal(hub_open(&hub, &cfg, &err), OK);
-    struct action *a = action_new(ACTION_SEND);
-    a->text = mem_strdup("how do I add an endpoint");
-    a->params.max_tokens = 2;
-    a->asks_help = asks_help;
-    hub_act(hub, a);
-    hub_wait_until_idle(hub);
-    const struct message *m =
-            session_find(hub_core(hub)->session, hub_core(hub)->session->leaf_id);
-    assert_int_equal(m->state, MESSAGE_DONE);
-    uint32_t n = m->usage.input;
+    struct hub *hub = hub_that_answered(&conf, 1, asks_help);
+    uint32_t n = answer_of(hub)->usage.input;
     hub_close(hub);
     return n;
 }
