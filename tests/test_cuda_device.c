@@ -3,7 +3,6 @@
  * what is said and done when there is no device, not enough of it, or one that fails. Skipped
  * in builds without the emulator.
  */
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,15 +17,10 @@
 #include "kernels/cuda_library.h"
 #include "kernels/kernels.h"
 
-#include "engine/engine.h"
-#include "engine/event.h"
 #include "engine/model.h"
-#include "engine/request.h"
-#include "engine/telemetry.h"
 
 #include "tests/helper_emulated.h"
 #include "tests/helper_golden.h"
-#include "tests/helper_tiny_model.h"
 
 /* ---- memory -------------------------------------------------------------------------------
  */

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/cuda_library.h"
+
 #include "kernels/kernels.h"
 
 #include "engine/engine.h"
