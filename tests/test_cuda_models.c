@@ -15,7 +15,6 @@
 
 #include <cmocka.h>
 
-
 #include "kernels/kernels.h"
 
 #include "engine/engine.h"
