@@ -26,7 +26,7 @@ struct backend_gpu {
     char library[4200]; /* the CUDA backend's file that was loaded; "": none */
     char name[128], compute[8], driver[8]; /* "8.9"; the newest CUDA it knows, "13.0" */
     uint64_t total_bytes, free_bytes;
-    double bytes_per_s; /* nominal; 0: not told */
+    double bytes_per_s;      /* nominal; 0: not told */
     char why_no_cublas[128]; /* "": it is used */
 };
 

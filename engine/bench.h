@@ -6,8 +6,8 @@
 #include "engine/model.h"
 
 struct bench_config {
-    const char *path;         /* a model file; NULL: `shape` */
-    const char *shape;        /* a row of synthetic_shapes */
+    const char *path;  /* a model file; NULL: `shape` */
+    const char *shape; /* a row of synthetic_shapes */
     struct backend_choice backend;
     int n_threads;            /* 0: one per core */
     uint32_t n_prompt, n_gen; /* tokens of one prefill and of one decode run, at least 1 */

@@ -21,12 +21,12 @@ struct token_record;
 #define ENGINE_SLOTS_MAX 64
 
 struct engine_config {
-    const char *path;     /* copied */
-    int n_threads;        /* 0: one per core */
-    int n_slots;          /* requests at once, at most ENGINE_SLOTS_MAX; 0: 1 */
-    uint32_t context_tok; /* per slot; 0: the model's own, at most 8192 */
+    const char *path;              /* copied */
+    int n_threads;                 /* 0: one per core */
+    int n_slots;                   /* requests at once, at most ENGINE_SLOTS_MAX; 0: 1 */
+    uint32_t context_tok;          /* per slot; 0: the model's own, at most 8192 */
     struct backend_choice backend; /* copied */
-    int wake_fd;          /* eventfd written when events are ready; -1: none */
+    int wake_fd;                   /* eventfd written when events are ready; -1: none */
 };
 
 struct engine *engine_open(const struct engine_config *cfg);

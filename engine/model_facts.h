@@ -14,7 +14,7 @@ struct model_facts {
     char about[400];                     /* general.description; "": none */
     int64_t modified_ms; /* Unix time of the file's last change; 0: no file, or a built-in one
                           */
-    struct err err;                      /* why it cannot be loaded, as far as its head tells */
+    struct err err;      /* why it cannot be loaded, as far as its head tells */
 };
 
 /* context_tok, n_slots: as in struct engine_config; they give kv_bytes. */

@@ -249,11 +249,11 @@ struct core_config {
     enum zone max_zone;
     uint64_t seed;
     int64_t now_ms;
-    bool remembers_session;  /* what is shown now is shown again at the next start */
-    int64_t budget_day_nusd; /* 0: none */
-    bool can_ask;            /* false: a decision to ask the user counts as a refusal */
+    bool remembers_session;         /* what is shown now is shown again at the next start */
+    int64_t budget_day_nusd;        /* 0: none */
+    bool can_ask;                   /* false: a decision to ask the user counts as a refusal */
     const struct help_source *help; /* borrowed; NULL: the pilot answers without */
-    bool has_history;        /* a store is there: the fleet learns from what is in it */
+    bool has_history;               /* a store is there: the fleet learns from what is in it */
 };
 
 void core_init(struct core *core, const struct core_config *cfg);

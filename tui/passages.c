@@ -169,8 +169,8 @@ static void end_topic(struct passages *passages, const char *name, struct topic 
         add_fault(passages, "%s: %s has no text", name, topic->title);
     else if (topic->title[0] && !topic->ask.n && !is_else)
         add_fault(passages, "%s: nobody asks for %s: no line with ?", name, topic->title);
-    else if (topic->title[0] &&
-             passages_add(passages, topic->title, buf_text(&topic->ask), buf_text(&topic->text)))
+    else if (topic->title[0] && passages_add(passages, topic->title, buf_text(&topic->ask),
+                                        buf_text(&topic->text)))
         passages->rows[passages->n - 1].is_pilots = strcmp(name, PILOTS_TOPICS) == 0;
     else if (!topic->title[0] && (topic->ask.n || topic->text.n))
         add_fault(passages, "%s: text before the first title", name);
