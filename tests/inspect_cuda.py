@@ -208,10 +208,13 @@ def compare(found, is_same_release):
 
 
 def find_nvcc():
+    """The first nvcc that runs, which a link or a wrapper of a toolkit that is gone does not, and what it compiles for."""
     for path in (os.environ.get("CUDACXX"), shutil.which("nvcc"), "/usr/local/cuda/bin/nvcc"):
         if path and Path(path).exists():
-            return path
-    return None
+            run = subprocess.run([path, "--list-gpu-arch"], capture_output=True, text=True, check=False)
+            if run.returncode == 0:
+                return path, run.stdout.split()
+    return None, []
 
 
 def main():
@@ -220,11 +223,10 @@ def main():
     options.add_argument("--all", action="store_true")
     options.add_argument("--write", action="store_true")
     args = options.parse_args()
-    nvcc = find_nvcc()
+    nvcc, known = find_nvcc()
     if not nvcc:
         print("there is no nvcc: nothing is inspected")
         return 77
-    known = subprocess.run([nvcc, "--list-gpu-arch"], capture_output=True, text=True, check=True).stdout.split()
     wanted = [a for a in (ARCHITECTURES if args.all else args.arch) if f"compute_{a}" in known]
     found, faults = measure_all(nvcc, wanted)
     release = release_of(nvcc)
