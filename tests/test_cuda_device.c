@@ -255,13 +255,13 @@ static void without_a_device_a_sentence_says_so(void **state)
     setenv("GKEMU_DEVICES", "0", 1);
     expect_why(&emulated_device, "there is no NVIDIA GPU");
     emulated_restore(NULL);
-    setenv("GKEMU_ERROR", "35", 1);
     setenv("GKEMU_DRIVER", "0", 1);
     expect_why(&emulated_device,
             "there is no NVIDIA driver on this machine; version 580 or newer is");
     setenv("GKEMU_DRIVER", "12040", 1);
     expect_why(
             &emulated_device, "supports CUDA 12.4 only; 13.0 is needed: install version 580");
+    emulated_restore(NULL);
     setenv("GKEMU_ERROR", "3", 1);
     expect_why(&emulated_device, "cannot be used");
 }

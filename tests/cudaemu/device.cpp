@@ -125,10 +125,19 @@ const char *cudaGetErrorName(cudaError_t error)
     return "cudaErrorUnknown";
 }
 
+static const int RUNTIME_VERSION = 13000;
+
+static int driver_version()
+{
+    return (int)strtol(setting("GKEMU_DRIVER", "13000"), nullptr, 10);
+}
+
 cudaError_t cudaGetDeviceCount(int *n)
 {
     RUNTIME_CALL;
     int error = (int)strtol(setting("GKEMU_ERROR", "0"), nullptr, 10);
+    if (driver_version() < RUNTIME_VERSION)
+        error = cudaErrorInsufficientDriver;
     int n_devices = (int)strtol(setting("GKEMU_DEVICES", "1"), nullptr, 10);
     if (error)
         return note_error((cudaError_t)error); /* *n stays as it was: so does CUDA's */
@@ -232,14 +241,14 @@ cudaError_t cudaMemGetInfo(size_t *n_free, size_t *n_total)
 cudaError_t cudaDriverGetVersion(int *version)
 {
     RUNTIME_CALL;
-    *version = (int)strtol(setting("GKEMU_DRIVER", "13000"), nullptr, 10);
+    *version = driver_version();
     return cudaSuccess;
 }
 
 cudaError_t cudaRuntimeGetVersion(int *version)
 {
     RUNTIME_CALL;
-    *version = 13000;
+    *version = RUNTIME_VERSION;
     return cudaSuccess;
 }
 
